@@ -1,0 +1,150 @@
+"""The errors that swarmgrid raises, grouped by what the caller would do about them.
+
+::
+
+    SwarmgridError
+    ├── InputError (ValueError)           correct the call; nothing was computed or written
+    │   ├── AxisError                       an axis or one of its values
+    │   ├── ChunksError                     a chunk spec
+    │   ├── IdentityError (TypeError)       a value that has no stable digest
+    │   └── SignatureError (TypeError)      params and axes against the function's signature
+    ├── PointError (RuntimeError)         correct the function; what was finished is kept
+    │   ├── OutputError (TypeError)         it returned something that does not fit the grid
+    │   └── WorkerLostError                 it took its worker process with it, again and again
+    └── StoreError (OSError)              look after the store
+        ├── DamageError                     stored bytes are not what was written
+        ├── FormatError                     the store belongs to a newer format
+        ├── LeaseLostError                  another process has taken over the grid
+        └── UnsafeStoreError                the store cannot keep two writers apart
+
+Every error survives pickling: its arguments are the ones it was made with, and its text is
+built when it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SwarmgridError(Exception):
+    """Any error that swarmgrid raises on purpose."""
+
+
+class InputError(SwarmgridError, ValueError):
+    """The call cannot be carried out as written; nothing was computed or written."""
+
+
+class AxisError(InputError):
+    """An axis, or a value on it, cannot be used."""
+
+
+class ChunksError(InputError):
+    """A chunk spec cannot be used, or is not the one that the stored grid has."""
+
+
+class IdentityError(InputError, TypeError):
+    """A value has no digest that is the same in every process.
+
+    Parameters
+    ----------
+    place : str
+        Where the value sits, as an expression: ``params['model'][3]``.
+    reason : str
+        What it is, and why that is not understood.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place} cannot be part of a cache key: {self.reason}. Use numbers, strings, "
+            "arrays, dates, paths, enums, dataclasses and containers of these, or give the class "
+            "a method __swarmgrid_token__() that returns such a value"
+        )
+
+
+class SignatureError(InputError, TypeError):
+    """``params`` and ``axes`` do not fit the function's signature."""
+
+
+class PointError(SwarmgridError, RuntimeError):
+    """The function failed at one point; every point finished before it is kept.
+
+    Parameters
+    ----------
+    function : str
+        The function's name.
+    point : dict
+        The axis values of the point, by axis name.
+    reason : str
+        The error, on one line.
+    details : str
+        The worker's traceback, or an empty string.
+    """
+
+    def __init__(
+        self, function: str, point: dict[str, Any], reason: str, details: str = ""
+    ) -> None:
+        super().__init__(function, point, reason, details)
+        self.function = function
+        self.point = point
+        self.reason = reason
+        self.details = details
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name}={value!r}" for name, value in self.point.items())
+        text = f"{self.function}({where}) failed: {self.reason}"
+        if self.details:
+            text += "\n\nTraceback of the worker:\n" + self.details.rstrip()
+        return text
+
+
+class OutputError(PointError, TypeError):
+    """The function returned something that does not fit the grid's outputs."""
+
+
+class WorkerLostError(PointError):
+    """The function ended its worker process at one point: a crash, a kill, too much memory."""
+
+
+class StoreError(SwarmgridError, OSError):
+    """The store cannot be used as asked."""
+
+
+class DamageError(StoreError):
+    """Stored bytes are not what was written.
+
+    Parameters
+    ----------
+    key : str
+        The key of the damaged object, relative to the store's root.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key = key
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} is damaged: {self.reason}. Points whose values are damaged are computed "
+            "again by the next compute; Grid.verify() says what else is wrong, and Grid.repair() "
+            "mends it"
+        )
+
+
+class FormatError(StoreError):
+    """The store was written in a newer format than this swarmgrid reads."""
+
+
+class LeaseLostError(StoreError):
+    """Another process has taken over the grid that this one was writing."""
+
+
+class UnsafeStoreError(StoreError):
+    """The store cannot keep two writers apart: its conditional create does not hold."""
