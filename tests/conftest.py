@@ -1,0 +1,54 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytest_plugins = ["tests.servers.fixtures", "tests.foreign.fixtures"]
+
+
+class CallCounter:
+    """Counts calls across processes: every call appends a byte to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "calls"
+        self._file.touch()
+
+    def __call__(self) -> None:
+        with self._file.open("ab") as file:
+            file.write(b".")
+
+    @property
+    def count(self) -> int:
+        """How many calls there were, in any process."""
+        return self._file.stat().st_size
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> CallCounter:
+    """A counter that functions can carry into worker processes."""
+    return CallCounter(tmp_path)
+
+
+@pytest.fixture
+def new_memory_store() -> Iterator[Callable[[], str]]:
+    """A maker of ``memory://`` URLs that nobody else uses."""
+    from swarmgrid.storage import location
+
+    numbers = itertools.count()
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"memory://test-{id(made)}-{next(numbers)}")
+        return made[-1]
+
+    yield make
+    for url in made:
+        location._memory.pop(url, None)

@@ -1,0 +1,28 @@
+"""Fixtures of the servers, for `pytest_plugins = ["tests.servers.fixtures"]`.
+
+Each starts once, when the first test asks for it. Every test writes under a prefix of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.rclone import rclone
+from tests.servers.s3 import S3Server
+from tests.servers.seaweedfs import seaweedfs
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that honours conditional requests."""
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_without_conditions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that ignores conditional requests: every creator believes it was the first."""
+    with rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
