@@ -1,0 +1,104 @@
+"""Whose code it is: the user's own, which counts in full, or a library's, which goes by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from swarmgrid.identity.encode import module_name
+
+
+def label(value: Any) -> str:
+    """Return ``module.qualname`` of a function, as far as it has them."""
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return f"{module_name(module)}.{qualname(value)}"
+
+
+def qualname(value: Any) -> str:
+    """Return a function's name with those of the classes and functions around it."""
+    return str(getattr(value, "__qualname__", value.__name__)).replace("<locals>.", "")
+
+
+def top_level(module: str) -> str:
+    """Return the top-level package or module that a module belongs to."""
+    return module.partition(".")[0]
+
+
+def is_own_function(func: FunctionType, home: str | None) -> bool:
+    """Tell whether the user wrote a function."""
+    # Not its __module__: functools.wraps gives a library's wrapper that of the wrapped function.
+    return _is_own(str(func.__globals__.get("__name__", "")), func.__code__.co_filename, home)
+
+
+def is_own_class(cls: type, home: str | None) -> bool:
+    """Tell whether the user wrote a class."""
+    module = sys.modules.get(cls.__module__)
+    # Cython makes up modules for its types; what is typed in has no file either.
+    is_made_up = module is not None and not _file(module) and cls.__module__ != "__main__"
+    return not is_made_up and _is_own(cls.__module__, _file(module), home)
+
+
+def is_own_module(value: Any, home: str | None) -> bool:
+    """Tell whether a value is a module that the user wrote."""
+    return isinstance(value, ModuleType) and _is_own(value.__name__, _file(value), home)
+
+
+def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
+    """Import a module if it is the user's own, as the function that names it will.
+
+    Without that, a fingerprint would depend on whether the function has run before.
+    """
+    try:
+        absolute = importlib.util.resolve_name(name, package)
+        top = top_level(absolute)
+        spec = importlib.util.find_spec(top)
+        if spec is None or not _is_own(top, spec.origin or "", home):
+            return None
+        return importlib.import_module(absolute)
+    except (ImportError, ValueError):  # optional, or __main__, which has no spec
+        return None
+
+
+def is_importable(value: Any, home: str | None) -> bool:
+    """Tell whether a library offers a value under the value's own name."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    if module is None or is_own_module(module, home):
+        return False
+    found: Any = module
+    for name in str(getattr(value, "__qualname__", "")).split("."):
+        found = getattr(found, name, None)
+    return found is value
+
+
+def _file(module: ModuleType | None) -> str:
+    return getattr(module, "__file__", None) or ""
+
+
+def _is_own(module: str, file: str, home: str | None) -> bool:
+    top = top_level(module)
+    if top == home:
+        return True
+    is_known = top == "swarmgrid" or top in sys.builtin_module_names
+    # Code typed in, or made by exec, has no file; only what is frozen into Python is a library's.
+    return not (is_known or file.startswith("<frozen") or _is_library_file(file))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_library_file(file: str) -> bool:
+    if not file or file.startswith("<"):
+        return False
+    path = Path(os.path.realpath(file))
+    is_installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+    return is_installed or any(path.is_relative_to(root) for root in _library_roots())
+
+
+@functools.cache
+def _library_roots() -> frozenset[str]:
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    return frozenset(os.path.realpath(sysconfig.get_path(kind)) for kind in kinds)
