@@ -1,0 +1,319 @@
+"""One axis of a grid: its values, in the one form that is stored, compared and handed on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from swarmgrid.errors import AxisError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+Kind = Literal["int", "float", "bool", "str", "datetime", "timedelta", "enum"]
+
+_DTYPES: dict[Kind, np.dtype[Any]] = {
+    "int": np.dtype("int64"),
+    "float": np.dtype("float64"),
+    "bool": np.dtype("bool"),
+    "str": np.dtype(object),
+    "enum": np.dtype(object),
+    "datetime": np.dtype("int64"),
+    "timedelta": np.dtype("int64"),
+}
+_MAX_EXACT = 2**53
+"""Every integer up to this size is a float64 as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The values of one axis, in order."""
+
+    name: str
+    """The name of the function's parameter, the coordinate and the dimension."""
+    kind: Kind
+    """What the function receives: an int, float, bool, str, datetime64, timedelta64 or enum."""
+    values: NDArray[Any]
+    """``(n,)``: int64 (times in ns), float64, bool, or object holding str (enums by name)."""
+    enum: type[Enum] | None = None
+    """The class of an enum axis; None on an axis read from a store."""
+    enum_name: str | None = None
+    """The qualified name of that class."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def labels(self) -> NDArray[Any]:
+        """The values as an xarray coordinate shows them, ``(n,)``."""
+        if self.kind == "datetime":
+            return self.values.view("datetime64[ns]")
+        if self.kind == "timedelta":
+            return self.values.view("timedelta64[ns]")
+        if self.kind in {"str", "enum"}:
+            return self.values.astype(str) if len(self.values) else np.empty(0, "U1")
+        return self.values
+
+    def arguments(self) -> list[Any]:
+        """The values as the function receives them."""
+        if self.kind == "enum":
+            if self.enum is None:
+                raise AxisError(
+                    f"axis {self.name!r} holds names of {self.enum_name}; pass its members"
+                )
+            return [self.enum[name] for name in self.values]
+        if self.kind in {"datetime", "timedelta"}:
+            return list(self.labels())
+        return list(self.values.tolist())
+
+    def label(self, position: int) -> Any:
+        """One value as people read it: a plain Python value, or a datetime64 or timedelta64."""
+        value = self.labels()[position]
+        return value if self.kind in {"datetime", "timedelta"} else value.item()
+
+    def take(self, positions: NDArray[np.intp]) -> Axis:
+        """The axis holding only the values at ``positions = (k,)``."""
+        return self.with_values(self.values[positions])
+
+    def with_values(self, values: NDArray[Any]) -> Axis:
+        """The axis with other values of the same kind."""
+        return Axis(self.name, self.kind, values, self.enum, self.enum_name)
+
+
+def to_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """The axes of a request, in its order.
+
+    Raises
+    ------
+    AxisError
+        If a name is no identifier, or an axis cannot be used.
+    """
+    for name in axes:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise AxisError(
+                f"axis name {name!r} is not a name that a function's parameter can have"
+            )
+    return tuple(to_axis(name, values) for name, values in axes.items())
+
+
+def to_axis(name: str, values: object) -> Axis:
+    """The axis that a user's values describe.
+
+    Parameters
+    ----------
+    name : str
+        The axis' name.
+    values : iterable
+        ``(n,)`` ints, floats, bools, strings, datetimes, timedeltas or members of one enum: a
+        list, tuple, range, numpy array, pandas index or series, or xarray coordinate.
+
+    Raises
+    ------
+    AxisError
+        If the values are not one-dimensional, of no kind that an axis can have, of mixed kinds,
+        missing (NaN, NaT, None), too large for 64 bits, or not unique.
+    """
+    items = _one_dimensional(name, values)
+    axis = _from_array(name, items) if isinstance(items, np.ndarray) else _from_list(name, items)
+    _check_text(axis)
+    _check_unique(axis)
+    return axis
+
+
+def promoted(axis: Axis, kind: Kind) -> Axis:
+    """The axis as one of another kind: an int axis as a float one.
+
+    Raises
+    ------
+    AxisError
+        If the kinds do not mix, or a value would change.
+    """
+    if axis.kind == kind:
+        return axis
+    if (axis.kind, kind) != ("int", "float"):
+        raise AxisError(
+            f"axis {axis.name!r} holds {axis.kind} values here and {kind} values in the stored "
+            "grid; pass one kind, or use another name or store"
+        )
+    large = (axis.values > _MAX_EXACT) | (axis.values < -_MAX_EXACT)
+    if large.any():
+        raise AxisError(
+            f"axis {axis.name!r} holds the integer {axis.values[large][0]}, which is no exact "
+            "float64; it cannot share an axis with floats"
+        )
+    return Axis(axis.name, "float", axis.values.astype("float64"))
+
+
+def _one_dimensional(name: str, values: object) -> NDArray[Any] | list[Any]:
+    if isinstance(values, (str, bytes, dict, set, frozenset)) or not hasattr(values, "__iter__"):
+        raise AxisError(
+            f"axis {name!r} is {values!r}; expected an ordered collection of values, such as a "
+            "list or a numpy array"
+        )
+    if isinstance(values, (list, tuple)):
+        return list(values)
+    if isinstance(values, range):
+        return np.asarray(values) if len(values) else np.empty(0, "int64")
+    if hasattr(values, "__array__"):
+        if np.ma.is_masked(values):
+            raise AxisError(f"axis {name!r} has masked values, which cannot be looked up")
+        array = np.asarray(values)
+        if array.ndim != 1:
+            raise AxisError(
+                f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one"
+            )
+        return array if array.dtype != object and array.dtype.kind != "T" else list(array)
+    iterable: Iterable[Any] = values
+    return list(iterable)
+
+
+def _from_list(name: str, items: list[Any]) -> Axis:
+    if not items:
+        return Axis(name, "float", np.empty(0, "float64"))
+    kinds = {_kind_of(name, item) for item in items}
+    if kinds == {"int", "float"}:
+        numbers = [i if isinstance(i, (float, np.floating)) else _exact(name, i) for i in items]
+        return _from_array(name, np.array(numbers, "float64"))
+    if len(kinds) > 1:
+        raise AxisError(
+            f"axis {name!r} mixes values of the kinds {', '.join(sorted(kinds))}; expected one"
+        )
+    (kind,) = kinds
+    if kind == "enum":
+        return _from_enum(name, items)
+    if kind == "str":
+        return Axis(name, "str", np.array([str(item) for item in items] + [None], object)[:-1])
+    if kind == "int":
+        return Axis(name, "int", np.array([_int64(name, item) for item in items], "int64"))
+    if kind in {"datetime", "timedelta"}:
+        return _from_times(name, items, kind)
+    return _from_array(name, np.array(items, _DTYPES[kind]))
+
+
+def _kind_of(name: str, item: object) -> Kind:
+    if isinstance(item, Enum):
+        return "enum"
+    for kind, types in _KINDS.items():
+        if isinstance(item, types):
+            return kind
+    raise AxisError(
+        f"axis {name!r} holds {item!r}, a {type(item).__name__}; expected int, float, bool, str, "
+        "datetime, timedelta or enum values"
+    )
+
+
+_KINDS: dict[Kind, tuple[type, ...]] = {  # in this order: a bool is an int, a timedelta64 too
+    "bool": (bool, np.bool_),
+    "timedelta": (dt.timedelta, np.timedelta64),
+    "datetime": (dt.date, np.datetime64),
+    "int": (int, np.integer),
+    "float": (float, np.floating),
+    "str": (str,),
+}
+
+
+def _exact(name: str, item: Any) -> float:
+    number = float(item)
+    if number != item or abs(number) > _MAX_EXACT:
+        raise AxisError(
+            f"axis {name!r} mixes floats with the integer {item}, which is no exact float64"
+        )
+    return number
+
+
+def _int64(name: str, item: Any) -> int:
+    number = int(item)
+    if not -(2**63) <= number < 2**63:
+        raise AxisError(f"axis {name!r} holds {number}, which does not fit 64 bits")
+    return number
+
+
+def _from_enum(name: str, items: list[Enum]) -> Axis:
+    classes = {type(item) for item in items}
+    if len(classes) > 1:
+        names = ", ".join(sorted(cls.__qualname__ for cls in classes))
+        raise AxisError(f"axis {name!r} mixes members of the enums {names}; expected one")
+    (cls,) = classes
+    unnamed = [item for item in items if item.name not in cls.__members__]
+    if unnamed:
+        raise AxisError(
+            f"axis {name!r} holds {unnamed[0]!r}, which is no single member of the enum; "
+            "expected members with a name"
+        )
+    values = np.array([item.name for item in items] + [None], object)[:-1]
+    return Axis(name, "enum", values, cls, cls.__qualname__)
+
+
+def _from_times(name: str, items: list[Any], kind: Kind) -> Axis:
+    unit = "datetime64" if kind == "datetime" else "timedelta64"
+    if any(getattr(item, "tzinfo", None) is not None for item in items):
+        raise AxisError(
+            f"axis {name!r} holds times with a time zone; convert them to UTC and drop it"
+        )
+    exact = [getattr(item, "to_numpy", lambda item=item: np.array(item, unit))() for item in items]
+    nanoseconds = [_nanoseconds(name, np.asarray(item)) for item in exact]
+    return _from_array(name, np.array(nanoseconds, f"{unit}[ns]"))
+
+
+def _nanoseconds(name: str, times: NDArray[Any]) -> NDArray[Any]:
+    try:
+        fine = times.astype(f"{times.dtype.char}8[ns]")
+        is_exact = np.array_equal(fine.astype(times.dtype), times, equal_nan=True)
+    except OverflowError:  # numpy 2.5 and later; earlier ones wrap around
+        is_exact = False
+    if not is_exact:
+        raise AxisError(
+            f"axis {name!r} holds times that nanoseconds in 64 bits cannot hold exactly; "
+            "expected times of the years 1678 to 2262 and of whole nanoseconds"
+        )
+    return fine
+
+
+def _from_array(name: str, array: NDArray[Any]) -> Axis:
+    code = array.dtype.kind
+    if code in "iu":
+        if array.size and int(array.max()) >= 2**63:
+            raise AxisError(f"axis {name!r} holds {array.max()}, which does not fit 64 bits")
+        return Axis(name, "int", array.astype("int64"))
+    if code == "f":
+        values = array.astype("float64") + 0.0  # -0.0 and 0.0 are one label: it becomes 0.0
+        if not np.array_equal(values, array):
+            raise AxisError(f"axis {name!r} holds NaN, or a value that is no exact float64")
+        return Axis(name, "float", values)
+    if code == "b":
+        return Axis(name, "bool", array.astype(bool))
+    if code == "U":
+        return Axis(name, "str", array.astype(object))
+    if code in "mM":
+        if np.isnat(array).any():
+            raise AxisError(f"axis {name!r} holds NaT, which cannot be looked up")
+        kind: Kind = "datetime" if code == "M" else "timedelta"
+        return Axis(name, kind, _nanoseconds(name, array).view("int64"))
+    raise AxisError(
+        f"axis {name!r} has dtype {array.dtype}; expected int, float, bool, str, datetime, "
+        "timedelta or enum values"
+    )
+
+
+def _check_text(axis: Axis) -> None:
+    try:
+        "".join(axis.values if axis.kind == "str" else ()).encode()
+    except UnicodeEncodeError as error:
+        raise AxisError(
+            f"axis {axis.name!r} holds text that UTF-8 cannot hold: {error.reason}"
+        ) from None
+
+
+def _check_unique(axis: Axis) -> None:
+    values, counts = np.unique(axis.values, return_counts=True)
+    if (counts > 1).any():
+        repeated = axis.with_values(values[counts > 1][:1])
+        raise AxisError(
+            f"axis {axis.name!r} holds {repeated.labels()[0]!r} more than once; expected each "
+            "value once"
+        )

@@ -1,0 +1,117 @@
+"""Chunk specs, and the chunk shape that a grid gets where its user leaves it open."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import ChunksError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TARGET_NBYTES = 2**20
+"""Of the largest output's chunk: small enough to slice, large enough to read at full speed."""
+MAX_POINTS = 8192
+"""Points per chunk that we choose: a growing edge rewrites at most so many."""
+MIN_POINTS = 1024
+"""Points per chunk that a small grid gets, too: grids start small, and grow."""
+MAX_NBYTES = 2**31 - 1
+"""What a chunk may hold: compressors count in 32 bits."""
+
+
+def to_chunk_spec(chunks: object, axes: Sequence[str]) -> dict[str, int]:
+    """The chunk lengths that the user asked for, by axis; axes left open are absent.
+
+    Parameters
+    ----------
+    chunks : mapping or int or None
+        ``{"s": 50}``, ``{"s": {"size": 50}}``, ``{"s": None}``, or one length for every axis.
+    axes : sequence of str
+        The names of the request's axes.
+
+    Raises
+    ------
+    ChunksError
+        If an axis is not there or a length is no positive integer.
+    """
+    if chunks is None:
+        return {}
+    if isinstance(chunks, int) and not isinstance(chunks, bool):
+        chunks = dict.fromkeys(axes, chunks)
+    if not isinstance(chunks, Mapping):
+        raise ChunksError(
+            f"chunks is {chunks!r}; expected a length for each axis, such as {{'s': 50}}"
+        )
+    unknown = [name for name in chunks if name not in axes]
+    if unknown:
+        raise ChunksError(
+            f"chunks names {unknown[0]!r}, which is no axis; the axes are {', '.join(axes)}"
+        )
+    lengths = {name: _length(name, value) for name, value in chunks.items()}
+    return {name: length for name, length in lengths.items() if length is not None}
+
+
+def _length(name: str, value: Any) -> int | None:
+    if isinstance(value, Mapping):
+        if set(value) != {"size"}:
+            raise ChunksError(
+                f"the chunk spec of axis {name!r} is {dict(value)!r}; expected {{'size': n}}"
+            )
+        value = value["size"]
+    if value is None:
+        return None
+    wrong = f"the chunk length of axis {name!r} is {value!r}; expected "
+    try:
+        length = operator.index(value)
+    except TypeError:
+        raise ChunksError(f"{wrong}an integer") from None
+    if isinstance(value, bool):
+        raise ChunksError(f"{wrong}an integer")
+    if length < 1:
+        raise ChunksError(f"{wrong}at least 1")
+    return length
+
+
+def chosen_chunk_shape(
+    spec: Mapping[str, int], lengths: Mapping[str, int], point_nbytes: int
+) -> tuple[int, ...]:
+    """The chunk shape of a new grid: as asked, the open axes filled up to a good chunk size.
+
+    Parameters
+    ----------
+    spec : mapping
+        The lengths that were asked for, by axis.
+    lengths : mapping
+        The number of values on every axis, by name, in the grid's order.
+    point_nbytes : int
+        The size of the largest output of one point.
+
+    Returns
+    -------
+    tuple of int
+        One length per axis. An open axis gets a power of two: its length where that fits, more
+        in a small grid.
+    """
+    budget = max(1, min(MAX_POINTS, TARGET_NBYTES // max(point_nbytes, 1)))
+    shape = {
+        name: spec.get(name, 2 ** math.ceil(math.log2(max(n, 1)))) for name, n in lengths.items()
+    }
+    is_open = [name for name in shape if name not in spec]
+    while is_open and math.prod(shape.values()) < min(MIN_POINTS, budget):
+        shape[min(is_open, key=shape.__getitem__)] *= 2
+    while is_open and math.prod(shape.values()) > budget and max(shape[n] for n in is_open) > 1:
+        shape[max(is_open, key=shape.__getitem__)] //= 2
+    return tuple(shape.values())
+
+
+def check_chunk_nbytes(shape: tuple[int, ...], point_nbytes: int) -> None:
+    """Raise ChunksError where a chunk would be larger than a compressor can take."""
+    nbytes = math.prod(shape) * point_nbytes
+    if nbytes > MAX_NBYTES:
+        raise ChunksError(
+            f"a chunk of {math.prod(shape)} points of {point_nbytes} bytes has {nbytes} bytes; "
+            f"expected at most {MAX_NBYTES}. Ask for shorter chunks, or return smaller arrays"
+        )

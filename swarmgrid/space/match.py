@@ -1,0 +1,91 @@
+"""Where the values of a request stand on the stored axis, and which of them are new there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import AxisError
+from swarmgrid.space.axis import promoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+
+
+def reconciled(stored: Axis, requested: Axis) -> tuple[Axis, Axis]:
+    """Both axes in the one kind that holds the values of both.
+
+    Raises
+    ------
+    AxisError
+        If no kind does without loss.
+    """
+    if len(requested) == 0:
+        return stored, stored.with_values(stored.values[:0])
+    if stored.kind == "enum" == requested.kind and stored.enum_name != requested.enum_name:
+        raise AxisError(
+            f"axis {requested.name!r} holds members of {requested.enum_name} here and of "
+            f"{stored.enum_name} in the stored grid; expected members of one enum"
+        )
+    if (stored.kind, requested.kind) == ("int", "float"):
+        return promoted(stored, "float"), requested
+    return stored, promoted(requested, stored.kind)
+
+
+def positions(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArray[np.intp]:
+    """The position of each requested value on the stored axis, -1 where it is new.
+
+    Parameters
+    ----------
+    stored, requested : Axis
+        Axes of the same kind, of ``n`` and ``k`` values.
+    tolerance : float
+        A float value stands for the nearest stored one that lies this close.
+
+    Returns
+    -------
+    array
+        ``(k,)``, each -1 or in ``range(n)``.
+    """
+    have, want = stored.values, requested.values
+    common = min(len(have), len(want))
+    if np.array_equal(have[:common], want[:common]):  # unchanged, appended to, or cut short
+        found = np.full(len(want), -1, np.intp)
+        found[:common] = np.arange(common)
+        rest = want[common:]
+        if len(rest) and tolerance and stored.kind == "float":
+            found[common:] = _nearest(have, rest, tolerance)
+        return found
+    if have.dtype == object:
+        place = {value: i for i, value in enumerate(have)}
+        return np.array([place.get(value, -1) for value in want], np.intp)
+    found = _exact(have, want)
+    if tolerance and stored.kind == "float":
+        new = found < 0
+        found[new] = _nearest(have, want[new], tolerance)
+    return found
+
+
+def _exact(have: NDArray[Any], want: NDArray[Any]) -> NDArray[np.intp]:
+    if len(have) == 0:
+        return np.full(len(want), -1, np.intp)
+    order = np.argsort(have, kind="stable")
+    at = np.searchsorted(have, want, sorter=order)
+    nearest = order[np.minimum(at, len(have) - 1)]
+    return np.where(have[nearest] == want, nearest, -1).astype(np.intp)
+
+
+def _nearest(have: NDArray[Any], want: NDArray[Any], tolerance: float) -> NDArray[np.intp]:
+    if len(have) == 0 or len(want) == 0:
+        return np.full(len(want), -1, np.intp)
+    order = np.argsort(have, kind="stable")
+    ranked = have[order]
+    right = np.clip(np.searchsorted(ranked, want), 1, max(len(have) - 1, 1))
+    right = np.minimum(right, len(have) - 1)
+    left = np.maximum(right - 1, 0)
+    best = np.where(np.abs(ranked[left] - want) <= np.abs(ranked[right] - want), left, right)
+    close = np.abs(ranked[best] - want) <= tolerance
+    return np.where(close, order[best], -1).astype(np.intp)

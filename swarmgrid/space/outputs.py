@@ -1,0 +1,151 @@
+"""What a function returns for one point: its outputs' names, dims, shapes and dtypes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRING = "string"
+_STRING_NBYTES = 32
+"""What a string is taken to need where chunk shapes are chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of the function, as it is for every point.
+
+    Parameters
+    ----------
+    dims : tuple of str
+        The output's own dims; the grid's axes are put before them.
+    shape : tuple of int
+        Its own shape, one length per dim.
+    dtype : dtype-like
+        Any float, int, bool, complex, string, datetime64 or timedelta64. Times are kept in ns.
+    attrs : mapping
+        Attributes of the variable, such as units; JSON values.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> swarmgrid.Output(dims=("t",), shape=(1000,), dtype="f8").dtype
+    'float64'
+    """
+
+    dims: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    dtype: str = "float64"
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        dims = (self.dims,) if isinstance(self.dims, str) else tuple(self.dims)
+        shape = (self.shape,) if isinstance(self.shape, int) else tuple(map(int, self.shape))
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "dtype", dtype_name(self.dtype))
+        if len(dims) != len(shape) or len(set(dims)) != len(dims) or min(shape, default=0) < 0:
+            raise InputError(
+                f"an output has the dims {dims} and the shape {shape}; expected as many different "
+                "dims as lengths"
+            )
+
+    @property
+    def size(self) -> int:
+        """How many elements one point has."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of one point's value in memory; strings are estimated."""
+        width = _STRING_NBYTES if self.dtype == STRING else np.dtype(self.dtype).itemsize
+        return self.size * width
+
+    @property
+    def memory_dtype(self) -> np.dtype[Any]:
+        """The numpy dtype that its values have in memory: strings are objects."""
+        return np.dtype(object) if self.dtype == STRING else np.dtype(self.dtype)
+
+    def fits(self, other: Output) -> bool:
+        """Whether values of ``other`` have this output's dims, shape and dtype."""
+        return (self.dims, self.shape, self.dtype) == (other.dims, other.shape, other.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Coord:
+    """A coordinate of the outputs' own dims, the same at every point."""
+
+    dims: tuple[str, ...]
+    values: NDArray[Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Output:
+        """Its dims, shape and dtype."""
+        return Output(self.dims, self.values.shape, dtype_name(self.values.dtype), self.attrs)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Every output of a function, and the coordinates of their own dims."""
+
+    outputs: Mapping[str, Output]
+    coords: Mapping[str, Coord] = field(default_factory=dict)
+
+    @property
+    def point_nbytes(self) -> int:
+        """The size of the largest output of one point."""
+        return max((output.nbytes for output in self.outputs.values()), default=8)
+
+    def check(self, axes: tuple[str, ...]) -> None:
+        """Raise InputError where a name is both an axis and something of the outputs."""
+        own_dims = {dim for output in self.outputs.values() for dim in output.dims}
+        for what, names in (("an output", self.outputs), ("a dim of an output", own_dims)):
+            clash = sorted(set(names) & set(axes))
+            if clash:
+                raise InputError(f"{clash[0]!r} is both an axis and {what}; rename one of them")
+        clash = sorted(own_dims & set(self.outputs))
+        if clash:
+            raise InputError(f"{clash[0]!r} is both an output and a dim; rename one of them")
+        lengths: dict[str, int] = {}
+        for output in self.outputs.values():
+            for dim, n in zip(output.dims, output.shape, strict=True):
+                if lengths.setdefault(dim, n) != n:
+                    raise InputError(
+                        f"dim {dim!r} has the lengths {lengths[dim]} and {n} in two outputs; "
+                        "give them dims of different names"
+                    )
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name under which a dtype is stored: ``'float64'``, ``'string'``, ``'datetime64[ns]'``.
+
+    Raises
+    ------
+    InputError
+        If values of that dtype cannot be stored.
+    """
+    if isinstance(dtype, str) and dtype == STRING:
+        return STRING
+    try:
+        known = np.dtype(dtype)
+    except TypeError as error:
+        raise InputError(f"{dtype!r} is no dtype: {error}") from None
+    if known.kind in "UTO":
+        return STRING
+    if known.kind in "mM":
+        return "datetime64[ns]" if known.kind == "M" else "timedelta64[ns]"
+    if known.kind not in "biufc" or known.itemsize > (16 if known.kind == "c" else 8):
+        raise InputError(
+            f"dtype {known} cannot be stored; expected floats, ints, bools, complex numbers of up "
+            "to 64 bits a part, strings, datetime64 or timedelta64"
+        )
+    return str(known.name)
