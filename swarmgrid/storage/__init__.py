@@ -1,0 +1,1 @@
+"""The store: keys, bytes, metadata, the manifest and the leases."""

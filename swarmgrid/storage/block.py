@@ -1,0 +1,96 @@
+"""One chunk of a grid, all its outputs: reading and writing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid import identity
+from swarmgrid.errors import DamageError
+from swarmgrid.space.points import Points
+from swarmgrid.storage.codec import checksum, decoded, encoded, filled
+from swarmgrid.storage.segment import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.storage.blobs import Blobs
+    from swarmgrid.storage.stored import StoredGrid
+
+Block = dict[str, "NDArray[Any]"]
+"""The values of one chunk: an array of shape ``chunk_shape + output.shape`` by output."""
+
+
+def chunk_key(grid: StoredGrid, name: str, index: tuple[int, ...]) -> str:
+    """The key of one output's chunk."""
+    return grid.path.chunk(name, index + (0,) * len(grid.schema.outputs[name].shape))
+
+
+def empty_block(grid: StoredGrid) -> Block:
+    """A chunk in which nothing is computed."""
+    return {
+        name: filled(grid.block_shape(output), output.dtype)
+        for name, output in grid.schema.outputs.items()
+    }
+
+
+def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
+    """The values of one chunk that holds computed points; the arrays are writable.
+
+    Raises
+    ------
+    DamageError
+        If a chunk is missing or cannot be decoded.
+    """
+    outputs = grid.schema.outputs
+    keys = [chunk_key(grid, name, index) for name in outputs]
+    return {
+        name: decoded_chunk(data, key, outputs[name].dtype, grid.block_shape(outputs[name])).copy()
+        for name, key, data in zip(outputs, keys, blobs.get_many(keys), strict=True)
+    }
+
+
+def write_points(
+    blobs: Blobs,
+    grid: StoredGrid,
+    index: tuple[int, ...],
+    block: Mapping[str, NDArray[Any]],
+    points: Points,
+    seconds: float,
+) -> tuple[Row, int]:
+    """Write one chunk of every output: the row for its new points, and how many bytes it took.
+
+    Parameters
+    ----------
+    blobs, grid, index
+        The chunk, and the store to write it to.
+    block : Block
+        All its values, those of points computed earlier included.
+    points : Points
+        The new points among them.
+    seconds : float
+        What computing them took.
+    """
+    mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
+    checksums, written = [], 0
+    for name, output in grid.schema.outputs.items():
+        new = block[name] if mask is None else block[name][mask]
+        checksums.append(checksum(new, output.dtype))
+        data = encoded(block[name], output.dtype)
+        blobs.put(chunk_key(grid, name, index), data)
+        written += len(data)
+    key = identity.chunk_key(grid.path.grid, grid.bin_bytes(index))
+    return Row(key, index, points, tuple(checksums), seconds), written
+
+
+def decoded_chunk(
+    data: bytes | None, key: str, dtype: str, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """The values of a stored chunk, read-only; DamageError where it is gone or broken."""
+    if data is None:
+        raise DamageError(key, "it is missing")
+    try:
+        return decoded(data, dtype, shape)
+    except ValueError as error:
+        raise DamageError(key, str(error)) from None

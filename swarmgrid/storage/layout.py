@@ -1,0 +1,66 @@
+"""Where everything lies in a store: the keys, relative to its root."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FORMAT = 1
+"""The version of the format that this swarmgrid writes, and the newest that it reads."""
+DATA = "data.zarr"
+MANIFEST = "manifest"
+LOCKS = "locks"
+METADATA = "zarr.json"
+
+
+@dataclass(frozen=True, slots=True)
+class GridPath:
+    """The keys of one grid."""
+
+    function: str
+    """The function's qualified name."""
+    grid: str
+    """The grid id."""
+
+    @property
+    def folder(self) -> str:
+        """The group of the function's grids, under ``data.zarr``."""
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", self.function).strip(".") or "_"
+
+    @property
+    def group(self) -> str:
+        """The grid's group, under ``data.zarr``."""
+        return f"{self.folder}/{self.grid}"
+
+    @property
+    def prefix(self) -> str:
+        """What all keys of the group begin with."""
+        return f"{DATA}/{self.group}/"
+
+    @property
+    def metadata(self) -> str:
+        """The group's metadata document: who reads it sees the whole grid at one instant."""
+        return f"{self.prefix}{METADATA}"
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The metadata documents of the groups above, from the root down."""
+        return f"{DATA}/{METADATA}", f"{DATA}/{self.folder}/{METADATA}"
+
+    def array_metadata(self, name: str) -> str:
+        """The metadata document of one array."""
+        return f"{self.prefix}{name}/{METADATA}"
+
+    def chunk(self, name: str, index: tuple[int, ...], separator: str = ".") -> str:
+        """One chunk of an array: ``c.0.1`` in one folder, or ``c/0/1``."""
+        return f"{self.prefix}{name}/{separator.join(('c', *map(str, index)))}"
+
+    @property
+    def manifest(self) -> str:
+        """What the keys of the manifest's segments begin with."""
+        return f"{MANIFEST}/{self.grid}/"
+
+    @property
+    def locks(self) -> str:
+        """What the keys of the grid's leases begin with."""
+        return f"{LOCKS}/{self.grid}/"

@@ -1,0 +1,170 @@
+"""Who may grow and fill a grid: one process at a time, by a lease kept in the store.
+
+Leases are numbered files, ``locks/<grid id>/<epoch>.json``, and the highest number holds.
+Only an exclusive *create* is needed of the store. The owner rewrites its file while it lives.
+Whoever wants the grid watches the file by its own clock, and creates the next number once the
+file says *released*, or has not changed for the time that the lease states, or belongs to a
+process of this machine that is gone. Clocks of two machines are never compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from swarmgrid.errors import LeaseLostError
+from swarmgrid.storage.claim import Claim, claim_key, epochs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.storage.blobs import Blobs
+    from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.location import Location
+
+LEASE_SECONDS = 30.0
+"""How long an owner that shows no sign of life keeps its lease."""
+_POLL_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+class Lease:
+    """The right to write one grid, renewed by a thread until it is released.
+
+    Use `acquired` to get one; it is a context manager that releases at the end.
+    """
+
+    def __init__(self, blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> None:
+        self.blobs = blobs
+        """The store as this owner writes it: fenced, where the store can do that."""
+        self.epoch = epoch
+        """The number of the lease: later owners have higher ones."""
+        self.writer = claim.writer
+        """The name of the owner's staging folder."""
+        self._path = path
+        self._claim = claim
+        self._ended = threading.Event()
+        self._lost = False
+        self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise LeaseLostError if another process is known to have taken over."""
+        if self._lost:
+            raise LeaseLostError(
+                f"another process has taken over grid {self._path.grid}, because this one showed "
+                f"no sign of life for {self._claim.seconds:g} s. What was committed is kept; call "
+                "compute again"
+            )
+
+    def release(self) -> None:
+        """Give the grid up, so that the next process need not wait."""
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
+            if not self._lost:
+                self._write(replace(self._claim, released=True))
+            self.blobs.end_writing()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._claim.seconds / 4):
+            # tried again; if it lasts, the lease runs out (obstore's errors are no OSErrors)
+            with contextlib.suppress(Exception):
+                if _highest(self.blobs, self._path.grid) != self.epoch:
+                    self._lost = True
+                    return
+                self._claim = replace(self._claim, beat=self._claim.beat + 1)
+                self._write(self._claim)
+
+    def _write(self, claim: Claim) -> None:
+        self.blobs.put(claim_key(self._path.grid, self.epoch), claim.to_bytes())
+
+
+def acquired(
+    location: Location,
+    path: GridPath,
+    seconds: float = LEASE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Lease:
+    """The lease of a grid, waiting as long as another process holds it.
+
+    Parameters
+    ----------
+    location : Location
+        The store.
+    path : GridPath
+        The grid.
+    seconds : float
+        How long the lease outlives its owner.
+    clock : callable
+        Seconds that only grow.
+    """
+    watch = _Watch(clock)
+    while True:
+        claim = Claim.of_this_process(seconds)
+        blobs = location.open(path.grid, claim.writer)
+        epoch = _highest(blobs, path.grid)
+        if epoch >= 0 and not watch.may_follow(epoch, blobs.get(claim_key(path.grid, epoch))):
+            time.sleep(_POLL_SECONDS)
+            continue
+        blobs.begin_writing()
+        try:
+            won = blobs.create(claim_key(path.grid, epoch + 1), claim.to_bytes())
+        except LeaseLostError:  # whoever was faster has already fenced this attempt
+            continue
+        if won and _highest(blobs, path.grid) == epoch + 1:
+            blobs.fence_others()
+            _delete_before(blobs, path, epoch + 1)
+            return Lease(blobs, path, epoch + 1, claim)
+        blobs.end_writing()
+
+
+class _Watch:
+    """Watches the lease of another, and says when it has ended."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: tuple[int, bytes | None] | None = None
+        self._since = 0.0
+        self._said = False
+
+    def may_follow(self, epoch: int, data: bytes | None) -> bool:
+        claim = Claim.from_bytes(data)
+        if claim is not None and (claim.released or claim.is_dead()):
+            return True
+        if (epoch, data) != self._seen:
+            self._seen, self._since = (epoch, data), self._clock()
+        self._say(claim)
+        limit = claim.seconds if claim is not None else LEASE_SECONDS
+        return self._clock() - self._since > limit
+
+    def _say(self, claim: Claim | None) -> None:
+        if not self._said and claim is not None:
+            self._said = True
+            _log.warning(
+                "waiting for process %d on %s, which is computing this grid; what it finishes "
+                "will be reused",
+                claim.pid,
+                claim.host,
+            )
+
+
+def _highest(blobs: Blobs, grid: str) -> int:
+    return max(epochs(blobs, grid), default=-1)
+
+
+def _delete_before(blobs: Blobs, path: GridPath, epoch: int) -> None:
+    for earlier in epochs(blobs, path.grid):
+        if earlier < epoch:
+            blobs.delete(claim_key(path.grid, earlier))

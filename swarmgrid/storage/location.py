@@ -1,0 +1,154 @@
+"""Where a store is: a path, a URL or a Zarr store object, and how each process opens it."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, StoreError
+from swarmgrid.storage.blobs import ZarrBlobs, innermost
+from swarmgrid.storage.files import FileBlobs
+from swarmgrid.storage.layout import DATA
+from swarmgrid.storage.objects import FencedBlobs, is_object_store
+
+if TYPE_CHECKING:
+    from swarmgrid.storage.blobs import Blobs
+
+CLOUD_SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_memory: dict[str, Any] = {}
+"""The stores of ``memory://`` URLs; they live as long as the process."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """A store that can be opened, here and in the processes that help."""
+
+    url: str
+    """The directory's absolute path, the URL, or a description of the store object."""
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What obstore needs to open the URL: endpoint, credentials, ..."""
+    store: Any = field(default=None, repr=False)
+    """The Zarr store object, where the user gave one."""
+    is_durable: bool = False
+    """Whether files are flushed to the disk itself before they count as written."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process that opens the location sees the same objects."""
+        if self.store is not None:
+            return "Memory" not in type(innermost(self.store)).__name__
+        return not self.url.startswith("memory://")
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the store is a directory of the file system."""
+        return self.store is None and "://" not in self.url
+
+    def open(self, group: str = "free", writer: str | None = None) -> Blobs:
+        """The store's objects; nothing is read or written yet.
+
+        Parameters
+        ----------
+        group, writer : str
+            Who writes; see `FileBlobs`.
+        """
+        if self.is_directory:
+            return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
+        store = self._zarr_store()
+        if writer is not None and is_object_store(store):
+            return FencedBlobs(store, self.url, group, writer)
+        return ZarrBlobs(store, self.url)
+
+    def expression(self, group: str) -> str:
+        """The Python expression that opens a group of the data, without swarmgrid."""
+        if self.store is not None:
+            return f"xr.open_zarr(zarr.storage.StorePath(store, {f'{DATA}/{group}'!r}))"
+        path = f"{self.url.rstrip('/')}/{DATA}/{group}"
+        if self.is_directory or not self.options:
+            return f"xr.open_zarr({path!r})"
+        return f"xr.open_zarr({path!r}, storage_options=...)"
+
+    def _zarr_store(self) -> Any:
+        if self.store is not None:
+            return self.store
+        if self.url.startswith("memory://"):
+            from zarr.storage import MemoryStore
+
+            return _memory.setdefault(self.url, MemoryStore())
+        return _cloud_store(self.url, self.options)
+
+
+def to_location(store: object, storage_options: Mapping[str, Any] | None = None) -> Location:
+    """The location that a user's ``store`` and ``storage_options`` describe; nothing is opened.
+
+    Raises
+    ------
+    InputError
+        If it is no path, URL or Zarr store.
+    StoreError
+        If the path is a file.
+    """
+    if isinstance(store, Location):
+        return store
+    if isinstance(store, (str, os.PathLike)):
+        text = os.fspath(store)
+        if not isinstance(text, str) or not text:
+            raise InputError(f"store is {store!r}; expected a path, a URL or a Zarr store")
+        scheme = urllib.parse.urlsplit(text).scheme if "://" in text else "file"
+        if scheme == "memory":
+            return Location(text)
+        if scheme in CLOUD_SCHEMES:
+            return Location(text.rstrip("/"), dict(storage_options or {}))
+        if scheme != "file":
+            raise InputError(
+                f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
+                f"{', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])} or a Zarr store"
+            )
+        return _directory(text.removeprefix("file://"))
+    if hasattr(store, "set_if_not_exists"):
+        return _from_zarr_store(store)
+    raise InputError(
+        f"store is {store!r}, a {type(store).__name__}; expected a path, a URL or a "
+        "zarr.abc.store.Store"
+    )
+
+
+def _directory(path: str) -> Location:
+    root = Path(path).expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise StoreError(f"store {str(root)!r} is a file; expected a directory, or a new path")
+    return Location(str(root))
+
+
+def _from_zarr_store(store: Any) -> Location:
+    from zarr.storage import LocalStore
+
+    if type(store) is LocalStore and not store.read_only:
+        return _directory(str(store.root))
+    return Location(str(store), store=store)
+
+
+def _cloud_store(url: str, options: Mapping[str, Any]) -> Any:
+    try:
+        import obstore.store
+    except ImportError:
+        raise InputError(
+            f"store {url!r} needs obstore, which the extra 'cloud' installs: "
+            "pip install 'swarmgrid-zarr[cloud]'"
+        ) from None
+    from zarr.storage import ObjectStore
+
+    options = dict(options)
+    if "allow_http" in options:  # obstore takes it for the client only, and panics elsewhere
+        client = options.get("client_options", {})
+        options["client_options"] = {**client, "allow_http": options.pop("allow_http")}
+    try:
+        return ObjectStore(obstore.store.from_url(url, **options))
+    except Exception as error:
+        raise InputError(
+            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {error}"
+        ) from error

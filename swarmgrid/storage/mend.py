@@ -1,0 +1,149 @@
+"""Mends a grid: rebuilds metadata from its copies, and voids rows whose values are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import DamageError
+from swarmgrid.storage import metadata
+from swarmgrid.storage.growth import copy_key, write_documents, write_parents
+from swarmgrid.storage.layout import METADATA
+from swarmgrid.storage.manifest import read_manifest, write_segment
+from swarmgrid.storage.segment import Segment
+from swarmgrid.storage.stored import read_grid
+from swarmgrid.storage.verify import MARK, bad_rows, left_over, mark_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.lease import Lease
+    from swarmgrid.storage.stored import StoredGrid
+
+
+def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> None:
+    """Mend everything of a grid that can be; what cannot counts as not computed afterwards.
+
+    Parameters
+    ----------
+    held : Lease
+        The right to write the grid.
+    path : GridPath
+        The grid.
+    attributes : mapping
+        What its group says of the function, to write again if that is lost.
+    """
+    write_parents(held.blobs, path)
+    grid = _readable(held, path, attributes)
+    if grid is None:  # the axes are gone, and with them what the values belong to
+        forget_grid(held, path)
+        return
+    write_documents(held.blobs, grid)
+    _remove_left_over(held, grid)
+    void_bad_rows(held, grid)
+
+
+def forget_grid(held: Lease, path: GridPath) -> None:
+    """Remove a grid's group document and manifest: everything of it counts as not computed."""
+    held.check()
+    for name in held.blobs.names(path.manifest):
+        held.blobs.delete(path.manifest + name)
+    held.blobs.delete(path.metadata)
+
+
+def void_bad_rows(
+    held: Lease, grid: StoredGrid, only: Collection[tuple[int, ...]] | None = None
+) -> int:
+    """Drop the manifest's rows whose values are damaged: how many points they spoke of.
+
+    Parameters
+    ----------
+    held : Lease
+        The right to write the grid.
+    grid : StoredGrid
+        The grid.
+    only : collection of chunk indices, optional
+        The chunks to look at; all, unless given.
+    """
+    blobs, path = held.blobs, grid.path
+    names = blobs.names(path.manifest)
+    segments = [name for name in names if name.endswith(".seg")]
+    manifest = read_manifest(blobs, path, segments, grid)
+    if manifest is None:
+        return 0
+    bad: list[int] = []
+    for index, numbers in manifest.chunks():
+        if only is None or index in only:
+            bad += bad_rows(blobs, grid, manifest, index, numbers).rows
+    if bad or manifest.damaged:
+        keep = np.ones(len(manifest.rows), bool)
+        keep[bad] = False
+        held.check()
+        if keep.any():
+            name = f"{held.epoch:012d}-{secrets.token_hex(4)}-mended.seg"
+            write_segment(blobs, path, name, grid, manifest.rows.taken(np.flatnonzero(keep)))
+        for name in segments:
+            blobs.delete(path.manifest + name)
+    for name in names:
+        if name.endswith(MARK) and (only is None or name in map(mark_name, only)):
+            blobs.delete(path.manifest + name)
+    return sum(len(manifest.rows.points(i)) for i in bad)
+
+
+def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:
+    """The grid, after mending its group document and coordinates as far as that goes."""
+    while True:  # each round mends the object that the last one stumbled over
+        try:
+            data = held.blobs.get(path.metadata)
+            grid = read_grid(held.blobs, path, data)
+            if grid is not None:
+                return grid
+            damaged = path.metadata
+        except DamageError as error:
+            damaged = error.key
+        held.check()
+        if damaged == path.metadata:
+            rebuilt = _rebuilt_group(held, path, attributes)
+            if rebuilt is None:
+                return None
+            if rebuilt == data:
+                return None
+            held.blobs.put(path.metadata, rebuilt)
+        elif not _restored(held, path, damaged):
+            return None
+
+
+def _rebuilt_group(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bytes | None:
+    """The group document that the arrays' own make up; None if that is not possible."""
+    documents: dict[str, metadata.Document] = {}
+    for name in held.blobs.names(path.prefix):
+        data = held.blobs.get(path.array_metadata(name)) if name != METADATA else None
+        with contextlib.suppress(ValueError):
+            if data is not None:
+                documents[name] = metadata.from_bytes(data)
+    for name in held.blobs.names(path.manifest):
+        with contextlib.suppress(ValueError, KeyError):  # segments say the order of everything
+            segment = Segment.from_bytes(held.blobs.get(path.manifest + name) or b"")
+            group = metadata.rebuilt_group(
+                documents, attributes, list(segment.axes), segment.outputs
+            )
+            return None if group is None else metadata.to_bytes(group)
+    return None
+
+
+def _restored(held: Lease, path: GridPath, key: str) -> bool:
+    """Write a coordinate's chunk again from its copy; whether there was one."""
+    data = held.blobs.get(copy_key(path, key))
+    if data is None or data == held.blobs.get(key):
+        return False
+    held.blobs.put(key, data)
+    return True
+
+
+def _remove_left_over(held: Lease, grid: StoredGrid) -> None:
+    for problem in list(left_over(held.blobs, grid)):
+        held.blobs.delete(problem.key)

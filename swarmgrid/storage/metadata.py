@@ -1,0 +1,201 @@
+"""Zarr v3 metadata documents: built and read as plain values, no I/O.
+
+They are written out here, not by zarr, because a store must look the same whichever release
+of zarr is installed; the tests hold them against zarr's own reading.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+import numpy as np
+
+from swarmgrid.space.outputs import STRING, Output
+from swarmgrid.storage.codec import codecs, fill_value
+from swarmgrid.storage.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Document = dict[str, Any]
+SEAL = "swarmgrid_crc32c"
+"""The attribute of a grid's group that holds the checksum of its document."""
+
+_TIME_ATTRS = {
+    "datetime64[ns]": {
+        "units": "nanoseconds since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+    },
+    "timedelta64[ns]": {"units": "nanoseconds", "dtype": "timedelta64[ns]"},
+}
+"""How times are told from integers (CF conventions, as xarray writes them)."""
+
+
+def array_document(
+    dtype: str,
+    shape: Sequence[int],
+    chunk_shape: Sequence[int],
+    dims: Sequence[str],
+    attributes: Mapping[str, Any],
+    separator: str = ".",
+) -> Document:
+    """The ``zarr.json`` of an array."""
+    stored = "int64" if dtype in _TIME_ATTRS else dtype
+    fill = fill_value(dtype)
+    if dtype in _TIME_ATTRS:
+        fill = np.iinfo("int64").min
+        attributes = {**attributes, **_TIME_ATTRS[dtype]}
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [int(n) for n in shape],
+        "data_type": stored,
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [max(1, int(n)) for n in chunk_shape]},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}},
+        "fill_value": _json_fill(fill),
+        "codecs": codecs(stored),
+        "attributes": dict(attributes),
+        "dimension_names": list(dims),
+        "storage_transformers": [],
+    }
+
+
+def group_document(
+    attributes: Mapping[str, Any], arrays: Mapping[str, Document] | None = None
+) -> Document:
+    """The ``zarr.json`` of a group, with its arrays' documents consolidated in it."""
+    document: Document = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": dict(attributes),
+    }
+    if arrays is not None:
+        document["consolidated_metadata"] = {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": dict(arrays),
+        }
+    return document
+
+
+def to_bytes(document: Document) -> bytes:
+    """A document as it is stored."""
+    return json.dumps(document, indent=1, allow_nan=False).encode()
+
+
+def sealed(document: Document) -> Document:
+    """A group's document with an attribute that says its checksum."""
+    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
+    return {**document, "attributes": {**attributes, SEAL: _seal(document)}}
+
+
+def check_seal(document: Document) -> None:
+    """Raise ValueError if the document is not as it was sealed."""
+    if document["attributes"].get(SEAL) != _seal(document):
+        raise ValueError("its checksum does not match: it was changed after it was written")
+
+
+def _seal(document: Document) -> str:
+    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
+    text = json.dumps({**document, "attributes": attributes}, sort_keys=True)
+    return f"{google_crc32c.value(text.encode()):08x}"
+
+
+def from_bytes(data: bytes) -> Document:
+    """A stored document.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no JSON object.
+    """
+    document = json.loads(data)
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    return document
+
+
+def stored_axes(data: bytes) -> list[str] | None:
+    """The names of a grid's axes, from its group's bytes; None if they are not of a grid."""
+    try:
+        return list(from_bytes(data)["attributes"]["swarmgrid_axes"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def is_group(data: bytes | None) -> bool:
+    """Whether some bytes are the document of a group of Zarr format 3."""
+    try:
+        document = from_bytes(data or b"")
+    except ValueError:
+        return False
+    return document.get("node_type") == "group" and document.get("zarr_format") == 3
+
+
+def rebuilt_group(
+    arrays: Mapping[str, Document],
+    attributes: Mapping[str, Any],
+    axes: Sequence[str],
+    outputs: Sequence[str],
+) -> Document | None:
+    """The document of a grid's group, made up from those of its arrays; None if one is missing.
+
+    Where a crash left the arrays' shapes apart, the shorter one is right.
+    """
+    if any(name not in arrays for name in (*axes, *outputs)):
+        return None
+    lengths = {axis: arrays[axis]["shape"][0] for axis in axes}
+    for name in outputs:
+        for axis, n in zip(axes, arrays[name]["shape"], strict=False):
+            lengths[axis] = min(lengths[axis], n)
+    whole = {}
+    for name, document in arrays.items():
+        dims = document["dimension_names"]
+        shape = [lengths.get(d, n) for d, n in zip(dims, document["shape"], strict=True)]
+        whole[name] = {**document, "shape": shape}
+    own = {
+        **attributes,
+        "swarmgrid_format": FORMAT,
+        "swarmgrid_axes": list(axes),
+        "swarmgrid_outputs": list(outputs),
+    }
+    return sealed(group_document(own, whole))
+
+
+def stored_output(document: Document, n_axes: int) -> Output:
+    """The output that an array document describes, without the grid's first ``n_axes`` dims."""
+    attributes = dict(document["attributes"])
+    dtype = document["data_type"]
+    for name, attrs in _TIME_ATTRS.items():
+        if dtype == "int64" and attrs.items() <= attributes.items():
+            dtype = name
+            attributes = {k: v for k, v in attributes.items() if k not in attrs}
+    return Output(
+        dims=tuple(document["dimension_names"][n_axes:]),
+        shape=tuple(document["shape"][n_axes:]),
+        dtype=dtype if dtype == STRING else np.dtype(dtype).name,
+        attrs=attributes,
+    )
+
+
+def separator(document: Document) -> str:
+    """What stands between the parts of the array's chunk keys."""
+    return str(document["chunk_key_encoding"]["configuration"]["separator"])
+
+
+def chunk_shape(document: Document) -> tuple[int, ...]:
+    """The array's chunk shape."""
+    return tuple(document["chunk_grid"]["configuration"]["chunk_shape"])
+
+
+def _json_fill(fill: Any) -> Any:
+    if isinstance(fill, (complex, np.complexfloating)):
+        return ["NaN", "NaN"]
+    if isinstance(fill, (float, np.floating)):
+        return "NaN"
+    return fill if isinstance(fill, (bool, str)) else int(fill)

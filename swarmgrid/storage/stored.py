@@ -1,0 +1,284 @@
+"""A stored grid: its axes, chunk shape and outputs, as its group's metadata says them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import DamageError, FormatError
+from swarmgrid.space.axis import Axis
+from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.storage import metadata
+from swarmgrid.storage.codec import decoded, filled
+from swarmgrid.storage.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.storage.blobs import Blobs
+    from swarmgrid.storage.layout import GridPath
+
+_TIMES: dict[str, str] = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}
+MIN_COORD_CHUNK, MAX_COORD_CHUNK = 1024, 2**20
+MAX_EXACT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAxis:
+    """An axis as the store holds it: values in first-seen order, only ever appended to."""
+
+    axis: Axis
+    chunk: int
+    """Values per chunk of the grid."""
+    coord_chunk: int
+    """Values per chunk of the coordinate array."""
+    separator: str = "."
+    """Of the coordinate's chunk keys; ``/`` once ints became floats, so that a reader of the old
+    metadata still finds the old bytes."""
+
+    @property
+    def bytes_dtype(self) -> str:
+        """The dtype name of its values as they are written: times are integers."""
+        return "int64" if self.axis.kind in _TIMES else self.dtype
+
+    @property
+    def dtype(self) -> str:
+        """The dtype name of the coordinate."""
+        return _TIMES.get(self.axis.kind, dtype_name(self.axis.values.dtype))
+
+    @classmethod
+    def new(cls, axis: Axis, chunk: int) -> StoredAxis:
+        """The stored form of an axis of a new grid."""
+        room = 2 ** max(len(axis) - 1, 0).bit_length()
+        return cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
+
+    def document(self) -> metadata.Document:
+        """The metadata document of the coordinate."""
+        attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
+        if self.axis.enum_name:
+            attributes["swarmgrid_enum"] = self.axis.enum_name
+        n, dims = len(self.axis), (self.axis.name,)
+        return metadata.array_document(
+            self.dtype, (n,), (self.coord_chunk,), dims, attributes, self.separator
+        )
+
+
+@dataclass(frozen=True)
+class StoredGrid:
+    """Everything about a grid but its data and its manifest."""
+
+    path: GridPath
+    stored_axes: tuple[StoredAxis, ...]
+    """In the order of the stored arrays' dims."""
+    schema: Schema
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the group says of the function, its version and params."""
+    _digests: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes, in stored order."""
+        return tuple(stored.axis for stored in self.stored_axes)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The chunk shape, along the axes."""
+        return tuple(stored.chunk for stored in self.stored_axes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes' names."""
+        return tuple(axis.name for axis in self.axes)
+
+    def chunk_spec(self) -> dict[str, int]:
+        """The chunk length of every axis."""
+        return dict(zip(self.names, self.chunk_shape, strict=True))
+
+    def axes_differ(self, other: StoredGrid) -> bool:
+        """Whether the other grid has more values, or values of another kind."""
+        return any(
+            len(a) != len(b) or a.kind != b.kind
+            for a, b in zip(self.axes, other.axes, strict=True)
+        )
+
+    def block_shape(self, output: Output) -> tuple[int, ...]:
+        """The shape of one chunk of an output."""
+        return self.chunk_shape + output.shape
+
+    def axis_digest(self, name: str, n: int | None = None) -> str:
+        """The digest of an axis' first ``n`` values, the same before and after a promotion."""
+        values = self.axes[self.names.index(name)].values
+        n = len(values) if n is None else n
+        if (name, n) not in self._digests:
+            data = canonical_bytes(values[:n])
+            self._digests[name, n] = hashlib.blake2b(data, digest_size=16).hexdigest()
+        return self._digests[name, n]
+
+    def bin_bytes(self, index: tuple[int, ...]) -> list[bytes]:
+        """For every axis the values of one chunk's bin, as `chunk_key` takes them."""
+        return [
+            canonical_bytes(axis.values[i * chunk : (i + 1) * chunk])
+            for axis, chunk, i in zip(self.axes, self.chunk_shape, index, strict=True)
+        ]
+
+    def documents(self) -> dict[str, metadata.Document]:
+        """The metadata document of every array of the group, by name."""
+        found = {stored.axis.name: stored.document() for stored in self.stored_axes}
+        for name, coord in self.schema.coords.items():
+            output = coord.output
+            found[name] = metadata.array_document(
+                output.dtype, output.shape, output.shape, output.dims, coord.attrs
+            )
+        lengths = tuple(len(axis) for axis in self.axes)
+        for name, output in self.schema.outputs.items():
+            found[name] = metadata.array_document(
+                output.dtype,
+                lengths + output.shape,
+                self.block_shape(output),
+                self.names + output.dims,
+                output.attrs,
+            )
+        return found
+
+    def group_document(self) -> metadata.Document:
+        """The metadata document of the group, its arrays' consolidated in it."""
+        documents = self.documents()
+        dims = {dim for document in documents.values() for dim in document["dimension_names"]}
+        attributes = {
+            **self.attributes,
+            "swarmgrid_format": FORMAT,
+            "swarmgrid_axes": list(self.names),
+            "swarmgrid_outputs": list(self.schema.outputs),
+        }
+        labels = [name for name in self.schema.coords if name not in dims]
+        if labels:
+            attributes["coordinates"] = " ".join(labels)
+        return metadata.sealed(metadata.group_document(attributes, documents))
+
+
+def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | None:
+    """The stored grid whose group document is ``data``; None if there is none.
+
+    Reads the coordinates.
+
+    Raises
+    ------
+    DamageError
+        If a document or a coordinate is not as it was written.
+    FormatError
+        If the grid was written in a newer format.
+    """
+    if data is None:
+        return None
+    try:
+        document = metadata.from_bytes(data)
+        attributes = document["attributes"]
+        check_format(attributes, path.metadata)
+        metadata.check_seal(document)
+        documents = document["consolidated_metadata"]["metadata"]
+        axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamageError(path.metadata, str(error)) from None
+    n_axes = len(axis_names)
+    columns = [name for name in documents if name not in outputs]
+    values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
+    lengths = metadata.chunk_shape(documents[outputs[0]])[:n_axes]
+    stored_axes = tuple(
+        _stored_axis(documents[name], name, values[name], chunk)
+        for name, chunk in zip(axis_names, lengths, strict=True)
+    )
+    coords = {
+        name: Coord(
+            tuple(documents[name]["dimension_names"]),
+            values[name],
+            metadata.stored_output(documents[name], 0).attrs,
+        )
+        for name in columns
+        if name not in axis_names
+    }
+    schema = Schema(
+        {name: metadata.stored_output(documents[name], n_axes) for name in outputs}, coords
+    )
+    own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
+    return StoredGrid(path, stored_axes, schema, own)
+
+
+OWN_ATTRIBUTES = ("swarmgrid_function", "swarmgrid_params", "swarmgrid_version")
+
+
+def check_format(attributes: Mapping[str, Any], key: str) -> None:
+    """Raise FormatError where a group says that it has a newer format."""
+    version = attributes.get("swarmgrid_format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise FormatError(
+            f"{key} has the format version {version}; this swarmgrid reads up to {FORMAT}. "
+            "Install a newer swarmgrid-zarr, or use another store"
+        )
+
+
+def canonical_bytes(values: NDArray[Any]) -> bytes:
+    """Axis values as bytes to hash: floats that are all whole numbers as the integers they are."""
+    if values.dtype == object:
+        return b"".join(b"%d:%s" % (len(b), b) for b in (v.encode() for v in values))
+    if values.dtype.kind == "f":
+        whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
+        return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
+    return values.dtype.kind.encode() + values.tobytes()
+
+
+def _read_columns(
+    blobs: Blobs,
+    path: GridPath,
+    documents: Mapping[str, metadata.Document],
+    names: Sequence[str],
+) -> list[NDArray[Any]]:
+    """The values of coordinates of one chunk or, in one dimension, of several."""
+    keys = {name: _column_keys(path, name, documents[name]) for name in names}
+    flat = [key for name in names for key in keys[name]]
+    data = dict(zip(flat, blobs.get_many(flat), strict=True))
+    return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
+
+
+def _column_keys(path: GridPath, name: str, document: metadata.Document) -> list[str]:
+    shape, chunk = document["shape"], metadata.chunk_shape(document)
+    count = -(-shape[0] // chunk[0]) if len(shape) == 1 else 1
+    rest = (0,) * (len(shape) - 1)
+    indices = [(i, *rest) for i in range(count) if 0 not in shape] if shape else [()]
+    return [path.chunk(name, index, metadata.separator(document)) for index in indices]
+
+
+def _column(
+    document: metadata.Document, parts: Sequence[tuple[str, bytes | None]]
+) -> NDArray[Any]:
+    shape, chunk = tuple(document["shape"]), metadata.chunk_shape(document)
+    dtype = metadata.stored_output(document, 0).dtype
+    blocks = []
+    for key, data in parts:
+        if data is None:
+            raise DamageError(key, "it is missing")
+        try:
+            blocks.append(decoded(data, dtype, chunk))
+        except ValueError as error:
+            raise DamageError(key, str(error)) from None
+    if not blocks:
+        return filled(shape, dtype)
+    if not shape:
+        return blocks[0]
+    return np.concatenate(blocks)[tuple(slice(n) for n in shape)]
+
+
+def _stored_axis(
+    document: metadata.Document, name: str, values: NDArray[Any], chunk: int
+) -> StoredAxis:
+    attributes = document["attributes"]
+    values = values.view("int64") if values.dtype.kind in "mM" else values
+    axis = Axis(
+        name, attributes["swarmgrid_kind"], values, enum_name=attributes.get("swarmgrid_enum")
+    )
+    (coord_chunk,) = metadata.chunk_shape(document)
+    return StoredAxis(axis, chunk, coord_chunk, metadata.separator(document))

@@ -1,0 +1,1 @@
+"""Tests of what a store holds, and of how it is written."""
