@@ -1,0 +1,148 @@
+"""One call of the face: its options checked, the store looked at, the work and view arranged."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.find import func_of, location_of, target
+from swarmgrid.storage.snapshot import read_snapshot
+from swarmgrid.work.coverage import Coverage
+from swarmgrid.work.diagnostics import Diagnostics
+from swarmgrid.work.estimate import Plan, planned
+from swarmgrid.work.plan import covered, n_wanted, new_grid
+from swarmgrid.work.request import Request, to_request
+from swarmgrid.work.settings import Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from swarmgrid.options import Options
+
+
+class Call:
+    """One call: its options checked, its request made, and what of it is stored."""
+
+    def __init__(
+        self,
+        options: Options,
+        params: Mapping[str, Any] | None,
+        axes: Mapping[str, Any] | None,
+        where: Any,
+    ) -> None:
+        self._options = options
+        self.request = _request(options, params, axes, where)
+        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+
+    def plan(self) -> Plan:
+        """What would be computed."""
+        manifest = self._snapshot.manifest if self._snapshot else None
+        return planned(self.request, self._coverage(), manifest)
+
+    def filled(self) -> Diagnostics:
+        """Compute what is missing."""
+        start = time.monotonic()
+        coverage = self._coverage()
+        wanted = n_wanted(self.request)
+        missing = wanted if coverage is None else coverage.n_missing()
+        if missing == 0:
+            return self._nothing_done(coverage, wanted, time.monotonic() - start)
+        from swarmgrid.work.fill import fill  # a warm call needs no scheduler
+
+        done = fill(self.request, _settings(self._options))
+        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        return done
+
+    def dataset(self) -> xr.Dataset:
+        """The view of what is stored."""
+        from swarmgrid import view  # xarray is imported where data is handed out
+
+        coverage = self._coverage()
+        if coverage is None or self._snapshot is None or coverage.selection.size == 0:
+            return view.empty_dataset(
+                self.request, coverage.grid.schema if coverage else self.request.schema
+            )
+        return view.dataset(
+            self.request, coverage, self._snapshot.manifest, self._options.view_chunks
+        )
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is such a grid in the store."""
+        return self._snapshot is not None
+
+    def _coverage(self) -> Coverage | None:
+        if self._snapshot is not None:
+            return covered(self.request, self._snapshot.grid, self._snapshot.manifest)
+        if self.request.schema is not None and n_wanted(self.request):
+            return covered(self.request, new_grid(self.request, self.request.schema), None)
+        return None
+
+    def _nothing_done(self, coverage: Coverage | None, wanted: int, seconds: float) -> Diagnostics:
+        total = math.prod(self.request.shape)
+        outputs = len(coverage.grid.schema.outputs) if coverage else 0
+        return Diagnostics(
+            points_total=total,
+            points_cached=wanted,
+            points_computed=0,
+            points_skipped=total - wanted,
+            chunks_total=coverage.complete.size * outputs if coverage else 0,
+            chunks_written=0,
+            bytes_written=0,
+            seconds=seconds,
+            seconds_in_function=0.0,
+        )
+
+
+def opened(
+    options: Options,
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | Sequence[str] | None,
+) -> xr.Dataset:
+    """What is stored for some params; see `swarmgrid.open`."""
+    from swarmgrid import view
+
+    if isinstance(axes, Mapping):
+        call = Call(options, params, axes, None)
+        if not call.is_stored:
+            raise target(options, params, list(axes)).nothing_stored()
+        return call.dataset()
+    found = target(options, params, axes)
+    snapshot = read_snapshot(found.location.open(), found.path)
+    if snapshot is None:
+        raise found.nothing_stored()
+    request = found.request(snapshot.grid.axes)
+    coverage = covered(request, snapshot.grid, snapshot.manifest)
+    return view.dataset(request, coverage, snapshot.manifest, options.view_chunks)
+
+
+def _request(
+    options: Options,
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | None,
+    where: Any,
+) -> Request:
+    """The request of a call, once everything about it has been checked."""
+    _settings(options).check()
+    return to_request(
+        func_of(options),
+        params,
+        axes,
+        location_of(options),
+        version=options.version,
+        chunks=options.chunks,
+        outputs=options.outputs,
+        tolerance=options.tolerance,
+        vectorized=options.vectorized,
+        rng=options.rng,
+        where=where,
+    )
+
+
+def _settings(options: Options) -> Settings:
+    """Those of the options that say how a run is carried out; they have the same names."""
+    values: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(Settings)}
+    return Settings(**values)

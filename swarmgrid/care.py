@@ -1,0 +1,65 @@
+"""Looking after a stored grid: its failures, its soundness, and mending it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.find import target
+from swarmgrid.storage import lease
+from swarmgrid.storage.admission import check_writable
+from swarmgrid.storage.failures import read_failures
+from swarmgrid.storage.mend import mend_grid
+from swarmgrid.storage.snapshot import read_snapshot
+from swarmgrid.storage.verify import Report, verify_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from swarmgrid.options import Options
+
+
+def failed_points(
+    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
+) -> pd.DataFrame:
+    """The failures of points that are not computed since, as a table; see `Grid.errors`."""
+    from swarmgrid import view
+
+    found = target(options, params, axes)
+    blobs = found.location.open()
+    snapshot = read_snapshot(blobs, found.path)
+    if snapshot is None:
+        return view.failure_table((), [])
+    failures = read_failures(blobs, found.path, snapshot.failure_names)
+    left = [
+        failure
+        for (index, offset), failure in failures.items()
+        if not snapshot.manifest.holds(index, offset, snapshot.grid.chunk_shape)
+    ]
+    return view.failure_table(snapshot.grid.names, left)
+
+
+def verified(
+    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
+) -> Report:
+    """What is wrong with a stored grid; see `Grid.verify`."""
+    found = target(options, params, axes)
+    blobs = found.location.open()
+    if not blobs.names(found.path.manifest) and blobs.get(found.path.metadata) is None:
+        raise found.nothing_stored()
+    return verify_grid(blobs, found.path)
+
+
+def repaired(
+    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
+) -> Report:
+    """Mend a stored grid: what was wrong before; see `Grid.repair`."""
+    before = verified(options, params, axes)
+    if before.is_clean:
+        return before
+    found = target(options, params, axes)
+    check_writable(found.location)
+    with lease.acquired(found.location, found.path) as held:
+        mend_grid(held, found.path, found.request(()).attributes())
+    return before

@@ -1,0 +1,125 @@
+"""Finds a stored grid by its function and params, whatever values its axes have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError
+from swarmgrid.storage import metadata
+from swarmgrid.storage.layout import DATA, METADATA, GridPath
+from swarmgrid.storage.location import Location, to_location
+from swarmgrid.work.request import Function, Request, identified
+
+if TYPE_CHECKING:
+    from swarmgrid.options import Options
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.storage.blobs import Blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A grid that may be stored."""
+
+    func: Callable[..., Any]
+    function: Function
+    params: Mapping[str, Any]
+    location: Location
+    path: GridPath
+
+    def request(self, axes: tuple[Axis, ...]) -> Request:
+        """The request of all values of some axes."""
+        return Request(
+            func=self.func,
+            params=self.params,
+            axes=axes,
+            path=self.path,
+            location=self.location,
+            version=self.function.version,
+            chunks={},
+        )
+
+    def nothing_stored(self) -> InputError:
+        """The error that nothing is stored of it."""
+        return InputError(
+            f"nothing is stored of {self.path.function} for these params and axes in "
+            f"{self.location.url!r} (grid {self.path.grid}); an edited function or other params "
+            "make another grid"
+        )
+
+
+def target(
+    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | str | None
+) -> Target:
+    """The grid of a function with some params.
+
+    Parameters
+    ----------
+    options : Options
+        The function, the store, and how the function is identified.
+    params : mapping or None
+        The fixed values.
+    axes : sequence of str or None
+        The axes' names; None: those of the one stored grid with these params, or else the
+        function's parameters that nothing gives a value.
+
+    Raises
+    ------
+    InputError
+        If several such grids are stored.
+    """
+    func, location = func_of(options), location_of(options)
+    function = identified(func, options.version, options.rng, vectorized=options.vectorized)
+    params = params or {}
+    names = [axes] if isinstance(axes, str) else axes
+    if names is None:
+        names = _stored_axis_names(location.open(), function, params)
+    if names is None:
+        names = _free_parameters(func, {*params, options.rng})
+    return Target(func, function, params, location, function.path(params, names))
+
+
+def func_of(options: Options) -> Callable[..., Any]:
+    """The function that the options say; InputError if they do not."""
+    if options.func is None:
+        raise InputError("there is no function; pass func=, or set it with swarmgrid.set_options")
+    return options.func
+
+
+def location_of(options: Options) -> Location:
+    """The store that the options say; InputError if they do not."""
+    if options.store is None:
+        raise InputError(
+            "there is no store; pass store= (a directory, a URL or a Zarr store), or set it with "
+            "swarmgrid.set_options"
+        )
+    return to_location(options.store, options.storage_options)
+
+
+def _stored_axis_names(
+    blobs: Blobs, function: Function, params: Mapping[str, Any]
+) -> list[str] | None:
+    """The axes of the one stored grid of a function that has these params, if there is one."""
+    folder = GridPath(function.short_name, "").folder
+    found = []
+    for grid in blobs.names(f"{DATA}/{folder}/"):
+        data = blobs.get(f"{DATA}/{folder}/{grid}/{METADATA}") if grid != METADATA else None
+        names = metadata.stored_axes(data) if data is not None else None
+        if names is not None and function.path(params, names).grid == grid:
+            found.append(names)
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} grids of {function.name} with these params are stored, with the axes "
+            f"{' and '.join(map(str, found))}; pass axes="
+        )
+    return found[0] if found else None
+
+
+def _free_parameters(func: Callable[..., Any], given: set[str | None]) -> list[str]:
+    try:
+        parameters = inspect.signature(func).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.default is p.empty and p.name not in given]

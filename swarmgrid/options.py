@@ -1,0 +1,190 @@
+"""Every option of a grid, and `set_options`, which supplies those that a call leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from swarmgrid.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+    from swarmgrid.space.outputs import Output
+
+
+class OptionTypes(TypedDict, total=False):
+    """The options but the function, and their types; `Options` says what each means."""
+
+    store: str | os.PathLike[str] | Any
+    storage_options: Mapping[str, Any] | None
+    version: str | None
+    chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
+    outputs: Mapping[str, Output] | xr.Dataset | None
+    tolerance: Mapping[str, float] | None
+    vectorized: bool
+    rng: str | None
+    executor: str | None
+    client: Any
+    workers: int | None
+    exec_chunk_size: int | None
+    flush_interval: float
+    on_error: str
+    retries: int
+    retry_failed: bool
+    timeout: float | None
+    rate: str | float | None
+    memory_limit: str | int | None
+    max_tasks_per_child: int | None
+    isolate: bool
+    gc: str | None
+    pause_at: float
+    kill_at: float
+    durability: str
+    lease_seconds: float
+    log: str | os.PathLike[str] | None
+    view_chunks: Any
+    verbose: int
+
+
+class CallOptions(OptionTypes, total=False):
+    """All options."""
+
+    func: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a grid is identified, stored, computed and shown."""
+
+    func: Callable[..., Any] | None = None
+    """The function of one point: ``func(**params, **point)``."""
+    store: Any = None
+    """A directory, a URL (``memory://``, ``s3://``, ``gs://``, ``az://``) or a Zarr store."""
+    storage_options: Mapping[str, Any] | None = None
+    """What obstore needs to open a URL: endpoint, credentials, ..."""
+    version: str | None = None
+    """Stands for the function's code in the identity; None: the code itself does."""
+    chunks: Any = None
+    """Chunk lengths by axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``, or one for all; an axis
+    left out is chosen for you, and an existing grid keeps what it has."""
+    outputs: Any = None
+    """Declared outputs: `Output` by name, or an ``xr.Dataset`` as of one point; None: inferred
+    from the first point."""
+    tolerance: Mapping[str, float] | None = None
+    """By float axis, how close a value must lie to a stored one to stand for it."""
+    vectorized: bool = False
+    """Whether the function takes a whole block, every axis as an array that broadcasts."""
+    rng: str | None = None
+    """The function's parameter that receives a ``numpy.random.Generator`` made for the point."""
+    executor: str | None = None
+    """``"processes"``, ``"threads"`` or ``"sync"``; None: what dask is configured to use, else
+    processes."""
+    client: Any = None
+    """A ``dask.distributed.Client`` to compute with."""
+    workers: int | None = None
+    """The number of processes or threads; None: one per CPU."""
+    exec_chunk_size: int | None = None
+    """Points per task; None: chosen by what a point costs."""
+    flush_interval: float = 10.0
+    """Seconds that a finished point may stay in memory before it is in the store."""
+    on_error: str = "raise"
+    """``"raise"``: the first failing point ends the run; ``"record"``: failures are kept, read as
+    missing, and the run goes on."""
+    retries: int = 0
+    """How often the function is called again at a point where it failed, after a growing pause."""
+    retry_failed: bool = True
+    """Whether points that failed in an earlier run are tried again."""
+    timeout: float | None = None
+    """Seconds for one point; the worker that takes longer is ended."""
+    rate: str | float | None = None
+    """The most calls in a time, ``"10/s"`` or ``"30/min"``."""
+    memory_limit: str | int | None = None
+    """What one worker may take, ``"2GB"``: more is a MemoryError in the function, or its end."""
+    max_tasks_per_child: int | None = None
+    """Tasks after which a worker is replaced by a fresh one."""
+    isolate: bool = False
+    """Whether every task gets a fresh process."""
+    gc: str | None = None
+    """``"task"``: garbage is collected after every task."""
+    pause_at: float = 0.80
+    """The part of the machine's memory in use at which no further work is handed out."""
+    kill_at: float = 0.90
+    """The part at which the run's largest worker is ended, and its work done with fewer."""
+    durability: str = "process"
+    """``"process"``: what is committed survives the death of any process; ``"power"``: a loss of
+    power, too."""
+    lease_seconds: float = 30.0
+    """How long a process that shows no sign of life keeps a grid to itself."""
+    log: str | os.PathLike[str] | None = None
+    """A file that gets one JSON line per event of the run."""
+    view_chunks: Any = None
+    """None: results are lazily indexed, without dask. ``{}`` (the stored chunks), ``"auto"`` or a
+    mapping: they are dask arrays of such chunks."""
+    verbose: int = 1
+    """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
+
+    def updated(self, changes: Mapping[str, Any]) -> Options:
+        """The options with some of them changed.
+
+        Raises
+        ------
+        InputError
+            If there is no option of such a name.
+        """
+        names = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in names:
+                close = get_close_matches(name, names, 1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise InputError(f"there is no option {name!r}{hint} Options: {', '.join(names)}")
+        return replace(self, **changes)
+
+
+_global = Options()
+
+
+class set_options:  # noqa: N801  # xarray's name and its two uses
+    """Supply options that later calls leave out: for good, or within a ``with`` block.
+
+    Parameters
+    ----------
+    **options
+        Any option of `swarmgrid.compute`.
+
+    Raises
+    ------
+    InputError
+        If there is no option of such a name.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width, height):
+    ...     return width * height
+    >>> with swarmgrid.set_options(func=area, store="memory://options", executor="sync"):
+    ...     ds = swarmgrid.compute({"height": 2.0}, {"width": [1, 2, 3]})
+    >>> ds["value"].values
+    array([2., 4., 6.])
+    """
+
+    def __init__(self, **options: Any) -> None:
+        global _global  # noqa: PLW0603  # an option of the whole process, as in xarray
+        self._previous = _global
+        _global = _global.updated(options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        global _global  # noqa: PLW0603
+        _global = self._previous
+
+
+def current_options() -> Options:
+    """The options that `set_options` has set."""
+    return _global

@@ -1,0 +1,281 @@
+"""The result of a request: an ``xr.Dataset`` that reads chunks of the store when it is used."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from swarmgrid.errors import DamageError
+from swarmgrid.space.outputs import STRING
+from swarmgrid.space.selection import AxisSelection, Selection, as_slices
+from swarmgrid.storage.block import chunk_key, decoded_chunk
+from swarmgrid.storage.codec import checksum, fill_value
+from swarmgrid.storage.verify import mark_chunk
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.storage.failures import FailedPoint
+    from swarmgrid.storage.location import Location
+    from swarmgrid.storage.manifest import Manifest
+    from swarmgrid.storage.stored import StoredGrid
+    from swarmgrid.work.coverage import Coverage
+    from swarmgrid.work.request import Request
+
+
+READ_AT_ONCE = 64
+"""Chunks that are fetched together: enough to hide a remote store's latency, few in memory."""
+
+
+def dataset(
+    request: Request, coverage: Coverage, manifest: Manifest, chunks: Any = None
+) -> xr.Dataset:
+    """The requested part of a stored grid, in the order asked for; nothing is read yet.
+
+    Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
+    integers and bools become floats and objects for that, as in xarray.
+    """
+    grid = coverage.grid
+    present = coverage.is_computed()
+    order = [grid.names.index(name) for name in request.names]
+    variables = {}
+    for name, output in grid.schema.outputs.items():
+        array = GridArray(
+            request.location, grid, manifest, name, coverage.selection, present, order
+        )
+        lazy = indexing.LazilyIndexedArray(array)
+        dims = (*request.names, *output.dims)
+        encoding = {"chunks": array.chunks}
+        variables[name] = _variable(dims, lazy, dict(output.attrs), encoding)
+    found = xr.Dataset(variables, coordinates(request, grid.schema))
+    found = found.assign_attrs(
+        **request.attributes(), swarmgrid_open=request.location.expression(request.path.group)
+    )
+    if chunks is None:
+        return found
+    if isinstance(chunks, Mapping) and not chunks:
+        lengths = dict(zip(grid.names, grid.chunk_shape, strict=True))
+        chunks = {name: lengths[name] for name in request.names}
+    return found.chunk(chunks)
+
+
+def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
+    """The Dataset of a request without points: coordinates, and outputs without values."""
+    if schema is None:
+        return xr.Dataset(coords=coordinates(request, None)).assign_attrs(**request.attributes())
+    variables = {
+        name: xr.Variable(
+            (*request.names, *output.dims),
+            np.full(
+                request.shape + output.shape,
+                *_missing(np.dtype(object) if output.dtype == STRING else output.memory_dtype),
+            ),
+        )
+        for name, output in schema.outputs.items()
+    }
+    found = xr.Dataset(variables, coordinates(request, schema))
+    return found.assign_attrs(**request.attributes())
+
+
+def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
+    """The coordinates of a request's axes and of its outputs' own dims.
+
+    The indexes are made here: xarray, left to make them, would import dask to look at the values.
+    """
+    found: dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]] = {
+        axis.name: ((axis.name,), axis.labels(), {}) for axis in request.axes
+    }
+    for name, coord in (schema.coords if schema is not None else {}).items():
+        values = coord.values
+        if values.dtype == object and values.size:
+            values = values.astype(str)
+        found[name] = (coord.dims, values, dict(coord.attrs))
+    variables: dict[str, xr.Variable] = {}
+    indexes: dict[str, xr.indexes.PandasIndex] = {}
+    for name, (dims, values, attrs) in found.items():
+        variables[name] = _variable(dims, values, attrs)
+        if dims == (name,):
+            labels = pd.Index(values, dtype=object if values.dtype == object else None)
+            indexes[name] = xr.indexes.PandasIndex(labels, name, coord_dtype=values.dtype)
+            variables |= indexes[name].create_variables(variables)
+    return xr.Coordinates(variables, indexes)
+
+
+def _variable(
+    dims: tuple[str, ...], data: Any, attrs: dict[str, Any], encoding: dict[str, Any] | None = None
+) -> xr.Variable:
+    """A variable of data in its final form; letting xarray look at it would import dask."""
+    return xr.Variable(dims, data, attrs, encoding, fastpath=True)
+
+
+def failure_table(axes: tuple[str, ...], failures: list[FailedPoint]) -> pd.DataFrame:
+    """A row for each failed point: its axis values, and what is known of the failure."""
+    columns = ("exception", "reason", "traceback", "attempt", "time")
+    rows = [
+        {**failure.point, **{name: getattr(failure, name) for name in columns}}
+        for failure in sorted(failures, key=lambda failure: failure.place)
+    ]
+    return pd.DataFrame(rows, columns=[*axes, *columns])
+
+
+class GridArray(BackendArray):
+    """One output of a request, as an array that xarray indexes lazily.
+
+    Only the chunks that an index touches are read; each is held against the checksums of the
+    manifest, so that a damaged file is an error and never a value.
+
+    Parameters
+    ----------
+    location, grid, manifest : Location, StoredGrid, Manifest
+        The store, and what it holds.
+    name : str
+        The output.
+    selection : Selection
+        The requested positions along the stored axes.
+    present : array or None
+        Over the selection, whether a point is computed and asked for; None: all are.
+    order : list of int
+        The stored axes in the requested order.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        grid: StoredGrid,
+        manifest: Manifest,
+        name: str,
+        selection: Selection,
+        present: NDArray[np.bool_] | None,
+        order: list[int],
+    ) -> None:
+        self._location = location
+        self._grid = grid
+        self._manifest = manifest
+        self._name = name
+        self._output = grid.schema.outputs[name]
+        self._selection = selection
+        self._present = present
+        self._order = order
+        self.shape = tuple(selection.shape[d] for d in order) + self._output.shape
+        self.chunks = tuple(grid.chunk_shape[d] for d in order) + self._output.shape
+        stored = self._output.memory_dtype
+        self.dtype = stored if present is None else _missing(stored)[1]
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        """The values at an outer index: per dim an int, a slice or an array of ints."""
+        n_axes = len(self._order)
+        chosen = [_indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
+        rest = as_slices(tuple(chosen[n_axes:])) if self._output.shape else ()
+        selection = Selection(
+            tuple(
+                AxisSelection(axis.positions[i], axis.length)
+                for axis, i in zip(self._selection.axes, by_stored, strict=True)
+            )
+        )
+        present = None if self._present is None else self._present[np.ix_(*by_stored)]
+        values = self._gather(selection, present, tuple(map(len, chosen[n_axes:])), rest)
+        values = values.transpose([*self._order, *range(n_axes, values.ndim)])
+        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+    def _gather(
+        self,
+        selection: Selection,
+        present: NDArray[np.bool_] | None,
+        own_shape: tuple[int, ...],
+        rest: tuple[Any, ...],
+    ) -> NDArray[Any]:
+        """The values of a selection, in the order of the stored axes."""
+        shape = selection.shape + own_shape
+        missing: Any = _missing(self._output.memory_dtype)[0]
+        if present is None:
+            values = np.empty(shape, self.dtype)
+        else:
+            values = np.full(shape, missing, self.dtype)
+        todo = [
+            touched
+            for touched in selection.touched()
+            if present is None or present[np.ix_(*selection.request_block(touched))].any()
+        ]
+        for start in range(0, len(todo), READ_AT_ONCE):
+            part = todo[start : start + READ_AT_ONCE]
+            indices = [selection.chunk_index(touched) for touched in part]
+            for touched, block in zip(part, self._blocks(indices), strict=True):
+                target = as_slices(selection.request_block(touched))
+                inside = block[as_slices(selection.chunk_block(touched))]
+                inside = inside[(..., *rest)] if rest else inside
+                if present is not None:
+                    keep = present[np.ix_(*selection.request_block(touched))]
+                    inside = np.where(
+                        keep.reshape(keep.shape + (1,) * len(own_shape)), inside, missing
+                    )
+                values[target] = inside
+        return values
+
+    def _blocks(self, indices: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+        """Some chunks' values, checked."""
+        keys = [chunk_key(self._grid, self._name, index) for index in indices]
+        shape, dtype = self._grid.block_shape(self._output), self._output.dtype
+        found = self._blobs.get_many(keys)
+        blocks = []
+        for index, key, data in zip(indices, keys, found, strict=True):
+            try:
+                block = decoded_chunk(data, key, dtype, shape)
+                self._check(index, key, block)
+            except DamageError as error:
+                mark_chunk(self._location, self._grid.path, index, error)
+                raise
+            blocks.append(block)
+        return blocks
+
+    def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
+        rows, column = self._manifest.rows, list(self._grid.schema.outputs).index(self._name)
+        for i in self._manifest.rows_of(index):
+            points = rows.points(int(i))
+            whole = points.bits is None and points.extent == self._grid.chunk_shape
+            part = block if whole else block[points.mask(self._grid.chunk_shape)]
+            if checksum(part, self._output.dtype) != rows.checksums[i, column]:
+                raise DamageError(key, "its values are not those that were computed")
+
+    @functools.cached_property
+    def _blobs(self) -> Any:
+        return self._location.open()
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_blobs"}
+
+
+def _indices(key: Any, n: int) -> NDArray[np.intp]:
+    if isinstance(key, slice):
+        return np.arange(n, dtype=np.intp)[key]
+    array = np.atleast_1d(np.asarray(key, np.intp))
+    return np.where(array < 0, array + n, array)
+
+
+def _missing(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
+    """What a missing value is, and the dtype that values of ``dtype`` and it have in common.
+
+    The promotion that xarray makes: small integers to float32, others to float64, bools to object.
+    """
+    if dtype.kind == "O":
+        return np.nan, dtype
+    if dtype.kind in "fc":
+        return dtype.type(np.nan), dtype
+    if dtype.kind in "mM":
+        return fill_value(dtype.name), dtype
+    if dtype.kind == "b":
+        return np.nan, np.dtype(object)
+    return np.nan, np.dtype("float32" if dtype.itemsize <= 2 else "float64")

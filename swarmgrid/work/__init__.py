@@ -1,0 +1,1 @@
+"""Deciding what to compute, computing it, and bringing it home."""

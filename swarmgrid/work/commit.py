@@ -1,0 +1,217 @@
+"""The coordinator's books: takes receipts, writes what came back, and commits to the manifest."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.space.points import Points
+from swarmgrid.storage.block import empty_block, read_block, write_points
+from swarmgrid.storage.failures import SUFFIX, write_failures
+from swarmgrid.storage.manifest import read_manifest, to_merge, write_segment
+from swarmgrid.storage.segment import Row, Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.storage.failures import FailedPoint
+    from swarmgrid.storage.lease import Lease
+    from swarmgrid.storage.manifest import Manifest
+    from swarmgrid.storage.stored import StoredGrid
+    from swarmgrid.work.job import Piece, Receipt, Values
+
+COMMIT_SECONDS = 1.0
+"""Finished chunks wait at most so long for their manifest rows."""
+
+
+@dataclass(slots=True)
+class _OpenChunk:
+    """A chunk whose points come back from several tasks."""
+
+    left: int
+    """Points that are still to come."""
+    is_fresh: bool
+    """Whether nothing of it is stored yet."""
+    block: dict[str, NDArray[Any]] = field(default_factory=dict)
+    new: NDArray[np.bool_] | None = None
+    """Points that came back since the chunk was last written."""
+    seconds: float = 0.0
+
+
+class Committer:
+    """Commits what a run finishes, never later than ``flush_interval`` after it is finished.
+
+    A thread of its own does so while the coordinator waits for workers.
+
+    Parameters
+    ----------
+    lease : Lease
+        The right to write the grid.
+    grid : StoredGrid
+        The grid, as it is stored.
+    manifest : Manifest or None
+        What was computed before.
+    flush_interval : float
+        Seconds that finished points of an unfinished chunk stay in memory.
+    """
+
+    def __init__(
+        self, lease: Lease, grid: StoredGrid, manifest: Manifest | None, flush_interval: float
+    ) -> None:
+        self.bytes_written = 0
+        self.chunks_written = 0
+        self._lease = lease
+        self._grid = grid
+        self._sizes = dict(manifest.sizes) if manifest else {}
+        self._damaged = list(manifest.damaged) if manifest else []
+        self._flush_interval = flush_interval
+        self._open: dict[tuple[int, ...], _OpenChunk] = {}
+        self._rows: list[Row] = []
+        self._failures: list[FailedPoint] = []
+        self._numbers = itertools.count()
+        self._flushed = time.monotonic()
+        self._lock = threading.RLock()
+        self._error: BaseException | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="swarmgrid-commit", daemon=True)
+        self._thread.start()
+
+    def expect(self, piece: Piece) -> None:
+        """Announce that a piece's points will come back, in any order and number of parts."""
+        with self._lock:
+            chunk = self._open.setdefault(piece.index, _OpenChunk(0, piece.is_fresh))
+            chunk.left += len(piece.points)
+
+    def give_up(self, index: tuple[int, ...], n: int) -> None:
+        """Expect ``n`` points of a chunk no longer: they failed."""
+        with self._lock:
+            chunk = self._open.get(index)
+            if chunk is not None:
+                chunk.left -= n
+                self._close_if_complete(index, chunk)
+
+    def record(self, failure: FailedPoint) -> None:
+        """Keep a point's failure with the next commit."""
+        with self._lock:
+            self._failures.append(failure)
+
+    def is_open(self, index: tuple[int, ...]) -> bool:
+        """Whether some points of a chunk are held here."""
+        return index in self._open
+
+    def receive(self, receipt: Receipt) -> None:
+        """Take what a worker reports; raises what went wrong in the background, too."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            self._rows.extend(receipt.rows)
+            self.bytes_written += receipt.nbytes
+            self.chunks_written += len(receipt.rows) * len(self._grid.schema.outputs)
+            for values in receipt.values:
+                self._put_in(values)
+
+    def close(self) -> None:
+        """Write and commit everything that came back."""
+        self._closed.set()
+        self._thread.join()
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            self._write_open()
+            self._commit()
+
+    def _tick(self) -> None:
+        while not self._closed.wait(min(COMMIT_SECONDS, self._flush_interval)):
+            try:
+                with self._lock:
+                    if time.monotonic() - self._flushed > self._flush_interval / 2:
+                        self._write_open()
+                        self._flushed = time.monotonic()
+                    self._commit()
+            except BaseException as error:  # noqa: BLE001  # raised where the run can see it
+                self._error = error
+                return
+
+    def _put_in(self, values: Values) -> None:
+        chunk = self._open[values.index]
+        if chunk.new is None:
+            chunk.new = np.zeros(self._grid.chunk_shape, bool)
+            blobs = self._lease.blobs
+            chunk.block = (
+                empty_block(self._grid)
+                if chunk.is_fresh
+                else read_block(blobs, self._grid, values.index)
+            )
+        mask = values.points.mask(self._grid.chunk_shape)
+        for name, array in values.arrays.items():
+            chunk.block[name][mask] = array
+        chunk.new |= mask
+        chunk.seconds += values.seconds
+        chunk.left -= len(values.points)
+        self._close_if_complete(values.index, chunk)
+
+    def _close_if_complete(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
+        if chunk.left == 0:
+            if chunk.new is not None and chunk.new.any():
+                self._write(index, chunk)
+            del self._open[index]
+
+    def _write_open(self) -> None:
+        for index, chunk in self._open.items():
+            if chunk.new is not None and chunk.new.any():
+                self._write(index, chunk)
+
+    def _write(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
+        assert chunk.new is not None
+        self._lease.check()
+        points = Points.from_mask(chunk.new)
+        row, nbytes = write_points(
+            self._lease.blobs, self._grid, index, chunk.block, points, chunk.seconds
+        )
+        self._rows.append(row)
+        self.bytes_written += nbytes
+        self.chunks_written += len(self._grid.schema.outputs)
+        chunk.new[...] = False
+        chunk.seconds = 0.0
+
+    def _commit(self) -> None:
+        if self._failures:
+            self._lease.check()
+            name = self._new_name(SUFFIX)
+            write_failures(self._lease.blobs, self._grid.path, name, self._failures)
+            self._failures = []
+        if not self._rows:
+            return
+        self._lease.check()
+        rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
+        self._write_segment(rows)
+        self._rows = []
+        self._merge()
+
+    def _write_segment(self, rows: Rows) -> None:
+        name = self._new_name(".seg")
+        write_segment(self._lease.blobs, self._grid.path, name, self._grid, rows)
+        self._sizes[name] = len(rows)
+
+    def _new_name(self, suffix: str) -> str:
+        return f"{self._lease.epoch:012d}-{next(self._numbers):08d}-{self._lease.writer}{suffix}"
+
+    def _merge(self) -> None:
+        """Replace many small segments by one; readers meanwhile see the same union twice."""
+        names = to_merge(self._sizes)
+        blobs, path = self._lease.blobs, self._grid.path
+        if not names:
+            return
+        merged = read_manifest(blobs, path, names, self._grid)
+        if merged is None or merged.damaged:
+            return
+        self._write_segment(merged.rows)
+        for name in [*names, *self._damaged]:
+            blobs.delete(path.manifest + name)
+            self._sizes.pop(name, None)
+        self._damaged = []

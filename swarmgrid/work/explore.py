@@ -1,0 +1,301 @@
+"""The first points of a new grid: what they return shows the outputs, and so the chunks."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.space.points import Points
+from swarmgrid.work.attempts import failure_of
+from swarmgrid.work.job import Failure, Receipt, Task, Values
+from swarmgrid.work.plan import covered, new_grid, placed, single_points
+from swarmgrid.work.unpack import MisfitError, Unpacked, fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.work.attempts import Attempts
+    from swarmgrid.work.commit import Committer
+    from swarmgrid.work.coverage import Coverage
+    from swarmgrid.work.executors import Executor
+    from swarmgrid.work.request import Request
+    from swarmgrid.work.tally import Tally
+
+POINTS_PER_WORKER = 4
+"""So many are tried at first, so that a slow one does not keep the other workers waiting."""
+POLL_SECONDS = 0.01
+"""How often a coordinator looks whether the outputs are known."""
+
+
+class Exploration:
+    """Computes the first points of a grid that is not stored, or chunks where one is a call.
+
+    The first of them in C order decides what the outputs are. Where it keeps the others waiting
+    for long, the first one that is there does, so that nothing finished waits to be stored.
+
+    Parameters
+    ----------
+    request : Request
+        What is asked for.
+    coverage : Coverage or None
+        Its chunks, where they are known although the outputs are not.
+    begin : callable
+        Makes the grid in the store: what takes the values of a coverage.
+    fail : callable
+        Told of each point that failed for good.
+    attempts, tally
+        How often points were tried, and who is told.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        coverage: Coverage | None,
+        begin: Callable[[Coverage], Committer],
+        fail: Callable[[Failure], None],
+        attempts: Attempts,
+        tally: Tally,
+    ) -> None:
+        self.coverage: Coverage | None = None
+        """The new grid, once its outputs are known; the points tried here count as computed."""
+        self._request = request
+        self._begin = begin
+        self._fail = fail
+        self._attempts = attempts
+        self._tally = tally
+        self._is_block = request.vectorized
+        self._shape = None if coverage is None else coverage.grid.chunk_shape
+        self._pieces = single_points(request) if coverage is None else coverage.pieces()
+        self._tasks: list[Task] = []
+        self._again: list[Task] = []
+        self._waiting: list[tuple[Task, Receipt]] = []
+        self.failures: list[Failure] = []
+        """Points that failed for good before there was a grid."""
+        self._committer: Committer | None = None
+        self._schema: Schema | None = None
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether points are to be tried again because their worker died."""
+        return bool(self._again)
+
+    def next_tasks(self, executor: Executor) -> list[Task]:
+        """Tasks for an executor to run next, those whose worker died first; maybe none."""
+        if self._again:
+            n = len(self._again) if executor.is_isolating else 1
+            tasks, self._again = self._again[:n], self._again[n:]
+            return tasks
+        n = executor.n_workers * (1 if self._is_block else POINTS_PER_WORKER)
+        tasks = [
+            Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)
+        ]
+        self._tasks = tasks
+        return tasks
+
+    def take(self, task: Task, receipt: Receipt) -> None:
+        """Take what came of a task."""
+        if receipt.lost is not None:
+            self._take_loss(task, receipt)
+            return
+        self._tally.done(receipt)
+        for failure in receipt.failures:
+            self._take_failure(failure)
+        if self.coverage is not None:
+            self._take_in(task, receipt)
+            return
+        self._waiting.append((task, receipt))
+        if task is self._tasks[0]:
+            self.decide()
+
+    def decide(self) -> None:
+        """Fix the outputs by the first point, in C order, that is there; if one is."""
+        there = [pair for pair in self._waiting if pair[1].values]
+        if self.coverage is not None or not there:
+            return
+        _, first = min(there, key=lambda pair: _order(pair[1].values[0]))
+        assert first.schema is not None
+        self._schema = first.schema
+        coverage = covered(self._request, new_grid(self._request, first.schema), None)
+        self._shape = self._shape or coverage.grid.chunk_shape
+        self._committer = self._begin(coverage)
+        points = [self._placed(task) for task in self._tasks]
+        for index in {index for index, _ in points}:
+            self._committer.expect(coverage.piece(index))
+        for index, inside in points:
+            coverage.mark(index, inside)
+        self.coverage = coverage
+        for task, receipt in self._waiting:
+            self._take_in(task, receipt)
+        self._waiting = []
+        failures, self.failures = self.failures, []
+        for failure in failures:
+            self._give_up(failure)
+
+    @property
+    def first_failure(self) -> Failure | None:
+        """The first of the failures."""
+        return self.failures[0] if self.failures else None
+
+    def _take_loss(self, task: Task, receipt: Receipt) -> None:
+        assert receipt.lost is not None
+        piece = task.pieces[0]
+        failure = failure_of(piece, receipt.lost, self._request.axes, task.chunk_shape)
+        self._tally.lost(receipt.lost, receipt, failure.point)
+        if self._attempts.may_try_again((failure.index, failure.offset), receipt.lost):
+            self._again.append(task)
+        else:
+            self._take_failure(failure)
+
+    def _take_failure(self, failure: Failure) -> None:
+        if self.coverage is None:
+            self.failures.append(failure)
+        else:
+            self._give_up(failure)
+
+    def _give_up(self, failure: Failure) -> None:
+        """Count a point as failed, in the terms of the grid's chunks."""
+        assert self._committer is not None
+        assert self._shape is not None
+        if not self._is_block:
+            index, offset = placed(failure.offset, self._shape)
+            failure = replace(failure, index=index, offset=offset)
+        n = 1
+        if self._is_block:
+            n = next(
+                len(t.pieces[0].points) for t in self._tasks if t.pieces[0].index == failure.index
+            )
+        self._committer.give_up(failure.index, n)
+        self._fail(failure)
+
+    def _take_in(self, task: Task, receipt: Receipt) -> None:
+        """Commit what a task returned, in the terms of the grid's outputs and chunks."""
+        assert self._committer is not None
+        assert self._schema is not None
+        for values in receipt.values:
+            try:
+                arrays = self._refitted(values, receipt)
+            except MisfitError as error:
+                self._tally.corrected(len(values.points))
+                self._give_up(self._misfit(values, error))
+                continue
+            index, points = self._placed(task)
+            whole = replace(values, index=index, points=points, arrays=arrays)
+            self._committer.receive(Receipt(values=[whole]))
+
+    def _placed(self, task: Task) -> tuple[tuple[int, ...], Points]:
+        """The chunk of a task, and its points within it."""
+        piece = task.pieces[0]
+        if self._is_block or self._shape is None:
+            return piece.index, piece.points
+        (position,) = piece.points.indices().tolist()
+        index, offset = placed(position, self._shape)
+        return index, Points.at(offset)
+
+    def _refitted(self, values: Values, receipt: Receipt) -> dict[str, NDArray[Any]]:
+        """Results inferred by themselves, as arrays that fit the outputs."""
+        assert receipt.schema is not None
+        assert self._schema is not None
+        dims = {name: output.dims for name, output in receipt.schema.outputs.items()}
+        given = {n: a if self._is_block else a[0] for n, a in values.arrays.items()}
+        lead = (len(values.points),) if self._is_block else ()
+        result = Unpacked(given, dims, dict(receipt.schema.coords))
+        arrays = fitted(result, self._schema, lead)
+        return arrays if self._is_block else {name: a[None] for name, a in arrays.items()}
+
+    def _misfit(self, values: Values, error: MisfitError) -> Failure:
+        position = values.points.indices()[0]
+        lengths = self._shape if self._is_block and self._shape else [0] * len(position)
+        point = {
+            axis.name: axis.label(i * n + int(p))
+            for axis, i, n, p in zip(
+                self._request.axes, values.index, lengths, position, strict=True
+            )
+        }
+        offset = tuple(map(int, position))
+        return Failure(values.index, offset, point, "OutputError", str(error), "")
+
+
+class Background:
+    """A call that can be made here, or in a thread.
+
+    Parameters
+    ----------
+    call : callable
+        What to call, and its arguments.
+    """
+
+    def __init__(self, call: Callable[..., None], *arguments: Any) -> None:
+        self.run = functools.partial(call, *arguments)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._kept, name="swarmgrid-first", daemon=True)
+
+    def start(self) -> None:
+        """Begin it in a thread."""
+        self._thread.start()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Return when the call has returned, or earlier, once ``until`` is true."""
+        while self._thread.is_alive() and not until():
+            self._thread.join(POLL_SECONDS)
+
+    def join(self) -> None:
+        """Wait for the call, if it was begun in a thread; raises what it raised."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _kept(self) -> None:
+        try:
+            self.run()
+        except BaseException as error:  # noqa: BLE001  # raised where the run can see it
+            self._error = error
+
+
+class Regularly:
+    """Calls something again and again, under a lock, until it is left.
+
+    Parameters
+    ----------
+    seconds : float
+        How long to wait before each call.
+    lock : RLock
+        Held during the calls.
+    action : callable
+        What to do.
+    """
+
+    def __init__(self, seconds: float, lock: Any, action: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._lock = lock
+        self._action = action
+        self._left = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="swarmgrid-explore", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._left.set()
+        if self._error is not None and error[0] is None:
+            raise self._error
+
+    def _run(self) -> None:
+        while not self._left.wait(self._seconds):
+            try:
+                with self._lock:
+                    self._action()
+            except BaseException as error:  # noqa: BLE001  # raised where the run can see it
+                self._error = error
+                return
+
+
+def _order(values: Values) -> tuple[Any, ...]:
+    return values.index, tuple(values.points.indices()[0].tolist())

@@ -1,0 +1,108 @@
+"""Fills a grid: alone under its lease, and ended in order by whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from swarmgrid.errors import DamageError
+from swarmgrid.storage import lease
+from swarmgrid.storage.admission import check_writable
+from swarmgrid.storage.mend import void_bad_rows
+from swarmgrid.storage.snapshot import read_snapshot
+from swarmgrid.storage.verify import chunk_index
+from swarmgrid.work.job import TerminatedError
+from swarmgrid.work.run import Run, job_of
+from swarmgrid.work.schedule import pickled_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swarmgrid.storage.snapshot import Snapshot
+    from swarmgrid.storage.stored import StoredGrid
+    from swarmgrid.work.diagnostics import Diagnostics
+    from swarmgrid.work.request import Request
+    from swarmgrid.work.settings import Settings
+
+
+_log = logging.getLogger(__name__)
+
+
+def fill(request: Request, settings: Settings) -> Diagnostics:
+    """Compute and store every missing point of a request.
+
+    Waits while another process fills the same grid, and reuses what it finished.
+
+    Raises
+    ------
+    PointError
+        If the function failed at a point and ``on_error="raise"``; everything finished is kept.
+    StoreError
+        If the store cannot be written.
+    """
+    if settings.executor in {None, "processes"}:
+        pickled_job(job_of(request, settings, (), ""))  # found out before anything is written
+    check_writable(request.location)
+    if settings.durability == "power":
+        request = replace(request, location=replace(request.location, is_durable=True))
+    with (
+        _ended_by_sigterm(),
+        lease.acquired(request.location, request.path, settings.lease_seconds) as held,
+    ):
+        while True:
+            snapshot = _sound_snapshot(held, request)
+            run = Run(request, settings, held, snapshot)
+            try:
+                run.execute()
+            except DamageError as error:  # a chunk that is only partly filled cannot be read
+                run.close("DamageError")
+                if snapshot is None or not _voided(held, snapshot.grid, error):
+                    raise
+            except BaseException as error:
+                run.close(type(error).__name__)
+                raise
+            else:
+                return run.close("finished")
+
+
+def _voided(held: lease.Lease, grid: StoredGrid, error: DamageError) -> bool:
+    """Count what a damaged chunk held as not computed; whether it was one of the grid's chunks."""
+    index = chunk_index(grid, error.key)
+    if index is None:
+        return False
+    _log.warning("%s; its points are computed again now", error)
+    return void_bad_rows(held, grid, [index]) > 0
+
+
+def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
+    """What is stored, once chunks that a reader found damaged are accounted for."""
+    snapshot = read_snapshot(held.blobs, request.path)
+    if snapshot is None or not snapshot.suspects:
+        return snapshot
+    void_bad_rows(held, snapshot.grid, snapshot.suspects)
+    return read_snapshot(held.blobs, request.path)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the run as Ctrl-C does, so that what is finished gets committed."""
+    is_default = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_default:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise TerminatedError(128 + number)

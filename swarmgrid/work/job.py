@@ -1,0 +1,168 @@
+"""What travels between the coordinator and the workers: the job, its tasks and their receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.points import Points
+    from swarmgrid.storage.blobs import Blobs
+    from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.location import Location
+    from swarmgrid.storage.segment import Row
+
+
+BEGUN, SINCE, STOP = 0, 1, 2
+"""The pulse of a worker, three floats that it shares with its coordinator: how many of the task's
+points were begun before the present one, when that was begun (``time.monotonic``), and whether
+the worker is asked to report what it has."""
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM came: unlike a function's own SystemExit, it ends the run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that all tasks of a run share; it travels once to every worker."""
+
+    func: Callable[..., Any]
+    params: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    """The stored axes with all their values, in stored order."""
+    path: GridPath
+    location: Location
+    writer: str
+    """The name of the run's staging folder."""
+    vectorized: bool = False
+    rng: str | None = None
+    """The parameter that receives a random generator."""
+    on_error: str = "raise"
+    """``"raise"``: a task ends at its first failure; ``"record"``: it goes on."""
+    retries: int = 0
+    """How often the function is called again at a point where it failed."""
+    collects_garbage: bool = False
+    """Whether garbage is collected after every task."""
+
+    def call(self) -> Callable[..., Any]:
+        """The function itself, without the `Grid` that it may travel in."""
+        found: Callable[..., Any] = getattr(self.func, "__swarmgrid_function__", self.func)
+        return found
+
+    def open(self) -> Blobs:
+        """The store, as this run writes it."""
+        return self.location.open(self.path.grid, self.writer)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Points of one chunk that are to be computed."""
+
+    index: tuple[int, ...]
+    """The chunk's index on every axis."""
+    points: Points
+    is_fresh: bool
+    """Whether nothing of the chunk is stored yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Pieces that one worker computes in one go."""
+
+    pieces: tuple[Piece, ...]
+    chunk_shape: tuple[int, ...] | None
+    """None while a new grid's chunks are not known: the pieces are then of one large chunk."""
+    schema: Schema | None
+    """What the results must look like; None: it is inferred from the first."""
+    writes: bool
+    """Whether the worker writes the results, or returns them for the coordinator to write."""
+    limit_seconds: float = float("inf")
+    """After this long the worker reports, and hands back the points that are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Results that come back instead of being written."""
+
+    index: tuple[int, ...]
+    points: Points
+    arrays: Mapping[str, NDArray[Any]]
+    """``(n_points, *output.shape)`` by output, in the C order of the points."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error at one point; for a block function, at a block."""
+
+    index: tuple[int, ...]
+    """The chunk's index."""
+    offset: tuple[int, ...]
+    """The point's index within the chunk; of a block, its first point's."""
+    point: Mapping[str, Any]
+    """The axis values, by axis."""
+    exception: str
+    """The name of the exception's class."""
+    reason: str
+    """The exception on one line."""
+    traceback: str
+    pickled: bytes | None = None
+    """The exception itself, where it can be pickled."""
+    attempt: int = 1
+    """How often the point was tried, retries within one attempt not counted."""
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether the function returned, but something that cannot be stored."""
+        return self.exception == "OutputError"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker that ended in the middle of a task."""
+
+    reason: str
+    """Why: a signal, an exit code, too much time or memory."""
+    begun: int | None
+    """The ordinal, among all of the task's points, of the one that was being computed."""
+    is_innocent: bool = False
+    """Whether the point is not to blame: the machine, not the worker, was short of memory."""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a worker reports about a task."""
+
+    rows: list[Row] = field(default_factory=list)
+    """What was written."""
+    values: list[Values] = field(default_factory=list)
+    """What was not."""
+    schema: Schema | None = None
+    """What was inferred, where the task left it open."""
+    failures: list[Failure] = field(default_factory=list)
+    left: list[Piece] = field(default_factory=list)
+    """What the task did not get to."""
+    lost: Lost | None = None
+    """How the worker ended, if it did not report; the rest is empty then."""
+    interruption: BaseException | None = None
+    """Ctrl-C or SIGTERM, where the task ran in the coordinator's own thread."""
+    writes: bool = False
+    """Whether the task was to write."""
+    seconds: float = 0.0
+    """Time spent inside the function."""
+    points: int = 0
+    """Points computed."""
+    retries: int = 0
+    nbytes: int = 0
+    """Bytes written."""
+    worker: int = 0
+    """The worker's process id."""
+    peak_nbytes: int = 0
+    """The most memory that the worker ever had resident."""

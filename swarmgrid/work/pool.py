@@ -1,0 +1,170 @@
+"""A few worker processes that are replaced when they die, and watched so the machine survives."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from swarmgrid.work.job import Lost, Receipt
+from swarmgrid.work.processes import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.work.settings import Limits
+
+WATCH_SECONDS = 0.5
+"""How often the machine's memory is looked at."""
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerPool:
+    """Up to ``n`` processes, each driven by a thread that calls `run`.
+
+    Parameters
+    ----------
+    job : bytes
+        The pickled job.
+    n : int
+        The number of processes.
+    limits : Limits
+        What they may take.
+    memory_used : callable, optional
+        The part of the machine's memory that is in use, 0 to 1.
+    """
+
+    def __init__(
+        self, job: bytes, n: int, limits: Limits, memory_used: Callable[[], float] | None = None
+    ) -> None:
+        self._job = job
+        self._limits = limits
+        self._memory_used = memory_used or _memory_used
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._allowed = n
+        self._is_paused = False
+        self._stopped = threading.Event()
+        self._change = threading.Condition()
+        self._watch = threading.Thread(
+            target=self._keep_watch, name="swarmgrid-watch", daemon=True
+        )
+        self._watch.start()
+
+    def run(self, task: bytes) -> Receipt | None:
+        """The receipt of a pickled task; None if the pool was stopped before it began."""
+        worker = self._taken()
+        if worker is None:
+            return None
+        try:
+            receipt = worker.run(task, self._limits.timeout)
+        except BaseException:
+            self._give_back(worker, is_alive=False)
+            raise
+        self._give_back(worker, is_alive=receipt.lost is None)
+        return receipt
+
+    def stop(self) -> None:
+        """Begin no further task, and ask the running ones to report after their present point."""
+        with self._change:
+            self._stopped.set()
+            for worker in self._busy:
+                worker.ask_to_report()
+            self._change.notify_all()
+
+    def close(self) -> None:
+        """End every process, whatever it is doing."""
+        self.stop()
+        with self._change:
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+            for worker in workers:
+                worker.kill()
+        for worker in workers:
+            worker.end()
+        self._watch.join()
+
+    @property
+    def n_running(self) -> int:
+        """How many tasks are being computed."""
+        return len(self._busy)
+
+    def _taken(self) -> WorkerProcess | None:
+        """A worker to use, once there may be another one; None once the pool was stopped."""
+        with self._change:
+            while not self._stopped.is_set() and not self._may_begin():
+                self._change.wait(WATCH_SECONDS)
+            if self._stopped.is_set():
+                return None
+            worker = (
+                self._idle.pop() if self._idle else WorkerProcess(self._job, self._limits.memory)
+            )
+            self._busy.add(worker)
+            return worker
+
+    def _may_begin(self) -> bool:
+        if not self._busy:
+            return True  # one task at least goes on, or nothing ever would
+        return len(self._busy) < self._allowed and not self._is_paused
+
+    def _give_back(self, worker: WorkerProcess, *, is_alive: bool) -> None:
+        limit = self._limits.max_tasks
+        is_worn = limit is not None and worker.tasks_done >= limit
+        with self._change:
+            self._busy.discard(worker)
+            is_kept = is_alive and not is_worn and not self._stopped.is_set()
+            if is_kept:
+                self._idle.append(worker)
+            self._change.notify()
+        if not is_kept:
+            worker.end()
+
+    def _keep_watch(self) -> None:
+        while not self._stopped.wait(WATCH_SECONDS):
+            used = self._memory_used()
+            with self._change:
+                is_paused = used >= self._limits.pause_at
+                if is_paused != self._is_paused:
+                    self._say_pause(used, is_paused=is_paused)
+                self._is_paused = is_paused
+                self._change.notify_all()
+                victim = self._largest() if used >= self._limits.kill_at else None
+            if victim is not None:
+                self._sacrifice(victim, used)
+
+    def _largest(self) -> WorkerProcess | None:
+        return max(self._busy, key=WorkerProcess.resident_nbytes, default=None)
+
+    def _sacrifice(self, worker: WorkerProcess, used: float) -> None:
+        with self._change:
+            is_alone = len(self._busy) <= 1
+            self._allowed = max(1, min(self._allowed, len(self._busy)) - 1)
+        _log.warning(
+            "%.0f %% of the machine's memory is in use: ended worker %d of this run, which had %d "
+            "MB; its points are tried again with %d workers",
+            used * 100,
+            worker.pid,
+            worker.resident_nbytes() // 10**6,
+            self._allowed,
+        )
+        reason = f"MemoryError: {used:.0%} of the machine's memory was in use"
+        worker.kill(Lost(reason, None, is_innocent=not is_alone))
+        time.sleep(WATCH_SECONDS)  # the memory must come back before the next look
+
+    def _say_pause(self, used: float, *, is_paused: bool) -> None:
+        if is_paused:
+            _log.warning(
+                "%.0f %% of the machine's memory is in use: no further work is handed out",
+                used * 100,
+            )
+        else:
+            _log.info("memory is available again: work goes on")
+
+
+def _memory_used() -> float:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return float(1 - memory.available / memory.total)

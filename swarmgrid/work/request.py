@@ -1,0 +1,319 @@
+"""What a user asks for, checked: the function, its params, the axes, and the grid they name."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid import identity
+from swarmgrid.errors import AxisError, ChunksError, InputError
+from swarmgrid.space.axis import to_axes
+from swarmgrid.space.chunks import to_chunk_spec
+from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.storage.layout import GridPath
+from swarmgrid.work.signature import check_signature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.storage.location import Location
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request; making one reads nothing and writes nothing."""
+
+    func: Callable[..., Any]
+    params: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    """In the order that the user wants."""
+    path: GridPath
+    location: Location
+    version: str
+    """The version as it is part of the identity: given by the user, or ``code-<digest>``."""
+    chunks: Mapping[str, int]
+    """The chunk lengths asked for; empty: what is stored, or what we choose."""
+    schema: Schema | None = None
+    """The declared outputs."""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    vectorized: bool = False
+    rng: str | None = None
+    wanted: NDArray[np.bool_] | None = None
+    """The points asked for, an array over the axes; None: all."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes' names."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values on every axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def attributes(self) -> dict[str, Any]:
+        """What the grid's group says of the function."""
+        return {
+            "swarmgrid_function": self.path.function,
+            "swarmgrid_params": shown_params(self.params),
+            "swarmgrid_version": self.version,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """The identity of a function."""
+
+    name: str
+    """``module.qualname``."""
+    version: str
+    """As the user pinned it, or ``code-<fingerprint>``."""
+    is_pinned: bool
+    how: str
+    """How it is called, where that changes what it returns: with a generator, or with blocks."""
+
+    def path(self, params: Mapping[str, Any], axes: Iterable[str]) -> GridPath:
+        """The grid of some params and axes."""
+        code = (f"version-{self.version}" if self.is_pinned else self.version) + self.how
+        return GridPath(self.short_name, identity.grid_id(self.name, code, params, axes))
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition(".")[2]
+
+
+def identified(
+    func: Callable[..., Any], version: str | None, rng: str | None, *, vectorized: bool
+) -> Function:
+    """The identity of a function, by its version or, without one, by its code.
+
+    Raises
+    ------
+    IdentityError
+        If it closes over a value that has no stable digest.
+    """
+    name = identity.function_name(func)
+    how = (f" rng={rng}" if rng is not None else "") + (" vectorized" if vectorized else "")
+    if version is not None:
+        return Function(name, str(version), is_pinned=True, how=how)
+    return Function(name, f"code-{identity.fingerprint(func)}", is_pinned=False, how=how)
+
+
+def to_request(
+    func: Callable[..., Any],
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | None,
+    location: Location,
+    *,
+    version: str | None = None,
+    chunks: object = None,
+    outputs: object = None,
+    tolerance: Mapping[str, float] | None = None,
+    vectorized: bool = False,
+    rng: str | None = None,
+    where: object = None,
+) -> Request:
+    """The request that a call describes.
+
+    Raises
+    ------
+    InputError
+        If anything about it is wrong; see its subclasses.
+    """
+    params, axes = _mapping("params", params), _mapping("axes", axes)
+    if not callable(func):
+        raise InputError(f"func is {func!r}; expected a function of one point")
+    if vectorized and rng is not None:
+        raise InputError(
+            "rng and vectorized exclude each other: a block's random numbers would depend on how "
+            "the grid is chunked. Call the function point by point, or make the seed an axis"
+        )
+    check_signature(func, params, axes, rng)
+    checked = to_axes(axes)
+    names = tuple(axis.name for axis in checked)
+    function = identified(func, version, rng, vectorized=vectorized)
+    schema = to_schema(outputs)
+    if schema is not None:
+        schema.check(names)
+    return Request(
+        func=func,
+        params=params,
+        axes=checked,
+        path=function.path(params, names),
+        location=location,
+        version=function.version,
+        chunks=to_chunk_spec(chunks, names),
+        schema=schema,
+        tolerance=_checked_tolerance(tolerance, checked),
+        vectorized=vectorized,
+        rng=rng,
+        wanted=_wanted(where, checked, params),
+    )
+
+
+def to_schema(outputs: object) -> Schema | None:
+    """The schema that a user declares: `Output` by name, or an ``xr.Dataset`` as of one point."""
+    if outputs is None:
+        return None
+    if hasattr(outputs, "data_vars"):
+        return _from_template(outputs)
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise InputError(
+            f"outputs is {outputs!r}; expected a mapping from names to swarmgrid.Output, or an "
+            "xr.Dataset as of one point"
+        )
+    wrong = [name for name, output in outputs.items() if not isinstance(output, Output)]
+    if wrong:
+        raise InputError(
+            f"outputs[{wrong[0]!r}] is {outputs[wrong[0]]!r}; expected a swarmgrid.Output"
+        )
+    return Schema(dict(outputs))
+
+
+def _from_template(template: Any) -> Schema:
+    outputs = {
+        str(name): Output(tuple(map(str, array.dims)), array.shape, dtype_name(array.dtype))
+        for name, array in template.data_vars.items()
+    }
+    coords = {
+        str(name): Coord(tuple(map(str, coord.dims)), np.asarray(coord.values))
+        for name, coord in template.coords.items()
+        if coord.dims
+    }
+    if not outputs:
+        raise InputError("the outputs template has no data variables; expected one per output")
+    return Schema(outputs, coords)
+
+
+def _mapping(what: str, value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{what} is {value!r}; expected a mapping from names to values")
+    wrong = [name for name in value if not isinstance(name, str)]
+    if wrong:
+        raise InputError(f"{what} has the key {wrong[0]!r}; expected names of parameters")
+    return value
+
+
+def _checked_tolerance(
+    tolerance: Mapping[str, float] | None, axes: tuple[Axis, ...]
+) -> dict[str, float]:
+    kinds = {axis.name: axis.kind for axis in axes}
+    for name, value in (tolerance or {}).items():
+        if kinds.get(name) not in {"float", "int"}:
+            raise AxisError(f"tolerance names {name!r}, which is no axis of floats")
+        if not 0 <= value < float("inf"):
+            raise AxisError(f"the tolerance of axis {name!r} is {value}; expected at least 0")
+    return dict(tolerance or {})
+
+
+def _wanted(
+    where: object, axes: tuple[Axis, ...], params: Mapping[str, Any]
+) -> NDArray[np.bool_] | None:
+    if where is None:
+        return None
+    if hasattr(where, "dims") and hasattr(where, "dtype"):
+        return _from_data_array(where, axes)
+    if not callable(where):
+        raise InputError(
+            f"where is {where!r}; expected a function of the axes that returns a bool, or a "
+            "boolean xr.DataArray over some of them"
+        )
+    return _from_condition(where, axes, params)
+
+
+def _from_condition(
+    where: Callable[..., Any], axes: tuple[Axis, ...], params: Mapping[str, Any]
+) -> NDArray[np.bool_]:
+    """The condition at every point, called with those of the axes and params that it names."""
+    accepted = inspect.signature(where).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    fixed = {name: value for name, value in params.items() if takes_all or name in accepted}
+    used = [axis for axis in axes if takes_all or axis.name in accepted]
+    columns = [axis.arguments() for axis in used]
+    over_used = np.empty(tuple(map(len, columns)), bool)
+    for index in np.ndindex(over_used.shape):
+        point = {
+            axis.name: columns[d][i] for d, (axis, i) in enumerate(zip(used, index, strict=True))
+        }
+        over_used[index] = bool(where(**fixed, **point))
+    shape = [len(axis) if axis in used else 1 for axis in axes]
+    full = tuple(len(axis) for axis in axes)
+    return np.ascontiguousarray(np.broadcast_to(over_used.reshape(shape), full))
+
+
+def _from_data_array(where: Any, axes: tuple[Axis, ...]) -> NDArray[np.bool_]:
+    if where.dtype != bool:
+        raise InputError(f"where has the dtype {where.dtype}; expected bool")
+    names = [axis.name for axis in axes]
+    unknown = [str(dim) for dim in where.dims if dim not in names]
+    if unknown:
+        raise InputError(f"where has the dim {unknown[0]!r}, which is no axis")
+    for axis in axes:
+        if axis.name in where.dims:
+            if axis.name not in where.coords and where.sizes[axis.name] != len(axis):
+                raise InputError(
+                    f"where has {where.sizes[axis.name]} values along {axis.name!r}; expected "
+                    f"{len(axis)}, or a coordinate"
+                )
+            if axis.name in where.coords:
+                try:
+                    where = where.sel({axis.name: axis.labels()})
+                except KeyError as error:
+                    raise InputError(f"where has no value at {axis.name}={error}") from None
+        else:
+            where = where.expand_dims({axis.name: len(axis)})
+    return np.ascontiguousarray(where.transpose(*names).values)
+
+
+def shown_params(params: Mapping[str, Any]) -> str:
+    """The params as JSON for people; what JSON does not know appears as short text."""
+    return json.dumps(dict(params), default=_shown, sort_keys=True)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.size <= 16:
+        return value.tolist()
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def check_outputs(declared: Schema | None, stored: Schema) -> None:
+    """Raise InputError where a request declares other outputs than the grid has."""
+    if declared is None:
+        return
+    for name in sorted({*declared.outputs, *stored.outputs}):
+        ours, theirs = declared.outputs.get(name), stored.outputs.get(name)
+        if ours is None or theirs is None or not theirs.fits(ours):
+            raise InputError(
+                f"output {name!r} is declared as {_described(ours)}, but the stored grid has it "
+                f"as {_described(theirs)}. Declare what is stored, or make a new grid with "
+                "version= or in another store"
+            )
+
+
+def _described(output: Output | None) -> str:
+    if output is None:
+        return "absent"
+    return f"{output.dtype} of dims {output.dims} and shape {output.shape}"
+
+
+def check_chunks(asked: Mapping[str, int], stored: Mapping[str, int]) -> None:
+    """Raise ChunksError where a request asks for other chunks than the grid has."""
+    wrong = {name: n for name, n in asked.items() if stored[name] != n}
+    if wrong:
+        raise ChunksError(
+            f"chunks={dict(asked)} was asked for, but the stored grid has chunks={dict(stored)}. "
+            "Leave chunks out to take the stored ones, or write the data to a new store to "
+            "re-chunk it"
+        )

@@ -1,0 +1,352 @@
+"""One filling of a grid, from the missing points to committed chunks, under its lease."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import pickle
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import OutputError, PointError, SwarmgridError, WorkerLostError
+from swarmgrid.space.outputs import Schema
+from swarmgrid.storage import lease
+from swarmgrid.storage.failures import read_failures
+from swarmgrid.storage.growth import write_grid
+from swarmgrid.storage.manifest import segment_names
+from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
+from swarmgrid.work.batch import Batcher
+from swarmgrid.work.commit import Committer
+from swarmgrid.work.coverage import Coverage
+from swarmgrid.work.explore import Background, Exploration, Regularly
+from swarmgrid.work.job import Failure, Job, Receipt, Task
+from swarmgrid.work.plan import covered, n_wanted, new_grid
+from swarmgrid.work.schedule import first_executor, next_executor
+from swarmgrid.work.settings import to_interval
+from swarmgrid.work.tally import Tally
+from swarmgrid.work.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.storage.snapshot import Snapshot
+    from swarmgrid.work.batch import Batch
+    from swarmgrid.work.diagnostics import Diagnostics
+    from swarmgrid.work.executors import Executor
+    from swarmgrid.work.request import Request
+    from swarmgrid.work.settings import Settings
+
+LIMIT_SECONDS = 2.0
+"""A task that takes longer reports what it has, and the rest is handed out again."""
+GRACE_SECONDS = 2.0
+"""How long an interrupted run waits for the points that are being computed."""
+
+
+def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: str) -> Job:
+    """What all tasks of a run share."""
+    return Job(
+        func=request.func,
+        params=request.params,
+        axes=axes,
+        path=request.path,
+        location=request.location,
+        writer=writer,
+        vectorized=request.vectorized,
+        rng=request.rng,
+        on_error=settings.on_error,
+        retries=settings.retries,
+        collects_garbage=settings.gc == "task",
+    )
+
+
+class Run:
+    """One filling of one grid, by the holder of its lease."""
+
+    def __init__(
+        self, request: Request, settings: Settings, held: lease.Lease, snapshot: Snapshot | None
+    ) -> None:
+        self._request = request
+        self._settings = settings
+        self._lease = held
+        self._snapshot = snapshot
+        earlier = self._earlier_failures()
+        self._attempts = Attempts(earlier, settings.retries)
+        self._coverage = self._known_coverage()
+        failed = 0
+        if self._coverage is not None and not settings.retry_failed:
+            failed = self._coverage.leave_out(earlier)
+        wanted = n_wanted(request)
+        missing = wanted if self._coverage is None else self._coverage.n_missing()
+        self._tally = Tally(
+            request,
+            settings,
+            total=math.prod(request.shape),
+            wanted=wanted,
+            missing=missing,
+            failed=failed,
+        )
+        axes = request.axes if self._coverage is None else self._coverage.grid.axes
+        self._job = job_of(request, settings, axes, held.writer)
+        self._throttle = Throttle(to_interval(settings.rate) if settings.rate else 0.0)
+        self._executor: Executor | None = None
+        self._committer: Committer | None = None
+        self._batcher: Batcher | None = None
+        self._fatal: Failure | None = None
+        self._is_closed = self._is_stopped = False
+        self._finish_exploring: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
+
+    def execute(self) -> None:
+        """Compute what is missing, and commit it."""
+        if self._tally.left == 0:
+            return
+        self._executor = first_executor(self._job, self._settings, self._cost(), self._tally.left)
+        if self._coverage is None or not self._coverage.grid.schema.outputs:
+            self._explore()
+        elif self._fatal is None:
+            self._begin(self._coverage)
+        if self._coverage is not None and self._fatal is None:
+            self._compute(self._coverage)
+        if self._fatal is not None:
+            raise self._error(self._fatal)
+
+    def close(self, outcome: str) -> Diagnostics:
+        """Commit what came back, and end the workers."""
+        try:
+            if self._executor is not None:
+                if outcome != "finished":
+                    self._wait_for_running(self._executor)
+                self._executor.close()
+            with self._lock:
+                self._is_closed = True
+                if self._committer is not None:
+                    self._committer.close()
+        finally:
+            diagnostics = self._diagnostics()
+            self._tally.close(outcome, diagnostics)
+        return diagnostics
+
+    def _diagnostics(self) -> Diagnostics:
+        committer, chunks = self._committer, 0
+        if self._coverage is not None:
+            chunks = self._coverage.complete.size * len(self._coverage.grid.schema.outputs)
+        return self._tally.diagnostics(
+            n_workers=self._executor.n_workers if self._executor else 1,
+            chunks_total=chunks,
+            chunks_written=committer.chunks_written if committer else 0,
+            bytes_written=committer.bytes_written if committer else 0,
+        )
+
+    def _wait_for_running(self, executor: Executor) -> None:
+        """Give the points that are being computed a moment to finish."""
+        executor.stop()
+        end = time.monotonic() + GRACE_SECONDS
+        while executor.n_running and time.monotonic() < end:
+            time.sleep(0.02)
+
+    # ---- what is known before anything is computed
+
+    def _known_coverage(self) -> Coverage | None:
+        """What is missing, where the grid or its outputs are known beforehand.
+
+        A block function's chunks do not wait for its outputs: its first call is a whole chunk.
+        """
+        request = self._request
+        if self._snapshot is not None:
+            return covered(request, self._snapshot.grid, self._snapshot.manifest)
+        if request.schema is not None or request.vectorized:
+            return covered(request, new_grid(request, request.schema or Schema({})), None)
+        return None
+
+    def _earlier_failures(self) -> dict[Any, Any]:
+        if self._snapshot is None or not self._snapshot.failure_names:
+            return {}
+        return read_failures(self._lease.blobs, self._request.path, self._snapshot.failure_names)
+
+    def _cost(self) -> float | None:
+        """Seconds per point, as far as it is known."""
+        if self._tally.computed:
+            return self._tally.seconds / self._tally.computed
+        return self._snapshot.manifest.seconds_per_point() if self._snapshot else None
+
+    # ---- computing
+
+    def _explore(self) -> None:
+        """Compute the first points of a new grid, which show its outputs, and commit them.
+
+        Where workers can do both, the rest begins while the slowest of them is still computed.
+        """
+        assert self._executor is not None
+        found = Exploration(
+            self._request, self._coverage, self._begin, self._fail, self._attempts, self._tally
+        )
+        with Regularly(self._settings.flush_interval / 2, self._lock, found.decide):
+            while found.coverage is None and not self._is_stopped:
+                tasks = found.next_tasks(self._executor)
+                if not tasks:
+                    break
+                first = Background(self._run_first, found, tasks)
+                if self._executor.may_overlap:
+                    first.start()
+                    first.wait(until=lambda: found.coverage is not None)
+                else:
+                    first.run()
+                if found.coverage is None:
+                    first.join()
+        self._finish_exploring = functools.partial(self._end_exploring, found, first)
+        self._coverage = found.coverage
+        if found.coverage is None:
+            self._finish_exploring()
+            self._fatal = self._fatal or found.first_failure  # nothing shows what the outputs are
+
+    def _run_first(self, found: Exploration, tasks: list[Task]) -> None:
+        assert self._executor is not None
+        self._executor.run(tasks, functools.partial(self._receive_first, found), self._throttle)
+        with self._lock:
+            found.decide()
+
+    def _receive_first(self, found: Exploration, task: Task, receipt: Receipt) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            found.take(task, receipt)
+            if receipt.failures and self._settings.on_error == "raise":
+                self._stop()
+
+    def _end_exploring(self, found: Exploration, first: Background) -> None:
+        """Wait for the slowest of the first points, and try again those that lost a worker."""
+        assert self._executor is not None
+        first.join()
+        while found.has_lost and not self._is_stopped:
+            self._run_first(found, found.next_tasks(self._executor))
+        if found.coverage is None:
+            for failure in found.failures:
+                self._fail(failure)
+
+    def _begin(self, coverage: Coverage) -> Committer:
+        """Make the grid large enough in the store: what takes the values."""
+        blobs, path = self._lease.blobs, self._request.path
+        old = self._snapshot.grid if self._snapshot else None
+        if old is None:
+            for name in segment_names(blobs, path):  # of a grid whose metadata was deleted
+                blobs.delete(path.manifest + name)
+        self._lease.check()
+        if old is None or old.axes_differ(coverage.grid):
+            write_grid(blobs, coverage.grid, old)
+        manifest = self._snapshot.manifest if self._snapshot else None
+        interval = self._settings.flush_interval
+        self._committer = Committer(self._lease, coverage.grid, manifest, interval)
+        return self._committer
+
+    def _compute(self, coverage: Coverage) -> None:
+        assert self._committer is not None
+        assert self._executor is not None
+        settings = self._settings
+        self._reconsider()
+        self._batcher = Batcher(
+            coverage.pieces(),
+            self._tally.left,
+            self._executor.n_workers,
+            points_per_task=1 if settings.rate else settings.exec_chunk_size,
+            may_split=not self._request.vectorized,
+            may_write=self._executor.shares_memory or self._request.location.is_shared,
+            is_isolating=self._executor.is_isolating,
+            on_split=self._committer.expect,
+            is_split=self._committer.is_open,
+        )
+        while self._fatal is None and (window := self._batcher.window(self._cost())):
+            tasks = [self._task(batch, coverage) for batch in window]
+            self._executor.run(tasks, self._receive, self._throttle)
+            self._reconsider()
+            self._batcher.n_workers = self._executor.n_workers
+            self._batcher.is_isolating = self._executor.is_isolating
+        self._finish_exploring()
+
+    def _reconsider(self) -> None:
+        assert self._executor is not None
+        cost, left = self._cost(), self._tally.left
+        self._executor = next_executor(self._executor, self._job, self._settings, cost, left)
+
+    def _task(self, batch: Batch, coverage: Coverage) -> Task:
+        grid = coverage.grid
+        return Task(batch.pieces, grid.chunk_shape, grid.schema, batch.writes, LIMIT_SECONDS)
+
+    def _receive(self, task: Task, receipt: Receipt) -> None:
+        with self._lock:
+            if self._is_closed:  # a worker that was ended with the run
+                return
+            assert self._committer is not None
+            assert self._batcher is not None
+            if receipt.lost is not None:
+                self._rescue(task, receipt)
+                return
+            self._committer.receive(receipt)
+            self._batcher.put_back(receipt.left, writes=receipt.writes)
+            self._tally.done(receipt)
+            for failure in receipt.failures:
+                self._committer.give_up(failure.index, 1)
+                self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        """A point failed for good: end the run, or keep note of it."""
+        numbered = self._attempts.numbered(failure)
+        self._tally.failed(numbered)
+        if self._committer is not None:
+            self._committer.record(to_record(numbered))
+        if self._settings.on_error == "raise" and self._fatal is None:
+            self._fatal = numbered
+            self._stop()
+
+    def _stop(self) -> None:
+        """Begin nothing more."""
+        assert self._executor is not None
+        self._is_stopped = True
+        self._executor.stop()
+
+    def _rescue(self, task: Task, receipt: Receipt) -> None:
+        """Hand the points of a lost worker out again, the one that it died of by itself."""
+        assert self._batcher is not None
+        assert self._committer is not None
+        assert receipt.lost is not None
+        found = suspected(task, receipt.lost, is_block=self._request.vectorized)
+        if found is None:
+            self._tally.lost(receipt.lost, receipt, None)
+            for piece in task.pieces:
+                self._divide(piece, task)
+                for part in singly(piece):
+                    self._batcher.put_back_alone(part)
+            return
+        number, suspect = found
+        failure = failure_of(suspect.piece, receipt.lost, self._job.axes, task.chunk_shape)
+        self._tally.lost(receipt.lost, receipt, failure.point)
+        rest = [piece for i, piece in enumerate(task.pieces) if i != number]
+        self._batcher.put_back(rest, writes=task.writes)
+        self._divide(task.pieces[number], task)
+        if suspect.others is not None:
+            self._batcher.put_back([suspect.others], writes=False)
+        if self._attempts.may_try_again((failure.index, failure.offset), receipt.lost):
+            self._batcher.put_back_alone(suspect.piece)
+        else:
+            self._committer.give_up(failure.index, len(suspect.piece.points))
+            self._fail(failure)
+
+    def _divide(self, piece: Any, task: Task) -> None:
+        """Let a chunk's points come back in parts: two workers must not write one chunk."""
+        if task.writes:
+            assert self._committer is not None
+            self._committer.expect(piece)
+
+    def _error(self, failure: Failure) -> SwarmgridError:
+        kind = _KINDS.get(failure.exception, PointError)
+        name = self._request.path.function
+        error = kind(name, dict(failure.point), failure.reason, failure.traceback)
+        if failure.pickled is not None:
+            with contextlib.suppress(Exception):  # its text is there in any case
+                cause = pickle.loads(failure.pickled)
+                error.__cause__ = cause.with_traceback(None)  # ours says where it was, once
+        return error
+
+
+_KINDS = {"OutputError": OutputError, "WorkerLostError": WorkerLostError}

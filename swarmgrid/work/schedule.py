@@ -1,0 +1,148 @@
+"""Chooses the executor: what the user says, what dask is set up to use, or what is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from swarmgrid.errors import InputError
+from swarmgrid.work.executors import DaskInProcess, DaskProcesses, Distributed, InProcess
+from swarmgrid.work.processes import process_count
+
+if TYPE_CHECKING:
+    from swarmgrid.work.executors import Executor
+    from swarmgrid.work.job import Job
+    from swarmgrid.work.settings import Settings
+
+SMALL_SECONDS = 0.25
+"""Less work than this is done in the calling process: starting workers takes as long."""
+SMALL_POINTS = 64
+"""So many points of unknown cost are few enough to try one in the calling process first."""
+
+
+def first_executor(job: Job, settings: Settings, cost: float | None, left: int) -> Executor:
+    """The executor to begin with: the calling process, where that is soon done.
+
+    Parameters
+    ----------
+    job, settings : Job, Settings
+        What to do, and how.
+    cost : float or None
+        Seconds per point, where that is known.
+    left : int
+        Points to compute.
+    """
+    is_open = settings.executor is None and settings.client is None
+    if is_open and not settings.needs_processes and configured().is_default:
+        is_small = left <= SMALL_POINTS if cost is None else cost * left < SMALL_SECONDS
+        if is_small:
+            return InProcess(job)
+    return executor_for(job, settings)
+
+
+def next_executor(
+    present: Executor, job: Job, settings: Settings, cost: float | None, left: int
+) -> Executor:
+    """The executor to go on with: workers, where what was tried shows that they are worth it."""
+    is_settled = not isinstance(present, InProcess) or settings.executor is not None
+    if is_settled or (cost or 0.0) * left <= SMALL_SECONDS:
+        return present
+    return executor_for(job, settings)
+
+
+def executor_for(job: Job, settings: Settings) -> Executor:
+    """The executor that the user's options and dask configuration ask for.
+
+    Raises
+    ------
+    InputError
+        If the function or a param cannot be sent to another process, or an option needs worker
+        processes of our own and there are none.
+    """
+    n = settings.workers or process_count()
+    client, executor = settings.client, settings.executor
+    if client is None and executor is None:
+        found = configured()
+        client, executor = found.client, found.executor
+        replace(settings, client=client, executor=executor).check()
+        if found.get is not None:
+            return DaskInProcess(job, found.get, n)
+    if client is not None:
+        if not job.location.is_shared:
+            raise InputError(
+                f"store {job.location.url!r} lives in this process' memory, where the workers of "
+                "a distributed client cannot write; use a path, a URL, or executor='threads'"
+            )
+        return Distributed(pickled_job(job), client)
+    if executor == "sync":
+        return InProcess(job)
+    if executor == "threads":
+        from dask.threaded import get
+
+        return DaskInProcess(job, get, n)
+    return DaskProcesses(pickled_job(job), n, settings.limits())
+
+
+def pickled_job(job: Job) -> bytes:
+    """The job as it travels to other processes.
+
+    Raises
+    ------
+    InputError
+        If it cannot, naming the part at fault.
+    """
+    try:
+        return bytes(cloudpickle.dumps(job))
+    except Exception as error:
+        for what, part in (
+            ("the function", job.func),
+            *job.params.items(),
+            ("store", job.location),
+        ):
+            try:
+                cloudpickle.dumps(part)
+            except Exception as reason:  # noqa: BLE001  # any class may raise anything
+                raise InputError(
+                    f"{what} cannot be sent to worker processes: {reason}. Make what it needs "
+                    "inside the function, or use executor='threads'"
+                ) from error
+        raise InputError(f"the run cannot be sent to worker processes: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What dask is set up to use; at most one of the three."""
+
+    client: Any = None
+    executor: str | None = None
+    get: Callable[..., Any] | None = None
+    """A scheduler function of the user's own."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing is set up."""
+        return self == Configured()
+
+
+def configured() -> Configured:
+    """What dask's configuration, or an active client, says."""
+    import dask.base
+    import dask.local
+    import dask.multiprocessing
+    import dask.threaded
+
+    get = dask.base.get_scheduler()
+    owner = getattr(get, "__self__", None)
+    if get is None:
+        return Configured()
+    if owner is not None and hasattr(owner, "scatter"):
+        return Configured(client=owner)
+    names = {
+        dask.local.get_sync: "sync",
+        dask.threaded.get: "threads",
+        dask.multiprocessing.get: "processes",
+    }
+    return Configured(executor=names[get]) if get in names else Configured(get=get)

@@ -1,0 +1,75 @@
+"""Whether the params and axes of a request fit the function's signature."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import SignatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def check_signature(
+    func: Callable[..., Any], params: Iterable[str], axes: Iterable[str], rng: str | None
+) -> None:
+    """Raise SignatureError unless ``func(**params, **point)`` is a possible call.
+
+    A callable whose signature Python cannot tell, such as some builtins, is taken as it is.
+    """
+    params, axes = list(params), list(axes)
+    both = sorted(set(params) & set(axes))
+    if both:
+        raise SignatureError(
+            f"{both[0]!r} is in both params and axes; a parameter is either fixed or swept"
+        )
+    if rng in params or rng in axes:
+        raise SignatureError(
+            f"{rng!r} is the random generator's parameter (rng={rng!r}); it cannot be in params "
+            "or axes"
+        )
+    try:
+        signature = inspect.signature(func)
+    except (TypeError, ValueError):
+        return
+    given = [*params, *axes, *([rng] if rng is not None else [])]
+    accepted = _accepted(signature)
+    for name in given:
+        if accepted is not None and name not in accepted:
+            what = "rng" if name == rng else "axis" if name in axes else "param"
+            raise SignatureError(
+                f"{what} {name!r} is no parameter of {_shown(func, signature)}; expected some of "
+                f"{', '.join(sorted(accepted)) or 'none'}"
+            )
+    missing = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in given
+    ]
+    if missing:
+        raise SignatureError(
+            f"{_shown(func, signature)} needs {missing[0]!r}, which is neither in params nor in "
+            "axes"
+        )
+    positional = [name for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY]
+    if positional:
+        raise SignatureError(
+            f"{_shown(func, signature)} takes {positional[0]!r} by position only; expected a "
+            "parameter that can be given by name"
+        )
+
+
+def _accepted(signature: inspect.Signature) -> set[str] | None:
+    """The names that can be given; None if any can."""
+    parameters = signature.parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _shown(func: Callable[..., Any], signature: inspect.Signature) -> str:
+    name = getattr(func, "__name__", type(func).__name__)
+    return f"{name}({', '.join(signature.parameters)})"

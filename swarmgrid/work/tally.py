@@ -1,0 +1,126 @@
+"""Keeps count of a run, and tells whoever watches: the progress bar and the log."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.work.diagnostics import Diagnostics
+from swarmgrid.work.log import RunLog
+from swarmgrid.work.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swarmgrid.work.job import Failure, Lost, Receipt
+    from swarmgrid.work.request import Request
+    from swarmgrid.work.settings import Settings
+
+
+class Tally:
+    """The counts of one run.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    settings : Settings
+        Whether a bar is shown, and where the log goes.
+    total, wanted, missing, failed : int
+        Points of the grid, those that were asked for, those to compute, and those that failed
+        before and are not tried again.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        settings: Settings,
+        *,
+        total: int,
+        wanted: int,
+        missing: int,
+        failed: int,
+    ) -> None:
+        self.computed = 0
+        self.seconds = 0.0
+        self._start = time.monotonic()
+        self._total, self._wanted, self._missing = total, wanted, missing
+        self._failed = self._failed_before = failed
+        self._retries = 0
+        self._lost = 0
+        cached = wanted - missing - failed
+        self._progress = Progress(wanted, cached, settings.verbose, request.path.function)
+        self._log = RunLog(settings.log)
+        self._log.write(
+            "run started",
+            function=request.path.function,
+            grid=request.path.grid,
+            points=wanted,
+            cached=cached,
+        )
+
+    @property
+    def left(self) -> int:
+        """Points that are neither computed nor failed."""
+        return self._missing - self.computed - (self._failed - self._failed_before)
+
+    def done(self, receipt: Receipt) -> None:
+        """Count what a task computed."""
+        self.computed += receipt.points
+        self.seconds += receipt.seconds
+        self._retries += receipt.retries
+        self._progress.add(receipt.points)
+        self._log.write(
+            "task done",
+            points=receipt.points,
+            seconds=round(receipt.seconds, 6),
+            worker=receipt.worker,
+            peak_memory=receipt.peak_nbytes,
+        )
+        if receipt.retries:
+            self._log.write("retried", calls=receipt.retries, worker=receipt.worker)
+
+    def failed(self, failure: Failure) -> None:
+        """Count a point that failed for good."""
+        self._failed += 1
+        self._progress.add(0, 1)
+        self._log.write(
+            "point failed", point=failure.point, reason=failure.reason, attempt=failure.attempt
+        )
+
+    def lost(self, lost: Lost, receipt: Receipt, point: Mapping[str, Any] | None) -> None:
+        """Count a worker that ended in the middle of a task."""
+        self._lost += 1
+        self._log.write("worker lost", worker=receipt.worker, reason=lost.reason, point=point)
+
+    def corrected(self, points: int) -> None:
+        """Take back points that turned out not to fit."""
+        self.computed -= points
+
+    def diagnostics(
+        self, *, n_workers: int, chunks_total: int, chunks_written: int, bytes_written: int
+    ) -> Diagnostics:
+        """The counts so far."""
+        seconds = time.monotonic() - self._start
+        return Diagnostics(
+            points_total=self._total,
+            points_cached=self._wanted - self._missing - self._failed_before,
+            points_computed=self.computed,
+            points_failed=self._failed,
+            points_skipped=self._total - self._wanted,
+            chunks_total=chunks_total,
+            chunks_written=chunks_written,
+            bytes_written=bytes_written,
+            seconds=seconds,
+            seconds_in_function=self.seconds,
+            seconds_overhead=max(0.0, n_workers * seconds - self.seconds),
+            retries=self._retries,
+            workers_lost=self._lost,
+        )
+
+    def close(self, outcome: str, diagnostics: Diagnostics) -> None:
+        """Say how the run ended."""
+        self._progress.close()
+        counts = {name: getattr(diagnostics, name) for name in Diagnostics.__slots__}
+        self._log.write("run ended", outcome=outcome, **counts)
+        self._log.close()

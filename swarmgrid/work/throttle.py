@@ -1,0 +1,31 @@
+"""Spaces calls out in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Throttle:
+    """Lets callers through one after the other, ``interval`` seconds apart at least.
+
+    Parameters
+    ----------
+    interval : float
+        Seconds; 0 lets everybody through.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when it is the caller's turn."""
+        if not self._interval:
+            return
+        with self._lock:
+            now = time.monotonic()
+            turn = max(self._next, now)
+            self._next = turn + self._interval
+        time.sleep(turn - now)

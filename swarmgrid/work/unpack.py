@@ -1,0 +1,292 @@
+"""What a function returned, as named arrays; and whether that fits the grid's outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarmgrid.errors import InputError
+from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
+
+DEFAULT_NAME = "value"
+"""The name of the only output of a function that returns a bare number or array."""
+_SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
+
+
+class MisfitError(Exception):
+    """What a function returned cannot be stored; the caller knows at which point."""
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """The outputs of one call."""
+
+    values: dict[str, Any]
+    """Numbers, strings or arrays, by output."""
+    dims: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The dims of those that came with names for them."""
+    coords: dict[str, Coord] = field(default_factory=dict)
+    attrs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def unpacked(result: object) -> Unpacked:
+    """The named outputs in what a function returned.
+
+    Parameters
+    ----------
+    result : object
+        A number, string or array; a mapping, dataclass or named tuple of these; an
+        ``xr.DataArray`` or ``xr.Dataset``.
+
+    Raises
+    ------
+    MisfitError
+        If it is anything else.
+    """
+    kind = _xarray_kind(result)
+    if kind == "Dataset":
+        return _from_dataset(result)
+    if kind == "DataArray":
+        return _from_data_array(result, getattr(result, "name", None) or DEFAULT_NAME)
+    if isinstance(result, (*_SCALARS, np.ndarray)):
+        return Unpacked({DEFAULT_NAME: result})
+    found = Unpacked({})
+    for name, value in _items(result):
+        if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
+            raise MisfitError(f"it returned an output named {name!r}; expected a plain name")
+        if _xarray_kind(value) == "DataArray":
+            part = _from_data_array(value, name)
+            found.values |= part.values
+            found.dims |= part.dims
+            found.coords |= part.coords
+            found.attrs |= part.attrs
+        else:
+            found.values[name] = value
+    if not found.values:
+        raise MisfitError("it returned no output")
+    return found
+
+
+def inferred(result: Unpacked, lead: int = 0) -> Schema:
+    """The schema that the first result shows.
+
+    Parameters
+    ----------
+    result : Unpacked
+        The outputs of a call.
+    lead : int
+        How many leading dims of each array are the axes of a block.
+
+    Raises
+    ------
+    MisfitError
+        If an output cannot be stored.
+    """
+    found = {}
+    for name, value in result.values.items():
+        array = _array(name, value)
+        shape = array.shape[lead:]
+        dims = result.dims.get(name, ())[lead:] or tuple(
+            f"{name}_dim_{i}" for i in range(len(shape))
+        )
+        try:
+            found[name] = Output(dims, shape, dtype_name(array.dtype), result.attrs.get(name, {}))
+        except InputError as error:
+            raise MisfitError(f"output {name!r}: {error}") from None
+    own = {dim for output in found.values() for dim in output.dims}
+    coords = {n: c for n, c in result.coords.items() if set(c.dims) <= own}
+    return Schema(found, coords)
+
+
+def fitted(
+    result: Unpacked, schema: Schema, lead: tuple[int, ...] = ()
+) -> dict[str, NDArray[Any]]:
+    """The outputs as arrays of ``lead + output.shape`` in the schema's dtypes.
+
+    Raises
+    ------
+    MisfitError
+        If an output is missing or too many, has another shape, or a value would change.
+    """
+    if result.values.keys() != schema.outputs.keys():
+        raise MisfitError(
+            f"it returned the outputs {sorted(result.values)}; expected {sorted(schema.outputs)}"
+        )
+    arrays = {
+        name: _fitted_output(name, result.values[name], output, lead)
+        for name, output in schema.outputs.items()
+    }
+    _check_labels(result, schema)
+    return arrays
+
+
+def _fitted_output(name: str, value: Any, output: Output, lead: tuple[int, ...]) -> NDArray[Any]:
+    array = _array(name, value)
+    expected = lead + output.shape
+    if array.shape != expected:
+        raise MisfitError(f"output {name!r} has the shape {array.shape}; expected {expected}")
+    if output.dtype == STRING:
+        return array if array.dtype == object else _not_castable(name, array, output)
+    dtype = output.memory_dtype
+    if array.dtype == dtype:
+        return array
+    if array.dtype == object or not _may_cast(array.dtype, dtype):
+        _not_castable(name, array, output)
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = array.astype(dtype)
+        back = (cast.real if array.dtype.kind != "c" else cast).astype(array.dtype)
+    may_be_nan = array.dtype.kind in "fcmM"
+    if not all(np.array_equal(array, a, equal_nan=may_be_nan) for a in (cast, back)):
+        _not_castable(name, array, output)
+    return cast
+
+
+def _may_cast(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
+    """Whether the kinds go together; whether the values do is looked at."""
+    order = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+    if have.kind in order and want.kind in order:
+        return order[have.kind] <= order[want.kind] and (have.kind == "b") == (want.kind == "b")
+    return have.kind == want.kind
+
+
+def _not_castable(name: str, array: NDArray[Any], output: Output) -> NDArray[Any]:
+    sample = f" (value {array.reshape(-1)[0]!r})" if array.size == 1 else ""
+    raise MisfitError(
+        f"output {name!r} has the dtype {array.dtype}{sample}, which is not safely cast to "
+        f"{output.dtype}; return one dtype at every point. A new grid (version=, "
+        f"another store) may declare outputs={{{name!r}: swarmgrid.Output(dtype=...)}}"
+    )
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    """An output as an array whose strings are Python objects and whose times are in ns."""
+    if isinstance(value, (list, tuple, Mapping, set)) or value is None:
+        raise MisfitError(
+            f"output {name!r} is a {type(value).__name__}; expected a number, a string or an array"
+        )
+    if isinstance(value, str):
+        return np.array(str(value), object)
+    if isinstance(value, (dt.datetime, dt.timedelta)):
+        value = _time(name, value)
+    array = np.ma.filled(value, np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
+    if array.dtype.kind in "UT":
+        return array.astype(object)
+    if array.dtype.kind == "O":
+        return _strings_only(name, array)
+    if array.dtype.kind in "mM":
+        fine = array.astype(f"{array.dtype.kind}8[ns]")
+        if not np.array_equal(fine.astype(array.dtype), array, equal_nan=True):
+            raise MisfitError(f"output {name!r} holds times beyond the years 1678 to 2262")
+        return fine
+    if array.dtype.kind not in "biufc":
+        raise MisfitError(f"output {name!r} has the dtype {array.dtype}, which cannot be stored")
+    return array
+
+
+def _time(name: str, value: Any) -> np.datetime64 | np.timedelta64:
+    if getattr(value, "tzinfo", None) is not None:
+        raise MisfitError(f"output {name!r} is a time with a time zone; return it in UTC, without")
+    if hasattr(value, "to_numpy"):  # pandas' own, which are finer than Python's
+        exact: np.datetime64 | np.timedelta64 = value.to_numpy()
+        return exact
+    return np.datetime64(value) if isinstance(value, dt.datetime) else np.timedelta64(value)
+
+
+def _strings_only(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    wrong = next((item for item in array.reshape(-1) if not isinstance(item, str)), None)
+    if wrong is not None or array.size == 0:
+        kind = "no strings" if wrong is None else f"{type(wrong).__name__} objects"
+        raise MisfitError(f"output {name!r} holds {kind}; expected numbers, strings or arrays")
+    return array
+
+
+def _items(result: object) -> list[tuple[Any, Any]]:
+    if isinstance(result, Mapping):
+        return list(result.items())
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result)]
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return list(zip(result._fields, result, strict=True))
+    if hasattr(result, "__array__") and not isinstance(result, type):
+        return [(DEFAULT_NAME, np.asarray(result))]
+    raise MisfitError(
+        f"it returned {'None' if result is None else f'a {type(result).__name__}'}; expected a "
+        "number, a string, an array, a dict, dataclass or named tuple of these, an xr.DataArray "
+        "or an xr.Dataset"
+    )
+
+
+def _xarray_kind(value: object) -> str | None:
+    xarray = sys.modules.get("xarray")  # a value of its types exists only where it was imported
+    if xarray is None:
+        return None
+    if isinstance(value, xarray.DataArray):
+        return "DataArray"
+    return "Dataset" if isinstance(value, xarray.Dataset) else None
+
+
+def _from_data_array(array: Any, name: str) -> Unpacked:
+    return Unpacked(
+        {name: array.values},
+        {name: tuple(map(str, array.dims))},
+        {str(k): _coord(v) for k, v in array.coords.items() if v.dims},
+        {name: _json_attrs(array.attrs)},
+    )
+
+
+def _from_dataset(dataset: Any) -> Unpacked:
+    found = Unpacked({})
+    for name, array in dataset.data_vars.items():
+        part = _from_data_array(array, str(name))
+        found.values |= part.values
+        found.dims |= part.dims
+        found.attrs |= part.attrs
+    found.coords = {str(k): _coord(v) for k, v in dataset.coords.items() if v.dims}
+    if not found.values:
+        raise MisfitError("it returned a Dataset without data variables")
+    return found
+
+
+def _coord(coord: Any) -> Coord:
+    values = _array(str(coord.name), coord.values)
+    return Coord(tuple(map(str, coord.dims)), values, _json_attrs(coord.attrs))
+
+
+def _json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    kept = {}
+    for name, value in attrs.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        try:
+            json.dumps(plain, allow_nan=False)
+        except (TypeError, ValueError):
+            continue  # attributes are for people; the values are what is promised
+        kept[str(name)] = plain
+    return kept
+
+
+def _check_labels(result: Unpacked, schema: Schema) -> None:
+    for name, coord in schema.coords.items():
+        given = result.coords.get(name)
+        if given is None:
+            continue
+        if given.dims != coord.dims or not _equal(given.values, coord.values):
+            raise MisfitError(
+                f"coordinate {name!r} is not what it was at the first point: "
+                f"{given.values!r}; expected {coord.values!r}"
+            )
+    for name, dims in result.dims.items():
+        expected = schema.outputs[name].dims
+        if dims[len(dims) - len(expected) :] != expected:
+            raise MisfitError(f"output {name!r} has the dims {dims}; expected {expected}")
+
+
+def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM" and b.dtype.kind in "fcmM"))

@@ -1,0 +1,103 @@
+"""The inside of a worker process: it takes tasks from a pipe until its coordinator is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pickle
+import signal
+import sys
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.work.evaluate import run_task
+from swarmgrid.work.job import Receipt
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from swarmgrid.work.calls import Pulse
+    from swarmgrid.work.job import Job, Task
+
+
+def serve(connection: Connection, pulse: Pulse, memory_limit: int | None) -> None:
+    """Answer tasks with receipts; the first message is the pickled job.
+
+    Parameters
+    ----------
+    connection : Connection
+        The pipe to the coordinator; when that closes, the process ends.
+    pulse : mutable sequence of float
+        Shared with the coordinator; see `swarmgrid.work.job`.
+    memory_limit : int or None
+        Bytes that the process may have resident, as nearly as a cap on its address space can say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C does
+    _end_with_coordinator()
+    with contextlib.suppress(EOFError, OSError):
+        job = pickle.loads(connection.recv_bytes())
+        if memory_limit is not None:
+            _limit_memory(memory_limit)
+        while True:
+            task = pickle.loads(connection.recv_bytes())
+            connection.send_bytes(_answer(job, task, pulse))
+
+
+def _answer(job: Job, task: Task, pulse: Pulse) -> bytes:
+    """The pickled receipt; or the error, which is ours or the store's, not the function's."""
+    try:
+        return pickle.dumps(run_task(job, task, pulse), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001  # raised again in the coordinator
+        return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+
+
+def run_remote(job: bytes, task: bytes) -> Receipt:
+    """The receipt of a pickled task, in a worker that dask.distributed owns."""
+    return run_task(_loaded(job), pickle.loads(task))
+
+
+def pickled(task: Task) -> bytes:
+    """A task as it travels."""
+    return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(job: bytes) -> Job:
+    loaded: Job = pickle.loads(job)
+    return loaded
+
+
+def _end_with_coordinator() -> None:
+    """Have the kernel end this process when the coordinator dies, whatever it is doing then.
+
+    The pipe that multiprocessing holds to notice that is made to send SIGIO, whose default is to
+    end the process: unlike a thread, it needs no interpreter lock.
+    """
+    parent = parent_process()
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    import fcntl
+
+    sentinel: Any = parent.sentinel
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if not parent.is_alive():  # it died before the signal was armed
+        os._exit(1)
+
+
+def _limit_memory(nbytes: int) -> None:
+    """Cap the address space, so that the function sees MemoryError before the machine is short."""
+    try:
+        import resource
+    except ImportError:
+        return
+    import psutil
+
+    used = psutil.Process().memory_info()
+    cap = used.vms - used.rss + nbytes
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    cap = cap if hard == resource.RLIM_INFINITY else min(cap, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (cap, hard))

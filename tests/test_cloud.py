@@ -1,0 +1,110 @@
+"""Object stores: a real S3 server, two worker processes writing, and servers that lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import swarmgrid
+from tests.servers.s3 import S3Server
+
+pytestmark = pytest.mark.server
+
+
+def simulate(a: int, b: int) -> dict[str, Any]:
+    return {"sum": a + b, "row": np.arange(100) * a}
+
+
+def test_two_processes_fill_a_grid_on_s3(s3: S3Server) -> None:
+    options: dict[str, Any] = {
+        "func": simulate,
+        "store": s3.url("two-processes"),
+        "storage_options": s3.storage_options(),
+        "executor": "processes",
+        "workers": 2,
+    }
+    axes = {"a": range(20), "b": range(5)}
+    ds, done = swarmgrid.run(axes=axes, chunks={"a": 1, "b": 5}, exec_chunk_size=5, **options)
+    assert (done.points_computed, done.chunks_written) == (100, 40)
+    np.testing.assert_array_equal(ds["sum"], np.arange(20)[:, None] + np.arange(5))
+    np.testing.assert_array_equal(ds["row"].sel(a=7, b=3), np.arange(100) * 7)
+    more, done = swarmgrid.run(axes={"a": [25, 3], "b": range(6)}, **options)
+    assert done.points_computed == 12 - 5
+    np.testing.assert_array_equal(more["sum"], np.array([[25], [3]]) + np.arange(6))
+
+
+def test_a_grid_on_s3_opens_elsewhere(s3: S3Server) -> None:
+    import obstore.store
+    from zarr.storage import ObjectStore
+
+    ds = swarmgrid.compute(
+        axes={"a": range(3), "b": [1]},
+        func=simulate,
+        store=s3.url("elsewhere"),
+        storage_options=s3.storage_options(),
+        executor="sync",
+    )
+    path = ds.attrs["swarmgrid_open"].split("'")[1]
+    store = ObjectStore(obstore.store.from_url(path, **s3.storage_options()))
+    foreign = xr.open_zarr(store)
+    np.testing.assert_array_equal(foreign["sum"], ds["sum"])
+    assert s3.secret_key not in str(ds.attrs) + repr(ds)
+
+
+def test_a_zarr_store_object_may_be_given(s3: S3Server) -> None:
+    import obstore.store
+    from zarr.storage import ObjectStore
+
+    store = ObjectStore(obstore.store.from_url(s3.url("object"), **s3.storage_options()))
+    options: dict[str, Any] = {"func": simulate, "store": store, "workers": 2}
+    axes = {"a": range(4), "b": [1]}
+    ds = swarmgrid.compute(axes=axes, executor="processes", chunks=1, **options)
+    np.testing.assert_array_equal(ds["sum"].squeeze(), np.arange(4) + 1)
+    assert swarmgrid.run(axes=axes, **options)[1].points_computed == 0
+
+
+def test_a_store_whose_conditional_create_does_not_hold_is_refused(
+    s3_without_conditions: S3Server,
+) -> None:
+    with pytest.raises(swarmgrid.UnsafeStoreError, match="does not keep two writers apart"):
+        swarmgrid.compute(
+            axes={"a": range(4), "b": [1]},
+            func=simulate,
+            store=s3_without_conditions.url("unsafe"),
+            storage_options=s3_without_conditions.storage_options(),
+        )
+
+
+def test_a_store_without_an_atomic_create_is_refused() -> None:
+    from zarr.storage import MemoryStore
+
+    class Naive(MemoryStore):
+        """Looks whether a key is there, and writes then: zarr's default."""
+
+        async def set_if_not_exists(self, key: str, value: Any) -> None:
+            if not await self.exists(key):
+                await self.set(key, value)
+
+    Naive.set_if_not_exists = zarr_default()
+    with pytest.raises(swarmgrid.UnsafeStoreError, match="conditional"):
+        swarmgrid.compute(axes={"a": [1], "b": [1]}, func=simulate, store=Naive())
+
+
+def zarr_default() -> Any:
+    from zarr.abc.store import Store
+
+    return Store.set_if_not_exists
+
+
+def test_wrong_credentials_are_a_clear_error(s3: S3Server) -> None:
+    options = s3.storage_options() | {"secret_access_key": "wrong"}
+    with pytest.raises(swarmgrid.StoreError, match="grid/denied"):
+        swarmgrid.compute(
+            axes={"a": [1], "b": [1]},
+            func=simulate,
+            store=s3.url("denied"),
+            storage_options=options,
+        )

@@ -1,0 +1,89 @@
+"""What is not needed is not imported; and the public names are all there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import swarmgrid
+from swarmgrid import errors
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """The top-level and dask modules that a fresh interpreter has loaded after some code."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+COMPUTE = """
+import sys, swarmgrid
+def square(x):
+    return x * x
+swarmgrid.compute(axes={"x": [1, 2]}, func=square, version="1", store=sys.argv[1])
+"""
+STREAM = COMPUTE.replace("compute", "stream")
+HEAVY = {"dask", "xarray", "matplotlib", "zarr", "distributed", "tqdm", "obstore", "pandas"}
+
+
+def test_importing_swarmgrid_imports_nothing_heavy() -> None:
+    code = "import swarmgrid; swarmgrid.__all__; swarmgrid.Output; swarmgrid.set_options"
+    assert modules_after(code) & HEAVY == set()
+    assert modules_after("import swarmgrid") & (HEAVY | {"numpy", "numcodecs"}) == set()
+
+
+def test_a_warm_compute_imports_no_scheduler(tmp_path: Path) -> None:
+    assert "dask" in modules_after(COMPUTE, str(tmp_path))
+    warm = modules_after(COMPUTE, str(tmp_path))
+    assert warm & {"matplotlib", "distributed", "tqdm", "obstore"} == set()
+    assert "swarmgrid.work.schedule" not in warm
+    assert not any(name.startswith(("dask.local", "dask.multiprocessing")) for name in warm)
+
+
+def test_streaming_a_finished_grid_imports_neither_xarray_nor_zarr(tmp_path: Path) -> None:
+    modules_after(STREAM, str(tmp_path))
+    assert modules_after(STREAM, str(tmp_path)) & HEAVY == set()
+
+
+def test_all_is_sorted_and_complete() -> None:
+    names = swarmgrid.__all__
+    assert names == sorted(names)
+    public_errors = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert public_errors <= set(names)
+    for name in names:
+        assert getattr(swarmgrid, name).__module__.startswith("swarmgrid.")
+        assert name in dir(swarmgrid)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'computes'"):
+        swarmgrid.computes  # noqa: B018
+
+
+def test_every_error_survives_pickling() -> None:
+    import pickle
+
+    samples = [
+        errors.IdentityError("params['a']", "it is a lock"),
+        errors.PointError("f", {"x": 1}, "ValueError: no", "trace"),
+        errors.OutputError("f", {"x": 1}, "too long"),
+        errors.DamageError("a/b", "gone"),
+        errors.WorkerLostError("f", {"x": 1}, "killed by SIGKILL"),
+        errors.AxisError("axis"),
+    ]
+    for error in samples:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.args) == (type(error), str(error), error.args)

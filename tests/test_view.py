@@ -1,0 +1,223 @@
+"""The Dataset is lazy: what is not asked for is not read, and what is read is checked."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from zarr.storage import MemoryStore, WrapperStore
+
+import swarmgrid
+
+
+class CountingStore(WrapperStore[MemoryStore]):
+    """A memory store that notes every key that is read or listed."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.read: list[str] = []
+        self.listed: list[str] = []
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        self.read.append(key)
+        return await super().get(key, *args, **kwargs)
+
+    def list_dir(self, prefix: str) -> Any:
+        self.listed.append(prefix)
+        return super().list_dir(prefix)
+
+    def chunks_read(self) -> list[str]:
+        """The data chunks among the keys read, without their folders."""
+        return [key.rpartition("/")[2] for key in self.read if "/value/c" in key]
+
+    def forget(self) -> None:
+        self.read.clear()
+        self.listed.clear()
+
+
+def trace(a: int, b: int) -> np.ndarray:
+    return np.array([a, b, a * b], "f8")
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    store = CountingStore(MemoryStore())
+    compute(store, range(6), range(10))
+    store.forget()
+    return store
+
+
+def compute(store: Any, a: Any, b: Any, **options: Any) -> xr.Dataset:
+    return swarmgrid.compute(
+        axes={"a": a, "b": b}, func=trace, store=store, chunks={"a": 2, "b": 5}, **options
+    )
+
+
+def test_a_warm_compute_reads_metadata_and_one_segment(store: CountingStore) -> None:
+    ds = compute(store, range(6), range(10))
+    repr(ds)
+    names = [key.rpartition("/")[2] for key in store.read]
+    assert store.chunks_read() == []
+    assert sorted(n if not n.endswith(".seg") else "seg" for n in names) == [
+        "c.0",
+        "c.0",
+        "seg",
+        "zarr.json",
+    ]
+    assert len(store.listed) == 1
+
+
+@pytest.mark.parametrize(
+    ("select", "chunks"),
+    [
+        pytest.param(lambda v: v.sel(a=0, b=0), ["c.0.0.0"], id="a point"),
+        pytest.param(lambda v: v.isel(a=slice(0, 2)), ["c.0.0.0", "c.0.1.0"], id="a row"),
+        pytest.param(lambda v: v.sel(a=[5, 0], b=9), ["c.0.1.0", "c.2.1.0"], id="two points"),
+        pytest.param(lambda v: v[::3, 1, 0], ["c.0.0.0", "c.1.0.0"], id="a stride"),
+        pytest.param(lambda v: v.isel(a=[]), [], id="nothing"),
+        pytest.param(
+            lambda v: v.isel(a=xr.DataArray([0, 5], dims="p"), b=xr.DataArray([0, 9], dims="p")),
+            ["c.0.0.0", "c.0.1.0", "c.2.0.0", "c.2.1.0"],
+            id="pointwise, by its bounding product",
+        ),
+    ],
+)
+def test_slicing_reads_only_the_chunks_that_it_touches(
+    store: CountingStore, select: Any, chunks: list[str]
+) -> None:
+    value = compute(store, range(6), range(10))["value"]
+    expected = np.array([[trace(a, b) for b in range(10)] for a in range(6)])
+    whole = xr.DataArray(expected, dims=value.dims, coords=value.coords)
+    store.forget()
+    np.testing.assert_array_equal(select(value).values, select(whole).values)
+    assert sorted(store.chunks_read()) == chunks
+
+
+def test_other_orders_of_values_and_axes_read_the_same_chunks(store: CountingStore) -> None:
+    ds = swarmgrid.compute(axes={"b": [9, 0, 3], "a": [5, 1]}, func=trace, store=store, verbose=0)
+    assert ds["value"].dims == ("b", "a", "value_dim_0")
+    expected = [[trace(a, b) for a in [5, 1]] for b in [9, 0, 3]]
+    np.testing.assert_array_equal(ds["value"].values, expected)
+    assert sorted(set(store.chunks_read())) == ["c.0.0.0", "c.0.1.0", "c.2.0.0", "c.2.1.0"]
+    assert len(store.chunks_read()) == 4
+
+
+KEYS = [
+    np.s_[...],
+    np.s_[2],
+    np.s_[-1, 3:1:-1],
+    np.s_[::-2, ::3, ::-1],
+    np.s_[[3, 0], 1:, 2],
+    np.s_[:, [5, 0, 4], [2, 0]],
+    np.s_[1:1],
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_indexing_equals_numpy(store: CountingStore, key: Any, order: tuple[str, str]) -> None:
+    values = {"a": [4, 0, 5, 2, 1, 3], "b": [3, 9, 0, 1, 2, 8, 4, 7, 6, 5]}
+    axes = {name: values[name] for name in order}
+    value = swarmgrid.compute(axes=axes, func=trace, store=store)["value"]
+    expected = np.array(
+        [
+            [trace(**dict(zip(order, (i, j), strict=True))) for j in axes[order[1]]]
+            for i in axes[order[0]]
+        ]
+    )
+    whole = xr.DataArray(expected, dims=value.dims)
+    np.testing.assert_array_equal(value[key].values, whole[key].values)
+
+
+def test_views_are_dask_arrays_on_request(store: CountingStore) -> None:
+    lazy = compute(store, range(6), range(10))
+    assert lazy["value"].chunks is None
+    stored = compute(store, range(6), range(10), view_chunks={})
+    assert stored["value"].chunks == ((2, 2, 2), (5, 5), (3,))
+    whole = compute(store, range(6), range(10), view_chunks="auto")
+    assert whole["value"].data.npartitions == 1
+    assert store.chunks_read() == []
+    xr.testing.assert_equal(stored.compute(), lazy.load())
+
+
+def test_a_view_travels_to_other_processes(tmp_path: Path) -> None:
+    ds = compute(tmp_path, range(3), range(3))
+    again = pickle.loads(pickle.dumps(ds))
+    xr.testing.assert_identical(again.load(), ds.load())
+
+
+def test_attrs_are_small_and_say_how_to_open_the_grid(tmp_path: Path) -> None:
+    def scaled(x: int, scale: Any) -> float:
+        return float(x * np.sum(scale))
+
+    ds = swarmgrid.compute(
+        {"scale": np.arange(10_000)}, {"x": [1, 2]}, func=scaled, store=tmp_path, version="2"
+    )
+    attrs = ds.attrs
+    assert set(attrs) == {
+        "swarmgrid_function",
+        "swarmgrid_params",
+        "swarmgrid_version",
+        "swarmgrid_open",
+    }
+    assert attrs["swarmgrid_function"] == "scaled"
+    assert attrs["swarmgrid_version"] == "2"
+    assert len(json.dumps(attrs)) < 2000
+    assert "scale" in json.loads(attrs["swarmgrid_params"])
+    opened = eval(attrs["swarmgrid_open"], {"xr": xr})
+    np.testing.assert_array_equal(opened["value"], ds["value"])
+    assert opened.attrs["swarmgrid_function"] == "scaled"
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "delete", "old version"])
+def test_a_damaged_chunk_is_an_error_that_names_it_and_never_a_value(
+    tmp_path: Path, damage: str
+) -> None:
+    ds = compute(tmp_path, range(2), range(5))
+    (chunk,) = tmp_path.glob("data.zarr/*/*/value/c.0.0.0")
+    data = chunk.read_bytes()
+    if damage == "old version":  # whole and well-formed, but not what was computed
+        other = tmp_path / "other"
+        swarmgrid.compute(
+            axes={"a": [0, 1], "b": [1, 0, 2, 3, 4]},
+            func=trace,
+            store=other,
+            chunks={"a": 2, "b": 5},
+        )
+        data = next(other.glob("data.zarr/*/*/value/c.0.0.0")).read_bytes()
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
+    content = {"flip": flipped, "truncate": data[:middle], "empty": b"", "old version": data}
+    chunk.unlink()
+    if damage in content:
+        chunk.write_bytes(content[damage])
+    with pytest.raises(swarmgrid.DamageError, match=r"value/c\.0\.0\.0 is damaged"):
+        ds["value"].values  # noqa: B018
+
+
+def test_open_shows_what_is_stored_and_computes_nothing(store: CountingStore) -> None:
+    everything = swarmgrid.open(func=trace, store=store)
+    assert dict(everything.sizes) == {"a": 6, "b": 10, "value_dim_0": 3}
+    compute(store, [7], [0])
+    everything = swarmgrid.open(func=trace, store=store)
+    assert everything.sizes["a"] == 7
+    assert int(everything["value"].isel(value_dim_0=0).notnull().sum()) == 61
+    part = swarmgrid.open(axes={"b": [0, 77], "a": [7]}, func=trace, store=store)
+    np.testing.assert_array_equal(part["value"].sel(b=0, a=7), trace(7, 0))
+    assert part["value"].sel(b=77).isnull().all()
+
+
+def test_open_tells_grids_with_other_axes_apart(tmp_path: Path) -> None:
+    def flexible(a: int, b: int = 0) -> int:
+        return a + b
+
+    swarmgrid.compute(axes={"a": [1, 2]}, func=flexible, store=tmp_path)
+    swarmgrid.compute(axes={"a": [1], "b": [2]}, func=flexible, store=tmp_path)
+    with pytest.raises(swarmgrid.InputError, match="2 grids .*pass axes="):
+        swarmgrid.open(func=flexible, store=tmp_path)
+    assert swarmgrid.open(axes=["a"], func=flexible, store=tmp_path).sizes == {"a": 2}
