@@ -1,0 +1,135 @@
+"""Runs that are killed, again and again, until they are done: nothing wrong, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import swarmgrid
+
+FLUSH_SECONDS = 0.5
+SCRIPT = """
+import os, sys, time, swarmgrid
+
+def point(x, y):
+    time.sleep(0.002)
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x} {y} {time.time()} {os.getpid()}\\n")
+    return {"value": x * 1000.0 + y, "row": [x, y] * swarmgrid_array}
+
+import numpy as np
+swarmgrid_array = np.ones(2)
+
+swarmgrid.compute(axes={"x": range(int(sys.argv[3])), "y": range(25)}, func=point, version="1",
+                  store=sys.argv[1], executor="processes", workers=2, verbose=0, chunks=5,
+                  flush_interval=float(sys.argv[4]), on_error="record")
+"""
+
+
+def point(x: int, y: int) -> Any:
+    """Stands for the function of the script, where results are only read."""
+
+
+point.__module__ = "script"
+
+
+def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("kill_at_every_step.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "work")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["kills"] > 100
+
+
+def test_a_run_killed_at_random_instants_ends_complete(tmp_path: Path) -> None:
+    killed_until_done(tmp_path, n=100, kills=9, seed=1)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_run_killed_very_often_ends_complete(tmp_path: Path, seed: int) -> None:
+    killed_until_done(tmp_path, n=1500, kills=120, seed=seed)
+
+
+def killed_until_done(tmp_path: Path, n: int, kills: int, seed: int) -> None:
+    """``n`` times 25 points in chunks of 5 times 5, in a process that is killed so many times."""
+    chance = random.Random(seed)
+    script, calls = tmp_path / "script.py", tmp_path / "calls"
+    script.write_text(SCRIPT.replace("[x, y] * swarmgrid_array", "np.array([x, y])"))
+    calls.touch()
+    command = [sys.executable, str(script), str(tmp_path / "s"), str(calls), str(n)]
+    command.append(str(FLUSH_SECONDS))
+    killed_at = []
+    for turn in range(kills):
+        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        before = len(calls.read_text().splitlines())
+        while run.poll() is None and len(calls.read_text().splitlines()) < before + 20:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 1.0))
+        victims = {0: [run.pid], 1: workers(calls), 2: [*workers(calls), run.pid]}[turn % 3]
+        for pid in victims:
+            try:
+                signal.pidfd_send_signal(pidfd(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        killed_at.append(time.time())
+        if turn % 3 == 1:  # the coordinator goes on without them
+            time.sleep(chance.uniform(0.2, 0.6))
+            run.kill()
+            killed_at.append(time.time())
+        run.communicate()
+    end = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
+    assert end.returncode == 0, end.stderr
+    check(tmp_path / "s", n)
+    check_calls(calls, killed_at, n)
+
+
+def pidfd(pid: int) -> int:
+    import os
+
+    return os.pidfd_open(pid)
+
+
+def workers(calls: Path) -> list[int]:
+    """The worker processes that made the last calls."""
+    lines = calls.read_text().splitlines()[-30:]
+    return sorted({int(line.split()[3]) for line in lines if len(line.split()) == 4})
+
+
+def check(store: Path, n: int) -> None:
+    grid = swarmgrid.Grid(point, version="1", store=store)
+    ds = grid.open(axes=["x", "y"]).load()
+    x, y = np.meshgrid(np.arange(n), np.arange(25), indexing="ij")
+    np.testing.assert_array_equal(ds["value"], x * 1000.0 + y)
+    np.testing.assert_array_equal(ds["row"], np.stack([x, y], -1))
+    assert grid.errors(axes=["x", "y"]).empty
+    report = grid.verify(axes=["x", "y"])
+    assert report.is_clean, report
+
+
+def check_calls(calls: Path, killed_at: list[float], n: int) -> None:
+    """No point that was finished well before a kill was computed again."""
+    times: dict[str, list[float]] = {}
+    for line in calls.read_text().splitlines():
+        x, y, at, _ = line.split()
+        times.setdefault(f"{x},{y}", []).append(float(at))
+    assert len(times) == n * 25
+    for name, found in times.items():
+        for at in sorted(found)[:-1]:
+            kill = min(k for k in killed_at if k >= at)
+            assert kill - at < 2.0 + 2 * FLUSH_SECONDS + 1, f"{name} was finished, and lost"
