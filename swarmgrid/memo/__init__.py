@@ -1,0 +1,1 @@
+"""SwarmMemo: grids behind the interface of swarm-memo."""

@@ -1,0 +1,161 @@
+"""One request of a SwarmMemo: the grid that it stands for, what of it is computed, its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import swarmgrid
+from swarmgrid.call import Call
+from swarmgrid.errors import PointError
+from swarmgrid.memo.records import to_records
+from swarmgrid.options import current_options
+from swarmgrid.space.points import boxes
+from swarmgrid.storage.snapshot import read_snapshot
+from swarmgrid.work.plan import covered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from swarmgrid.memo.points import Enumeration, MemoChunk
+    from swarmgrid.options import CallOptions
+    from swarmgrid.work.diagnostics import Diagnostics
+
+MAX_EXACT = 2**53
+"""From here on, a float64 (which integers become beside missing points) may not be the integer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store holds of a request."""
+
+    computed: NDArray[np.bool_]
+    """``(n_points,)``: whether a point is computed."""
+    dtypes: Mapping[str, np.dtype[Any]] | None
+    """By variable; None if there is no such grid yet."""
+
+
+@dataclass(frozen=True)
+class MemoRequest:
+    """A checked request."""
+
+    params: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    """The axes as the user gave them, in the order of a point's values."""
+    points: Enumeration
+    lengths: tuple[int, ...]
+    """How many values a memo chunk's bin holds, by axis."""
+    chunks: list[MemoChunk]
+    spec: Mapping[str, Any]
+    """The chunk lengths that the user asked for, by axis."""
+    options: CallOptions
+    """The grid's."""
+
+    def stored(self) -> Stored:
+        """What the store holds now."""
+        options = current_options().updated(self.options)
+        request = Call(options, self.params, self.axes, None).request
+        snapshot = read_snapshot(request.location.open(), request.path)
+        if snapshot is None:
+            return Stored(np.zeros(len(self.points), bool), None)
+        outputs = snapshot.grid.schema.outputs
+        dtypes = {name: output.memory_dtype for name, output in outputs.items()}
+        computed = covered(request, snapshot.grid, snapshot.manifest).is_computed()
+        if computed is None:
+            return Stored(np.ones(len(self.points), bool), dtypes)
+        order = [snapshot.grid.names.index(name) for name in request.names]
+        return Stored(computed.transpose(order)[tuple(self.points.positions.T)], dtypes)
+
+    def fill(self, before: Stored) -> Diagnostics:
+        """Compute what is missing. A grid that exists keeps its chunks, whatever the spec says."""
+        chunks = self.spec if before.dtypes is None else None
+        options: CallOptions = {**self.options, "chunks": chunks}
+        return swarmgrid.stream(self.params, self.axes, where=self._where(), **options)
+
+    def dataset(self) -> xr.Dataset:
+        """What is stored, lazily, under the variables' stored names."""
+        return swarmgrid.open(self.params, self.axes, **self.options)
+
+    def records(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield the number of each chunk, and what the function returned at its points, in order.
+
+        Chunks come by their bin on the first axis: so much of the grid is in memory at once.
+
+        Raises
+        ------
+        PointError
+            If a point is not computed after all.
+        """
+        if not self.chunks:
+            return
+        stored = self.stored()
+        self._check_computed(stored)
+        dataset, first = self.dataset(), next(iter(self.axes))
+        by_bin: dict[int, list[int]] = {}
+        for number, chunk in enumerate(self.chunks):
+            by_bin.setdefault(chunk.bins[0], []).append(number)
+        for i, numbers in by_bin.items():
+            bounds = slice(i * self.lengths[0], (i + 1) * self.lengths[0])
+            slab = dataset.isel({first: bounds}).load()
+            for number in numbers:
+                columns = self._columns(slab, bounds.start, self.chunks[number], stored.dtypes)
+                n = len(self.chunks[number].members)
+                yield number, to_records(columns, tuple(self.axes), n)
+
+    def _where(self) -> xr.DataArray | None:
+        mask = self.points.mask()
+        if mask is None:
+            return None
+        import xarray as xr
+
+        return xr.DataArray(mask, dims=tuple(self.axes))
+
+    def _check_computed(self, stored: Stored) -> None:
+        if not stored.computed.all():
+            point = self.points.point(int(np.argmin(stored.computed)))
+            name = getattr(self.options["func"], "__name__", "exec_fn")
+            raise PointError(name, point, "there is no result of it in the store")
+
+    def _columns(
+        self, slab: xr.Dataset, start: int, chunk: MemoChunk, dtypes: Mapping[str, Any] | None
+    ) -> dict[str, NDArray[Any]]:
+        """``(k, *output.shape)`` by variable: the values at a chunk's points, as computed."""
+        positions = self.points.positions[chunk.members]
+        inside = positions.copy()
+        inside[:, 0] -= start
+        columns = {}
+        for name, variable in slab.data_vars.items():
+            values = variable.values[tuple(inside.T)]
+            wanted = (dtypes or {}).get(str(name), values.dtype)
+            if values.dtype != wanted and wanted.kind in "iu" and _is_large(values):
+                values = self._integers(str(name), chunk, positions, values)
+            columns[str(name)] = values.astype(wanted, copy=False)
+        return columns
+
+    def _integers(
+        self, name: str, chunk: MemoChunk, positions: NDArray[np.intp], rounded: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Integers that a view with missing points would round: read from boxes without any."""
+        origin = np.array(chunk.bins) * self.lengths
+        mask = np.zeros(self.lengths, bool)
+        mask[tuple((positions - origin).T)] = True
+        found = np.zeros(mask.shape + rounded.shape[1:], object)
+        for box in boxes(mask):
+            part = {
+                axis: values[corner + edge.start : corner + edge.stop]
+                for (axis, values), corner, edge in zip(
+                    self.points.axes.items(), origin, box, strict=True
+                )
+            }
+            found[box] = swarmgrid.open(self.params, part, **self.options)[name].values
+        values: NDArray[Any] = found[tuple((positions - origin).T)]
+        return values
+
+
+def _is_large(values: NDArray[Any]) -> bool:
+    return bool((np.abs(values) >= MAX_EXACT).any())

@@ -1,0 +1,50 @@
+"""The arguments of a wrapped function, and what is refused among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from swarmgrid import InputError, SignatureError
+from swarmgrid.memo.wrap import bound
+
+
+def exec_point(params: Any, point: Any, extra: int = 1, *, seed: int = 0) -> float:
+    return float(extra + seed)
+
+
+def open_point(p: Any, q: Any, **rest: Any) -> float:
+    return 0.0
+
+
+def test_defaults_count_as_arguments() -> None:
+    assert bound(exec_point, ({"a": 1},), {}) == ({"a": 1}, {"extra": 1, "seed": 0})
+    assert bound(exec_point, (), {"params": {}, "seed": 5}) == ({}, {"extra": 1, "seed": 5})
+    assert bound(open_point, ({},), {"x": 1, "y": 2}) == ({}, {"x": 1, "y": 2})
+    assert bound(open_point, (), {"p": {"b": 1}}) == ({"b": 1}, {})
+
+
+REFUSED: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], str]] = {
+    "twice": (exec_point, ({},), {"params": {}}, "'params' was given both positional and keyword"),
+    "all by position": (exec_point, ({}, {"s": [1]}), {}, "2 arguments by position; expected"),
+    "the point": (exec_point, ({},), {"point": 1}, "'point' is not given"),
+    "unknown": (exec_point, ({},), {"sed": 1}, "exec_point: .*'sed'"),
+    "no params": (exec_point, (), {}, "exec_point: missing a required argument: 'params'"),
+    "in both": (exec_point, ({"extra": 2},), {}, "'extra' is in params and a keyword argument"),
+    "no mapping": (exec_point, (3,), {}, "params is 3; expected a mapping"),
+    "no point": (lambda params: 0, ({},), {}, "cannot be wrapped"),
+    "variable": (lambda params, point, *rest: 0, ({},), {}, "cannot be wrapped"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_arguments_that_do_not_fit_are_refused(case: str) -> None:
+    func, args, given, message = REFUSED[case]
+    with pytest.raises(InputError, match=message):
+        bound(func, args, given)
+
+
+def test_a_call_that_does_not_fit_is_a_type_error_too() -> None:
+    with pytest.raises(SignatureError):
+        bound(exec_point, ({},), {"sed": 1})
