@@ -1,0 +1,1 @@
+"""Blocks of code whose effect on a state is computed once, kept, and replayed."""

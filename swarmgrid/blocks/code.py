@@ -1,0 +1,170 @@
+"""The code of a ``with`` block: its statements, found through the frame that entered it.
+
+Python keeps no code object of a block. Its statements are read from the source, and trusted only
+if they compile to the very instructions that run; else the instructions themselves stand for them.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import functools
+import linecache
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any, TypeAlias
+
+from swarmgrid.errors import InputError
+from swarmgrid.identity.source import tokens
+
+_With: TypeAlias = ast.With | ast.AsyncWith
+PARSING = threading.RLock()
+"""Held while source is parsed: in Python 3.11 that fails in two threads at a time (gh-106905)."""
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_LEAVES = (ast.Return, ast.Yield, ast.YieldFrom)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSource:
+    """What a block says."""
+
+    text: tuple[str, ...]
+    """The tokens of its statements, without comments, docstrings and layout; or instructions."""
+    body: tuple[ast.stmt, ...] = ()
+    """Its statements; none where the source is not known."""
+
+
+def block_source(frame: FrameType) -> BlockSource:
+    """What the block says that a frame is just entering.
+
+    Raises
+    ------
+    InputError
+        If the frame is not at a ``with`` statement, or the block leaves in a way that a replay
+        could not repeat: by return, yield, or a break or continue of a loop around it.
+    """
+    code, at = frame.f_code, frame.f_lasti
+    steps = {step.offset: step for step in dis.get_instructions(code)}
+    if at not in steps or steps[at].opname != "BEFORE_WITH":
+        raise InputError(
+            "memoize(...) must be entered by a with statement itself, not through another context "
+            "manager such as an ExitStack: the block's code is part of what is remembered"
+        )
+    linecache.checkcache(code.co_filename)
+    text = "".join(linecache.getlines(code.co_filename, frame.f_globals))
+    with PARSING:
+        node = _trusted_node(id(code), code, steps[at], text)
+    if node is None:
+        return BlockSource(("instructions", *_instructions(code, at)))
+    _check_exits(node)
+    return BlockSource(("tokens", *tokens(_segment(text, node))), tuple(node.body))
+
+
+# By identity too: code objects of different sources may be equal.
+@functools.lru_cache(maxsize=256)
+def _trusted_node(_: int, code: CodeType, step: dis.Instruction, text: str) -> _With | None:
+    node = _with_node(text, step)
+    if node is None:
+        return None
+    return (
+        node if _same(code, text, (node.body[0].lineno, node.body[-1].end_lineno or 0)) else None
+    )
+
+
+def _with_node(text: str, step: dis.Instruction) -> _With | None:
+    """The statement that an instruction enters: it has the place of that, or of its item."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError):  # edited since, or no Python at all
+        return None
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith))
+    wanted = step.positions and tuple(step.positions)
+    return next((node for node in found if wanted in _places(node)), None)
+
+
+def _places(node: _With) -> list[tuple[int | None, ...]]:
+    inside = [node, *(item.context_expr for item in node.items)]
+    return [(one.lineno, one.end_lineno, one.col_offset, one.end_col_offset) for one in inside]
+
+
+def _same(code: CodeType, text: str, lines: tuple[int, int]) -> bool:
+    """Whether a text compiles to the instructions that a code object has for some lines."""
+    with warnings.catch_warnings(action="ignore"):
+        pending = [compile(text, code.co_filename, "exec", dont_inherit=True)]
+    wanted = list(_in_lines(code, lines))
+    for one in pending:
+        if (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno):
+            return list(_in_lines(one, lines)) == wanted
+        pending += (const for const in one.co_consts if isinstance(const, CodeType))
+    return False
+
+
+def _in_lines(code: CodeType, lines: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
+    for step in dis.get_instructions(code):
+        line = step.positions.lineno if step.positions else None
+        if line is not None and lines[0] <= line <= lines[1]:
+            yield (step.opname, _argument(step), step.positions)
+
+
+def _instructions(code: CodeType, at: int) -> Iterator[str]:
+    """The instructions of the block that the one at an offset enters, as texts."""
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    own = min((one for one in entries if one.start > at), key=lambda one: one.start)
+    end = max(one.end for one in entries if one.target == own.target)
+    for step in dis.get_instructions(code):
+        if own.start <= step.offset < end:
+            yield f"{step.opname} {_argument(step)!r}"
+
+
+def _argument(step: dis.Instruction) -> Any:
+    """What an instruction works on, the same wherever the block stands in its function."""
+    if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs:
+        return step.argval - step.offset
+    if isinstance(step.argval, CodeType):
+        return [(one.opname, _argument(one)) for one in dis.get_instructions(step.argval)]
+    if step.opcode in dis.hasconst:
+        return (type(step.argval).__name__, repr(step.argval))  # 1 == 1.0
+    is_named = isinstance(step.argval, str | tuple)
+    return step.argval if is_named else None if step.argval is step.arg else repr(step.argval)
+
+
+def _segment(text: str, node: _With) -> str:
+    """The source of a block's statements; what stands before them on the line is blanked."""
+    first, last = node.body[0], node.body[-1]
+    start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
+    lines = text.splitlines(keepends=True)[start - 1 : last.end_lineno]
+    lines[-1] = _bytes_cut(lines[-1], 0, last.end_col_offset or 0)
+    prefix = _bytes_cut(lines[0], 0, first.col_offset)
+    if prefix.strip() and start == first.lineno:
+        lines[0] = " " * len(prefix) + lines[0][len(prefix) :]
+    return "".join(lines) + "\n"
+
+
+def _bytes_cut(line: str, start: int, stop: int) -> str:
+    """A part of a line by ast's columns, which count UTF-8 bytes."""
+    return line.encode()[start:stop].decode()
+
+
+def _check_exits(node: _With) -> None:
+    for found in _exits(node.body, in_loop=False):
+        word = type(found).__name__.lower().replace("yieldfrom", "yield from")
+        raise InputError(
+            f"the memoized block has a {word} in line {found.lineno}, which a replay could not "
+            "repeat: put the result into the state, and do this after the block"
+        )
+
+
+def _exits(nodes: list[Any], *, in_loop: bool) -> Iterator[Any]:
+    """The statements that leave the block other than at its end or by an exception."""
+    for node in nodes:
+        if isinstance(node, _LEAVES if in_loop else (*_LEAVES, ast.Break, ast.Continue)):
+            yield node
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            yield from _exits(node.body, in_loop=True)
+            yield from _exits(node.orelse, in_loop=in_loop)
+        elif not isinstance(node, _SCOPES):
+            yield from _exits(list(ast.iter_child_nodes(node)), in_loop=in_loop)

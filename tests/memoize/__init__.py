@@ -1,0 +1,1 @@
+"""Tests of `swarmgrid.memoize` and `swarmgrid.State`."""
