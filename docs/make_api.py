@@ -1,0 +1,149 @@
+"""Write ``docs/reference/api.md`` from the docstrings: ``python docs/make_api.py``."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import swarmgrid
+from swarmgrid.options import Options
+from swarmgrid.storage.verify import Problem, Report
+
+PAGE = Path(__file__).parent / "reference" / "api.md"
+HEAD = """\
+# API
+
+Every public name of `swarmgrid`. This page is generated from the docstrings by
+`python docs/make_api.py`; the tests fail when it is out of date.
+
+`compute`, `run`, `stream`, `plan`, `open`, `grid` and `set_options`, and the methods of a `Grid`,
+take the same keyword arguments: the [options](#options).
+"""
+METHODS = ["compute", "run", "stream", "plan", "open", "errors", "verify", "repair"]
+
+
+def page() -> str:
+    """Return the whole page."""
+    names = {
+        "Functions": [n for n in swarmgrid.__all__ if not _is_class(n) or n == "set_options"],
+        "Classes": [n for n in swarmgrid.__all__ if _is_class(n) and not _is_error(n)],
+        "Errors": [n for n in swarmgrid.__all__ if _is_error(n)],
+    }
+    names["Classes"].remove("set_options")
+    parts = [HEAD]
+    for title, members in names.items():
+        parts.append(f"## {title}\n")
+        if title == "Errors":
+            parts.append(_error_tree())
+        parts += [_entry(name) for name in members]
+        if title == "Functions":
+            parts.append(_options())
+        elif title == "Classes":
+            parts.append(_report())
+    return "\n".join(parts)
+
+
+def _options() -> str:
+    defaults = Options()
+    lines = [
+        f"- **`{name}`** = `{getattr(defaults, name)!r}`: {text}"
+        for name, text in _fields(Options)
+    ]
+    return "\n".join(["## Options\n", *lines, ""])
+
+
+def _report() -> str:
+    """What `Grid.verify` gives: classes that nobody makes, and so no public names."""
+    head = "`Grid.verify` and `Grid.repair` return a `Report`. Printed, it is a line per problem."
+    fields = dict(_fields(Report)) | {
+        "problems": "A `Problem` for each object that is damaged, missing or left over.",
+        "is_clean": "Whether nothing is wrong.",
+    }
+    lines = [f"- **`{name}`**: {text}" for name, text in fields.items()]
+    of_problem = dict(_fields(Problem)) | {"reason": "What is wrong with it."}
+    more = [f"- **`{name}`**: {text}" for name, text in of_problem.items()]
+    return "\n".join([f"{head}\n", *lines, "\nA `Problem`:\n", *more, ""])
+
+
+def _is_class(name: str) -> bool:
+    return inspect.isclass(getattr(swarmgrid, name))
+
+
+def _is_error(name: str) -> bool:
+    return _is_class(name) and issubclass(getattr(swarmgrid, name), Exception)
+
+
+def _error_tree() -> str:
+    import swarmgrid.errors
+
+    tree = (inspect.getdoc(swarmgrid.errors) or "").split("::")[1].split("Every error")[0]
+    return f"```text\n{inspect.cleandoc(tree)}\n```\n"
+
+
+def _entry(name: str) -> str:
+    value = getattr(swarmgrid, name)
+    parts = [f"### {name}\n"]
+    if not _is_error(name):
+        parts.append(f"```text\n{_signature(name, value)}\n```\n")
+    parts.append("\n".join(_markdown(inspect.getdoc(value) or "")) + "\n")
+    if value is swarmgrid.Grid:
+        parts += [
+            f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}" for m in METHODS
+        ]
+        parts.append("")
+    elif fields := dict(_fields(value)):
+        parts += [f"- **`{field}`**: {text}" for field, text in fields.items()]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _first_line(cls: type, method: str) -> str:
+    return (inspect.getdoc(getattr(cls, method)) or "").partition("\n")[0]
+
+
+def _signature(name: str, value: Any) -> str:
+    """Return a call's parameters and defaults; types are in the text."""
+    parameters = [
+        p.replace(annotation=inspect.Parameter.empty)
+        for p in inspect.signature(value).parameters.values()
+        if p.name != "self"
+    ]
+    shown = str(inspect.Signature(parameters))
+    return name + re.sub(r"<factory>|<class 'dict'>", "{}", shown)
+
+
+def _fields(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the documented attributes of a class: a string below each says what it is."""
+    if not inspect.isclass(value) or not hasattr(value, "__dataclass_fields__"):
+        return
+    pattern = r'^    (\w+): [^\n]+\n    """(.*?)"""'
+    for match in re.finditer(pattern, inspect.getsource(value), re.DOTALL | re.MULTILINE):
+        yield match[1], " ".join(match[2].split())
+
+
+def _markdown(doc: str) -> Iterator[str]:
+    """Yield a numpydoc docstring line by line as Markdown."""
+    lines = doc.splitlines()
+    section = ""
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        if following and set(following) == {"-"}:
+            section = line
+            yield f"**{line}**"
+        elif line and set(line) == {"-"}:
+            yield from ("", "```pycon") if section == "Examples" else ("",)
+        elif section in {"Parameters", "Returns", "Raises"} and line and line[0] != " ":
+            name, _, kind = line.partition(" : ")
+            bold = f"`{name}`" if name.startswith("*") else f"**`{name}`**"
+            yield f"- {bold}" + (f" : *{kind}*" if kind else "")
+        else:
+            yield line
+    if section == "Examples":
+        yield "```"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

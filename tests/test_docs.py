@@ -1,0 +1,157 @@
+"""The documentation is true: its blocks run, its links lead somewhere, its API is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib
+import importlib.util
+import io
+import linecache
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import swarmgrid
+from swarmgrid import options
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROSE = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+NEEDS_SERVER = {"use-s3.md"}
+"""Pages whose blocks use the names ``store`` and ``storage_options`` of a server's."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of Python in a page, and what the page says that it prints."""
+
+    line: int
+    code: str
+    output: str | None
+
+
+def python_blocks(text: str) -> Iterator[Block]:
+    """The blocks fenced ``python``; a ``text`` fence right below shows the output."""
+    fence = r"^( *)```python\n(.*?)^\1```\n(?:\n\1```text\n(.*?)^\1```\n)?"
+    for match in re.finditer(fence, text, re.DOTALL | re.MULTILINE):
+        _, code, output = match.groups()
+        line = text[: match.start()].count("\n") + 2
+        yield Block(line, textwrap.dedent(code), output and textwrap.dedent(output))
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def reset_options() -> Iterator[None]:
+    with swarmgrid.set_options():
+        yield
+    options._global = options.Options()
+
+
+WITH_BLOCKS = [page for page in PAGES if any(python_blocks(page.read_text()))]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.server if page.name in NEEDS_SERVER else ())
+        for page in WITH_BLOCKS
+    ],
+    ids=_name,
+)
+@pytest.mark.usefixtures("reset_options")
+def test_the_blocks_of_a_page_run_and_print_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    if page.name in NEEDS_SERVER:
+        server = request.getfixturevalue("s3")
+        names["store"] = server.url("docs")
+        names["storage_options"] = server.storage_options()
+    for block in python_blocks(page.read_text()):
+        printed = _printed(block, page, names)
+        if block.output is not None:
+            _check_output(block.output, printed, f"{_name(page)}:{block.line}")
+
+
+def _printed(block: Block, page: Path, names: dict[str, Any]) -> str:
+    filename = f"<{_name(page)}:{block.line}>"
+    lines = block.code.splitlines(keepends=True)
+    linecache.cache[filename] = (len(block.code), None, lines, filename)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(block.code, filename, "exec"), names)
+    return output.getvalue()
+
+
+def _check_output(expected: str, printed: str, place: str) -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    same = doctest.OutputChecker().check_output(expected, printed, flags)
+    assert same, f"{place} prints\n{printed}\nbut the page says\n{expected}"
+
+
+@pytest.mark.parametrize("page", PROSE, ids=_name)
+def test_the_relative_links_of_a_page_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{_name(page)} links to {target}"
+        assert not anchor or anchor in _anchors(file), f"{_name(page)} links to {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PROSE, ids=_name)
+def test_no_page_installs_the_package_that_is_somebody_elses(page: Path) -> None:
+    assert not re.search(r"install\s+(-\S+\s+)*['\"]?swarmgrid(?!-zarr)\b", page.read_text())
+
+
+def test_every_page_of_the_documentation_is_reached_from_the_readme() -> None:
+    found, pending = set(), [ROOT / "README.md"]
+    while pending:
+        page = pending.pop()
+        if page in found or page.suffix != ".md":
+            continue
+        found.add(page)
+        targets = re.findall(r"\]\(([^)#\s:]+)[^)]*\)", page.read_text())
+        pending += [(page.parent / target).resolve() for target in targets]
+    assert set(PAGES) <= found
+
+
+def test_the_api_page_is_what_the_docstrings_say() -> None:
+    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
+    make_api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_api)
+    assert make_api.PAGE.read_text() == make_api.page(), "run: python docs/make_api.py"
+    headings = re.findall(r"^### (\w+)$", make_api.PAGE.read_text(), re.MULTILINE)
+    assert sorted(headings) == swarmgrid.__all__
+
+
+MODULES = [m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid.")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.usefixtures("reset_options")
+def test_the_examples_in_docstrings_are_true(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.failed == 0
