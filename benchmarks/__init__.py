@@ -1,0 +1,1 @@
+"""Measures swarmgrid beside what a user would pick instead: ``python -m benchmarks``."""
