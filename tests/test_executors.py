@@ -24,7 +24,8 @@ Options = dict[str, Any]
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A real dask cluster of two worker processes."""
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with dask.config.set({"distributed.worker.memory.terminate": False}):
         cluster = distributed.LocalCluster(
             n_workers=2,

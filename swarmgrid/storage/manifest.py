@@ -123,11 +123,6 @@ class Manifest:
         return float(self.rows.seconds[whole].sum()) / points if points else None
 
 
-def segment_names(blobs: Blobs, path: GridPath) -> list[str]:
-    """The names of a grid's segments."""
-    return [name for name in blobs.names(path.manifest) if name.endswith(".seg")]
-
-
 def read_manifest(
     blobs: Blobs, path: GridPath, names: Sequence[str], stored: StoredGrid
 ) -> Manifest | None:

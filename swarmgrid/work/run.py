@@ -15,7 +15,6 @@ from swarmgrid.space.outputs import Schema
 from swarmgrid.storage import lease
 from swarmgrid.storage.failures import read_failures
 from swarmgrid.storage.growth import write_grid
-from swarmgrid.storage.manifest import segment_names
 from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
 from swarmgrid.work.batch import Batcher
 from swarmgrid.work.commit import Committer
@@ -227,14 +226,10 @@ class Run:
 
     def _begin(self, coverage: Coverage) -> Committer:
         """Make the grid large enough in the store: what takes the values."""
-        blobs, path = self._lease.blobs, self._request.path
         old = self._snapshot.grid if self._snapshot else None
-        if old is None:
-            for name in segment_names(blobs, path):  # of a grid whose metadata was deleted
-                blobs.delete(path.manifest + name)
         self._lease.check()
         if old is None or old.axes_differ(coverage.grid):
-            write_grid(blobs, coverage.grid, old)
+            write_grid(self._lease.blobs, coverage.grid, old)
         manifest = self._snapshot.manifest if self._snapshot else None
         interval = self._settings.flush_interval
         self._committer = Committer(self._lease, coverage.grid, manifest, interval)

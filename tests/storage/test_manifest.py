@@ -20,7 +20,6 @@ from swarmgrid.storage.manifest import (
     MERGE_FROM,
     Manifest,
     read_manifest,
-    segment_names,
     to_merge,
     write_segment,
 )
@@ -171,7 +170,7 @@ def commit(files: FileBlobs, grid: StoredGrid, name: str, index: Point = (0, 0))
 
 
 def read(files: FileBlobs, grid: StoredGrid) -> Manifest:
-    found = read_manifest(files, PATH, segment_names(files, PATH), grid)
+    found = read_manifest(files, PATH, files.names(PATH.manifest), grid)
     assert found is not None
     return found
 

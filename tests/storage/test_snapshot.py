@@ -9,7 +9,7 @@ from swarmgrid.space.points import Points
 from swarmgrid.storage.blobs import Blobs
 from swarmgrid.storage.files import FileBlobs
 from swarmgrid.storage.growth import write_grid
-from swarmgrid.storage.manifest import read_manifest, segment_names, write_segment
+from swarmgrid.storage.manifest import read_manifest, write_segment
 from swarmgrid.storage.segment import Row, Rows
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.stored import StoredGrid
@@ -27,7 +27,7 @@ def grid(files: FileBlobs) -> StoredGrid:
 
 
 def merge(blobs: Blobs, grid: StoredGrid, name: str) -> None:
-    names = segment_names(blobs, PATH)
+    names = blobs.names(PATH.manifest)
     manifest = read_manifest(blobs, PATH, names, grid)
     assert manifest is not None
     write_segment(blobs, PATH, name, grid, manifest.rows)
