@@ -31,7 +31,8 @@ LAYERS = [
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"diagnostics", "job", "log", "progress", "settings", "signature", "throttle", "unpack"},
     {"batch", "collect", "coverage", "request", "tally"},
-    {"calls", "plan", "attempts"},
+    {"attempts", "calls", "plan"},
+    {"interrupt", "ledger", "retry"},
     {"commit", "estimate", "evaluate", "explore"},
     {"worker"},
     {"processes"},
@@ -50,7 +51,7 @@ FOREIGN = {
     "obstore": {"storage.location", "storage.objects"},
     "pandas": {"view"},
     "psutil": {"work.pool", "work.processes", "work.worker"},
-    "tenacity": {"work.calls"},
+    "tenacity": {"work.retry"},
     "tqdm": {"work.progress"},
     "xarray": {"blocks.labelled", "memo.request", "view"},
     "zarr": {"storage.blobs", "storage.location"},

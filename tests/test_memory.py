@@ -105,11 +105,13 @@ def task(x: int) -> bytes:
     return pickled(Task((Piece((0,), Points.at((x,)), is_fresh=True),), None, None, writes=False))
 
 
+def run(pool: WorkerPool, x: int) -> Any:
+    return pool.run(task(x), lambda _: None, lambda: None)
+
+
 def in_threads(pool: WorkerPool, n: int) -> tuple[list[Any], list[threading.Thread]]:
     found: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda x=x: found.append(pool.run(task(x)))) for x in range(n)
-    ]
+    threads = [threading.Thread(target=lambda x=x: found.append(run(pool, x))) for x in range(n)]
     for thread in threads:
         thread.start()
     return found, threads
@@ -144,7 +146,7 @@ def test_the_largest_worker_is_ended_before_the_machine_runs_out(
     machine = Machine()
     pool = WorkerPool(job(), 2, Limits(), machine)
     try:
-        pool.run(task(0))
+        run(pool, 0)
         found, threads = in_threads(pool, 2)
         while pool.n_running < 2:
             time.sleep(0.01)

@@ -28,6 +28,8 @@ class Batch:
     pieces: tuple[Piece, ...]
     writes: bool
     """Whether the worker may write the chunks: it has every point of them that is missing."""
+    is_alone: bool = False
+    """Whether it is one point that may be the death of its worker."""
 
 
 class Batcher:
@@ -112,7 +114,7 @@ class Batcher:
     def _singles(self) -> list[Batch]:
         """The points that are to be computed alone, when nothing else is left."""
         n = len(self._alone) if self.is_isolating else min(1, len(self._alone))
-        return [Batch((self._alone.popleft(),), writes=False) for _ in range(n)]
+        return [Batch((self._alone.popleft(),), writes=False, is_alone=True) for _ in range(n)]
 
     def _points_per_task(self, seconds_per_point: float | None) -> int:
         if self._fixed is not None:

@@ -1,21 +1,23 @@
-"""Calls the function: point by point, or a block at a time; and what comes of it."""
+"""Calls the function at the points of one chunk: one by one, or a block at a time.
+
+Another thread may `take` what is there while the calls are being made.
+"""
 
 from __future__ import annotations
 
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
 import numpy as np
 
 from swarmgrid.identity import point_seed
-from swarmgrid.space.points import Points, boxes
+from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
-from swarmgrid.work.job import BEGUN, SINCE, STOP, Failure, TerminatedError, Values
+from swarmgrid.work.job import BEGUN, STOP, Failure, TerminatedError, Values
 from swarmgrid.work.unpack import MisfitError, fitted, inferred, unpacked
 
 if TYPE_CHECKING:
@@ -23,194 +25,250 @@ if TYPE_CHECKING:
 
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.points import Points
     from swarmgrid.work.job import Job, Piece
 
-Pulse = MutableSequence[float]
-"""What a worker shows while it works; see `swarmgrid.work.job`."""
-BACKOFF_SECONDS = 0.1
-"""The pause before the first retry; it doubles with each, up to `MAX_BACKOFF_SECONDS`."""
-MAX_BACKOFF_SECONDS = 10.0
+
+class Pulse(Protocol):
+    """What a worker shows while it works: see `swarmgrid.work.job`."""
+
+    def __getitem__(self, number: int, /) -> float: ...
+
+    def __setitem__(self, number: int, value: float, /) -> None: ...
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What came of one piece."""
+Function = Callable[..., Any]
+IDLE = 0.5
+"""Between two calls the pulse shows the last ordinal and a half."""
 
-    values: Values | None
+
+def is_calling(pulse: Pulse) -> bool:
+    """Whether the function is being called at this moment."""
+    return pulse[BEGUN] % 1 == 0
+
+
+class Calls(Protocol):
+    """The calls at one piece's points, in C order."""
+
+    piece: Piece
     schema: Schema | None
-    failures: list[Failure] = field(default_factory=list)
-    left: Points | None = None
-    """The points that were not begun; None if all were."""
-    retries: int = 0
-    interruption: BaseException | None = None
+    """What the results look like, once there is one."""
+    interruption: BaseException | None
     """Ctrl-C or SIGTERM."""
 
+    @property
+    def settled(self) -> int:
+        """How many points, from the first on, have a result or a failure."""
 
-def called_by_point(
-    job: Job,
-    piece: Piece,
-    bins: Sequence[Axis],
-    schema: Schema | None,
-    pulse: Pulse,
-    deadline: float,
-) -> Outcome:
-    """The results of a piece's points, in C order, one call each.
+    def make(self) -> None:
+        """Make the calls, until they are done or the pulse says stop; one at least."""
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        """What came of the points from the last taken to number ``until``, at the time ``now``."""
+
+
+class PointCalls:
+    """One call for each point.
 
     Parameters
     ----------
     job, piece : Job, Piece
         What to call, and for which points.
+    func : callable
+        The job's function, with retries where there are to be some.
     bins : sequence of Axis
         The axes, with the values of the piece's box only.
     schema : Schema or None
         What results must look like; None: as the first does.
     pulse : mutable sequence of float
         Shows which point is being computed, and says when to stop.
-    deadline : float
-        When to stop, by ``time.monotonic``; one point is computed at least.
+    first : int
+        The ordinal of the piece's first point among all of the task's.
     """
-    names = [axis.name for axis in job.axes]
-    arguments, call = dict(job.params), _with_retries(job)
-    collector = None if schema is None else Collector(schema, len(piece.points))
-    found = Outcome(None, schema)
-    failed: list[int] = []
-    begun = first = int(pulse[BEGUN])
-    start = now = time.monotonic()
-    for point in _points(piece.points, bins):
-        if begun > first and (now > deadline or pulse[STOP]):
-            break
-        pulse[BEGUN], pulse[SINCE] = begun, now
-        begun += 1
-        arguments.update(zip(names, point, strict=True))
+
+    def __init__(
+        self,
+        job: Job,
+        func: Function,
+        piece: Piece,
+        bins: Sequence[Axis],
+        schema: Schema | None,
+        pulse: Pulse,
+        first: int,
+    ) -> None:
+        self.piece = piece
+        self.schema = schema
+        self.interruption: BaseException | None = None
+        self._job = job
+        self._func = func
+        self._bins = bins
+        self._pulse = pulse
+        self._first = first
+        self._names = [axis.name for axis in bins]
+        self._collector = None if schema is None else Collector(schema, len(piece.points))
+        self._failed: list[int] = []
+        self._failures: list[Failure] = []
+        self._taken = self._taken_failures = 0
+        self._since = 0.0
+
+    @property
+    def settled(self) -> int:
+        return len(self._failed) + (0 if self._collector is None else len(self._collector))
+
+    def make(self) -> None:
+        self._since = time.monotonic()
         try:
-            if job.rng is not None:
-                arguments[job.rng] = _generator(job, names, point)
-            result = call(arguments, found)
-            if collector is None:
-                schema = inferred(unpacked(result))
-                collector = Collector(schema, len(piece.points))
-            collector.add(result)
+            self._call_all()
         except (KeyboardInterrupt, TerminatedError) as error:
-            found.interruption = error
-            begun -= 1
-            break
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # any error is the function's
-            failed.append(begun - first - 1)
-            offset = _offset(piece.points, failed[-1])
-            found.failures.append(_failure(piece, offset, names, point, error))
-            if job.on_error == "raise":
-                break
-        now = time.monotonic()
-    pulse[BEGUN] = begun
-    done = np.arange(len(piece.points)) < begun - first
-    left = ~done
-    done[failed] = False
-    found.schema = schema
-    found.left = piece.points.subset(left)
-    points = piece.points.subset(done)
-    if points is not None and collector is not None:
-        found.values = Values(piece.index, points, collector.arrays(), now - start)
-    return found
+            self.interruption = error
+        self._pulse[BEGUN] = self._first + self.settled - IDLE
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        n_failed = sum(ordinal < until for ordinal in self._failed)
+        failures = self._failures[self._taken_failures : n_failed]
+        done = np.zeros(len(self.piece.points), bool)
+        done[self._taken : until] = True
+        done[self._failed[:n_failed]] = False
+        points = self.piece.points.subset(done)
+        values = None
+        if points is not None and self._collector is not None:
+            start = self._taken - self._taken_failures
+            arrays = self._collector.arrays(start, until - n_failed)
+            values = Values(self.piece.index, points, arrays, now - self._since)
+        self._taken, self._taken_failures, self._since = until, n_failed, now
+        return values, failures
+
+    def _call_all(self) -> None:
+        """The loop that every point goes through: each step of it costs a million of them."""
+        pulse, func, job = self._pulse, self._func, self._job
+        *outer, last = self._names or [""]
+        arguments = dict(job.params)
+        ordinal = self._first
+        types, append = self._collector.floats() if self._collector else ((), None)
+        for values, inner in _rows(self.piece.points, self._bins):
+            arguments.update(zip(outer, values, strict=True))
+            for value in inner:
+                pulse[BEGUN] = ordinal
+                try:
+                    if last:
+                        arguments[last] = value
+                    if job.rng is not None:
+                        arguments[job.rng] = self._generator((*values, value))
+                    result = func(**arguments)
+                    if type(result) in types:
+                        append(result)  # type: ignore[misc]
+                    else:
+                        types, append = self._add(result)
+                except TerminatedError:
+                    raise
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # the function's own
+                    self._fail(ordinal - self._first, (*values, value), error)
+                    if job.on_error == "raise":
+                        return
+                ordinal += 1
+                if pulse[STOP]:
+                    return
+
+    def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
+        if self._collector is None:
+            self.schema = inferred(unpacked(result))
+            self._collector = Collector(self.schema, len(self.piece.points))
+        self._collector.add(result)
+        return self._collector.floats()
+
+    def _fail(self, number: int, point: Sequence[Any], error: BaseException) -> None:
+        offset = tuple(map(int, self.piece.points.indices()[number]))
+        named = dict(zip(self._names, point, strict=False))
+        self._failures.append(failed(self.piece, offset, named, error))
+        self._failed.append(number)
+
+    def _generator(self, point: Sequence[Any]) -> np.random.Generator:
+        whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in point)
+        named = dict(zip(self._names, whole, strict=False))
+        return np.random.default_rng(point_seed(self._job.path.grid, named))
 
 
-def called_by_block(
-    job: Job,
-    piece: Piece,
-    bins: Sequence[Axis],
-    schema: Schema | None,
-    pulse: Pulse,
-    deadline: float,  # noqa: ARG001  # a block is one call
-) -> Outcome:
-    """The results of a piece, one call for each box that its points make up."""
-    mask = piece.points.box_mask()
-    call, found = _with_retries(job), Outcome(None, schema)
-    gathered: dict[str, NDArray[Any]] = {}
-    start = pulse[SINCE] = time.monotonic()
-    for box in boxes(mask):
-        parts = [axis.with_values(axis.values[s]) for axis, s in zip(bins, box, strict=True)]
+class BlockCalls:
+    """One call for each box that a piece's points make up, usually one; see `PointCalls`."""
+
+    def __init__(
+        self,
+        job: Job,
+        func: Function,
+        piece: Piece,
+        bins: Sequence[Axis],
+        schema: Schema | None,
+        pulse: Pulse,
+        first: int,
+    ) -> None:
+        self.piece = piece
+        self.schema = schema
+        self.settled = 0
+        self.interruption: BaseException | None = None
+        self._job = job
+        self._func = func
+        self._bins = bins
+        self._pulse = pulse
+        self._first = first
+        self._values: Values | None = None
+        self._failures: list[Failure] = []
+
+    def make(self) -> None:
+        start, mask = time.monotonic(), self.piece.points.box_mask()
+        self._pulse[BEGUN] = self._first
+        gathered: dict[str, NDArray[Any]] = {}
+        try:
+            for box in boxes(mask):
+                if not self._call(box, mask.shape, gathered):
+                    break
+        except (KeyboardInterrupt, TerminatedError) as error:
+            self.interruption = error
+            return
+        finally:
+            self._pulse[BEGUN] = self._first + len(self.piece.points) - IDLE
+        if not self._failures:
+            flat = {
+                name: array.reshape((-1, *array.shape[mask.ndim :])) if mask.all() else array[mask]
+                for name, array in gathered.items()
+            }
+            seconds = time.monotonic() - start
+            self._values = Values(self.piece.index, self.piece.points, flat, seconds)
+        self.settled = len(self.piece.points)
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
+        return (self._values, self._failures) if until >= self.settled > 0 else (None, [])
+
+    def _call(
+        self, box: tuple[slice, ...], whole: tuple[int, ...], gathered: dict[str, NDArray[Any]]
+    ) -> bool:
+        """Compute one box of the piece; False if that failed."""
+        parts = [axis.with_values(axis.values[s]) for axis, s in zip(self._bins, box, strict=True)]
         shape = tuple(map(len, parts))
         try:
-            result = unpacked(call({**job.params, **_block_arguments(parts)}, found))
-            found.schema = found.schema or inferred(result, len(shape))
-            arrays = fitted(result, found.schema, shape)
+            result = unpacked(self._func(**self._job.params, **_block_arguments(parts)))
+            self.schema = self.schema or inferred(result, len(shape))
+            arrays = fitted(result, self.schema, shape)
         except TerminatedError:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            names = [axis.name for axis in parts]
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # any error is the function's
             corner = tuple(s.start for s in box)
-            labels = [axis.labels() for axis in parts]
-            found.failures.append(_failure(piece, corner, names, labels, error))
-            break
+            labels = {axis.name: axis.labels() for axis in parts}
+            self._failures.append(failed(self.piece, corner, labels, error))
+            return False
         for name, array in arrays.items():
+            if shape == whole:
+                gathered[name] = array
+                continue
             if name not in gathered:
-                gathered[name] = np.empty(mask.shape + array.shape[len(shape) :], array.dtype)
+                gathered[name] = np.empty(whole + array.shape[len(shape) :], array.dtype)
             gathered[name][box] = array
-    pulse[BEGUN] += len(piece.points)
-    if not found.failures:
-        flat = {name: array[mask] for name, array in gathered.items()}
-        found.values = Values(piece.index, piece.points, flat, time.monotonic() - start)
-    return found
+        return True
 
 
-def _with_retries(job: Job) -> Callable[[Mapping[str, Any], Outcome], Any]:
-    """The function, called again after a pause when it fails and the job allows that."""
-    func = job.call()
-    if not job.retries:
-        return lambda arguments, _: func(**arguments)
-    from tenacity import Retrying, stop_after_attempt, wait_exponential
-
-    retrying = Retrying(
-        stop=stop_after_attempt(job.retries + 1),
-        wait=wait_exponential(BACKOFF_SECONDS, MAX_BACKOFF_SECONDS),
-        reraise=True,
-    )
-
-    def call(arguments: Mapping[str, Any], found: Outcome) -> Any:
-        for attempt in retrying:
-            with attempt:
-                found.retries += attempt.retry_state.attempt_number > 1
-                return func(**arguments)
-        return None
-
-    return call
-
-
-def _points(points: Points, bins: Sequence[Axis]) -> Iterator[tuple[Any, ...]]:
-    """The axis values of every point, in C order."""
-    columns = [axis.arguments() for axis in bins]
-    if points.bits is None:
-        return itertools.product(*columns)
-    indices = points.indices().tolist()
-    return (tuple(map(list.__getitem__, columns, index)) for index in indices)
-
-
-def _offset(points: Points, ordinal: int) -> tuple[int, ...]:
-    """The index within the chunk of one of a piece's points."""
-    return tuple(map(int, points.indices()[ordinal]))
-
-
-def _block_arguments(parts: Sequence[Axis]) -> dict[str, NDArray[Any]]:
-    """Every axis as an array that broadcasts against the others: ``(1, n, 1)``."""
-    arguments = {}
-    for d, axis in enumerate(parts):
-        values = np.array(axis.arguments(), object) if axis.kind == "enum" else axis.labels()
-        arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(parts))])
-    return arguments
-
-
-def _generator(job: Job, names: Sequence[str], point: Sequence[Any]) -> np.random.Generator:
-    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in point)
-    seed = point_seed(job.path.grid, dict(zip(names, whole, strict=True)))
-    return np.random.default_rng(seed)
-
-
-def _failure(
-    piece: Piece,
-    offset: tuple[int, ...],
-    names: Sequence[str],
-    point: Sequence[Any],
-    error: BaseException,
+def failed(
+    piece: Piece, offset: tuple[int, ...], point: dict[str, Any], error: BaseException
 ) -> Failure:
+    """An error of the function's as it travels."""
     try:
         pickled = cloudpickle.dumps(error)
         cloudpickle.loads(pickled)
@@ -228,9 +286,32 @@ def _failure(
     return Failure(
         index=piece.index,
         offset=offset,
-        point=dict(zip(names, point, strict=True)),
+        point=point,
         exception="OutputError" if is_misfit else type(error).__name__,
         reason=reason,
         traceback=text,
         pickled=pickled,
     )
+
+
+def _rows(points: Points, bins: Sequence[Axis]) -> Iterator[tuple[tuple[Any, ...], Iterable[Any]]]:
+    """The points in C order: values of all axes but the last, and those of the last."""
+    columns = [axis.arguments() for axis in bins]
+    if not columns:
+        yield (), (None,)
+    elif points.bits is None:
+        for outer in itertools.product(*columns[:-1]):
+            yield outer, columns[-1]
+    else:
+        for index in points.indices().tolist():
+            *outer_values, value = map(list.__getitem__, columns, index)
+            yield tuple(outer_values), (value,)
+
+
+def _block_arguments(parts: Sequence[Axis]) -> dict[str, NDArray[Any]]:
+    """Every axis as an array that broadcasts against the others: ``(1, n, 1)``."""
+    arguments = {}
+    for d, axis in enumerate(parts):
+        values = np.array(axis.arguments(), object) if axis.kind == "enum" else axis.labels()
+        arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(parts))])
+    return arguments

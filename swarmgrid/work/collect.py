@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,28 +11,52 @@ from swarmgrid.space.outputs import STRING
 from swarmgrid.work.unpack import DEFAULT_NAME, MisfitError, fitted, unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from swarmgrid.space.outputs import Schema
 
-_PLAIN = {"float64": float, "int64": int, "bool": bool, "complex128": complex, STRING: str}
-"""The Python type whose values need no check to be stored under a dtype."""
+_PLAIN: dict[str, tuple[type, type]] = {
+    "float64": (float, np.float64),
+    "int64": (int, np.int64),
+    "bool": (bool, np.bool_),
+    "complex128": (complex, np.complex128),
+    STRING: (str, np.str_),
+}
+"""The types, Python's first, whose values need no check to be stored under a dtype."""
+_TYPE_CODES = {"float64": "d", "int64": "q", "bool": "b"}
 
 
 class Collector:
-    """Takes the results of up to ``n`` points, in order, checking each against the schema."""
+    """Takes the results of up to ``n`` points, in order, checking each against the schema.
+
+    What was taken can be read by another thread while more is added.
+    """
 
     def __init__(self, schema: Schema, n: int) -> None:
         self._schema = schema
         self._count = 0
-        self._buffers = {
-            name: np.empty((n, *output.shape), output.memory_dtype)
-            for name, output in schema.outputs.items()
-        }
-        scalars = all(output.shape == () for output in schema.outputs.values())
-        plain = {name: _PLAIN.get(output.dtype) for name, output in schema.outputs.items()}
-        self._plain = plain if scalars and None not in plain.values() else {}
-        self._only = plain.get(DEFAULT_NAME) if list(self._plain) == [DEFAULT_NAME] else None
+        outputs = schema.outputs
+        is_plain = all(o.shape == () and o.dtype in _PLAIN for o in outputs.values())
+        self._columns: dict[str, Any] = (
+            {name: _column(output.dtype) for name, output in outputs.items()} if is_plain else {}
+        )
+        self._kinds = {name: _PLAIN[outputs[name].dtype] for name in self._columns}
+        self._buffers: dict[str, NDArray[Any]] = (
+            {}
+            if is_plain
+            else {name: np.empty((n, *o.shape), o.memory_dtype) for name, o in outputs.items()}
+        )
+
+    def floats(self) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
+        """The types that may be appended to the only output, and the function that does so.
+
+        It saves the caller a call to `add` for every point of the commonest function of all.
+        """
+        if list(self._columns) == [DEFAULT_NAME] and self._kinds[DEFAULT_NAME][0] is float:
+            return self._kinds[DEFAULT_NAME], self._columns[DEFAULT_NAME].append
+        return (), None
 
     def add(self, result: object) -> None:
         """Take the next point's result.
@@ -41,30 +66,49 @@ class Collector:
         MisfitError
             If it does not fit the schema; it is not taken then.
         """
-        if type(result) is self._only:
-            self._set(DEFAULT_NAME, result)
-        elif type(result) is dict and self._is_plain(result):
-            for name, value in result.items():
-                self._set(name, value)
-        else:
-            for name, array in fitted(unpacked(result), self._schema).items():
-                self._buffers[name][self._count] = array[()]
-        self._count += 1
+        values = self._plain_values(result)
+        if values is None:
+            arrays = fitted(unpacked(result), self._schema)
+            if not self._columns:
+                for name, value in arrays.items():
+                    self._buffers[name][self._count] = value[()]
+                self._count += 1
+                return
+            values = {name: value.item() for name, value in arrays.items()}
+        for name, value in values.items():
+            if type(value) is int and not -(2**63) <= value < 2**63:
+                raise MisfitError(f"output {name!r} is {value}: too large for int64")
+        for name, value in values.items():
+            self._columns[name].append(value)
 
     def __len__(self) -> int:
-        return self._count
+        """How many results were taken."""
+        # the shortest: Ctrl-C may have come between the columns of the last result
+        return min(map(len, self._columns.values())) if self._columns else self._count
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The results taken: ``(n_taken, *output.shape)`` by output."""
-        return {name: buffer[: self._count] for name, buffer in self._buffers.items()}
+    def arrays(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """Some of the results taken: ``(stop - start, *output.shape)`` by output."""
+        if not self._columns:
+            return {name: buffer[start:stop] for name, buffer in self._buffers.items()}
+        # the slice is a copy: an array cannot grow while numpy looks at its memory
+        return {
+            name: np.array(column[start:stop], self._schema.outputs[name].memory_dtype)
+            for name, column in self._columns.items()
+        }
 
-    def _is_plain(self, result: dict[Any, Any]) -> bool:
-        return result.keys() == self._plain.keys() and all(
-            type(value) is self._plain[name] for name, value in result.items()
-        )
+    def _plain_values(self, result: object) -> dict[str, Any] | None:
+        """The result by output, as Python's own types; None if it needs to be looked at."""
+        found = result if type(result) is dict else {DEFAULT_NAME: result}
+        if found.keys() != self._kinds.keys():
+            return None
+        for name, value in found.items():
+            kinds = self._kinds[name]
+            if type(value) is not kinds[0]:
+                if type(value) is not kinds[1]:
+                    return None
+                found = {**found, name: np.asarray(value).item()}
+        return found
 
-    def _set(self, name: str, value: Any) -> None:
-        try:
-            self._buffers[name][self._count] = value
-        except OverflowError as error:
-            raise MisfitError(f"output {name!r} is {value}: {error}") from None
+
+def _column(dtype: str) -> Any:
+    return array(_TYPE_CODES[dtype]) if dtype in _TYPE_CODES else []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-import os
-import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.space.points import Points
 from swarmgrid.storage.block import empty_block, read_block, write_points
 from swarmgrid.storage.stored import StoredAxis, StoredGrid
-from swarmgrid.work.calls import called_by_block, called_by_point
-from swarmgrid.work.job import BEGUN, STOP, Piece, Receipt, Values
+from swarmgrid.work.calls import BlockCalls, PointCalls
+from swarmgrid.work.job import N_PULSE, STOP, Piece, Receipt
+from swarmgrid.work.ledger import Ledger, Overseer
+from swarmgrid.work.retry import with_retries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,10 +20,26 @@ if TYPE_CHECKING:
     from swarmgrid.space.axis import Axis
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.work.calls import Pulse
-    from swarmgrid.work.job import Job, Task
+    from swarmgrid.work.job import Job, Task, Values
 
 
-def run_task(job: Job, task: Task, pulse: Pulse | None = None) -> Receipt:
+class Line(Protocol):
+    """The way home from where a task runs."""
+
+    def report(self, receipt: Receipt) -> None:
+        """Hand over a part of the results, while the task goes on."""
+
+    def wait_for_turn(self) -> None:
+        """Return when the rate of calls allows one more."""
+
+
+def run_task(
+    job: Job,
+    task: Task,
+    pulse: Pulse | None = None,
+    overseer: Overseer | None = None,
+    line: Line | None = None,
+) -> Receipt:
     """The receipt of a task: its points computed and, where the task says so, written.
 
     The function's own errors do not get out of here: they come home in the receipt, together
@@ -34,35 +51,60 @@ def run_task(job: Job, task: Task, pulse: Pulse | None = None) -> Receipt:
         What to do.
     pulse : mutable sequence of float, optional
         Where to show what is being done; see `swarmgrid.work.job`.
+    overseer : Overseer, optional
+        Ends the task when its time is up, and has slow calls reported.
+    line : Line, optional
+        Takes reports before the task's end.
     """
-    pulse = [0.0, 0.0, 0.0] if pulse is None else pulse
-    pulse[BEGUN] = 0
-    receipt = Receipt(schema=task.schema, writes=task.writes, worker=os.getpid())
-    grid = _grid(job, task)
-    blobs = job.open() if grid is not None else None
-    evaluate = called_by_block if job.vectorized else called_by_point
-    deadline = time.monotonic() + task.limit_seconds
-    for number, piece in enumerate(task.pieces):
-        bins = _bins(job, task, piece)
-        found = evaluate(job, piece, bins, receipt.schema, pulse, deadline)
-        receipt.schema = found.schema
-        receipt.retries += found.retries
-        receipt.failures += found.failures
-        if found.values is not None:
-            _keep(receipt, piece, found.values, grid, blobs)
-        receipt.interruption = found.interruption
-        if receipt.interruption or (found.failures and job.on_error == "raise"):
-            break
-        is_late = time.monotonic() > deadline or pulse[STOP]
-        if found.left is not None or is_late:
-            is_fresh = piece.is_fresh and (found.values is None or not task.writes)
-            rest = [Piece(piece.index, found.left, is_fresh)] if found.left is not None else []
-            receipt.left = [*rest, *task.pieces[number + 1 :]]
-            break
+    pulse = [0.0] * N_PULSE if pulse is None else pulse
+    ledger = Ledger(task, pulse, line.report if line is not None else None)
+    with (overseer or Overseer()).watching(ledger):
+        interruption, left = _run_pieces(job, task, pulse, ledger, line)
+    receipt = ledger.close()
+    receipt.interruption, receipt.left = interruption, left
     if job.collects_garbage:
         gc.collect()
     receipt.peak_nbytes = _peak_nbytes()
     return receipt
+
+
+def _run_pieces(
+    job: Job, task: Task, pulse: Pulse, ledger: Ledger, line: Line | None
+) -> tuple[BaseException | None, list[Piece]]:
+    """Compute piece after piece: what interrupted that, and what is left."""
+    grid = _grid(job, task)
+    blobs = job.open() if grid is not None else None
+    turn = line.wait_for_turn if line is not None and job.is_throttled else _at_once
+    names = [] if job.vectorized else [axis.name for axis in job.axes]
+    func = with_retries(job.call(), job.retries, names, pulse, turn, ledger.retried)
+    kind = BlockCalls if job.vectorized else PointCalls
+    first = 0
+    for number, piece in enumerate(task.pieces):
+        bins = _bins(job, task, piece)
+        calls = kind(job, func, piece, bins, ledger.receipt.schema, pulse, first)
+        ledger.begin(calls)
+        calls.make()
+        values, is_divided = ledger.end()
+        if values is not None and (grid is None or blobs is None or is_divided):
+            ledger.keep(_own(values) if job.vectorized else values)
+        elif values is not None and grid is not None and blobs is not None:
+            _write(ledger, piece, values, grid, blobs)
+        if calls.interruption is not None:
+            return calls.interruption, []
+        if ledger.receipt.failures and job.on_error == "raise":
+            return None, []
+        n = len(piece.points)
+        if calls.settled < n or pulse[STOP]:
+            _, rest = piece.points.divided_at(calls.settled)
+            is_fresh = piece.is_fresh and (values is None or not task.writes)
+            mine = [] if rest is None else [Piece(piece.index, rest, is_fresh)]
+            return None, [*mine, *task.pieces[number + 1 :]]
+        first += n
+    return None, []
+
+
+def _at_once() -> None:
+    """The turn of whoever may always go on."""
 
 
 def _peak_nbytes() -> int:
@@ -106,16 +148,13 @@ def merged(
     return block
 
 
-def _keep(
-    receipt: Receipt, piece: Piece, values: Values, grid: StoredGrid | None, blobs: Blobs | None
-) -> None:
-    receipt.seconds += values.seconds
-    receipt.points += len(values.points)
-    if grid is None or blobs is None:
-        receipt.values.append(values)
-        return
+def _write(ledger: Ledger, piece: Piece, values: Values, grid: StoredGrid, blobs: Blobs) -> None:
     block = None if piece.is_fresh else read_block(blobs, grid, piece.index)
     block = merged(block, values, grid)
     row, nbytes = write_points(blobs, grid, piece.index, block, values.points, values.seconds)
-    receipt.rows.append(row)
-    receipt.nbytes += nbytes
+    ledger.wrote(values, row, nbytes)
+
+
+def _own(values: Values) -> Values:
+    """Values in memory of their own: a block function may use its arrays again."""
+    return replace(values, arrays={name: array.copy() for name, array in values.arrays.items()})

@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.work import worker
 from swarmgrid.work.evaluate import run_task
-from swarmgrid.work.job import STOP, Lost, Receipt
+from swarmgrid.work.interrupt import interrupted_between_calls
+from swarmgrid.work.job import N_PULSE, STOP, Lost, Receipt
+from swarmgrid.work.ledger import Overseer
 from swarmgrid.work.pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -66,15 +69,18 @@ class InProcess:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._pulse = [0.0, 0.0, 0.0]
+        self._pulse = [0.0] * N_PULSE
+        self._overseer = Overseer()
 
     def run(self, tasks: Sequence[Task], receive: Receive, throttle: Throttle) -> None:
         for task in tasks:
             throttle.wait()
             if self._pulse[STOP]:
                 return
-            receipt = run_task(self._job, task, self._pulse)
-            receive(task, receipt)
+            with interrupted_between_calls(self._pulse):
+                line = _Direct(task, receive, throttle)
+                receipt = run_task(self._job, task, self._pulse, self._overseer, line)
+                receive(task, receipt)
             if receipt.interruption is not None:
                 raise receipt.interruption
 
@@ -83,6 +89,21 @@ class InProcess:
 
     def close(self) -> None:
         self.stop()
+
+
+class _Direct:
+    """The way home of a task that runs in the coordinator's own process."""
+
+    def __init__(self, task: Task, receive: Receive, throttle: Throttle) -> None:
+        self._task = task
+        self._receive = receive
+        self._throttle = throttle
+
+    def report(self, receipt: Receipt) -> None:
+        self._receive(self._task, receipt)
+
+    def wait_for_turn(self) -> None:
+        self._throttle.wait()
 
 
 class DaskInProcess:
@@ -110,6 +131,7 @@ class DaskInProcess:
         self._stopped = threading.Event()
         self._shown: list[list[float]] = []
         self._running: set[Task] = set()
+        self._overseer = Overseer()
 
     @property
     def n_running(self) -> int:
@@ -122,7 +144,8 @@ class DaskInProcess:
                 return
             self._running.add(task)
             try:
-                receipt = run_task(self._job, task, self._pulse())
+                line = _Direct(task, receive, throttle)
+                receipt = run_task(self._job, task, self._pulse(), self._overseer, line)
                 receive(task, receipt)
             finally:
                 self._running.discard(task)
@@ -142,7 +165,7 @@ class DaskInProcess:
     def _pulse(self) -> list[float]:
         """The pulse of the calling thread."""
         if not hasattr(self._pulses, "own"):
-            self._pulses.own = [0.0, 0.0, 0.0]
+            self._pulses.own = [0.0] * N_PULSE
             self._shown.append(self._pulses.own)
         own: list[float] = self._pulses.own
         return own
@@ -177,9 +200,22 @@ class DaskProcesses:
 
         def drive(task: Task) -> None:
             throttle.wait()
-            receipt = self._pool.run(worker.pickled(task))
-            if receipt is not None:
-                receive(task, receipt)
+            rest, n_settled = task, 0
+
+            def take(part: Receipt) -> None:
+                nonlocal rest, n_settled
+                receive(rest, part)
+                rest, n_settled = task.after(part.n_settled), part.n_settled
+
+            receipt = self._pool.run(
+                worker.pickled(task), take, throttle.wait, is_alone=task.is_alone
+            )
+            if receipt is None:
+                return
+            if receipt.lost is not None and receipt.lost.begun is not None:
+                begun = receipt.lost.begun - n_settled
+                receipt.lost = replace(receipt.lost, begun=begun)
+            receive(rest, receipt)
 
         _get_all(get, drive, tasks, num_workers=self.n_workers)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,13 +12,11 @@ from swarmgrid.storage.admission import check_writable
 from swarmgrid.storage.mend import void_bad_rows
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.verify import chunk_index
-from swarmgrid.work.job import TerminatedError
+from swarmgrid.work.interrupt import ended_by_sigterm
 from swarmgrid.work.run import Run, job_of
 from swarmgrid.work.schedule import pickled_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.storage.stored import StoredGrid
     from swarmgrid.work.diagnostics import Diagnostics
@@ -50,7 +45,7 @@ def fill(request: Request, settings: Settings) -> Diagnostics:
     if settings.durability == "power":
         request = replace(request, location=replace(request.location, is_durable=True))
     with (
-        _ended_by_sigterm(),
+        ended_by_sigterm(),
         lease.acquired(request.location, request.path, settings.lease_seconds) as held,
     ):
         while True:
@@ -85,24 +80,3 @@ def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
         return snapshot
     void_bad_rows(held, snapshot.grid, snapshot.suspects)
     return read_snapshot(held.blobs, request.path)
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end the run as Ctrl-C does, so that what is finished gets committed."""
-    is_default = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
-    if not is_default:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _terminate(number: int, _frame: object) -> None:
-    raise TerminatedError(128 + number)

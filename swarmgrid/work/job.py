@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from swarmgrid.storage.segment import Row
 
 
-BEGUN, SINCE, STOP = 0, 1, 2
-"""The pulse of a worker, three floats that it shares with its coordinator: how many of the task's
-points were begun before the present one, when that was begun (``time.monotonic``), and whether
-the worker is asked to report what it has."""
+BEGUN, TRY, STOP = 0, 1, 2
+"""The pulse of a worker, three floats that it shares with its coordinator: the ordinal, among the
+task's points, of the one being computed (a half less than the next one's between two calls), the
+number of the try, and whether the worker is asked to report what it has."""
+N_PULSE = 3
 
 
 class TerminatedError(SystemExit):
@@ -50,6 +51,8 @@ class Job:
     """How often the function is called again at a point where it failed."""
     collects_garbage: bool = False
     """Whether garbage is collected after every task."""
+    is_throttled: bool = False
+    """Whether every call, a repeated one, too, waits for its turn."""
 
     def call(self) -> Callable[..., Any]:
         """The function itself, without the `Grid` that it may travel in."""
@@ -85,6 +88,21 @@ class Task:
     """Whether the worker writes the results, or returns them for the coordinator to write."""
     limit_seconds: float = float("inf")
     """After this long the worker reports, and hands back the points that are left."""
+    report_seconds: float = float("inf")
+    """After this long in one call, what came of the points before it is reported."""
+    is_alone: bool = False
+    """Whether the task must have a worker to itself, that has done nothing else."""
+
+    def after(self, n: int) -> Task:
+        """The task without its first ``n`` points."""
+        pieces = list(self.pieces)
+        while pieces and n >= len(pieces[0].points):
+            n -= len(pieces.pop(0).points)
+        if n:
+            _, rest = pieces[0].points.divided_at(n)
+            assert rest is not None
+            pieces[0] = replace(pieces[0], points=rest)
+        return replace(self, pieces=tuple(pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,16 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A failure after which the function was called again."""
+
+    point: Mapping[str, Any]
+    """The axis values, by axis; of a block, none."""
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """A worker that ended in the middle of a task."""
 
@@ -147,6 +175,9 @@ class Receipt:
     schema: Schema | None = None
     """What was inferred, where the task left it open."""
     failures: list[Failure] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+    split: list[Piece] = field(default_factory=list)
+    """Pieces that the worker was to write, and whose points come back in parts instead."""
     left: list[Piece] = field(default_factory=list)
     """What the task did not get to."""
     lost: Lost | None = None
@@ -159,7 +190,8 @@ class Receipt:
     """Time spent inside the function."""
     points: int = 0
     """Points computed."""
-    retries: int = 0
+    n_settled: int = 0
+    """If the task goes on: how many of its points, from the first on, were reported so far."""
     nbytes: int = 0
     """Bytes written."""
     worker: int = 0

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 0.5
 """How often the machine's memory is looked at."""
+GRACE_SECONDS = 2.0
+"""How long a run that ends early waits for the points that are being computed."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,21 +55,36 @@ class WorkerPool:
         )
         self._watch.start()
 
-    def run(self, task: bytes) -> Receipt | None:
-        """The receipt of a pickled task; None if the pool was stopped before it began."""
-        worker = self._taken()
+    def run(
+        self,
+        task: bytes,
+        take: Callable[[Receipt], None],
+        wait_for_turn: Callable[[], None],
+        *,
+        is_alone: bool = False,
+    ) -> Receipt | None:
+        """The receipt of a pickled task; None if the pool was stopped before it was done.
+
+        Parameters
+        ----------
+        task, take, wait_for_turn
+            See `WorkerProcess.run`.
+        is_alone : bool
+            Whether the task gets a worker to itself.
+        """
+        worker = self._taken(is_fresh=is_alone)
         if worker is None:
             return None
         try:
-            receipt = worker.run(task, self._limits.timeout)
+            receipt = worker.run(task, self._limits.timeout, take, wait_for_turn)
         except BaseException:
             self._give_back(worker, is_alive=False)
             raise
-        self._give_back(worker, is_alive=receipt.lost is None)
-        return receipt
+        self._give_back(worker, is_alive=receipt.lost is None and not is_alone)
+        return None if receipt.lost is not None and self._stopped.is_set() else receipt
 
     def stop(self) -> None:
-        """Begin no further task, and ask the running ones to report after their present point."""
+        """Begin no further task, and end those that do not report within `GRACE_SECONDS`."""
         with self._change:
             self._stopped.set()
             for worker in self._busy:
@@ -78,12 +95,13 @@ class WorkerPool:
         """End every process, whatever it is doing."""
         self.stop()
         with self._change:
-            workers = [*self._idle, *self._busy]
-            self._idle.clear()
-            for worker in workers:
-                worker.kill()
-        for worker in workers:
+            idle, self._idle = self._idle, []
+            for worker in self._busy:
+                worker.kill()  # the thread that drives it sees that, and ends it
+        for worker in idle:
             worker.end()
+        with self._change:
+            self._change.wait_for(lambda: not self._busy)
         self._watch.join()
 
     @property
@@ -91,15 +109,19 @@ class WorkerPool:
         """How many tasks are being computed."""
         return len(self._busy)
 
-    def _taken(self) -> WorkerProcess | None:
+    def _taken(self, *, is_fresh: bool) -> WorkerProcess | None:
         """A worker to use, once there may be another one; None once the pool was stopped."""
         with self._change:
             while not self._stopped.is_set() and not self._may_begin():
                 self._change.wait(WATCH_SECONDS)
             if self._stopped.is_set():
                 return None
+            if self._idle and is_fresh:
+                self._idle.pop().end()
             worker = (
-                self._idle.pop() if self._idle else WorkerProcess(self._job, self._limits.memory)
+                self._idle.pop()
+                if self._idle and not is_fresh
+                else WorkerProcess(self._job, self._limits.memory)
             )
             self._busy.add(worker)
             return worker
@@ -112,14 +134,14 @@ class WorkerPool:
     def _give_back(self, worker: WorkerProcess, *, is_alive: bool) -> None:
         limit = self._limits.max_tasks
         is_worn = limit is not None and worker.tasks_done >= limit
-        with self._change:
-            self._busy.discard(worker)
-            is_kept = is_alive and not is_worn and not self._stopped.is_set()
-            if is_kept:
-                self._idle.append(worker)
-            self._change.notify()
+        is_kept = is_alive and not is_worn and not self._stopped.is_set()
         if not is_kept:
             worker.end()
+        with self._change:
+            self._busy.discard(worker)
+            if is_kept:
+                self._idle.append(worker)
+            self._change.notify_all()
 
     def _keep_watch(self) -> None:
         while not self._stopped.wait(WATCH_SECONDS):
@@ -133,6 +155,10 @@ class WorkerPool:
                 victim = self._largest() if used >= self._limits.kill_at else None
             if victim is not None:
                 self._sacrifice(victim, used)
+        with self._change:
+            self._change.wait_for(lambda: not self._busy, GRACE_SECONDS)
+            for worker in self._busy:
+                worker.kill()
 
     def _largest(self) -> WorkerProcess | None:
         return max(self._busy, key=WorkerProcess.resident_nbytes, default=None)

@@ -11,12 +11,15 @@ import sys
 import threading
 import time
 import types
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.work import worker
-from swarmgrid.work.job import BEGUN, SINCE, STOP, Lost, Receipt
+from swarmgrid.work.calls import IDLE, is_calling
+from swarmgrid.work.job import BEGUN, N_PULSE, STOP, TRY, Lost, Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
 PRELOAD = ["swarmgrid.work.worker", "swarmgrid.storage.files", "swarmgrid.storage.location"]
@@ -42,9 +45,10 @@ class WorkerProcess:
 
     def __init__(self, job: bytes, memory_limit: int | None = None) -> None:
         self.tasks_done = 0
+        self._has_ended = False
         self._memory_limit = memory_limit
         self._verdict: Lost | None = None
-        self._pulse = _context.RawArray("d", 3)
+        self._pulse = _context.RawArray("d", N_PULSE)
         ours, theirs = _context.Pipe()
         self._connection: Connection = ours
         self._process = _context.Process(
@@ -59,7 +63,13 @@ class WorkerProcess:
         """The process id."""
         return int(self._process.pid)
 
-    def run(self, task: bytes, timeout: float | None) -> Receipt:
+    def run(
+        self,
+        task: bytes,
+        timeout: float | None,
+        take: Callable[[Receipt], None],
+        wait_for_turn: Callable[[], None],
+    ) -> Receipt:
         """The receipt of a task; one that says `lost` if the process ended meanwhile.
 
         Parameters
@@ -67,37 +77,62 @@ class WorkerProcess:
         task : bytes
             The pickled task.
         timeout : float or None
-            Seconds after which a point is given up, and the process with it.
+            Seconds after which a call is given up, and the process with it.
+        take : callable
+            Takes receipts of parts of the task.
+        wait_for_turn : callable
+            Returns when the function may be called once more after a failure.
         """
-        self._pulse[BEGUN], self._pulse[SINCE] = 0, time.monotonic()
+        self._pulse[BEGUN] = -IDLE
+        watch = _Watch(self._pulse, timeout)
         self._send(task)
         try:
-            while not self._connection.poll(POLL_SECONDS):
-                self._look_after(timeout)
-            answer = pickle.loads(self._connection.recv_bytes())
+            while True:
+                self._await_message(watch)
+                message = self._connection.recv_bytes()
+                if message == worker.ASK:
+                    wait_for_turn()
+                    self._send(worker.ASK)
+                    continue
+                answer = pickle.loads(message)
+                if isinstance(answer, BaseException):
+                    raise answer
+                receipt: Receipt = answer
+                if not receipt.n_settled:
+                    self.tasks_done += 1
+                    return receipt
+                take(receipt)
         except (EOFError, OSError):
             return Receipt(lost=self._lost(), worker=self.pid)
-        if isinstance(answer, BaseException):
-            raise answer
-        self.tasks_done += 1
-        receipt: Receipt = answer
-        return receipt
+
+    def _await_message(self, watch: _Watch) -> None:
+        """Return when there is something to receive; EOFError if the process ended instead.
+
+        What the function started may keep the pipe open that its worker is gone from.
+        """
+        sources = [self._connection, self._process.sentinel]
+        while self._connection not in (ready := wait(sources, POLL_SECONDS)):
+            if ready and not self._connection.poll():
+                raise EOFError
+            self._look_after(watch)
 
     def ask_to_report(self) -> None:
         """Ask the worker to end its task after the present point."""
         self._pulse[STOP] = 1
 
     def kill(self, verdict: Lost | None = None) -> None:
-        """End the process at once; `run` then says why."""
+        """End the process at once, and what the function started; `run` then says why."""
         self._verdict = self._verdict or verdict
-        with contextlib.suppress(ProcessLookupError, AttributeError):
-            self._process.kill()
+        if not self._has_ended:
+            self._kill_group()
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                self._process.kill()  # it may not have made its group yet
 
     def end(self) -> None:
-        """End the process and wait until it has."""
-        self._connection.close()
+        """End the process and wait until it has. Only who drives it may call this."""
         self.kill()
-        self._process.join()
+        self._join()
+        self._connection.close()
 
     def resident_nbytes(self) -> int:
         """The memory that the process has resident; 0 if it has ended."""
@@ -112,21 +147,51 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it is dead: receiving will say so
             self._connection.send_bytes(data)
 
-    def _look_after(self, timeout: float | None) -> None:
-        if timeout is not None and time.monotonic() - self._pulse[SINCE] > timeout:
-            self.kill(Lost(f"TimeoutError: it took longer than {timeout:g} s", self._begun()))
+    def _look_after(self, watch: _Watch) -> None:
+        if watch.is_over():
+            reason = f"TimeoutError: it took longer than {watch.timeout:g} s"
+            self.kill(Lost(reason, self._begun()))
         limit = self._memory_limit
         if limit is not None and self.resident_nbytes() > limit:
             self.kill(Lost(f"MemoryError: it took more than {limit} bytes", self._begun()))
 
     def _begun(self) -> int:
-        return int(self._pulse[BEGUN])
+        return int(self._pulse[BEGUN] + IDLE)
+
+    def _join(self) -> None:
+        if not self._has_ended:
+            self._process.join()
+            self._kill_group()  # the programs that the function started
+            self._has_ended = True
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, AttributeError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _lost(self) -> Lost:
-        self._process.join()
+        self._join()
         if self._verdict is not None:
             return self._verdict
         return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self._begun())
+
+
+class _Watch:
+    """Says when one call takes too long, by what the worker shows; pauses do not count."""
+
+    def __init__(self, pulse: Any, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._pulse = pulse
+        self._seen: tuple[float, float] | None = None
+        self._since = 0.0
+
+    def is_over(self) -> bool:
+        if self.timeout is None:
+            return False
+        now, seen = time.monotonic(), (self._pulse[BEGUN], self._pulse[TRY])
+        may_last = not is_calling(self._pulse) or seen[1] < 0
+        if seen != self._seen or may_last:
+            self._seen, self._since = seen, now
+        return now - self._since > self.timeout
 
 
 def process_count() -> int:

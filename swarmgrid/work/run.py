@@ -22,6 +22,7 @@ from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.explore import Background, Exploration, Regularly
 from swarmgrid.work.job import Failure, Job, Receipt, Task
 from swarmgrid.work.plan import covered, n_wanted, new_grid
+from swarmgrid.work.pool import GRACE_SECONDS
 from swarmgrid.work.schedule import first_executor, next_executor
 from swarmgrid.work.settings import to_interval
 from swarmgrid.work.tally import Tally
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 2.0
 """A task that takes longer reports what it has, and the rest is handed out again."""
-GRACE_SECONDS = 2.0
-"""How long an interrupted run waits for the points that are being computed."""
+REPORT_SECONDS = 1.0
+"""While a call takes longer, what came of the points before it in its task is reported."""
 
 
 def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: str) -> Job:
@@ -57,6 +58,7 @@ def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: 
         on_error=settings.on_error,
         retries=settings.retries,
         collects_garbage=settings.gc == "task",
+        is_throttled=settings.rate is not None,
     )
 
 
@@ -265,8 +267,15 @@ class Run:
         self._executor = next_executor(self._executor, self._job, self._settings, cost, left)
 
     def _task(self, batch: Batch, coverage: Coverage) -> Task:
-        grid = coverage.grid
-        return Task(batch.pieces, grid.chunk_shape, grid.schema, batch.writes, LIMIT_SECONDS)
+        return Task(
+            batch.pieces,
+            coverage.grid.chunk_shape,
+            coverage.grid.schema,
+            batch.writes,
+            LIMIT_SECONDS,
+            min(REPORT_SECONDS, self._settings.flush_interval / 4),
+            batch.is_alone,
+        )
 
     def _receive(self, task: Task, receipt: Receipt) -> None:
         with self._lock:
@@ -277,6 +286,8 @@ class Run:
             if receipt.lost is not None:
                 self._rescue(task, receipt)
                 return
+            for piece in receipt.split:
+                self._committer.expect(piece)
             self._committer.receive(receipt)
             self._batcher.put_back(receipt.left, writes=receipt.writes)
             self._tally.done(receipt)
@@ -329,8 +340,8 @@ class Run:
 
     def _divide(self, piece: Any, task: Task) -> None:
         """Let a chunk's points come back in parts: two workers must not write one chunk."""
-        if task.writes:
-            assert self._committer is not None
+        assert self._committer is not None
+        if task.writes and not self._committer.is_open(piece.index):
             self._committer.expect(piece)
 
     def _error(self, failure: Failure) -> SwarmgridError:

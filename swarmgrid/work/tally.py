@@ -68,8 +68,16 @@ class Tally:
         """Count what a task computed."""
         self.computed += receipt.points
         self.seconds += receipt.seconds
-        self._retries += receipt.retries
+        self._retries += len(receipt.retries)
         self._progress.add(receipt.points)
+        for retry in receipt.retries:
+            self._log.write(
+                "retried",
+                point=retry.point,
+                reason=retry.reason,
+                attempt=retry.attempt,
+                worker=receipt.worker,
+            )
         self._log.write(
             "task done",
             points=receipt.points,
@@ -77,8 +85,6 @@ class Tally:
             worker=receipt.worker,
             peak_memory=receipt.peak_nbytes,
         )
-        if receipt.retries:
-            self._log.write("retried", calls=receipt.retries, worker=receipt.worker)
 
     def failed(self, failure: Failure) -> None:
         """Count a point that failed for good."""

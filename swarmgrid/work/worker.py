@@ -8,53 +8,83 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.work.evaluate import run_task
-from swarmgrid.work.job import Receipt
+from swarmgrid.work.ledger import Overseer
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from swarmgrid.work.calls import Pulse
-    from swarmgrid.work.job import Job, Task
+    from swarmgrid.work.job import Job, Receipt, Task
+
+ASK = b""
+"""What a worker sends to be told when it may call the function again."""
 
 
-def serve(connection: Connection, pulse: Pulse, memory_limit: int | None) -> None:
+def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
     """Answer tasks with receipts; the first message is the pickled job.
 
     Parameters
     ----------
     connection : Connection
         The pipe to the coordinator; when that closes, the process ends.
-    pulse : mutable sequence of float
+    pulse : ctypes array of float
         Shared with the coordinator; see `swarmgrid.work.job`.
     memory_limit : int or None
         Bytes that the process may have resident, as nearly as a cap on its address space can say.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C does
     _end_with_coordinator()
+    line, overseer = PipeLine(connection), Overseer()
+    shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
         job = pickle.loads(connection.recv_bytes())
         if memory_limit is not None:
             _limit_memory(memory_limit)
         while True:
             task = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(_answer(job, task, pulse))
+            line.send(_answer(job, task, shown, overseer, line))
 
 
-def _answer(job: Job, task: Task, pulse: Pulse) -> bytes:
+class PipeLine:
+    """The way home through a pipe, for the task and for the thread that looks at it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, data: bytes) -> None:
+        """Send a pickled receipt, an error, or `ASK`."""
+        with self._lock:
+            self._connection.send_bytes(data)
+
+    def report(self, receipt: Receipt) -> None:
+        """Hand over a part of the results."""
+        self.send(pickle.dumps(receipt, pickle.HIGHEST_PROTOCOL))
+
+    def wait_for_turn(self) -> None:
+        """Ask the coordinator, which knows the rate of all workers together."""
+        self.send(ASK)
+        self._connection.recv_bytes()
+
+
+def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLine) -> bytes:
     """The pickled receipt; or the error, which is ours or the store's, not the function's."""
     try:
-        return pickle.dumps(run_task(job, task, pulse), pickle.HIGHEST_PROTOCOL)
+        receipt = run_task(job, task, pulse, overseer, line)
+        return pickle.dumps(receipt, pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
         return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
 
 
 def run_remote(job: bytes, task: bytes) -> Receipt:
     """The receipt of a pickled task, in a worker that dask.distributed owns."""
-    return run_task(_loaded(job), pickle.loads(task))
+    loaded, overseer = _loaded(job)
+    return run_task(loaded, pickle.loads(task), overseer=overseer)
 
 
 def pickled(task: Task) -> bytes:
@@ -63,17 +93,19 @@ def pickled(task: Task) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(job: bytes) -> Job:
-    loaded: Job = pickle.loads(job)
-    return loaded
+def _loaded(job: bytes) -> tuple[Job, Overseer]:
+    return pickle.loads(job), Overseer()
 
 
 def _end_with_coordinator() -> None:
     """Have the kernel end this process when the coordinator dies, whatever it is doing then.
 
     The pipe that multiprocessing holds to notice that is made to send SIGIO, whose default is to
-    end the process: unlike a thread, it needs no interpreter lock.
+    end the process: unlike a thread, it needs no interpreter lock. It goes to the whole process
+    group, of which are also the programs that the function starts.
     """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     parent = parent_process()
     if parent is None or not sys.platform.startswith("linux"):
         return
@@ -81,7 +113,7 @@ def _end_with_coordinator() -> None:
 
     sentinel: Any = parent.sentinel
     signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpid())
     flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
     fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
     if not parent.is_alive():  # it died before the signal was armed

@@ -1,0 +1,180 @@
+"""What a running task has come to, and the thread that looks at it during the calls."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from swarmgrid.work.calls import IDLE, is_calling
+from swarmgrid.work.job import BEGUN, STOP, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from swarmgrid.storage.segment import Row
+    from swarmgrid.work.calls import Calls, Pulse
+    from swarmgrid.work.job import Retry, Task, Values
+
+LATE = 2.0
+"""What the pulse shows as *stop* when the task's own time is up; the coordinator shows a 1."""
+LOOKS = 5
+"""How many times within the time after which something is due it is looked for."""
+
+
+class Ledger:
+    """The receipt of a task, as it grows.
+
+    Parameters
+    ----------
+    task : Task
+        The task.
+    pulse : mutable sequence of float
+        Which point is being computed; see `swarmgrid.work.job`.
+    report : callable or None
+        Takes a receipt of a part, while the task goes on.
+    """
+
+    def __init__(self, task: Task, pulse: Pulse, report: Callable[[Receipt], None] | None) -> None:
+        self.receipt = Receipt(schema=task.schema, writes=task.writes, worker=os.getpid())
+        self._task = task
+        self._pulse = pulse
+        self._report = report
+        self._calls: Calls | None = None
+        self._is_divided = False
+        self._first = 0
+        self._begun = -1.0
+        self._start = self._since = time.monotonic()
+        self._n_reported = 0
+        self._lock = threading.Lock()
+        pulse[BEGUN] = -IDLE
+
+    @property
+    def due_seconds(self) -> float:
+        """After how long at least something may have to be done about the task."""
+        return min(self._task.limit_seconds, self._task.report_seconds)
+
+    def begin(self, calls: Calls) -> None:
+        """The calls of a piece are about to be made."""
+        with self._lock:
+            self._calls, self._is_divided = calls, False
+
+    def end(self) -> tuple[Values | None, bool]:
+        """They were made: what is not reported yet, and whether the rest was."""
+        calls = self._calls
+        assert calls is not None
+        with self._lock:
+            self._calls = None
+            values, failures = calls.take(calls.settled, time.monotonic())
+            self.receipt.schema = calls.schema
+            self.receipt.failures += failures
+            self._first += len(calls.piece.points)
+            return values, self._is_divided
+
+    def keep(self, values: Values) -> None:
+        """Results that the coordinator is to write."""
+        with self._lock:
+            self._count(values)
+            self.receipt.values.append(values)
+
+    def wrote(self, values: Values, row: Row, nbytes: int) -> None:
+        """Results that were written."""
+        with self._lock:
+            self._count(values)
+            self.receipt.rows.append(row)
+            self.receipt.nbytes += nbytes
+
+    def close(self) -> Receipt:
+        """The task is done: what was not reported yet."""
+        if self._pulse[STOP] == LATE:
+            self._pulse[STOP] = 0.0
+        return self.receipt
+
+    def retried(self, retry: Retry) -> None:
+        """A call failed, and is made again."""
+        self.receipt.retries.append(retry)
+
+    def look(self) -> None:
+        """End the task if it is late, and report what waits behind a slow call."""
+        now = time.monotonic()
+        if now - self._start > self._task.limit_seconds and not self._pulse[STOP]:
+            self._pulse[STOP] = LATE
+        begun = self._pulse[BEGUN]
+        if begun != self._begun:
+            self._begun, self._since = begun, now
+        is_slow = is_calling(self._pulse) and now - self._since > self._task.report_seconds
+        if is_slow and self._report is not None and begun > self._n_reported:
+            self._report_before(int(begun), self._report)
+
+    def _report_before(self, ordinal: int, report: Callable[[Receipt], None]) -> None:
+        """Report all points before one; nothing of theirs changes any more."""
+        with self._lock:
+            calls = self._calls
+            if calls is None or ordinal < self._first:
+                return
+            values, failures = calls.take(ordinal - self._first, self._since)
+            if (values is not None or failures) and not self._is_divided and self._task.writes:
+                self._is_divided = True
+                self.receipt.split.append(calls.piece)
+            if values is not None:
+                self._count(values)
+                self.receipt.values.append(values)
+            self.receipt.failures += failures
+            part, self.receipt = (
+                self.receipt,
+                Receipt(schema=calls.schema, writes=self._task.writes, worker=os.getpid()),
+            )
+            part.n_settled = self._n_reported = ordinal
+            report(part)
+
+    def _count(self, values: Values) -> None:
+        self.receipt.seconds += values.seconds
+        self.receipt.points += len(values.points)
+
+
+class Overseer:
+    """A thread that looks at the tasks which run in this process."""
+
+    def __init__(self) -> None:
+        self._ledgers: set[Ledger] = set()
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    @contextlib.contextmanager
+    def watching(self, ledger: Ledger) -> Iterator[None]:
+        """Look at a task again and again; raises what went wrong meanwhile."""
+        if math.isinf(ledger.due_seconds):
+            yield
+            return
+        with self._change:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="swarmgrid-overseer", daemon=True
+                )
+                self._thread.start()
+            self._ledgers.add(ledger)
+            self._change.notify()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._ledgers.discard(ledger)
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        with self._change:
+            while self._error is None:
+                if not self._ledgers:
+                    self._change.wait()
+                    continue
+                self._change.wait(min(le.due_seconds for le in self._ledgers) / LOOKS)
+                try:
+                    for ledger in list(self._ledgers):
+                        ledger.look()
+                except BaseException as error:  # noqa: BLE001  # raised where the task runs
+                    self._error = error
