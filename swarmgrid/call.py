@@ -49,7 +49,10 @@ class Call:
         wanted = n_wanted(self.request)
         missing = wanted if coverage is None else coverage.n_missing()
         if missing == 0:
-            return self._nothing_done(coverage, wanted, time.monotonic() - start)
+            done = self._nothing_done(coverage, wanted, time.monotonic() - start)
+            if self._options.log is not None:
+                self._log(done)
+            return done
         from swarmgrid.work.fill import fill  # a warm call needs no scheduler
 
         done = fill(self.request, _settings(self._options))
@@ -68,6 +71,14 @@ class Call:
         return view.dataset(
             self.request, coverage, self._snapshot.manifest, self._options.view_chunks
         )
+
+    def _log(self, done: Diagnostics) -> None:
+        """Tell the log of a run that had nothing to compute."""
+        from swarmgrid.work.tally import Tally
+
+        counts = {"total": done.points_total, "wanted": done.points_cached}
+        tally = Tally(self.request, _settings(self._options), **counts, missing=0, failed=0)
+        tally.close("finished", done)
 
     @property
     def is_stored(self) -> bool:

@@ -29,7 +29,17 @@ LAYERS = [
 ]
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
-    {"diagnostics", "job", "log", "progress", "settings", "signature", "throttle", "unpack"},
+    {
+        "diagnostics",
+        "job",
+        "log",
+        "memory",
+        "progress",
+        "settings",
+        "signature",
+        "throttle",
+        "unpack",
+    },
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan"},
     {"interrupt", "ledger", "retry"},
@@ -50,7 +60,7 @@ FOREIGN = {
     "numcodecs": {"storage.codec"},
     "obstore": {"storage.location", "storage.objects"},
     "pandas": {"view"},
-    "psutil": {"work.pool", "work.processes", "work.worker"},
+    "psutil": {"work.memory", "work.processes", "work.worker"},
     "tenacity": {"work.retry"},
     "tqdm": {"work.progress"},
     "xarray": {"blocks.labelled", "memo.request", "view"},

@@ -245,8 +245,32 @@ def test_the_log_has_a_line_for_every_event(tmp_path: Path) -> None:
     assert failed["point"] == {"x": 4}
     assert events[-1]["points_computed"] == 19
     assert events[-1]["outcome"] == "finished"
-    swarmgrid.stream(axes={"x": [50]}, executor="sync", **options)
-    assert len(log.read_text().splitlines()) > len(events)
+    for _ in range(2):
+        swarmgrid.stream(axes={"x": [50]}, executor="sync", **options)
+    more = [json.loads(line) for line in log.read_text().splitlines()][len(events) :]
+    assert [event["event"] for event in more] == [
+        *("run started", "task done", "run ended"),
+        *("run started", "run ended"),  # nothing to compute
+    ]
+    assert [event["cached"] for event in more if event["event"] == "run started"] == [0, 1]
+
+
+def test_the_log_names_every_retry(tmp_path: Path) -> None:
+    log, tries = tmp_path / "run.jsonl", tmp_path / "tries"
+    tries.mkdir()
+    swarmgrid.stream(
+        axes={"x": [1, 2]},
+        func=functools.partial(needs_tries, folder=str(tries)),
+        version="1",
+        store=tmp_path / "s",
+        log=log,
+        retries=3,
+        executor="sync",
+    )
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    retried = [(e["point"], e["attempt"]) for e in events if e["event"] == "retried"]
+    assert retried == [({"x": x}, attempt) for x in (1, 2) for attempt in (1, 2)]
+    assert all("Error" in e["reason"] for e in events if e["event"] == "retried")
 
 
 @pytest.mark.parametrize("executor", ["sync", "threads", "processes"])

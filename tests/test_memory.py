@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from swarmgrid.work.memory import Use, group_uses
 from swarmgrid.work.pool import WorkerPool
 from swarmgrid.work.settings import Limits
 
@@ -76,9 +77,10 @@ class Machine:
 
     def __init__(self) -> None:
         self.used = 0.1
+        self.total = 2**20
 
-    def __call__(self) -> float:
-        return self.used
+    def __call__(self) -> Use:
+        return Use(self.used, self.total)
 
 
 def sleeper(x: int) -> int:
@@ -166,6 +168,50 @@ def test_the_largest_worker_is_ended_before_the_machine_runs_out(
     finally:
         pool.close()
     assert "tried again with 1 workers" in caplog.text
+
+
+def test_the_last_worker_is_spared_where_other_programs_take_the_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = Machine()
+    machine.used, machine.total = 0.99, 2**60
+    pool = WorkerPool(job(), 1, Limits(), machine)
+    try:
+        receipt = run(pool, 1)
+    finally:
+        pool.close()
+    assert receipt.lost is None
+    assert receipt.points == 1
+    assert "ended worker" not in caplog.text
+
+
+def group(folder: Path, **files: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{text}\n")
+
+
+def test_the_limits_of_control_groups_are_seen(tmp_path: Path) -> None:
+    mount, membership = tmp_path / "mount", tmp_path / "cgroup"
+    membership.write_text("12:cpu,memory:/jobs/7\n0::/jobs/job 8\n")
+    stat = "inactive_file 100\ntotal_inactive_file 200"
+    group(mount / "jobs", memory__max=1000, memory__current=600, memory__stat=stat)
+    group(mount / "jobs/job 8", memory__max="max", memory__current=600, memory__stat=stat)
+    group(
+        mount / "memory/jobs/7",
+        memory__limit_in_bytes=2000,
+        memory__usage_in_bytes=1200,
+        memory__stat=stat,
+    )
+    group(
+        mount / "memory",
+        memory__limit_in_bytes=2**63 - 1,
+        memory__usage_in_bytes=9000,
+        memory__stat=stat,
+    )
+    assert sorted(group_uses(10**4, mount, membership)) == [(0.5, 1000), (0.5, 2000)]
+    assert list(group_uses(500, mount, membership)) == []
+    assert list(group_uses(10**4, mount, tmp_path / "nothing")) == []
 
 
 PARENT = """

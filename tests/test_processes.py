@@ -238,7 +238,8 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
     n_calls = len(calls.read_text().split())
     grid = swarmgrid.Grid(slow, version="1", store=tmp_path / "s")
     kept = int(grid.open(axes=["x"])["value"].notnull().sum())
-    assert n_calls - 10 <= kept <= n_calls  # a signal between two calls costs their task's points
+    n_running = 1 if executor == "sync" else 2
+    assert n_calls - n_running <= kept <= n_calls
     assert grid.errors(axes=["x"]).empty
 
 

@@ -90,7 +90,7 @@ class Exploration:
         if self._again:
             n = len(self._again) if executor.is_isolating else 1
             tasks, self._again = self._again[:n], self._again[n:]
-            return tasks
+            return [replace(task, is_alone=True) for task in tasks]
         n = executor.n_workers * (1 if self._is_block else POINTS_PER_WORKER)
         tasks = [
             Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)

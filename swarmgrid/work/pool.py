@@ -7,12 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from swarmgrid.work import memory
 from swarmgrid.work.job import Lost, Receipt
 from swarmgrid.work.processes import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarmgrid.work.memory import Use
     from swarmgrid.work.settings import Limits
 
 WATCH_SECONDS = 0.5
@@ -35,15 +37,15 @@ class WorkerPool:
     limits : Limits
         What they may take.
     memory_used : callable, optional
-        The part of the machine's memory that is in use, 0 to 1.
+        What is in use of the machine's memory.
     """
 
     def __init__(
-        self, job: bytes, n: int, limits: Limits, memory_used: Callable[[], float] | None = None
+        self, job: bytes, n: int, limits: Limits, memory_used: Callable[[], Use] | None = None
     ) -> None:
         self._job = job
         self._limits = limits
-        self._memory_used = memory_used or _memory_used
+        self._memory_used = memory_used or memory.memory_used
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._allowed = n
@@ -147,12 +149,12 @@ class WorkerPool:
         while not self._stopped.wait(WATCH_SECONDS):
             used = self._memory_used()
             with self._change:
-                is_paused = used >= self._limits.pause_at
+                is_paused = used.part >= self._limits.pause_at
                 if is_paused != self._is_paused:
-                    self._say_pause(used, is_paused=is_paused)
+                    self._say_pause(used.part, is_paused=is_paused)
                 self._is_paused = is_paused
                 self._change.notify_all()
-                victim = self._largest() if used >= self._limits.kill_at else None
+                victim = self._victim(used)
             if victim is not None:
                 self._sacrifice(victim, used)
         with self._change:
@@ -160,22 +162,30 @@ class WorkerPool:
             for worker in self._busy:
                 worker.kill()
 
-    def _largest(self) -> WorkerProcess | None:
-        return max(self._busy, key=WorkerProcess.resident_nbytes, default=None)
+    def _victim(self, used: Use) -> WorkerProcess | None:
+        """The worker to end, if memory is so short: the largest.
 
-    def _sacrifice(self, worker: WorkerProcess, used: float) -> None:
+        The last one is spared where other programs alone take too much: its end would not help.
+        """
+        if used.part < self._limits.kill_at or not self._busy:
+            return None
+        largest = max(self._busy, key=WorkerProcess.resident_nbytes)
+        rest = used.part - largest.resident_nbytes() / used.total
+        return largest if len(self._busy) > 1 or rest < self._limits.kill_at else None
+
+    def _sacrifice(self, worker: WorkerProcess, used: Use) -> None:
         with self._change:
             is_alone = len(self._busy) <= 1
             self._allowed = max(1, min(self._allowed, len(self._busy)) - 1)
         _log.warning(
             "%.0f %% of the machine's memory is in use: ended worker %d of this run, which had %d "
             "MB; its points are tried again with %d workers",
-            used * 100,
+            used.part * 100,
             worker.pid,
             worker.resident_nbytes() // 10**6,
             self._allowed,
         )
-        reason = f"MemoryError: {used:.0%} of the machine's memory was in use"
+        reason = f"MemoryError: {used.part:.0%} of the machine's memory was in use"
         worker.kill(Lost(reason, None, is_innocent=not is_alone))
         time.sleep(WATCH_SECONDS)  # the memory must come back before the next look
 
@@ -187,10 +197,3 @@ class WorkerPool:
             )
         else:
             _log.info("memory is available again: work goes on")
-
-
-def _memory_used() -> float:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    return float(1 - memory.available / memory.total)

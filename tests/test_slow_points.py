@@ -1,0 +1,307 @@
+"""Slow points among fast ones: what is finished is safe, and what is given up ends quickly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import swarmgrid
+
+SLOW_AT = 7
+
+COORDINATOR = """
+import sys, swarmgrid
+sys.path.insert(0, {tests!r})
+from tests.test_slow_points import slow_at_seven
+swarmgrid.compute({{"calls": sys.argv[2]}}, {{"x": range(20)}}, func=slow_at_seven, version="1",
+    store=sys.argv[1], verbose=0, flush_interval=0.5, **{options!r})
+"""
+
+
+def slow_at_seven(x: int, calls: str) -> float:
+    with Path(calls).open("a") as file:
+        file.write(f"{x} {os.getpid()}\n")
+    if x == SLOW_AT and not Path(calls + ".fast").exists():
+        time.sleep(60)
+    return x * 0.5
+
+
+def called(calls: Path) -> Counter[int]:
+    return Counter(int(line.split()[0]) for line in calls.read_text().splitlines())
+
+
+def wait_until(condition: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("executor", "chunks"),
+    [("processes", 20), ("processes", 1), ("processes", 5), ("threads", 20), ("sync", 5)],
+)
+def test_a_kill_during_a_slow_point_costs_no_earlier_one(
+    tmp_path: Path, executor: str, chunks: int
+) -> None:
+    calls, store = tmp_path / "calls", tmp_path / "s"
+    calls.touch()
+    options = {"executor": executor, "workers": 1, "exec_chunk_size": 100, "chunks": chunks}
+    script = COORDINATOR.format(tests=str(Path(__file__).parent.parent), options=options)
+    process = subprocess.Popen([sys.executable, "-c", script, str(store), str(calls)])
+    try:
+        wait_until(lambda: called(calls)[SLOW_AT])
+        time.sleep(1.5)  # the points before it were finished longer ago than the flush interval
+        assert called(calls)[SLOW_AT] == 1
+    finally:
+        process.kill()
+        process.wait()
+    before = called(calls)
+    assert sorted(before) == list(range(SLOW_AT + 1))
+    Path(f"{calls}.fast").touch()
+    ds = swarmgrid.compute(
+        {"calls": str(calls)}, {"x": range(20)}, func=slow_at_seven, version="1", store=store
+    )
+    np.testing.assert_array_equal(ds["value"], np.arange(20) * 0.5)
+    again = called(calls) - before
+    assert sorted(again) == list(range(SLOW_AT, 20))
+    assert set(again.values()) == {1}
+    assert (
+        swarmgrid.Grid(slow_at_seven, version="1", store=store)
+        .verify({"calls": str(calls)}, ["x"])
+        .is_clean
+    )
+
+
+@pytest.mark.parametrize("chunks", [20, 1, 5])
+def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
+    tmp_path: Path, chunks: int
+) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def dies_late(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x == SLOW_AT:
+            time.sleep(1.0)
+            os._exit(3)
+        return x * 0.5
+
+    grid = swarmgrid.Grid(dies_late, version="1", store=tmp_path / "s", verbose=0)
+    ds, done = grid.run(
+        axes={"x": range(20)},
+        executor="processes",
+        workers=1,
+        exec_chunk_size=100,
+        chunks=chunks,
+        flush_interval=1.0,
+        on_error="record",
+    )
+    expected = np.where(np.arange(20) == SLOW_AT, np.nan, np.arange(20) * 0.5)
+    np.testing.assert_array_equal(ds["value"], expected)
+    assert (done.points_computed, done.points_failed, done.workers_lost) == (19, 1, 2)
+    assert called(calls) == Counter({x: 1 + (x == SLOW_AT) for x in range(20)})
+    assert grid.verify(axes=["x"]).is_clean
+
+
+def test_a_point_that_killed_its_worker_gets_one_to_itself(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def deadly(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x in {5, 11}:
+            os._exit(3)
+        return x * 0.5
+
+    swarmgrid.stream(
+        axes={"x": range(20)},
+        func=deadly,
+        version="1",
+        store=tmp_path / "s",
+        executor="processes",
+        workers=2,
+        exec_chunk_size=4,
+        on_error="record",
+    )
+    by_worker: dict[str, list[int]] = {}
+    for line in calls.read_text().splitlines():
+        x, pid = line.split()
+        by_worker.setdefault(pid, []).append(int(x))
+    for x in (5, 11):
+        *_, last = [points for points in by_worker.values() if x in points]
+        assert last == [x]
+
+
+def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def fails_beside_a_slow_one(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x == 0:
+            time.sleep(60)
+        time.sleep(0.2)
+        if x > 10:
+            raise ValueError(f"no {x}")
+        return x * 0.5
+
+    options: dict[str, Any] = {"func": fails_beside_a_slow_one, "version": "1", "verbose": 0}
+    start = time.monotonic()
+    with pytest.raises(swarmgrid.PointError, match="no 1"):
+        swarmgrid.compute(
+            axes={"x": range(20)},
+            store=tmp_path / "s",
+            executor="processes",
+            workers=2,
+            flush_interval=1.0,
+            **options,
+        )
+    assert time.monotonic() - start < 15
+    ds = swarmgrid.Grid(store=tmp_path / "s", **options).open(axes=["x"])
+    kept = set(np.flatnonzero(ds["value"].notnull()).tolist())
+    finished = {x for x in called(calls) if 0 < x <= 10}
+    assert finished - kept <= {max(finished)}  # the last one may have been given up
+    assert kept <= finished
+
+
+STARTS_A_PROGRAM = """
+import subprocess, sys, time, swarmgrid
+
+def starts_a_program(x):
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x} {program.pid}\\n")
+    program.wait()
+    return x * 0.5
+
+swarmgrid.compute(axes={"x": range(2)}, func=starts_a_program, version="1", store=sys.argv[1],
+                  executor="processes", workers=2, verbose=0, on_error="record",
+                  timeout=2.0 if sys.argv[3] == "timeout" else None)
+"""
+
+
+@pytest.mark.parametrize("how", ["timeout", "SIGINT", "SIGTERM", "SIGKILL"])
+def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, how: str) -> None:
+    script, calls = tmp_path / "script.py", tmp_path / "calls"
+    script.write_text(STARTS_A_PROGRAM)
+    calls.touch()
+    arguments = [sys.executable, str(script), str(tmp_path / "s"), str(calls), how]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    wait_until(lambda: len(calls.read_text().splitlines()) == 2)
+    if how != "timeout":
+        process.send_signal(getattr(signal, how))
+    process.communicate(timeout=30)
+    programs = [int(line.split()[1]) for line in calls.read_text().splitlines()]
+    wait_until(lambda: not any(map(is_alive, programs)), 5.0)
+
+
+def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_path: Path) -> None:
+    children = tmp_path / "children"
+    children.touch()
+
+    def leaves_a_child(x: int) -> float:
+        if x == 3:
+            pid = os.fork()
+            if pid == 0:  # it has the worker's pipes, and is in another process group
+                os.setsid()
+                time.sleep(60)
+                os._exit(0)
+            with children.open("a") as file:
+                file.write(f"{pid}\n")
+            time.sleep(0.5)
+            os._exit(3)
+        return x * 0.5
+
+    start = time.monotonic()
+    try:
+        done = swarmgrid.stream(
+            axes={"x": range(12)},
+            func=leaves_a_child,
+            version="1",
+            store=tmp_path / "s",
+            executor="processes",
+            workers=2,
+            on_error="record",
+            verbose=0,
+        )
+        assert (done.points_computed, done.points_failed) == (11, 1)
+        assert time.monotonic() - start < 20
+        assert any(is_alive(int(pid)) for pid in children.read_text().split())
+    finally:
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    tries.touch()
+
+    def slow_and_flaky(x: int) -> float:
+        with tries.open("a") as file:
+            file.write(f"{time.monotonic()}\n")
+        time.sleep(0.5)
+        if len(tries.read_text().split()) < 4:
+            raise ValueError("not yet")
+        return x * 0.5
+
+    done = swarmgrid.stream(
+        axes={"x": [1]},
+        func=slow_and_flaky,
+        version="1",
+        store=tmp_path / "s",
+        timeout=1.2,
+        retries=3,
+        executor="processes",
+    )
+    assert (done.points_computed, done.retries, done.workers_lost) == (1, 3, 0)
+    times = [float(line) for line in tries.read_text().split()]
+    assert times[-1] + 0.5 - times[0] > 1.2
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def fails_twice(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {time.monotonic()}\n")
+        if called(calls)[x] < 3:
+            raise ValueError("not yet")
+        return x * 0.5
+
+    done = swarmgrid.stream(
+        axes={"x": range(4)},
+        func=fails_twice,
+        version="1",
+        store=tmp_path / "s",
+        executor=executor,
+        workers=2,
+        retries=3,
+        rate="4/s",
+    )
+    assert (done.points_computed, done.retries) == (4, 8)
+    times = sorted(float(line.split()[1]) for line in calls.read_text().splitlines())
+    assert len(times) == 12
+    assert times[-1] - times[0] > 11 * 0.25 - 0.2
