@@ -74,14 +74,14 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
         process.kill()
         process.wait()
     before = called(calls)
-    assert sorted(before) == list(range(SLOW_AT + 1))
+    assert {4, 5, 6, 7} <= set(before) <= set(range(SLOW_AT + 1))
     Path(f"{calls}.fast").touch()
     ds = swarmgrid.compute(
         {"calls": str(calls)}, {"x": range(20)}, func=slow_at_seven, version="1", store=store
     )
     np.testing.assert_array_equal(ds["value"], np.arange(20) * 0.5)
     again = called(calls) - before
-    assert sorted(again) == list(range(SLOW_AT, 20))
+    assert set(again) == set(range(20)) - (set(before) - {SLOW_AT})
     assert set(again.values()) == {1}
     assert (
         swarmgrid.Grid(slow_at_seven, version="1", store=store)
