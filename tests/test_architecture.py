@@ -41,7 +41,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
         "unpack",
     },
     {"batch", "collect", "coverage", "request", "tally"},
-    {"attempts", "calls", "plan"},
+    {"attempts", "calls", "plan", "source"},
     {"interrupt", "ledger", "retry"},
     {"commit", "estimate", "evaluate", "explore"},
     {"worker"},

@@ -304,4 +304,4 @@ def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
     assert (done.points_computed, done.retries) == (4, 8)
     times = sorted(float(line.split()[1]) for line in calls.read_text().splitlines())
     assert len(times) == 12
-    assert times[-1] - times[0] > 11 * 0.25 - 0.2
+    assert times[-1] - times[0] > 2.2  # the first may be late, while its worker starts

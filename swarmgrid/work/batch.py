@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,12 +15,14 @@ if TYPE_CHECKING:
 
 TASK_SECONDS = 0.1
 """What a task is to take: a thousand times what dask takes to hand it out."""
-WINDOW = 512
-"""Tasks handed to dask at once: memory stays flat, and workers idle once in so many tasks."""
-WINDOW_CHUNKS = 16_384
-"""Chunks handed out at once, where tasks hold many small ones."""
+LONG_SECONDS = 1.0
+"""A chunk that takes longer is always divided: its first points are stored before the last."""
+SHORT_SECONDS = 0.01
+"""What a task is to take near the end of a run, where many workers share what is left."""
 TASKS_PER_WORKER = 4
-"""At least so many, so that the last ones to finish do not keep the others waiting."""
+"""Into so many tasks at least is divided what is left."""
+MAX_CHUNKS = 256
+"""Chunks of one task: each is a file to write and a row to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Batch:
 
 
 class Batcher:
-    """The missing points of a run, handed out as batches.
+    """The missing points of a run, handed out as batches to whoever asks, from any thread.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ class Batcher:
         How many there are.
     n_workers : int
         How many tasks run at once.
+    cost : callable
+        The seconds per point, as far as they are known at the time; None where they are not.
     points_per_task : int or None
         A size set by hand.
     may_split, may_write : bool
@@ -61,6 +67,7 @@ class Batcher:
         n_points: int,
         n_workers: int,
         *,
+        cost: Callable[[], float | None],
         points_per_task: int | None,
         may_split: bool,
         may_write: bool,
@@ -72,6 +79,7 @@ class Batcher:
         self.is_isolating = is_isolating
         self._pieces = pieces
         self._left = n_points
+        self._cost = cost
         self._fixed = points_per_task
         self._may_split = may_split
         self._may_write = may_write
@@ -80,59 +88,79 @@ class Batcher:
         self._whole: deque[Piece] = deque()
         self._parts: deque[Piece] = deque()
         self._alone: deque[Piece] = deque()
+        self._n_out = 0
+        self._is_closed = self._is_exhausted = False
+        self._change = threading.Condition(threading.RLock())
 
-    def put_back(self, pieces: list[Piece], *, writes: bool) -> None:
-        """Take back what a task did not get to."""
-        (self._whole if writes else self._parts).extend(pieces)
-        self._left += sum(len(piece.points) for piece in pieces)
+    @property
+    def is_empty(self) -> bool:
+        """Whether every point has been handed out and come back."""
+        with self._change:
+            kept = self._whole or self._parts or self._alone
+            return self._is_exhausted and not kept and not self._n_out
 
-    def put_back_alone(self, piece: Piece) -> None:
-        """Take back a point that is to be computed alone in its worker; its chunk is divided."""
-        self._alone.append(piece)
-        self._left += len(piece.points)
+    def n_batches(self) -> int:
+        """About how many batches what is left makes; more rather than fewer."""
+        with self._change:
+            if self._fixed is not None:
+                return max(1, math.ceil(self._left / self._fixed))
+            work = self._left * (self._cost() or 0.0)
+            few = 2 * TASKS_PER_WORKER * self.n_workers
+            return max(1, min(self._left, few + int(work / TASK_SECONDS)))
 
-    def window(self, seconds_per_point: float | None) -> list[Batch]:
-        """The next batches; none when everything is handed out.
+    def take(self, *, may_wait: bool = True) -> Batch | None:
+        """The next batch; None if there is none.
 
         Parameters
         ----------
-        seconds_per_point : float or None
-            The cost of a point, as far as it is known.
+        may_wait : bool
+            Whether to wait, if there is none, as long as a task may still put something back.
         """
-        size = self._points_per_task(seconds_per_point)
-        limit = self.n_workers if seconds_per_point is None else WINDOW
-        batches: list[Batch] = []
-        n_chunks = 0
-        while len(batches) < limit and n_chunks < WINDOW_CHUNKS and (batch := self._next(size)):
-            batches.append(batch)
-            n_chunks += len(batch.pieces)
-        if not batches:
-            batches = self._singles()
-        self._left -= sum(len(p.points) for batch in batches for p in batch.pieces)
-        return batches
+        with self._change:
+            while not self._is_closed:
+                batch = self._next()
+                if batch is not None:
+                    self._left -= sum(len(piece.points) for piece in batch.pieces)
+                    self._n_out += 1
+                    return batch
+                if not self._n_out or not may_wait:
+                    return None
+                self._change.wait()
+            return None
 
-    def _singles(self) -> list[Batch]:
-        """The points that are to be computed alone, when nothing else is left."""
-        n = len(self._alone) if self.is_isolating else min(1, len(self._alone))
-        return [Batch((self._alone.popleft(),), writes=False, is_alone=True) for _ in range(n)]
+    def returned(self) -> None:
+        """A batch that was taken is done, or what it did not get to was put back."""
+        with self._change:
+            self._n_out -= 1
+            self._change.notify_all()
 
-    def _points_per_task(self, seconds_per_point: float | None) -> int:
-        if self._fixed is not None:
-            return self._fixed
-        if seconds_per_point is None:
-            return 1
-        size = max(1, int(TASK_SECONDS / max(seconds_per_point, 1e-9)))
-        if self.n_workers > 1:
-            size = min(size, -(-self._left // (self.n_workers * TASKS_PER_WORKER)))
-        return max(1, size)
+    def close(self) -> None:
+        """Hand out nothing more."""
+        with self._change:
+            self._is_closed = True
+            self._change.notify_all()
 
-    def _next(self, size: int) -> Batch | None:
+    def put_back(self, pieces: list[Piece], *, writes: bool) -> None:
+        """Take back what a task did not get to."""
+        with self._change:
+            (self._whole if writes else self._parts).extend(pieces)
+            self._left += sum(len(piece.points) for piece in pieces)
+
+    def put_back_alone(self, piece: Piece) -> None:
+        """Take back a point that is to be computed alone in its worker; its chunk is divided."""
+        with self._change:
+            self._alone.append(piece)
+            self._left += len(piece.points)
+
+    def _next(self) -> Batch | None:
+        cost = self._cost()
+        size = self._points_per_task(cost)
         if self._parts:
             return self._part(self._parts.popleft(), size)
         pieces: list[Piece] = []
         n = 0
-        while n < size and (piece := self._take()) is not None:
-            if self._comes_in_parts(piece, size):
+        while n < size and len(pieces) < MAX_CHUNKS and (piece := self._take_piece()) is not None:
+            if self._comes_in_parts(piece, cost):
                 if pieces:
                     self._whole.appendleft(piece)
                     break
@@ -141,14 +169,47 @@ class Batcher:
                 return self._part(piece, size)
             pieces.append(piece)
             n += len(piece.points)
-        return Batch(tuple(pieces), writes=True) if pieces else None
+        return Batch(tuple(pieces), writes=True) if pieces else self._single()
 
-    def _comes_in_parts(self, piece: Piece, size: int) -> bool:
-        is_long = self._may_split and len(piece.points) > 2 * size
-        return not self._may_write or is_long or self._is_split(piece.index)
+    def _single(self) -> Batch | None:
+        """A point that is to be computed alone, when nothing else is left."""
+        if not self._alone or (self._n_out and not self.is_isolating):
+            return None
+        return Batch((self._alone.popleft(),), writes=False, is_alone=True)
 
-    def _take(self) -> Piece | None:
-        return self._whole.popleft() if self._whole else next(self._pieces, None)
+    def _points_per_task(self, cost: float | None) -> int:
+        if self._fixed is not None:
+            return self._fixed
+        if cost is None:
+            return 1
+        size = TASK_SECONDS / max(cost, 1e-9)
+        if self.n_workers > 1:
+            size = min(size, max(self._fair(), SHORT_SECONDS / max(cost, 1e-9)))
+        return max(1, int(size))
+
+    def _fair(self) -> float:
+        """The points of one of as many tasks as what is left should make."""
+        return self._left / (self.n_workers * TASKS_PER_WORKER)
+
+    def _comes_in_parts(self, piece: Piece, cost: float | None) -> bool:
+        if not self._may_write or self._is_split(piece.index):
+            return True
+        n = len(piece.points)
+        if not self._may_split:
+            return False
+        if self._fixed is not None or cost is None:
+            return n > 2 * (self._fixed or 1)
+        long = LONG_SECONDS / max(cost, 1e-9)
+        if self.n_workers > 1:
+            long = min(long, max(self._fair(), TASK_SECONDS / max(cost, 1e-9)))
+        return n > long
+
+    def _take_piece(self) -> Piece | None:
+        if self._whole:
+            return self._whole.popleft()
+        piece = next(self._pieces, None)
+        self._is_exhausted = piece is None
+        return piece
 
     def _part(self, piece: Piece, size: int) -> Batch:
         n = size if self._may_split else len(piece.points)

@@ -20,13 +20,16 @@ from swarmgrid.work.ledger import Overseer
 from swarmgrid.work.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from swarmgrid.work.job import Job, Task
     from swarmgrid.work.settings import Limits
+    from swarmgrid.work.source import Source
     from swarmgrid.work.throttle import Throttle
 
     Receive = Callable[[Task, Receipt], None]
+
+
+QUEUED_PER_WORKER = 4
+"""Tasks that a cluster has at once, so that its workers need not wait for the next."""
 
 
 class Executor(Protocol):
@@ -41,8 +44,8 @@ class Executor(Protocol):
     may_overlap: bool
     """Whether `run` may be called in two threads at once, the workers being shared."""
 
-    def run(self, tasks: Sequence[Task], receive: Receive, throttle: Throttle) -> None:
-        """Run the tasks, calling ``receive`` with each and its receipt, maybe from threads.
+    def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
+        """Run tasks, calling ``receive`` with each and its receipt, maybe from threads.
 
         ``throttle`` is waited for before a task begins.
         """
@@ -72,8 +75,11 @@ class InProcess:
         self._pulse = [0.0] * N_PULSE
         self._overseer = Overseer()
 
-    def run(self, tasks: Sequence[Task], receive: Receive, throttle: Throttle) -> None:
-        for task in tasks:
+    def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
+        for _ in range(source.n):
+            task = source.take(may_wait=False)
+            if task is None:
+                return
             throttle.wait()
             if self._pulse[STOP]:
                 return
@@ -81,6 +87,7 @@ class InProcess:
                 line = _Direct(task, receive, throttle)
                 receipt = run_task(self._job, task, self._pulse, self._overseer, line)
                 receive(task, receipt)
+            source.returned()
             if receipt.interruption is not None:
                 raise receipt.interruption
 
@@ -137,7 +144,7 @@ class DaskInProcess:
     def n_running(self) -> int:
         return len(self._running)
 
-    def run(self, tasks: Sequence[Task], receive: Receive, throttle: Throttle) -> None:
+    def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         def drive(task: Task) -> None:
             throttle.wait()
             if self._stopped.is_set():
@@ -152,7 +159,7 @@ class DaskInProcess:
             if receipt.interruption is not None:
                 raise receipt.interruption
 
-        _get_all(self._get, drive, tasks, num_workers=self.n_workers)
+        _get_all(self._get, drive, source, num_workers=self.n_workers)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -195,7 +202,7 @@ class DaskProcesses:
         self.n_workers = n_workers
         self._pool = WorkerPool(job, n_workers, limits)
 
-    def run(self, tasks: Sequence[Task], receive: Receive, throttle: Throttle) -> None:
+    def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         from dask.threaded import get
 
         def drive(task: Task) -> None:
@@ -217,7 +224,7 @@ class DaskProcesses:
                 receipt.lost = replace(receipt.lost, begun=begun)
             receive(rest, receipt)
 
-        _get_all(get, drive, tasks, num_workers=self.n_workers)
+        _get_all(get, drive, source, num_workers=self.n_workers)
 
     @property
     def n_running(self) -> int:
@@ -251,12 +258,12 @@ class Distributed:
         self._packed = job
         self._job: Any = None
         self._is_stopped = False
-        self._running: list[Any] = []
+        self._running: dict[Any, Task] = {}
         self.n_workers = max(1, sum(client.nthreads().values()))
 
     def run(
         self,
-        tasks: Sequence[Task],
+        source: Source,
         receive: Receive,
         throttle: Throttle,  # noqa: ARG002  # the settings exclude a rate with a client
     ) -> None:
@@ -264,12 +271,11 @@ class Distributed:
 
         if self._job is None or self._job.status != "finished":  # it dies with the last worker
             self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
-        packed = [worker.pickled(task) for task in tasks]
-        self._running = self._client.map(
-            worker.run_remote, [self._job] * len(packed), packed, pure=False, key="swarmgrid"
-        )
-        by_key = {f.key: task for f, task in zip(self._running, tasks, strict=True)}
-        for future in as_completed(self._running, loop=self._client.loop):
+        running = as_completed(loop=self._client.loop)
+        for _ in range(min(source.n, QUEUED_PER_WORKER * self.n_workers)):
+            self._submit_next(source, running)
+        for future in running:
+            task = self._running.pop(future)
             if self._is_stopped and future.cancelled():
                 continue
             try:
@@ -277,8 +283,18 @@ class Distributed:
             except (KilledWorker, CancelledError) as error:
                 reason = f"WorkerLostError: {str(error).partition('.')[0]}"
                 receipt = Receipt(lost=Lost(reason, None))
-            receive(by_key[future.key], receipt)
+            receive(task, receipt)
             future.release()
+            source.returned()
+            self._submit_next(source, running)
+
+    def _submit_next(self, source: Source, running: Any) -> None:
+        task = None if self._is_stopped else source.take(may_wait=False)
+        if task is not None:
+            packed = worker.pickled(task)
+            future = self._client.submit(worker.run_remote, self._job, packed, pure=False)
+            self._running[future] = task
+            running.add(future)
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -295,9 +311,17 @@ class Distributed:
 
 
 def _get_all(
-    get: Callable[..., Any], drive: Callable[[Task], None], tasks: Sequence[Task], **options: Any
+    get: Callable[..., Any], drive: Callable[[Task], None], source: Source, **options: Any
 ) -> None:
-    """Have a dask scheduler call ``drive`` with every task."""
-    last = len(tasks) - 1  # dask begins with the last of what is ready
-    graph = {("swarmgrid", last - i): (drive, task) for i, task in enumerate(tasks)}
+    """Have a dask scheduler call ``drive`` with tasks, each taken when it is about to begin."""
+
+    def drive_next(_: int) -> None:
+        task = source.take()
+        if task is not None:
+            try:
+                drive(task)
+            finally:
+                source.returned()
+
+    graph = {("swarmgrid", i): (drive_next, i) for i in range(source.n)}
     get(graph, list(graph), **options)

@@ -103,7 +103,7 @@ class Exploration:
         if receipt.lost is not None:
             self._take_loss(task, receipt)
             return
-        self._tally.done(receipt)
+        self._tally.first_done(receipt)
         for failure in receipt.failures:
             self._take_failure(failure)
         if self.coverage is not None:

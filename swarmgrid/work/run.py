@@ -25,6 +25,7 @@ from swarmgrid.work.plan import covered, n_wanted, new_grid
 from swarmgrid.work.pool import GRACE_SECONDS
 from swarmgrid.work.schedule import first_executor, next_executor
 from swarmgrid.work.settings import to_interval
+from swarmgrid.work.source import Batches, Tasks
 from swarmgrid.work.tally import Tally
 from swarmgrid.work.throttle import Throttle
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 2.0
 """A task that takes longer reports what it has, and the rest is handed out again."""
+FIRST_WINDOW = 4
+"""Tasks per worker that are handed out before it is seen whether more workers are worth it."""
+WINDOW = 512
+"""Tasks handed to dask at once."""
 REPORT_SECONDS = 1.0
 """While a call takes longer, what came of the points before it in its task is reported."""
 
@@ -116,6 +121,8 @@ class Run:
     def close(self, outcome: str) -> Diagnostics:
         """Commit what came back, and end the workers."""
         try:
+            if self._batcher is not None:
+                self._batcher.close()
             if self._executor is not None:
                 if outcome != "finished":
                     self._wait_for_running(self._executor)
@@ -168,8 +175,9 @@ class Run:
 
     def _cost(self) -> float | None:
         """Seconds per point, as far as it is known."""
-        if self._tally.computed:
-            return self._tally.seconds / self._tally.computed
+        cost = self._tally.seconds_per_point
+        if cost is not None:
+            return cost
         return self._snapshot.manifest.seconds_per_point() if self._snapshot else None
 
     # ---- computing
@@ -204,7 +212,8 @@ class Run:
 
     def _run_first(self, found: Exploration, tasks: list[Task]) -> None:
         assert self._executor is not None
-        self._executor.run(tasks, functools.partial(self._receive_first, found), self._throttle)
+        receive = functools.partial(self._receive_first, found)
+        self._executor.run(Tasks(tasks), receive, self._throttle)
         with self._lock:
             found.decide()
 
@@ -242,10 +251,11 @@ class Run:
         assert self._executor is not None
         settings = self._settings
         self._reconsider()
-        self._batcher = Batcher(
+        self._batcher = batcher = Batcher(
             coverage.pieces(),
             self._tally.left,
             self._executor.n_workers,
+            cost=self._cost,
             points_per_task=1 if settings.rate else settings.exec_chunk_size,
             may_split=not self._request.vectorized,
             may_write=self._executor.shares_memory or self._request.location.is_shared,
@@ -253,12 +263,15 @@ class Run:
             on_split=self._committer.expect,
             is_split=self._committer.is_open,
         )
-        while self._fatal is None and (window := self._batcher.window(self._cost())):
-            tasks = [self._task(batch, coverage) for batch in window]
-            self._executor.run(tasks, self._receive, self._throttle)
+        window = FIRST_WINDOW * self._executor.n_workers
+        while self._fatal is None and not batcher.is_empty:
+            n = min(window, batcher.n_batches())
+            source = Batches(batcher, n, functools.partial(self._task, coverage))
+            self._executor.run(source, self._receive, self._throttle)
             self._reconsider()
-            self._batcher.n_workers = self._executor.n_workers
-            self._batcher.is_isolating = self._executor.is_isolating
+            batcher.n_workers = self._executor.n_workers
+            batcher.is_isolating = self._executor.is_isolating
+            window = WINDOW
         self._finish_exploring()
 
     def _reconsider(self) -> None:
@@ -266,7 +279,7 @@ class Run:
         cost, left = self._cost(), self._tally.left
         self._executor = next_executor(self._executor, self._job, self._settings, cost, left)
 
-    def _task(self, batch: Batch, coverage: Coverage) -> Task:
+    def _task(self, coverage: Coverage, batch: Batch) -> Task:
         return Task(
             batch.pieces,
             coverage.grid.chunk_shape,
@@ -310,6 +323,8 @@ class Run:
         assert self._executor is not None
         self._is_stopped = True
         self._executor.stop()
+        if self._batcher is not None:
+            self._batcher.close()
 
     def _rescue(self, task: Task, receipt: Receipt) -> None:
         """Hand the points of a lost worker out again, the one that it died of by itself."""

@@ -43,6 +43,9 @@ class Tally:
     ) -> None:
         self.computed = 0
         self.seconds = 0.0
+        self._quickest: float | None = None
+        self._first_points = 0
+        self._first_seconds = 0.0
         self._start = time.monotonic()
         self._total, self._wanted, self._missing = total, wanted, missing
         self._failed = self._failed_before = failed
@@ -63,6 +66,27 @@ class Tally:
     def left(self) -> int:
         """Points that are neither computed nor failed."""
         return self._missing - self.computed - (self._failed - self._failed_before)
+
+    @property
+    def seconds_per_point(self) -> float | None:
+        """The cost of a point: the mean or, as long as only first ones are known, the least.
+
+        A function's first call often does more than the others, and a task of one point seems
+        to cost more than it does.
+        """
+        points = self.computed - self._first_points
+        if points > 0:
+            return (self.seconds - self._first_seconds) / points
+        return self._quickest
+
+    def first_done(self, receipt: Receipt) -> None:
+        """Count what a task of the first points computed."""
+        self.done(receipt)
+        if receipt.points:
+            cost = receipt.seconds / receipt.points
+            self._quickest = cost if self._quickest is None else min(cost, self._quickest)
+        self._first_points += receipt.points
+        self._first_seconds += receipt.seconds
 
     def done(self, receipt: Receipt) -> None:
         """Count what a task computed."""
