@@ -6,43 +6,62 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import CASES
+from benchmarks.cases import BARE, CASES, OWN, ZARR
 from benchmarks.chart import draw_growth
-from benchmarks.contenders import BARE, OWN, ZARR, contenders, package_version
+from benchmarks.contenders import contenders, package_version
 from benchmarks.report import machine, tables, to_json, versions
-from benchmarks.run import measured, sizes
+from benchmarks.run import measured, room_missing, sizes, taking_part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from benchmarks.cases import Case
     from benchmarks.contenders import Contender
     from benchmarks.measure import Record
 
 FLOORS = {BARE, ZARR, OWN, "zarr by hand"}
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A case of one size, and who takes part in it."""
+
+    case: Case
+    n_points: int
+    names: list[str]
+    probed: list[str]
+
+
 def main() -> int:
     """Run what was asked for, print it, and say whether all gave the same numbers."""
     options = _parser().parse_args()
     begun = time.monotonic()
-    chosen = _present(is_quick=options.quick)
+    chosen = _present(options)
     rounds = 1 if options.quick else options.repeat
     print(_heading(chosen), flush=True)
     results: list[dict[str, Record]] = []
-    for case in [CASES[options.only]] if options.only else CASES.values():
-        found = []
-        for n_points in sizes(case, options.points, is_quick=options.quick):
-            records = measured(case, chosen, n_points, rounds, is_quick=options.quick)
-            n = next(iter(records.values())).n_points
-            print(f"\n## {case.name}, {n:,} points: {case.title}\n")
-            print("\n\n".join(tables(records)), flush=True)
-            found.append(records)
-        results += found
-        if case.name == "growth" and options.chart:
-            draw_growth(found, options.chart)
+    for part in _parts(options, chosen):
+        print(f"\n## {part.case.name}, {part.n_points:,} points: {part.case.title}\n", flush=True)
+        if reason := room_missing(part.case, part.n_points):
+            print(reason, flush=True)
+            continue
+        records = measured(
+            part.case,
+            part.names,
+            part.n_points,
+            rounds,
+            probed=part.probed,
+            is_quick=options.quick,
+        )
+        print("\n\n".join(tables(records)), flush=True)
+        results.append(records)
+    by_case = {name: [r for r in results if next(iter(r.values())).case == name] for name in CASES}
+    if options.chart and by_case["growth"]:
+        draw_growth(by_case["growth"], by_case["chunks"], options.chart)
     if options.json:
         titles = {case.name: case.title for case in CASES.values()}
         options.json.write_text(json.dumps(to_json(results, titles), indent=1))
@@ -50,13 +69,26 @@ def main() -> int:
     return int(not all(record.agrees for records in results for record in records.values()))
 
 
-def _present(*, is_quick: bool) -> list[Contender]:
+def _parts(options: argparse.Namespace, chosen: Sequence[Contender]) -> Iterator[Part]:
+    """Every case that was asked for, in every size."""
+    for name, case in CASES.items():
+        if options.only not in {None, name}:
+            continue
+        for n_points in sizes(case, options.points, is_quick=options.quick):
+            names = taking_part(case, chosen, n_points)
+            probed = names if case.has_probes else []
+            if options.quick and name != "trivial":
+                probed = []
+            yield Part(case, n_points, names, probed)
+
+
+def _present(options: argparse.Namespace) -> list[Contender]:
     """The contenders that are installed; quick ones are the floors and swarmgrid."""
     return [
         contender
         for contender in contenders().values()
         if (not contender.package or package_version(contender.package))
-        and (not is_quick or contender.name in FLOORS)
+        and (not options.quick or contender.name in FLOORS)
     ]
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks.cases import COLD, EXTEND, OPEN, WARM
-from benchmarks.contenders import BARE, ZARR, package_version
+from benchmarks.cases import BARE, COLD, EXTEND, OPEN, WARM, ZARR
+from benchmarks.contenders import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,6 +80,7 @@ def _to_dict(record: Record, records: dict[str, Record]) -> dict[str, Any]:
     return {
         "name": record.contender,
         "agrees": record.agrees,
+        "ratio_to_work": record.ratio_to_work(),
         "nbytes": record.nbytes,
         "files": record.files,
         "phases": phases,
@@ -95,7 +96,7 @@ def tables(records: dict[str, Record]) -> Iterable[str]:
 
 
 _TIMES = (
-    *("way", "cold s", "x bare", "returns s", "warm s", "x bare", "x zarr"),
+    *("way", "cold s", "x bare", "x work", "returns s", "warm s", "x bare", "x zarr"),
     *("+10 % s", "x bare", "same numbers"),
 )
 _COSTS = ("way", "calls cold / warm / +10 %", "bytes", "files", "MB cold", "MB warm")
@@ -107,6 +108,7 @@ def _times(record: Record, records: dict[str, Record]) -> list[str]:
         record.contender,
         _seconds(record.median(COLD)),
         _ratio(record.ratio(COLD, bare)),
+        _ratio(record.ratio_to_work()),
         _seconds(record.median(OPEN)),
         _seconds(record.median(WARM)),
         _ratio(record.ratio(WARM, bare)),

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cases import CASES, COLD, EXTEND, WARM
-from benchmarks.contenders import BARE, OWN, ZARR, contenders
+from benchmarks.cases import BARE, CASES, COLD, EXTEND, OWN, TENTH, WARM, ZARR
+from benchmarks.contenders import contenders
 from benchmarks.measure import Record
+from benchmarks.run import room_missing
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
@@ -36,7 +37,8 @@ def test_every_case_runs_with_swarmgrid_and_a_floor(quick: dict[str, Any]) -> No
     assert {case["name"] for case in quick["cases"]} == set(CASES)
     for case in quick["cases"]:
         names = {contender["name"] for contender in case["contenders"]}
-        assert {OWN, BARE} <= names <= {OWN, *FLOORS}
+        has_own_floor = CASES[case["name"]].only == (OWN,)
+        assert names == {OWN} if has_own_floor else {OWN, BARE} <= names <= {OWN, *FLOORS}
 
 
 def test_all_give_the_same_numbers(quick: dict[str, Any]) -> None:
@@ -47,6 +49,10 @@ def test_every_phase_of_swarmgrid_is_measured_against_a_floor(quick: dict[str, A
     for case in quick["cases"]:
         own = next(c for c in case["contenders"] if c["name"] == OWN)
         assert set(own["phases"]) == set(CASES[case["name"]].phases)
+        if CASES[case["name"]].is_timed:  # to the sleeps themselves
+            assert own["ratio_to_work"] > 0.99
+        if BARE not in {c["name"] for c in case["contenders"]}:
+            continue
         for phase in {COLD, WARM, EXTEND} & set(own["phases"]):
             ratios = own["phases"][phase]["ratios"]
             assert BARE in ratios
@@ -68,6 +74,16 @@ def test_a_ratio_compares_measurements_of_one_round() -> None:
     assert own.ratio(COLD, floor) == 2.0
     assert own.ratio(WARM, floor) is None
     assert own.ratio(COLD, None) is None
+    assert own.ratio_to_work() is None
+    own = Record("case", OWN, 1, {COLD: [2.0, 3.0], TENTH: [1.5, 1.0]}, shares=[1.0, 2.0])
+    assert own.ratio_to_work() == 1.75
+    assert own.seconds_beyond(COLD, TENTH) == 1.25
+    assert own.seconds_beyond(EXTEND, TENTH) is None
+
+
+def test_a_case_that_has_no_room_is_left_out_with_the_reason() -> None:
+    assert room_missing(CASES["vectorized"], 1000) is None
+    assert "memory" in (room_missing(CASES["vectorized"], 10**14) or "")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -75,7 +91,7 @@ def test_a_wrong_number_is_noticed(case: Any) -> None:
     work = case.work(case.n_quick)
     values = work.expected(work.axes).copy()
     assert work.agrees(work.axes, values)
-    values[(-1,) * values.ndim] += 1e-3
+    values[(-1,) * values.ndim] -= 1e-3
     assert not work.agrees(work.axes, values)
     assert not work.agrees(work.extended, values)
 
