@@ -1,4 +1,4 @@
-"""One case, from timing to counting, in a process that no other case has been in.
+"""One case or study, from timing to counting, in a process that no other has been in.
 
 A process that has read large arrays and imported many libraries takes longer to fork, which some
 contenders do and others do not.
@@ -21,6 +21,7 @@ from benchmarks.cases import BARE, CASES, OWN, ZARR
 from benchmarks.contenders import contenders
 from benchmarks.measure import scratch, timed
 from benchmarks.probe import probe
+from benchmarks.studies import study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.cases import Case
     from benchmarks.contenders import Contender
     from benchmarks.measure import Record
+    from benchmarks.studies import Figure
 
 MEMORY_FACTOR, DISK_FACTOR = 6, 3
 """What a case may take, in sizes of its result."""
@@ -73,6 +75,13 @@ def measured(
     """The records of a case of one size, by contender; those probed are counted and weighed."""
     task = functools.partial(_measured, case.name, names, n_points, rounds, probed)
     found: dict[str, Record] = task() if is_quick else _elsewhere(task)
+    return found
+
+
+def studied(name: str, rounds: int, *, is_quick: bool) -> dict[str, Figure]:
+    """The figures of a study."""
+    task = functools.partial(study, name, rounds, is_quick=is_quick)
+    found: dict[str, Figure] = task() if is_quick else _elsewhere(task)
     return found
 
 
