@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.contenders import Contender, Read
 
 PATIENCE_SECONDS = 20.0
-"""A contender that has taken so long in a case is not measured once more."""
+"""A contender that has taken so long in a case is not measured once more, nor extended."""
 
 
 @dataclass(slots=True)
@@ -122,11 +122,11 @@ def _life(
     work: Work, contender: Contender, folder: Path, wanted: AbstractSet[str]
 ) -> Iterator[tuple[str, float, Axes, Read]]:
     """Each phase with its seconds, its axes and a callable that gives the values."""
-    seconds, read = _clocked(contender, work, work.axes, folder)
-    yield COLD, seconds, work.axes, read
+    cold_seconds, read = _clocked(contender, work, work.axes, folder)
+    yield COLD, cold_seconds, work.axes, read
     if wanted & {OPEN, WARM}:
         yield from _warm(work, contender, folder)
-    if EXTEND in wanted:
+    if EXTEND in wanted and cold_seconds <= PATIENCE_SECONDS:  # some begin from nothing
         seconds, read = _clocked(contender, work, work.extended, folder)
         yield EXTEND, seconds, work.extended, read
     if TENTH in wanted:

@@ -35,7 +35,7 @@ def probe(case: Case, contender: Contender, n_points: int, record: Record) -> No
     """
     wanted = contender.phases(case.name) & set(case.phases)
     if (record.median(COLD) or 0.0) > PATIENCE_SECONDS:
-        wanted -= {EXTEND}  # some begin from nothing then
+        wanted -= {EXTEND}
     with scratch() as folder:
         for phase in (COLD, WARM, EXTEND):
             if phase in wanted or phase == COLD:
