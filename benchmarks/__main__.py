@@ -6,57 +6,106 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import CASES
+from benchmarks.cases import BARE, CASES, OWN, ZARR
 from benchmarks.chart import draw_growth
-from benchmarks.contenders import BARE, OWN, ZARR, contenders, package_version
-from benchmarks.report import machine, tables, to_json, versions
-from benchmarks.run import measured, sizes
+from benchmarks.contenders import contenders, package_version
+from benchmarks.report import (
+    figures_table,
+    machine,
+    tables,
+    targets_table,
+    to_json,
+    versions,
+)
+from benchmarks.run import measured, room_missing, sizes, studied, taking_part
+from benchmarks.studies import STUDIES
+from benchmarks.targets import NEEDED, Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from benchmarks.cases import Case
     from benchmarks.contenders import Contender
-    from benchmarks.measure import Record
 
 FLOORS = {BARE, ZARR, OWN, "zarr by hand"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A case of one size, and who takes part in it."""
+
+    case: Case
+    n_points: int
+    names: list[str]
+    probed: list[str]
 
 
 def main() -> int:
     """Run what was asked for, print it, and say whether all gave the same numbers."""
     options = _parser().parse_args()
     begun = time.monotonic()
-    chosen = _present(is_quick=options.quick)
+    chosen = _present(options)
     rounds = 1 if options.quick else options.repeat
     print(_heading(chosen), flush=True)
-    results: list[dict[str, Record]] = []
-    for case in [CASES[options.only]] if options.only else CASES.values():
-        found = []
-        for n_points in sizes(case, options.points, is_quick=options.quick):
-            records = measured(case, chosen, n_points, rounds, is_quick=options.quick)
-            n = next(iter(records.values())).n_points
-            print(f"\n## {case.name}, {n:,} points: {case.title}\n")
-            print("\n\n".join(tables(records)), flush=True)
-            found.append(records)
-        results += found
-        if case.name == "growth" and options.chart:
-            draw_growth(found, options.chart)
+    findings = Findings(is_full=not options.quick and options.points is None)
+    for part in _parts(options, chosen):
+        print(f"\n## {part.case.name}, {part.n_points:,} points: {part.case.title}\n", flush=True)
+        if reason := room_missing(part.case, part.n_points):
+            print(reason, flush=True)
+            continue
+        records = measured(
+            part.case,
+            part.names,
+            part.n_points,
+            rounds,
+            probed=part.probed,
+            is_quick=options.quick,
+        )
+        print("\n\n".join(tables(records)), flush=True)
+        findings.records.append(records)
+    for name in [name for name in STUDIES if options.only in {None, name}]:
+        print(f"\n## {name}: {STUDIES[name]}\n", flush=True)
+        figures = studied(name, rounds, is_quick=options.quick)
+        print(figures_table(figures), flush=True)
+        findings.figures |= figures
+    too_small = "" if findings.is_full else "These sweeps are too small to say what is met.\n\n"
+    print(f"\n## targets\n\n{too_small}{targets_table(findings)}")
+    if options.chart and findings.of("growth"):
+        draw_growth(findings.of("growth"), findings.of("chunks"), options.chart)
     if options.json:
         titles = {case.name: case.title for case in CASES.values()}
-        options.json.write_text(json.dumps(to_json(results, titles), indent=1))
+        options.json.write_text(json.dumps(to_json(findings, titles), indent=1))
     print(f"\n{time.monotonic() - begun:.0f} s in all")
-    return int(not all(record.agrees for records in results for record in records.values()))
+    return int(not findings.agree)
 
 
-def _present(*, is_quick: bool) -> list[Contender]:
+def _parts(options: argparse.Namespace, chosen: Sequence[Contender]) -> Iterator[Part]:
+    """Every case that was asked for, in every size."""
+    for name, case in CASES.items():
+        if options.only not in {None, name} or (options.targets and name not in NEEDED):
+            continue
+        for n_points in sizes(case, options.points, is_quick=options.quick):
+            names = taking_part(case, chosen, n_points)
+            probed = names if case.has_probes else []
+            if options.targets:
+                names = [n for n in names if n in NEEDED[name]]
+                probed = [OWN] if case.has_probes and case.sizes else []
+            if options.quick:
+                probed = [OWN] if name == "trivial" else []
+            yield Part(case, n_points, names, probed)
+
+
+def _present(options: argparse.Namespace) -> list[Contender]:
     """The contenders that are installed; quick ones are the floors and swarmgrid."""
     return [
         contender
         for contender in contenders().values()
         if (not contender.package or package_version(contender.package))
-        and (not is_quick or contender.name in FLOORS)
+        and (not (options.quick or options.targets) or contender.name in FLOORS)
     ]
 
 
@@ -79,12 +128,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="Measures swarmgrid beside what a user would pick instead.",
     )
+    names = [*CASES, *STUDIES]
     parser.add_argument(
         "--quick", action="store_true", help="small sweeps of the floors and swarmgrid, once"
     )
+    parser.add_argument(
+        "--targets", action="store_true", help="only what targets are about, without the peers"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the growth of cost there")
-    parser.add_argument("--only", choices=list(CASES), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--only", choices=names, metavar="CASE", help=", ".join(names))
     parser.add_argument("--points", type=int, metavar="N", help="points in each case")
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="K", help="rounds to take medians of"

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import COLD, EXTEND, OPEN, WARM
-from benchmarks.contenders import BARE, ZARR
+from benchmarks.cases import BARE, COLD, EXTEND, OPEN, TENTH, WARM, ZARR
+from benchmarks.contenders import N_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from benchmarks.cases import Axes, Case, Work
     from benchmarks.contenders import Contender, Read
 
 PATIENCE_SECONDS = 20.0
-"""A contender that has taken so long in a case is not measured once more."""
+"""A contender that has taken so long in a case is not measured once more, nor extended."""
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Record:
     n_points: int
     seconds: dict[str, list[float]] = field(default_factory=dict)
     """By phase, one entry per round."""
+    shares: list[float] = field(default_factory=list)
+    """Where points are timed: what they took in the cold phase, by worker; an entry per round."""
     agrees: bool = True
     """Whether every phase gave the right numbers."""
     nbytes: int = 0
@@ -54,6 +57,18 @@ class Record:
         ratios = [own / other for own, other in pairs]
         return statistics.median(ratios) if ratios else None
 
+    def ratio_to_work(self) -> float | None:
+        """The same to the time that was spent in the points themselves."""
+        pairs = zip(self.seconds.get(COLD, ()), self.shares, strict=False)
+        ratios = [own / share for own, share in pairs]
+        return statistics.median(ratios) if ratios else None
+
+    def seconds_beyond(self, phase: str, floor: str) -> float | None:
+        """The median of what a phase takes longer than another one in the same round."""
+        pairs = zip(self.seconds.get(phase, ()), self.seconds.get(floor, ()), strict=False)
+        found = [seconds - least for seconds, least in pairs]
+        return statistics.median(found) if found else None
+
 
 def timed(
     case: Case, contenders: Sequence[Contender], n_points: int, rounds: int
@@ -66,19 +81,24 @@ def timed(
     work = case.work(n_points)
     taking_part = [c for c in contenders if c.phases(case.name) & set(case.phases)]
     records = {c.name: Record(case.name, c.name, work.n_points) for c in taking_part}
-    for contender in taking_part:
+    for contender in taking_part if n_points > case.n_quick else ():
         with scratch() as folder:
-            small = case.work(min(case.n_quick, n_points))
+            small = case.work(case.n_quick)
             contender.run(small, small.axes, folder)()
     spent = dict.fromkeys(records, 0.0)
     for number in range(rounds):
-        for contender in taking_part:
-            is_floor = contender.name in {BARE, ZARR}
-            if is_floor or spent[contender.name] < PATIENCE_SECONDS:
-                begun = time.perf_counter()
-                _round(case, work, contender, records[contender.name], is_first=number == 0)
-                spent[contender.name] += time.perf_counter() - begun
+        still = [c for c in taking_part if _is_floor(c) or spent[c.name] < PATIENCE_SECONDS]
+        if all(map(_is_floor, still)):
+            break  # nothing is left to compare
+        for contender in still:
+            begun = time.perf_counter()
+            _round(case, work, contender, records[contender.name], is_first=number == 0)
+            spent[contender.name] += time.perf_counter() - begun
     return records
+
+
+def _is_floor(contender: Contender) -> bool:
+    return contender.name in {BARE, ZARR}
 
 
 def _round(
@@ -87,22 +107,38 @@ def _round(
     """One life of a store: computed, read, extended."""
     wanted = contender.phases(case.name) & set(case.phases)
     with scratch() as folder:
-        found = _life(work, contender, folder, has_extension=EXTEND in wanted)
-        for phase, seconds, axes, values in found:
+        for phase, seconds, axes, values in _life(work, contender, folder, wanted):
             if phase in wanted:
                 record.seconds.setdefault(phase, []).append(seconds)
                 if is_first and not work.agrees(axes, values()):
                     record.agrees = False
             if phase == COLD and is_first:
                 record.nbytes, record.files = disk_usage(folder)
+            if phase == COLD and work.is_timed:
+                record.shares.append(float(values().sum()) / N_WORKERS)
 
 
 def _life(
-    work: Work, contender: Contender, folder: Path, *, has_extension: bool
+    work: Work, contender: Contender, folder: Path, wanted: AbstractSet[str]
 ) -> Iterator[tuple[str, float, Axes, Read]]:
     """Each phase with its seconds, its axes and a callable that gives the values."""
-    seconds, read = _clocked(contender, work, work.axes, folder)
-    yield COLD, seconds, work.axes, read
+    cold_seconds, read = _clocked(contender, work, work.axes, folder)
+    yield COLD, cold_seconds, work.axes, read
+    if wanted & {OPEN, WARM}:
+        yield from _warm(work, contender, folder)
+    if EXTEND in wanted and cold_seconds <= PATIENCE_SECONDS:  # some begin from nothing
+        seconds, read = _clocked(contender, work, work.extended, folder)
+        yield EXTEND, seconds, work.extended, read
+    if TENTH in wanted:
+        with scratch() as other:
+            seconds, read = _clocked(contender, work, work.tenth, other)
+            yield TENTH, seconds, work.tenth, read
+
+
+def _warm(
+    work: Work, contender: Contender, folder: Path
+) -> Iterator[tuple[str, float, Axes, Read]]:
+    """The same call again, until it returns, and until all values are read."""
     gc.collect()
     begun = time.perf_counter()
     read = contender.run(work, work.axes, folder)
@@ -111,9 +147,6 @@ def _life(
     seconds = time.perf_counter() - begun
     yield OPEN, opened, work.axes, lambda: values
     yield WARM, seconds, work.axes, lambda: values
-    if has_extension:
-        seconds, read = _clocked(contender, work, work.extended, folder)
-        yield EXTEND, seconds, work.extended, read
 
 
 def _clocked(contender: Contender, work: Work, axes: Axes, folder: Path) -> tuple[float, Read]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ CALLS = "SWARMGRID_BENCHMARK_CALLS"
 LENGTH = 1000
 """Values in the output of `trace`."""
 SLEEP_SECONDS = 0.01
+MIXED = 31
+"""Values of ``b`` over which costs differ a hundredfold."""
 _NOISE = np.random.default_rng(0).random(LENGTH)
 
 
@@ -41,6 +43,38 @@ def sleeper(a: float, b: float) -> float:
 def wave(a: Values, b: Values) -> Values:
     """A block: ``a`` and ``b`` broadcast against each other."""
     return np.sin(a) * b
+
+
+def last_1ms(a: float, b: float) -> float:  # noqa: ARG001  # the points of a grid
+    """How long this took, in seconds: 1 ms, and what the system adds to a sleep."""
+    return _slept(0.001)
+
+
+def last_10ms(a: float, b: float) -> float:  # noqa: ARG001
+    """The same with 10 ms."""
+    return _slept(0.01)
+
+
+def last_1s(a: float, b: float) -> float:  # noqa: ARG001
+    """The same with a second."""
+    return _slept(1.0)
+
+
+def last_mixed(a: float, b: float) -> float:
+    """The same with `mixed_seconds`."""
+    return _slept(mixed_seconds(a, b))
+
+
+def mixed_seconds(a: Any, b: Any) -> Any:
+    """From 2 ms to 200 ms, by ``b`` alone, which has `MIXED` values."""
+    return 0.002 * 100.0 ** (b / (MIXED - 1)) + a * 0.0
+
+
+def _slept(seconds: float) -> float:
+    """Sums of what this returns are free of the error that a sleep has."""
+    begun = time.perf_counter()
+    time.sleep(seconds)
+    return time.perf_counter() - begun
 
 
 def counted_trivial(a: float, b: float) -> float:

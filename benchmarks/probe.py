@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.cases import CASES, COLD, EXTEND, WARM
 from benchmarks.contenders import contenders
-from benchmarks.measure import scratch
+from benchmarks.measure import PATIENCE_SECONDS, scratch
 from benchmarks.points import CALLS
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def probe(case: Case, contender: Contender, n_points: int, record: Record) -> No
     Every phase is a process that begins anew: what was kept only in memory is computed again.
     """
     wanted = contender.phases(case.name) & set(case.phases)
+    if (record.median(COLD) or 0.0) > PATIENCE_SECONDS:
+        wanted -= {EXTEND}
     with scratch() as folder:
         for phase in (COLD, WARM, EXTEND):
             if phase in wanted or phase == COLD:

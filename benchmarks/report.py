@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks.cases import COLD, EXTEND, OPEN, WARM
-from benchmarks.contenders import BARE, ZARR, package_version
+from benchmarks.cases import BARE, COLD, EXTEND, OPEN, WARM, ZARR
+from benchmarks.contenders import package_version
+from benchmarks.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from benchmarks.measure import Record
+    from benchmarks.studies import Figure
+    from benchmarks.targets import Findings
 
 PACKAGES = (
     *("swarmgrid-zarr", "numpy", "zarr", "numcodecs", "xarray", "dask"),
     *("joblib", "xyzpy", "pipefunc", "chunk-memo", "xsweep"),
 )
-Results = list[dict[str, "Record"]]
 
 
 def machine() -> dict[str, Any]:
@@ -41,7 +43,7 @@ def versions() -> dict[str, str]:
     return {name: package_version(name) or "not installed" for name in PACKAGES}
 
 
-def to_json(results: Results, titles: dict[str, str]) -> dict[str, Any]:
+def to_json(findings: Findings, titles: dict[str, str]) -> dict[str, Any]:
     """Everything, as JSON has it."""
     return {
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
@@ -54,7 +56,23 @@ def to_json(results: Results, titles: dict[str, str]) -> dict[str, Any]:
                 "n_points": next(iter(records.values())).n_points,
                 "contenders": [_to_dict(record, records) for record in records.values()],
             }
-            for records in results
+            for records in findings.records
+        ],
+        "figures": {
+            name: {"value": f.value, "about": f.about, "agrees": f.agrees}
+            for name, f in findings.figures.items()
+        },
+        "targets": [
+            {
+                "title": target.title,
+                "at_most": target.at_most,
+                "unit": target.unit,
+                "measured": found.value if found else None,
+                "about": found.about if found else None,
+                "is_met": target.is_met(findings),
+            }
+            for target in TARGETS
+            for found in (target.find(findings),)
         ],
     }
 
@@ -80,6 +98,7 @@ def _to_dict(record: Record, records: dict[str, Record]) -> dict[str, Any]:
     return {
         "name": record.contender,
         "agrees": record.agrees,
+        "ratio_to_work": record.ratio_to_work(),
         "nbytes": record.nbytes,
         "files": record.files,
         "phases": phases,
@@ -94,8 +113,29 @@ def tables(records: dict[str, Record]) -> Iterable[str]:
         yield _table(_COSTS, [_costs(record) for record in rows])
 
 
+def figures_table(figures: dict[str, Figure]) -> str:
+    """The table of a study."""
+    rows = [
+        [name, f"{figure.value:.3g}", "yes" if figure.agrees else "NO", figure.about]
+        for name, figure in figures.items()
+    ]
+    return _table(("figure", "value", "same numbers", "from"), rows, is_ragged=True)
+
+
+def targets_table(findings: Findings) -> str:
+    """Each target, what was measured, and whether it is met."""
+    verdicts = {True: "yes", False: "NO", None: "-"}
+    rows = []
+    for target in TARGETS:
+        limit = f"{target.at_most:g} {target.unit}"
+        found = target.find(findings)
+        value, about = (f"{found.value:.3g}", found.about) if found else ("-", "not measured")
+        rows.append([target.title, limit, value, verdicts[target.is_met(findings)], about])
+    return _table(("case", "at most", "measured", "met", "from"), rows, is_ragged=True)
+
+
 _TIMES = (
-    *("way", "cold s", "x bare", "returns s", "warm s", "x bare", "x zarr"),
+    *("way", "cold s", "x bare", "x work", "returns s", "warm s", "x bare", "x zarr"),
     *("+10 % s", "x bare", "same numbers"),
 )
 _COSTS = ("way", "calls cold / warm / +10 %", "bytes", "files", "MB cold", "MB warm")
@@ -107,6 +147,7 @@ def _times(record: Record, records: dict[str, Record]) -> list[str]:
         record.contender,
         _seconds(record.median(COLD)),
         _ratio(record.ratio(COLD, bare)),
+        _ratio(record.ratio_to_work()),
         _seconds(record.median(OPEN)),
         _seconds(record.median(WARM)),
         _ratio(record.ratio(WARM, bare)),
@@ -153,10 +194,12 @@ def _memory(record: Record, phase: str) -> str:
     return f"{parent / 1e6:.0f} + {workers / 1e6:.0f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of one width each."""
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, is_ragged: bool = False) -> str:
+    """Columns of one width each, but the last where it is prose."""
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    if is_ragged:
+        widths[-1], rule[-1] = len(head[-1]), "-" * len(head[-1])
     return "\n".join(_line(line, widths) for line in (head, rule, *rows))
 
 

@@ -11,12 +11,23 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cases import CASES, COLD, EXTEND, WARM
-from benchmarks.contenders import BARE, OWN, ZARR, contenders
+from benchmarks.cases import BARE, CASES, COLD, EXTEND, OPEN, OWN, TENTH, WARM, ZARR
+from benchmarks.contenders import contenders
 from benchmarks.measure import Record
+from benchmarks.run import room_missing
+from benchmarks.studies import STUDIES, Figure
+from benchmarks.studies.late_store import LateStore, Request, chain, requests_in
+from benchmarks.targets import NEEDED, TARGETS, Findings
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
+DISK_CASES = ("trivial", "arrays", "chunks")
+FIGURES = {
+    *("import", "first point", "manifest seconds", "manifest memory", "a small file"),
+    *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
+    *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
+}
+"""What the studies find."""
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +47,23 @@ def test_every_case_runs_with_swarmgrid_and_a_floor(quick: dict[str, Any]) -> No
     assert {case["name"] for case in quick["cases"]} == set(CASES)
     for case in quick["cases"]:
         names = {contender["name"] for contender in case["contenders"]}
-        assert {OWN, BARE} <= names <= {OWN, *FLOORS}
+        has_own_floor = CASES[case["name"]].only == (OWN,)
+        assert names == {OWN} if has_own_floor else {OWN, BARE} <= names <= {OWN, *FLOORS}
 
 
 def test_all_give_the_same_numbers(quick: dict[str, Any]) -> None:
     assert all(c["agrees"] for case in quick["cases"] for c in case["contenders"])
+    assert all(figure["agrees"] for figure in quick["figures"].values())
 
 
 def test_every_phase_of_swarmgrid_is_measured_against_a_floor(quick: dict[str, Any]) -> None:
     for case in quick["cases"]:
         own = next(c for c in case["contenders"] if c["name"] == OWN)
         assert set(own["phases"]) == set(CASES[case["name"]].phases)
+        if CASES[case["name"]].is_timed:  # to the sleeps themselves
+            assert own["ratio_to_work"] > 0.99
+        if BARE not in {c["name"] for c in case["contenders"]}:
+            continue
         for phase in {COLD, WARM, EXTEND} & set(own["phases"]):
             ratios = own["phases"][phase]["ratios"]
             assert BARE in ratios
@@ -68,6 +85,107 @@ def test_a_ratio_compares_measurements_of_one_round() -> None:
     assert own.ratio(COLD, floor) == 2.0
     assert own.ratio(WARM, floor) is None
     assert own.ratio(COLD, None) is None
+    assert own.ratio_to_work() is None
+    own = Record("case", OWN, 1, {COLD: [2.0, 3.0], TENTH: [1.5, 1.0]}, shares=[1.0, 2.0])
+    assert own.ratio_to_work() == 1.75
+    assert own.seconds_beyond(COLD, TENTH) == 1.25
+    assert own.seconds_beyond(EXTEND, TENTH) is None
+
+
+def linear(names: dict[str, tuple[str, ...]], slope: float = 1e-6) -> Findings:
+    """A full run in which every point costs ``slope`` and a phase is no dearer than another."""
+    findings = Findings(figures={name: Figure(0.0, "") for name in FIGURES})
+    for case, contending in names.items():
+        for n in dict.fromkeys([*CASES[case].sizes, CASES[case].n_points]):
+            seconds = {phase: [n * slope] for phase in (COLD, OPEN, WARM, EXTEND, TENTH)}
+            record = {"seconds": seconds, "shares": [n * slope], "parent_nbytes": {COLD: 10**8}}
+            findings.records.append({c: Record(case, c, n, **record) for c in contending})
+    return findings
+
+
+def test_a_full_run_measures_every_target() -> None:
+    everyone = dict.fromkeys(CASES, tuple(contenders()))
+    found = {target.title: target.find(linear(everyone)) for target in TARGETS}
+    assert len(found) == len(TARGETS)
+    assert None not in found.values()
+    assert {found[t.title].value for t in TARGETS if t.unit.startswith("x ")} == {0.0, 1.0}
+    assert found["cold, 100,000 chunks of 3 points"].value == pytest.approx(3.0)
+
+
+def test_without_the_peers_all_but_their_two_targets_are_measured() -> None:
+    findings = linear(NEEDED)
+    missing = [target.unit for target in TARGETS if target.find(findings) is None]
+    assert missing == ["x fastest peer", "x fastest cache on disk"]
+
+
+def test_a_target_is_met_or_not_only_where_its_own_size_was_measured() -> None:
+    target = next(target for target in TARGETS if target.unit == "µs a chunk")
+    findings = linear(NEEDED)
+    assert target.is_met(findings) is True
+    assert target.is_met(linear(NEEDED, slope=1e-3)) is False
+    findings.is_full = False
+    assert target.is_met(findings) is None
+    assert target.is_met(Findings()) is None
+
+
+def test_cost_that_grows_faster_than_the_points_is_noticed() -> None:
+    findings = linear(NEEDED)
+    (largest,) = (r for r in findings.of("growth") if r[OWN].n_points == 10_000_000)
+    largest[OWN].seconds[COLD] = [20.0]
+    target = next(target for target in TARGETS if target.title == "growth with points, cold")
+    found = target.find(findings)
+    assert found is not None
+    assert found.value == pytest.approx(2.0)
+    assert found.about.startswith("from 1,000,000 to 10,000,000")
+
+
+def test_the_studies_find_what_the_targets_ask_for(quick: dict[str, Any]) -> None:
+    assert set(quick["figures"]) == FIGURES
+    assert {target["title"] for target in quick["targets"]} == {t.title for t in TARGETS}
+    assert {target["is_met"] for target in quick["targets"]} == {None}  # too small to say
+    assert quick["figures"]["requests in a row"]["value"] <= 6
+    assert quick["figures"]["requests a far chunk"]["value"] < 2
+
+
+def test_every_study_can_be_asked_for_alone(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "disk"]
+    subprocess.run([*command, "--json", str(file)], cwd=ROOT, check=True, capture_output=True)
+    found = json.loads(file.read_text())
+    assert found["cases"] == []
+    assert {name.partition(", ")[2] for name in found["figures"]} == {"", *DISK_CASES}
+    assert "disk" in STUDIES
+
+
+def test_a_chain_of_requests_is_the_longest_of_those_that_do_not_overlap() -> None:
+    spans = [(0.0, 1.0), (0.1, 1.1), (1.0, 2.0), (1.5, 9.0), (2.5, 3.0)]
+    requests = [Request(begun, ended, "get", str(begun)) for begun, ended in spans]
+    assert [request.key for request in chain(requests)] == ["0.0", "1.0", "2.5"]
+
+
+def test_the_late_store_notes_requests_and_passes_on_exclusive_creation(tmp_path: Path) -> None:
+    from zarr.storage import LocalStore
+
+    from swarmgrid.storage.blobs import ZarrBlobs
+
+    log = tmp_path / "log"
+    blobs = ZarrBlobs(LateStore(LocalStore(tmp_path / "store"), 0.002, str(log)))
+    assert blobs.is_create_atomic
+    assert blobs.create("a/b", b"1")
+    assert not blobs.create("a/b", b"2")
+    assert blobs.names("a/") == ["b"]
+    blobs.delete("a/b")
+    assert blobs.get("a/b") is None
+    requests = requests_in(log)
+    kinds = [request.kind for request in requests]
+    assert kinds == ["create", "get", "create", "get", "list", "delete", "get"]
+    assert all(request.ended - request.begun >= 0.002 for request in requests)
+    assert chain(requests) == requests
+
+
+def test_a_case_that_has_no_room_is_left_out_with_the_reason() -> None:
+    assert room_missing(CASES["vectorized"], 1000) is None
+    assert "memory" in (room_missing(CASES["vectorized"], 10**14) or "")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -75,7 +193,7 @@ def test_a_wrong_number_is_noticed(case: Any) -> None:
     work = case.work(case.n_quick)
     values = work.expected(work.axes).copy()
     assert work.agrees(work.axes, values)
-    values[(-1,) * values.ndim] += 1e-3
+    values[(-1,) * values.ndim] -= 1e-3
     assert not work.agrees(work.axes, values)
     assert not work.agrees(work.extended, values)
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     Read = Callable[[], NDArray[Any]]
 
 N_WORKERS = 2
-BARE, ZARR, OWN = "bare pool", "zarr alone", "swarmgrid"
-"""The floors, by which everything is divided, and the library that is measured."""
 
 
 class Contender(Protocol):
@@ -27,6 +25,8 @@ class Contender(Protocol):
     name: str
     package: str | None
     """The distribution that it needs beside swarmgrid's own requirements."""
+    is_cache: bool
+    """Whether every call looks up on disk what is computed, and a run that ends early keeps it."""
     about: str
     """How it was set up."""
 

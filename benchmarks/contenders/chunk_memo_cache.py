@@ -24,6 +24,7 @@ class ChunkMemoSerial:
 
     name = "chunk-memo, serial"
     package = "chunk-memo"
+    is_cache = True
     about = "auto_load(extend_cache=True), run: one process"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -41,6 +42,7 @@ class ChunkMemoParallel:
 
     name = "chunk-memo, parallel"
     package = "chunk-memo"
+    is_cache = True
     about = "auto_load(extend_cache=True), run_parallel over 2 processes, a chunk at a time"
 
     def phases(self, case: str) -> frozenset[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import math
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.cases import COLD, EXTEND, WARM
-from benchmarks.contenders import BARE, N_WORKERS, ZARR
+from benchmarks.cases import BARE, COLD, EXTEND, WARM, ZARR
+from benchmarks.contenders import N_WORKERS
+from benchmarks.measure import scratch
+from benchmarks.points import trivial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
     from benchmarks.cases import Axes, Work
     from benchmarks.contenders import Read
 
-ZSTD_LEVEL = 1
-"""As swarmgrid's arrays have it."""
-
 
 class BarePool:
     """``ProcessPoolExecutor.map`` into one array and ``np.save``; ``np.load`` to read."""
 
     name = BARE
     package = None
+    is_cache = False
     about = "ProcessPoolExecutor.map(chunksize=a chunk) into one array, np.save; np.load"
 
     def phases(self, case: str) -> frozenset[str]:  # noqa: ARG002  # all that there are
@@ -54,10 +54,8 @@ def _mapped(work: Work, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArr
     """The values over ``a`` and ``b``, from a pool of processes."""
     first, second = np.repeat(a, b.size).tolist(), np.tile(b, a.size).tolist()
     n = len(first)
-    # Points that take long are dealt out in smaller lots, or one worker waits for the other.
-    lot = math.prod(work.chunks.values()) if work.is_cheap else 5
     with ProcessPoolExecutor(N_WORKERS) as pool:
-        results = pool.map(work.func, first, second, chunksize=lot)
+        results = pool.map(work.func, first, second, chunksize=work.lot)
         if not work.inner:
             return np.fromiter(results, np.float64, n).reshape(a.size, b.size)
         values = np.empty((n, *work.inner))
@@ -71,6 +69,7 @@ class ZarrAlone:
 
     name = ZARR
     package = None
+    is_cache = False
     about = "zarr reads the array that swarmgrid wrote; writes numpy's result at once (vectorized)"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -87,8 +86,7 @@ class ZarrAlone:
             from benchmarks.contenders.own import Swarmgrid
 
             Swarmgrid().run(work, axes, folder)
-        (path,) = (folder / "data.zarr").glob("*/*/value")
-        return _reader(path)
+        return _reader(stored_array(folder))
 
 
 class ZarrLoop:
@@ -96,6 +94,7 @@ class ZarrLoop:
 
     name = "zarr by hand"
     package = None
+    is_cache = False
     about = "a pool task per chunk writes its own chunk with zarr; a file says what is done"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -135,6 +134,12 @@ def _write_chunk(task: tuple[Any, str, int, NDArray[np.float64], NDArray[np.floa
     zarr.open_array(path, mode="r+")[start : start + a.size] = block
 
 
+def stored_array(folder: Path) -> Path:
+    """Where the values of the only grid of a store are."""
+    (path,) = (folder / "data.zarr").glob("*/*/value")
+    return path
+
+
 def _reader(path: Path) -> Read:
     """A callable that reads a whole array, opening included."""
     import zarr
@@ -145,13 +150,24 @@ def _reader(path: Path) -> Read:
 def _new_array(path: Path, work: Work, axes: Axes) -> Any:
     """An array like those that swarmgrid makes: the same chunks, the same codec."""
     import zarr
-    from zarr.codecs import ZstdCodec
 
     return zarr.create_array(
         path,
         shape=work.shape(axes),
         chunks=(*work.chunks.values(), *work.inner),
         dtype="float64",
-        compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=True),
+        compressors=own_codec(),
         fill_value=float("nan"),
     )
+
+
+@functools.cache
+def own_codec() -> Any:
+    """How swarmgrid compresses floats, as one of its arrays says it."""
+    import zarr
+
+    import swarmgrid
+
+    with scratch() as folder:
+        swarmgrid.compute(axes={"a": [0.0], "b": [0.0]}, func=trivial, store=folder, verbose=0)
+        return zarr.open_array(stored_array(folder), mode="r").compressors

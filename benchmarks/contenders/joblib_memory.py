@@ -24,6 +24,7 @@ class JoblibRows:
 
     name = "joblib, rows"
     package = "joblib"
+    is_cache = True
     about = "Parallel(2) over Memory.cache of a function that computes one row (a chunk)"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -44,6 +45,7 @@ class JoblibPoints:
 
     name = "joblib, points"
     package = "joblib"
+    is_cache = True
     about = "Parallel(2) over Memory.cache of the function itself"
 
     def phases(self, case: str) -> frozenset[str]:

@@ -26,6 +26,7 @@ class PipefuncDict:
 
     name = "pipefunc, dict"
     package = "pipefunc"
+    is_cache = False  # nothing is on disk before the end
     about = "Pipeline.map(storage='dict', run_folder), 2 processes; resume=True when warm"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -40,6 +41,7 @@ class PipefuncFile:
 
     name = "pipefunc, files"
     package = "pipefunc"
+    is_cache = True
     about = "the same with storage='file_array', its default: a file per point"
 
     def phases(self, case: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ class Xsweep:
 
     name = "xsweep"
     package = "xsweep"
+    is_cache = True
     about = "Sweeper('loop(a, b) -> value()', store=...), serial; 2 threads for points that sleep"
 
     def phases(self, case: str) -> frozenset[str]:

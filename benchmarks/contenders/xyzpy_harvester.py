@@ -23,6 +23,7 @@ class XyzpySerial:
 
     name = "xyzpy, serial"
     package = "xyzpy"
+    is_cache = False  # what is missing is for its user to say
     about = "Harvester.harvest_combos of what is missing, one process, one HDF5 file"
 
     def phases(self, case: str) -> frozenset[str]:
@@ -40,6 +41,7 @@ class XyzpyCrop:
 
     name = "xyzpy, crop"
     package = "xyzpy"
+    is_cache = False  # what is missing is for its user to say
     about = "Harvester.Crop(a batch per chunk), grown by 2 processes, reaped into the dataset"
 
     def phases(self, case: str) -> frozenset[str]:

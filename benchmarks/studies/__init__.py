@@ -1,0 +1,36 @@
+"""What no sweep in a folder shows: starting up, huge manifests, remote stores, bytes on disk.
+
+Each module has one function, ``study``, and imports neither swarmgrid nor zarr before it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that a study found."""
+
+    value: float
+    about: str
+    """What it was made from, with units: "0.31 s beside 0.25 s"."""
+    agrees: bool = True
+    """Whether the values that came with it were right."""
+
+
+STUDIES = {
+    "startup": "a process that begins: importing, and the first point",
+    "manifest": "a warm call on a grid of very many chunks of one point",
+    "disk": "bytes and files beside zarr writing the same values",
+    "remote": "a store that answers late: requests, and what waits for them",
+}
+"""By module, what each looks at."""
+
+
+def study(name: str, rounds: int, *, is_quick: bool) -> dict[str, Figure]:
+    """The figures of one study, by name."""
+    module = importlib.import_module(f"benchmarks.studies.{name}")
+    found: dict[str, Figure] = module.study(rounds, is_quick=is_quick)
+    return found
