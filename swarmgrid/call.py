@@ -35,17 +35,17 @@ class Call:
     ) -> None:
         self._options = options
         self.request = _request(options, params, axes, where)
-        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        self._look()
 
     def plan(self) -> Plan:
         """What would be computed."""
         manifest = self._snapshot.manifest if self._snapshot else None
-        return planned(self.request, self._coverage(), manifest)
+        return planned(self.request, self._coverage, manifest)
 
     def filled(self) -> Diagnostics:
         """Compute what is missing."""
         start = time.monotonic()
-        coverage = self._coverage()
+        coverage = self._coverage
         wanted = n_wanted(self.request)
         missing = wanted if coverage is None else coverage.n_missing()
         if missing == 0:
@@ -56,14 +56,14 @@ class Call:
         from swarmgrid.work.fill import fill  # a warm call needs no scheduler
 
         done = fill(self.request, _settings(self._options))
-        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        self._look()
         return done
 
     def dataset(self) -> xr.Dataset:
         """The view of what is stored."""
         from swarmgrid import view  # xarray is imported where data is handed out
 
-        coverage = self._coverage()
+        coverage = self._coverage
         if coverage is None or self._snapshot is None or coverage.selection.size == 0:
             return view.empty_dataset(
                 self.request, coverage.grid.schema if coverage else self.request.schema
@@ -85,7 +85,12 @@ class Call:
         """Whether there is such a grid in the store."""
         return self._snapshot is not None
 
-    def _coverage(self) -> Coverage | None:
+    def _look(self) -> None:
+        """Read what is stored."""
+        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        self._coverage = self._covered()
+
+    def _covered(self) -> Coverage | None:
         if self._snapshot is not None:
             return covered(self.request, self._snapshot.grid, self._snapshot.manifest)
         if self.request.schema is not None and n_wanted(self.request):

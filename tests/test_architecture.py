@@ -29,17 +29,8 @@ LAYERS = [
 ]
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
-    {
-        "diagnostics",
-        "job",
-        "log",
-        "memory",
-        "progress",
-        "settings",
-        "signature",
-        "throttle",
-        "unpack",
-    },
+    {"background", "diagnostics", "job", "log", "memory", "progress"},
+    {"settings", "signature", "throttle", "unpack"},
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan", "source"},
     {"interrupt", "ledger", "retry"},
@@ -49,6 +40,8 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"pool"},
     {"executors"},
     {"schedule"},
+    {"staff"},
+    {"first"},
     {"run"},
     {"fill"},
 ]

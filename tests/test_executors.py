@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -316,3 +317,31 @@ def test_an_active_client_refuses_what_only_our_own_workers_keep(
 def test_a_grid_may_carry_its_client(cluster: Any, tmp_path: Any) -> None:
     grid = swarmgrid.Grid(closed_over(1), client=cluster, store=tmp_path / "s")
     assert grid.compute(axes={"x": [1, 2]})["value"].values.tolist() == [2.0, 3.0]
+
+
+def slow_process_id(x: int) -> int:
+    time.sleep(0.3)
+    return os.getpid()
+
+
+def test_workers_help_when_the_first_point_takes_long(tmp_path: Any) -> None:
+    ds = swarmgrid.compute(
+        axes={"x": range(12)}, func=slow_process_id, store=tmp_path, workers=2, verbose=0
+    )
+    by_process = Counter(ds["value"].values.tolist())
+    assert by_process.pop(os.getpid()) == 1
+    assert len(by_process) == 2
+
+
+def test_a_large_grid_of_cheap_points_needs_no_workers(tmp_path: Any) -> None:
+    ds = swarmgrid.compute(
+        axes={"x": range(3000)}, func=process_id, store=tmp_path, workers=2, verbose=0
+    )
+    assert set(ds["value"].values.tolist()) == {os.getpid()}
+
+
+def test_what_may_end_its_process_is_not_tried_in_this_one(tmp_path: Any) -> None:
+    ds = swarmgrid.compute(
+        axes={"x": range(10)}, func=process_id, store=tmp_path, on_error="record", verbose=0
+    )
+    assert os.getpid() not in ds["value"].values.tolist()

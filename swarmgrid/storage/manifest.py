@@ -81,8 +81,10 @@ class Manifest:
     def without(self, indices: Collection[tuple[int, ...]]) -> Manifest:
         """The manifest without the rows of some chunks."""
         lost = [i for index in indices for i in self.rows_of(index).tolist()]
+        if not lost:
+            return self
         keep = np.setdiff1d(np.arange(len(self.rows)), lost)
-        return replace(self, rows=self.rows.taken(keep)) if lost else self
+        return replace(self, rows=self.rows.taken(keep))
 
     def holds(
         self, index: tuple[int, ...], offset: tuple[int, ...], chunk_shape: tuple[int, ...]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.work.job import Piece
 
-TASK_SECONDS = 0.1
+TASK_SECONDS = 0.2
 """What a task is to take: a thousand times what dask takes to hand it out."""
 LONG_SECONDS = 1.0
 """A chunk that takes longer is always divided: its first points are stored before the last."""
@@ -45,16 +45,12 @@ class Batcher:
         The missing points, chunk by chunk; a million chunks need no memory here.
     n_points : int
         How many there are.
-    n_workers : int
-        How many tasks run at once.
     cost : callable
         The seconds per point, as far as they are known at the time; None where they are not.
     points_per_task : int or None
         A size set by hand.
-    may_split, may_write : bool
-        Whether a chunk may be divided among tasks, and whether workers can reach the store.
-    is_isolating : bool
-        Whether a task that kills its worker takes no other one with it.
+    may_split : bool
+        Whether a chunk may be divided among tasks.
     on_split : callable
         Told of a piece before it is divided: its points will come back in parts.
     is_split : callable
@@ -65,24 +61,20 @@ class Batcher:
         self,
         pieces: Iterator[Piece],
         n_points: int,
-        n_workers: int,
         *,
         cost: Callable[[], float | None],
         points_per_task: int | None,
         may_split: bool,
-        may_write: bool,
-        is_isolating: bool,
         on_split: Callable[[Piece], None],
         is_split: Callable[[tuple[int, ...]], bool],
     ) -> None:
-        self.n_workers = n_workers
-        self.is_isolating = is_isolating
+        self._n_workers = 1
+        self._is_isolating = self._may_write = True
         self._pieces = pieces
         self._left = n_points
         self._cost = cost
         self._fixed = points_per_task
         self._may_split = may_split
-        self._may_write = may_write
         self._on_split = on_split
         self._is_split = is_split
         self._whole: deque[Piece] = deque()
@@ -91,6 +83,23 @@ class Batcher:
         self._n_out = 0
         self._is_closed = self._is_exhausted = False
         self._change = threading.Condition(threading.RLock())
+
+    def suit(self, *, n_workers: int, may_write: bool, is_isolating: bool) -> None:
+        """Cut batches for an executor from now on.
+
+        Parameters
+        ----------
+        n_workers : int
+            How many tasks run at once.
+        may_write : bool
+            Whether workers can reach the store.
+        is_isolating : bool
+            Whether a task that kills its worker takes no other one with it.
+        """
+        with self._change:
+            self._n_workers = n_workers
+            self._may_write = may_write
+            self._is_isolating = is_isolating
 
     @property
     def is_empty(self) -> bool:
@@ -105,7 +114,7 @@ class Batcher:
             if self._fixed is not None:
                 return max(1, math.ceil(self._left / self._fixed))
             work = self._left * (self._cost() or 0.0)
-            few = 2 * TASKS_PER_WORKER * self.n_workers
+            few = 2 * TASKS_PER_WORKER * self._n_workers
             return max(1, min(self._left, few + int(work / TASK_SECONDS)))
 
     def take(self, *, may_wait: bool = True) -> Batch | None:
@@ -173,7 +182,7 @@ class Batcher:
 
     def _single(self) -> Batch | None:
         """A point that is to be computed alone, when nothing else is left."""
-        if not self._alone or (self._n_out and not self.is_isolating):
+        if not self._alone or (self._n_out and not self._is_isolating):
             return None
         return Batch((self._alone.popleft(),), writes=False, is_alone=True)
 
@@ -183,13 +192,13 @@ class Batcher:
         if cost is None:
             return 1
         size = TASK_SECONDS / max(cost, 1e-9)
-        if self.n_workers > 1:
+        if self._n_workers > 1:
             size = min(size, max(self._fair(), SHORT_SECONDS / max(cost, 1e-9)))
         return max(1, int(size))
 
     def _fair(self) -> float:
         """The points of one of as many tasks as what is left should make."""
-        return self._left / (self.n_workers * TASKS_PER_WORKER)
+        return self._left / (self._n_workers * TASKS_PER_WORKER)
 
     def _comes_in_parts(self, piece: Piece, cost: float | None) -> bool:
         if not self._may_write or self._is_split(piece.index):
@@ -200,7 +209,7 @@ class Batcher:
         if self._fixed is not None or cost is None:
             return n > 2 * (self._fixed or 1)
         long = LONG_SECONDS / max(cost, 1e-9)
-        if self.n_workers > 1:
+        if self._n_workers > 1:
             long = min(long, max(self._fair(), TASK_SECONDS / max(cost, 1e-9)))
         return n > long
 

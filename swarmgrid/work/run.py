@@ -19,30 +19,28 @@ from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_
 from swarmgrid.work.batch import Batcher
 from swarmgrid.work.commit import Committer
 from swarmgrid.work.coverage import Coverage
-from swarmgrid.work.explore import Background, Exploration, Regularly
+from swarmgrid.work.explore import Exploration
+from swarmgrid.work.first import FirstPoints
 from swarmgrid.work.job import Failure, Job, Receipt, Task
 from swarmgrid.work.plan import covered, n_wanted, new_grid
 from swarmgrid.work.pool import GRACE_SECONDS
-from swarmgrid.work.schedule import first_executor, next_executor
 from swarmgrid.work.settings import to_interval
-from swarmgrid.work.source import Batches, Tasks
+from swarmgrid.work.source import Batches
+from swarmgrid.work.staff import SMALL_SECONDS, Staff
 from swarmgrid.work.tally import Tally
 from swarmgrid.work.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.work.batch import Batch
     from swarmgrid.work.diagnostics import Diagnostics
-    from swarmgrid.work.executors import Executor
     from swarmgrid.work.request import Request
     from swarmgrid.work.settings import Settings
 
 LIMIT_SECONDS = 2.0
 """A task that takes longer reports what it has, and the rest is handed out again."""
 FIRST_WINDOW = 4
-"""Tasks per worker that are handed out before it is seen whether more workers are worth it."""
+"""Tasks that the calling process does before it is seen whether workers are worth it."""
 WINDOW = 512
 """Tasks handed to dask at once."""
 REPORT_SECONDS = 1.0
@@ -96,37 +94,37 @@ class Run:
         axes = request.axes if self._coverage is None else self._coverage.grid.axes
         self._job = job_of(request, settings, axes, held.writer)
         self._throttle = Throttle(to_interval(settings.rate) if settings.rate else 0.0)
-        self._executor: Executor | None = None
+        self._staff: Staff | None = None
+        self._found: Exploration | None = None
+        self._first: FirstPoints | None = None
         self._committer: Committer | None = None
         self._batcher: Batcher | None = None
         self._fatal: Failure | None = None
-        self._is_closed = self._is_stopped = False
-        self._finish_exploring: Callable[[], None] = lambda: None
+        self._is_closed = False
         self._lock = threading.RLock()
 
     def execute(self) -> None:
         """Compute what is missing, and commit it."""
         if self._tally.left == 0:
             return
-        self._executor = first_executor(self._job, self._settings, self._cost(), self._tally.left)
+        staff = Staff(self._job, self._settings, self._cost(), self._tally.left)
+        self._staff = staff
         if self._coverage is None or not self._coverage.grid.schema.outputs:
-            self._explore()
+            self._explore(staff)
         elif self._fatal is None:
             self._begin(self._coverage)
         if self._coverage is not None and self._fatal is None:
-            self._compute(self._coverage)
+            self._compute(self._coverage, staff)
         if self._fatal is not None:
             raise self._error(self._fatal)
 
     def close(self, outcome: str) -> Diagnostics:
         """Commit what came back, and end the workers."""
         try:
-            if self._batcher is not None:
-                self._batcher.close()
-            if self._executor is not None:
+            if self._staff is not None:
                 if outcome != "finished":
-                    self._wait_for_running(self._executor)
-                self._executor.close()
+                    self._wait_for_running(self._staff)
+                self._staff.close()
             with self._lock:
                 self._is_closed = True
                 if self._committer is not None:
@@ -141,17 +139,17 @@ class Run:
         if self._coverage is not None:
             chunks = self._coverage.complete.size * len(self._coverage.grid.schema.outputs)
         return self._tally.diagnostics(
-            n_workers=self._executor.n_workers if self._executor else 1,
+            n_workers=self._staff.present.n_workers if self._staff else 1,
             chunks_total=chunks,
             chunks_written=committer.chunks_written if committer else 0,
             bytes_written=committer.bytes_written if committer else 0,
         )
 
-    def _wait_for_running(self, executor: Executor) -> None:
+    def _wait_for_running(self, staff: Staff) -> None:
         """Give the points that are being computed a moment to finish."""
-        executor.stop()
+        self._stop()
         end = time.monotonic() + GRACE_SECONDS
-        while executor.n_running and time.monotonic() < end:
+        while staff.n_running and time.monotonic() < end:
             time.sleep(0.02)
 
     # ---- what is known before anything is computed
@@ -182,57 +180,40 @@ class Run:
 
     # ---- computing
 
-    def _explore(self) -> None:
-        """Compute the first points of a new grid, which show its outputs, and commit them.
-
-        Where workers can do both, the rest begins while the slowest of them is still computed.
-        """
-        assert self._executor is not None
+    def _explore(self, staff: Staff) -> None:
+        """Compute the first points of a new grid, which show its outputs, and commit them."""
         found = Exploration(
             self._request, self._coverage, self._begin, self._fail, self._attempts, self._tally
         )
-        with Regularly(self._settings.flush_interval / 2, self._lock, found.decide):
-            while found.coverage is None and not self._is_stopped:
-                tasks = found.next_tasks(self._executor)
-                if not tasks:
-                    break
-                first = Background(self._run_first, found, tasks)
-                if self._executor.may_overlap:
-                    first.start()
-                    first.wait(until=lambda: found.coverage is not None)
-                else:
-                    first.run()
-                if found.coverage is None:
-                    first.join()
-        self._finish_exploring = functools.partial(self._end_exploring, found, first)
-        self._coverage = found.coverage
-        if found.coverage is None:
+        self._found = found
+        self._first = FirstPoints(
+            found,
+            staff,
+            self._throttle,
+            self._receive_first,
+            self._settings.flush_interval / 2,
+            self._lock,
+        )
+        self._coverage = self._first.explore()
+        if self._coverage is None:
             self._finish_exploring()
             self._fatal = self._fatal or found.first_failure  # nothing shows what the outputs are
 
-    def _run_first(self, found: Exploration, tasks: list[Task]) -> None:
-        assert self._executor is not None
-        receive = functools.partial(self._receive_first, found)
-        self._executor.run(Tasks(tasks), receive, self._throttle)
-        with self._lock:
-            found.decide()
-
-    def _receive_first(self, found: Exploration, task: Task, receipt: Receipt) -> None:
+    def _receive_first(self, task: Task, receipt: Receipt) -> None:
+        assert self._found is not None
         with self._lock:
             if self._is_closed:
                 return
-            found.take(task, receipt)
+            self._found.take(task, receipt)
             if receipt.failures and self._settings.on_error == "raise":
                 self._stop()
 
-    def _end_exploring(self, found: Exploration, first: Background) -> None:
-        """Wait for the slowest of the first points, and try again those that lost a worker."""
-        assert self._executor is not None
-        first.join()
-        while found.has_lost and not self._is_stopped:
-            self._run_first(found, found.next_tasks(self._executor))
-        if found.coverage is None:
-            for failure in found.failures:
+    def _finish_exploring(self) -> None:
+        if self._first is None or self._found is None:
+            return
+        self._first.finish()
+        if self._found.coverage is None:
+            for failure in self._found.failures:
                 self._fail(failure)
 
     def _begin(self, coverage: Coverage) -> Committer:
@@ -246,46 +227,40 @@ class Run:
         self._committer = Committer(self._lease, coverage.grid, manifest, interval)
         return self._committer
 
-    def _compute(self, coverage: Coverage) -> None:
+    def _compute(self, coverage: Coverage, staff: Staff) -> None:
         assert self._committer is not None
-        assert self._executor is not None
         settings = self._settings
-        self._reconsider()
+        staff.reconsider(self._cost(), self._tally.left)
         self._batcher = batcher = Batcher(
             coverage.pieces(),
             self._tally.left,
-            self._executor.n_workers,
             cost=self._cost,
             points_per_task=1 if settings.rate else settings.exec_chunk_size,
             may_split=not self._request.vectorized,
-            may_write=self._executor.shares_memory or self._request.location.is_shared,
-            is_isolating=self._executor.is_isolating,
             on_split=self._committer.expect,
             is_split=self._committer.is_open,
         )
-        window = FIRST_WINDOW * self._executor.n_workers
         while self._fatal is None and not batcher.is_empty:
+            executor = staff.present
+            batcher.suit(
+                n_workers=executor.n_workers,
+                may_write=executor.shares_memory or self._request.location.is_shared,
+                is_isolating=executor.is_isolating,
+            )
+            window = FIRST_WINDOW if staff.is_provisional else WINDOW
             n = min(window, batcher.n_batches())
-            source = Batches(batcher, n, functools.partial(self._task, coverage))
-            self._executor.run(source, self._receive, self._throttle)
-            self._reconsider()
-            batcher.n_workers = self._executor.n_workers
-            batcher.is_isolating = self._executor.is_isolating
-            window = WINDOW
+            to_task = functools.partial(self._task, coverage, staff)
+            executor.run(Batches(batcher, n, to_task), self._receive, self._throttle)
+            staff.reconsider(self._cost(), self._tally.left)
         self._finish_exploring()
 
-    def _reconsider(self) -> None:
-        assert self._executor is not None
-        cost, left = self._cost(), self._tally.left
-        self._executor = next_executor(self._executor, self._job, self._settings, cost, left)
-
-    def _task(self, coverage: Coverage, batch: Batch) -> Task:
+    def _task(self, coverage: Coverage, staff: Staff, batch: Batch) -> Task:
         return Task(
             batch.pieces,
             coverage.grid.chunk_shape,
             coverage.grid.schema,
             batch.writes,
-            LIMIT_SECONDS,
+            SMALL_SECONDS if staff.is_provisional else LIMIT_SECONDS,
             min(REPORT_SECONDS, self._settings.flush_interval / 4),
             batch.is_alone,
         )
@@ -320,9 +295,10 @@ class Run:
 
     def _stop(self) -> None:
         """Begin nothing more."""
-        assert self._executor is not None
-        self._is_stopped = True
-        self._executor.stop()
+        assert self._staff is not None
+        self._staff.stop()
+        if self._first is not None:
+            self._first.stop()
         if self._batcher is not None:
             self._batcher.close()
 

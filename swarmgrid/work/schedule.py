@@ -17,41 +17,6 @@ if TYPE_CHECKING:
     from swarmgrid.work.job import Job
     from swarmgrid.work.settings import Settings
 
-SMALL_SECONDS = 0.25
-"""Less work than this is done in the calling process: starting workers takes as long."""
-SMALL_POINTS = 64
-"""So many points of unknown cost are few enough to try one in the calling process first."""
-
-
-def first_executor(job: Job, settings: Settings, cost: float | None, left: int) -> Executor:
-    """The executor to begin with: the calling process, where that is soon done.
-
-    Parameters
-    ----------
-    job, settings : Job, Settings
-        What to do, and how.
-    cost : float or None
-        Seconds per point, where that is known.
-    left : int
-        Points to compute.
-    """
-    is_open = settings.executor is None and settings.client is None
-    if is_open and not settings.needs_processes and configured().is_default:
-        is_small = left <= SMALL_POINTS if cost is None else cost * left < SMALL_SECONDS
-        if is_small:
-            return InProcess(job)
-    return executor_for(job, settings)
-
-
-def next_executor(
-    present: Executor, job: Job, settings: Settings, cost: float | None, left: int
-) -> Executor:
-    """The executor to go on with: workers, where what was tried shows that they are worth it."""
-    is_settled = not isinstance(present, InProcess) or settings.executor is not None
-    if is_settled or (cost or 0.0) * left <= SMALL_SECONDS:
-        return present
-    return executor_for(job, settings)
-
 
 def executor_for(job: Job, settings: Settings) -> Executor:
     """The executor that the user's options and dask configuration ask for.

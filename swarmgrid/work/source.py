@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """Tasks, handed out one by one to any thread."""
 
-    n: int
-    """How many an executor may take in one go; there may be fewer."""
+    @property
+    def n(self) -> int:
+        """How many an executor may take in one go; there may be fewer."""
 
     def take(self, *, may_wait: bool = True) -> Task | None:
         """The next task; None when there is none. See `Batcher.take`."""
@@ -30,7 +31,10 @@ class Tasks:
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._tasks = deque(tasks)
-        self.n = len(self._tasks)
+
+    @property
+    def n(self) -> int:
+        return len(self._tasks)
 
     def take(self, *, may_wait: bool = True) -> Task | None:  # noqa: ARG002  # it never has to
         try:

@@ -1,0 +1,109 @@
+"""The beginning of a run on a new grid: computes the first points, wherever that is quickest."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.work.background import Background, Regularly
+from swarmgrid.work.source import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.work.coverage import Coverage
+    from swarmgrid.work.executors import Executor, Receive
+    from swarmgrid.work.explore import Exploration
+    from swarmgrid.work.staff import Staff
+    from swarmgrid.work.throttle import Throttle
+
+PATIENCE_SECONDS = 0.1
+"""How long the calling process computes by itself before workers help."""
+
+
+class FirstPoints:
+    """Has an exploration's points computed until the grid is known; the slowest may take longer.
+
+    Parameters
+    ----------
+    found : Exploration
+        What the points show.
+    staff : Staff
+        Who computes.
+    throttle : Throttle
+        Spaces the calls.
+    receive : callable
+        Takes the receipts, as an executor does.
+    interval : float
+        Seconds after which the first point that is there decides.
+    lock : RLock
+        Held when the exploration is told something.
+    """
+
+    def __init__(
+        self,
+        found: Exploration,
+        staff: Staff,
+        throttle: Throttle,
+        receive: Receive,
+        interval: float,
+        lock: Any,
+    ) -> None:
+        self._found = found
+        self._staff = staff
+        self._throttle = throttle
+        self._receive = receive
+        self._interval = interval
+        self._lock = lock
+        self._is_stopped = False
+        self._rest: Background | None = None
+
+    def explore(self) -> Coverage | None:
+        """The new grid, once one point shows its outputs; None where none does."""
+        found, staff = self._found, self._staff
+        with Regularly(self._interval, self._lock, found.decide):
+            while found.coverage is None and not self._is_stopped:
+                tasks = Tasks(found.next_tasks(staff.present))
+                if not tasks.n:
+                    break
+                self._rest = Background(self._run, staff.workers, tasks)
+                if staff.is_provisional:
+                    self._begin_here(tasks, self._rest)
+                elif staff.present.may_overlap:
+                    self._rest.start()
+                else:
+                    self._rest.run()
+                self._rest.wait(until=lambda: found.coverage is not None)
+                if found.coverage is None:
+                    self._rest.join()
+        return found.coverage
+
+    def finish(self) -> None:
+        """Wait for the slowest of the points, and try again those that lost a worker."""
+        if self._rest is not None:
+            self._rest.join()
+        while self._found.has_lost and not self._is_stopped:
+            tasks = Tasks(self._found.next_tasks(self._staff.present))
+            self._run(lambda: self._staff.present, tasks)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._is_stopped = True
+
+    def _begin_here(self, tasks: Tasks, rest: Background) -> None:
+        """Compute point after point in this process; workers take over when that takes long."""
+        timer = threading.Timer(PATIENCE_SECONDS, rest.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            while not rest.has_started and (task := tasks.take()) is not None:
+                self._run(lambda: self._staff.present, Tasks([task]))
+        finally:
+            timer.cancel()
+            timer.join()  # it may be starting the rest at this moment
+
+    def _run(self, executor: Callable[[], Executor], tasks: Tasks) -> None:
+        if tasks.n and not self._is_stopped:
+            executor().run(tasks, self._receive, self._throttle)
+        with self._lock:
+            self._found.decide()

@@ -1,0 +1,91 @@
+"""Who computes a run: the calling process where that is soon done, else workers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from swarmgrid.work.executors import InProcess
+from swarmgrid.work.schedule import configured, executor_for
+
+if TYPE_CHECKING:
+    from swarmgrid.work.executors import Executor
+    from swarmgrid.work.job import Job
+    from swarmgrid.work.settings import Settings
+
+SMALL_SECONDS = 0.25
+"""Less work than this is done in the calling process: starting workers takes as long."""
+
+
+class Staff:
+    """The executors of a run.
+
+    Parameters
+    ----------
+    job, settings : Job, Settings
+        What to do, and how.
+    cost : float or None
+        Seconds per point, where that is known.
+    left : int
+        Points to compute.
+    """
+
+    def __init__(self, job: Job, settings: Settings, cost: float | None, left: int) -> None:
+        self._job = job
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._workers: Executor | None = None
+        self._is_stopped = False
+        self.is_provisional = self._may_begin_here() and (
+            cost is None or cost * left < SMALL_SECONDS
+        )
+        """Whether it is the calling process, and workers may take its place."""
+        self.present: Executor = InProcess(job) if self.is_provisional else self.workers()
+        """Who computes at present."""
+
+    def workers(self) -> Executor:
+        """What the options and dask's configuration ask for, made when it is first needed."""
+        with self._lock:
+            if self._workers is None:
+                self._workers = executor_for(self._job, self._settings)
+                if self._is_stopped:
+                    self._workers.stop()
+            return self._workers
+
+    def reconsider(self, cost: float | None, left: int) -> None:
+        """Go on with workers, where what was tried shows that they are worth it."""
+        if self.is_provisional and (self._workers or (cost or 0.0) * left > SMALL_SECONDS):
+            self.is_provisional = False
+            self.present = self.workers()
+
+    @property
+    def n_running(self) -> int:
+        """How many tasks are being computed at this moment, where that can be known."""
+        return sum(executor.n_running for executor in self._all())
+
+    def stop(self) -> None:
+        """Begin no further task, and have the running ones report after their present point."""
+        with self._lock:
+            self._is_stopped = True
+        for executor in self._all():
+            executor.stop()
+
+    def close(self) -> None:
+        """End everything that runs, and free what is held."""
+        for executor in self._all():
+            executor.close()
+
+    def _all(self) -> list[Executor]:
+        with self._lock:
+            others = [] if self._workers in {None, self.present} else [self._workers]
+        return [self.present, *[other for other in others if other is not None]]
+
+    def _may_begin_here(self) -> bool:
+        """Whether the user leaves it open who computes, and expects nothing of processes.
+
+        Who wants failures recorded may expect that of a function that ends its process, too.
+        """
+        settings = self._settings
+        is_open = settings.executor is None and settings.client is None
+        is_safe = settings.on_error == "raise" and not settings.needs_processes
+        return is_open and is_safe and configured().is_default
