@@ -69,6 +69,7 @@ class Batcher:
         is_split: Callable[[tuple[int, ...]], bool],
     ) -> None:
         self._n_workers = 1
+        self._seconds = TASK_SECONDS
         self._is_isolating = self._may_write = True
         self._pieces = pieces
         self._left = n_points
@@ -84,7 +85,9 @@ class Batcher:
         self._is_closed = self._is_exhausted = False
         self._change = threading.Condition(threading.RLock())
 
-    def suit(self, *, n_workers: int, may_write: bool, is_isolating: bool) -> None:
+    def suit(
+        self, *, n_workers: int, may_write: bool, is_isolating: bool, seconds: float = TASK_SECONDS
+    ) -> None:
         """Cut batches for an executor from now on.
 
         Parameters
@@ -95,8 +98,11 @@ class Batcher:
             Whether workers can reach the store.
         is_isolating : bool
             Whether a task that kills its worker takes no other one with it.
+        seconds : float
+            What a task is to take.
         """
         with self._change:
+            self._seconds = seconds
             self._n_workers = n_workers
             self._may_write = may_write
             self._is_isolating = is_isolating
@@ -115,7 +121,7 @@ class Batcher:
                 return max(1, math.ceil(self._left / self._fixed))
             work = self._left * (self._cost() or 0.0)
             few = 2 * TASKS_PER_WORKER * self._n_workers
-            return max(1, min(self._left, few + int(work / TASK_SECONDS)))
+            return max(1, min(self._left, few + int(work / self._seconds)))
 
     def take(self, *, may_wait: bool = True) -> Batch | None:
         """The next batch; None if there is none.
@@ -191,7 +197,7 @@ class Batcher:
             return self._fixed
         if cost is None:
             return 1
-        size = TASK_SECONDS / max(cost, 1e-9)
+        size = self._seconds / max(cost, 1e-9)
         if self._n_workers > 1:
             size = min(size, max(self._fair(), SHORT_SECONDS / max(cost, 1e-9)))
         return max(1, int(size))

@@ -16,7 +16,7 @@ from swarmgrid.storage import lease
 from swarmgrid.storage.failures import read_failures
 from swarmgrid.storage.growth import write_grid
 from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
-from swarmgrid.work.batch import Batcher
+from swarmgrid.work.batch import TASK_SECONDS, Batcher
 from swarmgrid.work.commit import Committer
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.explore import Exploration
@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 2.0
 """A task that takes longer reports what it has, and the rest is handed out again."""
-FIRST_WINDOW = 4
+TRIAL_WINDOW = 4
 """Tasks that the calling process does before it is seen whether workers are worth it."""
+TRIAL_SECONDS = 0.02
+"""What each of them is to take."""
 WINDOW = 512
 """Tasks handed to dask at once."""
 REPORT_SECONDS = 1.0
@@ -230,7 +232,8 @@ class Run:
     def _compute(self, coverage: Coverage, staff: Staff) -> None:
         assert self._committer is not None
         settings = self._settings
-        staff.reconsider(self._cost(), self._tally.left)
+        if not self._tally.is_rough:
+            staff.reconsider(self._cost(), self._tally.left)
         self._batcher = batcher = Batcher(
             coverage.pieces(),
             self._tally.left,
@@ -246,8 +249,9 @@ class Run:
                 n_workers=executor.n_workers,
                 may_write=executor.shares_memory or self._request.location.is_shared,
                 is_isolating=executor.is_isolating,
+                seconds=TRIAL_SECONDS if staff.is_provisional else TASK_SECONDS,
             )
-            window = FIRST_WINDOW if staff.is_provisional else WINDOW
+            window = TRIAL_WINDOW if staff.is_provisional else WINDOW
             n = min(window, batcher.n_batches())
             to_task = functools.partial(self._task, coverage, staff)
             executor.run(Batches(batcher, n, to_task), self._receive, self._throttle)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from swarmgrid.work.settings import Settings
 
 
+ROUGH_SECONDS = 1e-3
+"""What a point seems to cost whose cost cannot be told from that of the task around it."""
+
+
 class Tally:
     """The counts of one run.
 
@@ -66,6 +70,12 @@ class Tally:
     def left(self) -> int:
         """Points that are neither computed nor failed."""
         return self._missing - self.computed - (self._failed - self._failed_before)
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether `seconds_per_point` is but a guess, and may be much too high."""
+        is_guess = self.computed == self._first_points
+        return is_guess and self._quickest is not None and self._quickest < ROUGH_SECONDS
 
     @property
     def seconds_per_point(self) -> float | None:
