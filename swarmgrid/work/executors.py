@@ -44,6 +44,9 @@ class Executor(Protocol):
     may_overlap: bool
     """Whether `run` may be called in two threads at once, the workers being shared."""
 
+    def prepare(self, n: int) -> None:
+        """Make ready for ``n`` tasks at once, without waiting."""
+
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         """Run tasks, calling ``receive`` with each and its receipt, maybe from threads.
 
@@ -74,6 +77,9 @@ class InProcess:
         self._job = job
         self._pulse = [0.0] * N_PULSE
         self._overseer = Overseer()
+
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready."""
 
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         for _ in range(source.n):
@@ -144,6 +150,9 @@ class DaskInProcess:
     def n_running(self) -> int:
         return len(self._running)
 
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready."""
+
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         def drive(task: Task) -> None:
             throttle.wait()
@@ -201,6 +210,9 @@ class DaskProcesses:
     def __init__(self, job: bytes, n_workers: int, limits: Limits) -> None:
         self.n_workers = n_workers
         self._pool = WorkerPool(job, n_workers, limits)
+
+    def prepare(self, n: int) -> None:
+        self._pool.prepare(n)
 
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         from dask.threaded import get
@@ -260,6 +272,9 @@ class Distributed:
         self._is_stopped = False
         self._running: dict[Any, Task] = {}
         self.n_workers = max(1, sum(client.nthreads().values()))
+
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready: the cluster is there."""
 
     def run(
         self,

@@ -81,13 +81,16 @@ class Exploration:
         """Whether points are to be tried again because their worker died."""
         return bool(self._again)
 
-    def next_tasks(self, executor: Executor) -> list[Task]:
-        """Tasks for an executor to run next, those whose worker died first; maybe none."""
+    def next_tasks(self, executor: Executor, n_workers: int) -> list[Task]:
+        """Tasks for an executor to run next, those whose worker died first; maybe none.
+
+        There are enough of them for ``n_workers`` to join in.
+        """
         if self._again:
             n = len(self._again) if executor.is_isolating else 1
             tasks, self._again = self._again[:n], self._again[n:]
             return [replace(task, is_alone=True) for task in tasks]
-        n = executor.n_workers * (1 if self._is_block else POINTS_PER_WORKER)
+        n = n_workers * (1 if self._is_block else POINTS_PER_WORKER)
         tasks = [
             Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)
         ]

@@ -63,7 +63,7 @@ class FirstPoints:
         found, staff = self._found, self._staff
         with Regularly(self._interval, self._lock, found.decide):
             while found.coverage is None and not self._is_stopped:
-                tasks = Tasks(found.next_tasks(staff.present))
+                tasks = Tasks(found.next_tasks(staff.present, staff.n_workers))
                 if not tasks.n:
                     break
                 self._rest = Background(self._run, staff.workers, tasks)
@@ -83,7 +83,7 @@ class FirstPoints:
         if self._rest is not None:
             self._rest.join()
         while self._found.has_lost and not self._is_stopped:
-            tasks = Tasks(self._found.next_tasks(self._staff.present))
+            tasks = Tasks(self._found.next_tasks(self._staff.present, self._staff.n_workers))
             self._run(lambda: self._staff.present, tasks)
 
     def stop(self) -> None:
@@ -92,7 +92,7 @@ class FirstPoints:
 
     def _begin_here(self, tasks: Tasks, rest: Background) -> None:
         """Compute point after point in this process; workers take over when that takes long."""
-        timer = threading.Timer(PATIENCE_SECONDS, rest.start)
+        timer = threading.Timer(PATIENCE_SECONDS, self._call_workers, [rest])
         timer.daemon = True
         timer.start()
         try:
@@ -101,6 +101,10 @@ class FirstPoints:
         finally:
             timer.cancel()
             timer.join()  # it may be starting the rest at this moment
+
+    def _call_workers(self, rest: Background) -> None:
+        rest.start()
+        self._staff.workers()
 
     def _run(self, executor: Callable[[], Executor], tasks: Tasks) -> None:
         if tasks.n and not self._is_stopped:

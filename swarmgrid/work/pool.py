@@ -49,6 +49,7 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._allowed = n
+        self._n_starting = 0
         self._is_paused = False
         self._stopped = threading.Event()
         self._change = threading.Condition()
@@ -56,6 +57,14 @@ class WorkerPool:
             target=self._keep_watch, name="swarmgrid-watch", daemon=True
         )
         self._watch.start()
+
+    def prepare(self, n: int) -> None:
+        """Start up to ``n`` workers, in a thread: they begin to import while others talk."""
+        with self._change:
+            n = min(n, self._allowed - len(self._idle) - len(self._busy) - self._n_starting)
+            self._n_starting += max(0, n)
+        for _ in range(n):
+            threading.Thread(target=self._start_one, name="swarmgrid-start", daemon=True).start()
 
     def run(
         self,
@@ -103,7 +112,7 @@ class WorkerPool:
         for worker in idle:
             worker.end()
         with self._change:
-            self._change.wait_for(lambda: not self._busy)
+            self._change.wait_for(lambda: not self._busy and not self._n_starting)
         self._watch.join()
 
     @property
@@ -111,10 +120,25 @@ class WorkerPool:
         """How many tasks are being computed."""
         return len(self._busy)
 
+    def _start_one(self) -> None:
+        """Add an idle worker; where that fails, who needs one tries again, and says why."""
+        try:
+            worker = WorkerProcess(self._job, self._limits.memory)
+        except Exception:  # noqa: BLE001
+            worker = None
+        with self._change:
+            self._n_starting -= 1
+            is_wanted = worker is not None and not self._stopped.is_set()
+            if worker is not None and is_wanted:
+                self._idle.append(worker)
+            self._change.notify_all()
+        if worker is not None and not is_wanted:
+            worker.end()
+
     def _taken(self, *, is_fresh: bool) -> WorkerProcess | None:
         """A worker to use, once there may be another one; None once the pool was stopped."""
         with self._change:
-            while not self._stopped.is_set() and not self._may_begin():
+            while not self._stopped.is_set() and not self._may_begin(is_fresh=is_fresh):
                 self._change.wait(WATCH_SECONDS)
             if self._stopped.is_set():
                 return None
@@ -128,7 +152,9 @@ class WorkerPool:
             self._busy.add(worker)
             return worker
 
-    def _may_begin(self) -> bool:
+    def _may_begin(self, *, is_fresh: bool) -> bool:
+        if self._n_starting and not self._idle and not is_fresh:
+            return False
         if not self._busy:
             return True  # one task at least goes on, or nothing ever would
         return len(self._busy) < self._allowed and not self._is_paused

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from swarmgrid.work.executors import InProcess
+from swarmgrid.work.processes import process_count
 from swarmgrid.work.schedule import configured, executor_for
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Staff:
     def __init__(self, job: Job, settings: Settings, cost: float | None, left: int) -> None:
         self._job = job
         self._settings = settings
+        self._left = left
         self._lock = threading.Lock()
         self._workers: Executor | None = None
         self._is_stopped = False
@@ -48,9 +50,17 @@ class Staff:
         with self._lock:
             if self._workers is None:
                 self._workers = executor_for(self._job, self._settings)
+                self._workers.prepare(self._left)
                 if self._is_stopped:
                     self._workers.stop()
             return self._workers
+
+    @property
+    def n_workers(self) -> int:
+        """How many tasks the present executor runs at once, or the one that may follow it."""
+        if self.is_provisional:
+            return self._settings.workers or process_count()
+        return self.present.n_workers
 
     def reconsider(self, cost: float | None, left: int) -> None:
         """Go on with workers, where what was tried shows that they are worth it."""
