@@ -266,7 +266,8 @@ class Run:
 
     def _task(self, batch: Batch, coverage: Coverage) -> Task:
         grid = coverage.grid
-        return Task(batch.pieces, grid.chunk_shape, grid.schema, batch.writes, LIMIT_SECONDS)
+        known = (grid.chunk_shape, grid.schema)
+        return Task(batch.pieces, *known, batch.writes, LIMIT_SECONDS, grid.inner_shape)
 
     def _receive(self, task: Task, receipt: Receipt) -> None:
         with self._lock:
