@@ -50,7 +50,7 @@ class Report:
 
     problems: tuple[Problem, ...]
     chunks: int
-    """Chunks that were read, of all outputs together."""
+    """Chunks, or shards, that were read, of all outputs together."""
     points: int
     """Points that the manifest says are computed."""
 
