@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,50 @@ def test_the_option_is_everywhere_that_chunks_is(tmp_path: Path) -> None:
     ):
         ds, _ = swarmgrid.run(axes={"x": range(9)})
     assert arrays(ds)["value"].shards == (4,)
+
+
+# ---- the cost of the first points
+
+
+def costly(x: int, seconds: float, first: str = "") -> float:
+    if first:  # once per process
+        costly.__dict__.setdefault("done", set())
+        if first not in costly.__dict__["done"]:
+            costly.__dict__["done"].add(first)
+            time.sleep(seconds)
+        return x / 2
+    time.sleep(seconds)
+    return x / 2
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+def test_chunks_of_costly_points_hold_a_minute_of_work(tmp_path: Path, executor: str) -> None:
+    ds = swarmgrid.compute(
+        {"seconds": 0.15},
+        {"x": range(6)},
+        func=costly,
+        version="1",
+        store=tmp_path,
+        executor=executor,
+        workers=2,
+    )
+    (chunk,) = arrays(ds)["value"].chunks
+    assert chunk in {128, 256}  # on a busy machine points take longer
+    np.testing.assert_array_equal(ds["value"], np.arange(6) / 2)
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+@pytest.mark.parametrize("n", [1, 30])
+def test_a_first_call_that_takes_long_has_no_say_in_the_chunks(
+    tmp_path: Path, executor: str, n: int
+) -> None:
+    ds = swarmgrid.compute(
+        {"seconds": 0.5, "first": str(tmp_path)},
+        {"x": range(n)},
+        func=costly,
+        version="1",
+        store=tmp_path,
+        executor=executor,
+        workers=2,
+    )
+    assert arrays(ds)["value"].chunks == (1024,)
