@@ -104,7 +104,8 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     missing = coverage.n_missing()
     cost = manifest.seconds_per_point() if manifest is not None else None
     outputs = coverage.grid.schema.outputs
-    reason = "stored so" if manifest else new_chunking(request, coverage.grid.schema).reason
+    is_stored = manifest is not None
+    reason = "stored so" if is_stored else new_chunking(request, coverage.grid.schema).reason
     return Plan(
         points_total=total,
         points_cached=wanted - missing,

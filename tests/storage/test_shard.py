@@ -198,6 +198,12 @@ def test_an_index_that_lies_is_refused(index: list[int]) -> None:
         decoded_shard(values.tobytes() + struct.pack("<4Q", *index), "float64", (4,), (2,))
 
 
+def test_bytes_that_are_no_bools_are_refused() -> None:
+    data = encoded_shard(np.array([True, True, False, True]), "bool", (2,))
+    with pytest.raises(ValueError, match="no bools"):
+        decoded_shard(b"\1\2" + data[2:], "bool", (4,), (2,))
+
+
 @pytest.mark.parametrize("data", [b"", bytes(15), b"\xff" * 31], ids=len)
 def test_what_is_shorter_than_its_index_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="less than the index of 2 chunks"):
