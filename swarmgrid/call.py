@@ -150,6 +150,7 @@ def _request(
         location_of(options),
         version=options.version,
         chunks=options.chunks,
+        shards=options.shards,
         outputs=options.outputs,
         tolerance=options.tolerance,
         vectorized=options.vectorized,

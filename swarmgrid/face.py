@@ -51,6 +51,10 @@ def compute(
     chunks : int or mapping, optional
         Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Axes left out are
         chosen for you; an existing grid keeps what it has.
+    shards : int or mapping or False, optional
+        Points per shard and axis, multiples of the chunk lengths: the chunks of a shard are
+        stored in one object. An axis left out has the chunk's length. Default: chosen for you,
+        where there are very many tiny chunks; False: never. An existing grid keeps what it has.
     outputs : mapping of Output or xr.Dataset, optional
         The outputs, declared; else the first point shows them.
     tolerance : mapping, optional

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from swarmgrid.errors import InputError
 
@@ -24,6 +24,7 @@ class OptionTypes(TypedDict, total=False):
     storage_options: Mapping[str, Any] | None
     version: str | None
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
+    shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
     tolerance: Mapping[str, float] | None
     vectorized: bool
@@ -72,6 +73,9 @@ class Options:
     chunks: Any = None
     """Chunk lengths by axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``, or one for all; an axis
     left out is chosen for you, and an existing grid keeps what it has."""
+    shards: Any = None
+    """Shard lengths by axis, multiples of the chunk lengths: the chunks of a shard are stored in
+    one object. False: no shards; None: chosen for you, where there are very many tiny chunks."""
     outputs: Any = None
     """Declared outputs: `Output` by name, or an ``xr.Dataset`` as of one point; None: inferred
     from the first point."""

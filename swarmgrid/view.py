@@ -53,8 +53,7 @@ def dataset(
         )
         lazy = indexing.LazilyIndexedArray(array)
         dims = (*request.names, *output.dims)
-        encoding = {"chunks": array.chunks}
-        variables[name] = _variable(dims, lazy, dict(output.attrs), encoding)
+        variables[name] = _variable(dims, lazy, dict(output.attrs), array.encoding)
     found = xr.Dataset(variables, coordinates(request, grid.schema))
     found = found.assign_attrs(
         **request.attributes(), swarmgrid_open=request.location.expression(request.path.group)
@@ -165,9 +164,15 @@ class GridArray(BackendArray):
         self._present = present
         self._order = order
         self.shape = tuple(selection.shape[d] for d in order) + self._output.shape
-        self.chunks = tuple(grid.chunk_shape[d] for d in order) + self._output.shape
+        self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
+        """How xarray, too, says what an array's chunks and shards are."""
+        if grid.inner_shape is not None:
+            self.encoding["shards"] = self._lengths(grid.chunk_shape)
         stored = self._output.memory_dtype
         self.dtype = stored if present is None else _missing(stored)[1]
+
+    def _lengths(self, along_axes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(along_axes[d] for d in self._order) + self._output.shape
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -228,12 +233,11 @@ class GridArray(BackendArray):
     def _blocks(self, indices: list[tuple[int, ...]]) -> list[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
-        shape, dtype = self._grid.block_shape(self._output), self._output.dtype
         found = self._blobs.get_many(keys)
         blocks = []
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
-                block = decoded_chunk(data, key, dtype, shape)
+                block = decoded_chunk(data, key, self._grid, self._output)
                 self._check(index, key, block)
             except DamageError as error:
                 mark_chunk(self._location, self._grid.path, index, error)

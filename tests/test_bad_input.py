@@ -115,6 +115,18 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         swarmgrid.ChunksError,
         "expected at most 2147483647. Ask for shorter chunks",
     ),
+    "a shard that holds no whole chunks": (
+        {"chunks": {"s": 3}, "shards": {"s": 50}},
+        swarmgrid.ChunksError,
+        "the shard length of axis 's' is 50; expected a multiple of its chunk length 3, such as",
+    ),
+    "an unknown shard axis": ({"shards": {"t": 3}}, swarmgrid.ChunksError, "shards names 't'"),
+    "shards by a wish": ({"shards": True}, swarmgrid.ChunksError, "shards is True; expected a"),
+    "a shard that is too large": (
+        {"shards": {"s": 2**40}, "outputs": {"value": swarmgrid.Output()}},
+        swarmgrid.ChunksError,
+        "a shard of .* expected at most 2147483647. Ask for shorter shards",
+    ),
     "a wrong executor": (
         {"executor": "fork"},
         swarmgrid.InputError,
@@ -275,6 +287,44 @@ def test_other_chunks_than_the_stored_ones_are_refused(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
     swarmgrid.compute(**GOOD, store=tmp_path / "s")
     swarmgrid.compute(**GOOD, store=tmp_path / "s", chunks={"s": 2})
+
+
+OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "other shards": (
+        {"chunks": {"s": 2}, "shards": {"s": 4}},
+        {"shards": {"s": 8}},
+        r"shards=\{'s': 8\} was asked for, but the stored grid has shards=\{'s': 4\}. Leave",
+    ),
+    "other chunks in shards": (
+        {"chunks": {"s": 2}, "shards": {"s": 4}},
+        {"chunks": {"s": 4}},
+        r"chunks=\{'s': 4\} was asked for, but the stored grid has chunks=\{'s': 2\}. Leave",
+    ),
+    "no shards": (
+        {"chunks": {"s": 2}, "shards": {"s": 4}},
+        {"shards": False},
+        r"shards=False was asked for, but the stored grid has shards=\{'s': 4\}",
+    ),
+    "shards": (
+        {"chunks": {"s": 2}},
+        {"shards": {"s": 2}},
+        r"shards=\{'s': 2\} was asked for, but the stored grid has shards=False",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stored", "asked", "message"), OTHERS.values(), ids=OTHERS)
+def test_other_shards_than_the_stored_ones_are_refused(
+    tmp_path: Path, stored: dict[str, Any], asked: dict[str, Any], message: str
+) -> None:
+    swarmgrid.compute(**GOOD, store=tmp_path / "s", **stored)
+    before = contents(tmp_path)
+    for call in (swarmgrid.compute, swarmgrid.plan):
+        with pytest.raises(swarmgrid.ChunksError, match=message):
+            call(**GOOD, store=tmp_path / "s", **asked)
+    assert contents(tmp_path) == before
+    for same in ({}, stored, {"shards": stored.get("shards", False)}):
+        swarmgrid.compute(**GOOD, store=tmp_path / "s", **same)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import swarmgrid
 
 FLUSH_SECONDS = 0.5
 SCRIPT = """
-import os, sys, time, swarmgrid
+import json, os, sys, time, swarmgrid
 
 def point(x, y):
     time.sleep(0.002)
@@ -31,7 +31,8 @@ swarmgrid_array = np.ones(2)
 
 swarmgrid.compute(axes={"x": range(int(sys.argv[3])), "y": range(25)}, func=point, version="1",
                   store=sys.argv[1], executor="processes", workers=2, verbose=0, chunks=5,
-                  flush_interval=float(sys.argv[4]), on_error="record")
+                  shards=json.loads(sys.argv[5]), flush_interval=float(sys.argv[4]),
+                  on_error="record")
 """
 
 
@@ -55,25 +56,27 @@ def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["kills"] > 100
 
 
-def test_a_run_killed_at_random_instants_ends_complete(tmp_path: Path) -> None:
-    killed_until_done(tmp_path, n=100, kills=9, seed=1)
+@pytest.mark.parametrize("shards", [False, {"x": 20, "y": 15}], ids=["plain", "sharded"])
+def test_a_run_killed_at_random_instants_ends_complete(tmp_path: Path, shards: Any) -> None:
+    killed_until_done(tmp_path, n=100, kills=9, seed=1, shards=shards)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_long_run_killed_very_often_ends_complete(tmp_path: Path, seed: int) -> None:
-    killed_until_done(tmp_path, n=1500, kills=120, seed=seed)
+    shards = None if seed == 0 else False  # None: chosen, as there are 1,500 tiny chunks
+    killed_until_done(tmp_path, n=1500, kills=120, seed=seed, shards=shards)
 
 
-def killed_until_done(tmp_path: Path, n: int, kills: int, seed: int) -> None:
+def killed_until_done(tmp_path: Path, n: int, kills: int, seed: int, shards: Any) -> None:
     """``n`` times 25 points in chunks of 5 times 5, in a process that is killed so many times."""
     chance = random.Random(seed)
     script, calls = tmp_path / "script.py", tmp_path / "calls"
     script.write_text(SCRIPT.replace("[x, y] * swarmgrid_array", "np.array([x, y])"))
     calls.touch()
     command = [sys.executable, str(script), str(tmp_path / "s"), str(calls), str(n)]
-    command.append(str(FLUSH_SECONDS))
+    command += [str(FLUSH_SECONDS), json.dumps(shards)]
     killed_at = []
     for turn in range(kills):
         run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -29,6 +29,7 @@ OUTPUTS: dict[str, Any] = {
     "bool": lambda n: n % 2 == 0,
     "str": lambda n: "x" * (n % 4),
     "dict": lambda n: {"a": float(n % 11), "b": n % 3},
+    "time": lambda n: np.datetime64(n, "ns"),
     "array": lambda n: np.array([n % 4, n % 5, 0], "f4"),
 }
 
@@ -60,10 +61,17 @@ class Growth(RuleBasedStateMachine):
         output=st.sampled_from(sorted(OUTPUTS)),
         length=st.integers(1, 4),
         is_chunked=st.booleans(),
+        times=st.sampled_from([None, 1, 2, 3]),
         store=st.sampled_from(["path", "memory"]),
     )
     def begin(
-        self, kinds: list[str], output: str, length: int, is_chunked: bool, store: str
+        self,
+        kinds: list[str],
+        output: str,
+        length: int,
+        is_chunked: bool,
+        times: int | None,
+        store: str,
     ) -> None:
         self.kinds = {f"x{i}": kind for i, kind in enumerate(kinds)}
         self.output = output
@@ -73,6 +81,7 @@ class Growth(RuleBasedStateMachine):
             func=evaluate,
             store=f"{self._folder.name}/s" if store == "path" else f"memory://{self._folder.name}",
             chunks=length if is_chunked else None,
+            shards=length * times if times else None,
             executor="sync",
             verbose=0,
         )

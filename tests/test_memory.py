@@ -222,8 +222,9 @@ def point(x):
 
 n = int(sys.argv[2])
 outputs = {"value": swarmgrid.Output()}
-done = swarmgrid.stream(axes={"x": range(n)}, func=point, store=sys.argv[1], chunks=1, workers=1,
-                        executor="processes", outputs=outputs, exec_chunk_size=500, verbose=0)
+done = swarmgrid.stream(axes={"x": range(n)}, func=point, store=sys.argv[1], chunks=1,
+                        shards=False, workers=1, executor="processes", outputs=outputs,
+                        exec_chunk_size=500, verbose=0)
 assert done.points_computed == n
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

@@ -99,12 +99,13 @@ CONDITIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("where", CONDITIONS)
-@pytest.mark.parametrize("chunks", [None, 1, 2])
+@pytest.mark.parametrize(("chunks", "shards"), [(None, None), (1, None), (2, None), (1, 2)])
 def test_points_left_out_are_never_computed_and_read_as_missing(
-    tmp_path: Path, counter: Any, where: str, chunks: Any
+    tmp_path: Path, counter: Any, where: str, chunks: Any, shards: Any
 ) -> None:
     func = functools.partial(product, counter=counter)
-    call = functools.partial(swarmgrid.run, func=func, version="1", store=tmp_path, chunks=chunks)
+    options: dict[str, Any] = {"chunks": chunks, "shards": shards}
+    call = functools.partial(swarmgrid.run, func=func, version="1", store=tmp_path, **options)
     axes = {"a": range(4), "b": range(3)}
     ds, done = call(axes=axes, where=CONDITIONS[where])
     a, b = np.meshgrid(range(4), range(3), indexing="ij")

@@ -44,18 +44,24 @@ def trace(a: int, b: int) -> np.ndarray:
     return np.array([a, b, a * b], "f8")
 
 
-@pytest.fixture
-def store() -> CountingStore:
+CHUNKS = {"a": 2, "b": 5}
+DIVIDED: dict[str, dict[str, Any]] = {
+    "plain": {"chunks": CHUNKS},
+    "sharded": {"chunks": {"a": 1, "b": 5}, "shards": CHUNKS},
+}
+
+
+@pytest.fixture(params=DIVIDED)
+def store(request: pytest.FixtureRequest) -> CountingStore:
+    """A stored grid; whether its chunks are objects or lie in shards, the objects are the same."""
     store = CountingStore(MemoryStore())
-    compute(store, range(6), range(10))
+    compute(store, range(6), range(10), **DIVIDED[request.param])
     store.forget()
     return store
 
 
 def compute(store: Any, a: Any, b: Any, **options: Any) -> xr.Dataset:
-    return swarmgrid.compute(
-        axes={"a": a, "b": b}, func=trace, store=store, chunks={"a": 2, "b": 5}, **options
-    )
+    return swarmgrid.compute(axes={"a": a, "b": b}, func=trace, store=store, **options)
 
 
 def test_a_warm_compute_reads_metadata_and_one_segment(store: CountingStore) -> None:
@@ -146,7 +152,7 @@ def test_views_are_dask_arrays_on_request(store: CountingStore) -> None:
 
 
 def test_a_view_travels_to_other_processes(tmp_path: Path) -> None:
-    ds = compute(tmp_path, range(3), range(3))
+    ds = compute(tmp_path, range(3), range(3), chunks=CHUNKS)
     again = pickle.loads(pickle.dumps(ds))
     xr.testing.assert_identical(again.load(), ds.load())
 
@@ -175,10 +181,11 @@ def test_attrs_are_small_and_say_how_to_open_the_grid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "delete", "old version"])
+@pytest.mark.parametrize("divided", DIVIDED)
 def test_a_damaged_chunk_is_an_error_that_names_it_and_never_a_value(
-    tmp_path: Path, damage: str
+    tmp_path: Path, damage: str, divided: str
 ) -> None:
-    ds = compute(tmp_path, range(2), range(5))
+    ds = compute(tmp_path, range(2), range(5), **DIVIDED[divided])
     (chunk,) = tmp_path.glob("data.zarr/*/*/value/c.0.0.0")
     data = chunk.read_bytes()
     if damage == "old version":  # whole and well-formed, but not what was computed
@@ -187,7 +194,7 @@ def test_a_damaged_chunk_is_an_error_that_names_it_and_never_a_value(
             axes={"a": [0, 1], "b": [1, 0, 2, 3, 4]},
             func=trace,
             store=other,
-            chunks={"a": 2, "b": 5},
+            **DIVIDED[divided],
         )
         data = next(other.glob("data.zarr/*/*/value/c.0.0.0")).read_bytes()
     middle = len(data) // 2

@@ -18,6 +18,10 @@ MAX_POINTS = 8192
 """Points per chunk that we choose: a growing edge rewrites at most so many."""
 MIN_POINTS = 1024
 """Points per chunk that a small grid gets, too: grids start small, and grow."""
+MAX_SECONDS = 60.0
+"""Of one worker's work per chunk that we choose: a chunk is written anew while it fills up."""
+MIN_COSTLY_POINTS = 16
+"""Points per chunk, however much one costs."""
 MAX_NBYTES = 2**31 - 1
 """What a chunk may hold: compressors count in 32 bits."""
 
@@ -37,33 +41,38 @@ def to_chunk_spec(chunks: object, axes: Sequence[str]) -> dict[str, int]:
     ChunksError
         If an axis is not there or a length is no positive integer.
     """
-    if chunks is None:
+    return to_lengths(chunks, axes, "chunk")
+
+
+def to_lengths(spec: object, axes: Sequence[str], what: str) -> dict[str, int]:
+    """The lengths of chunks or shards, by axis, as `to_chunk_spec` takes them."""
+    if spec is None:
         return {}
-    if isinstance(chunks, int) and not isinstance(chunks, bool):
-        chunks = dict.fromkeys(axes, chunks)
-    if not isinstance(chunks, Mapping):
+    if isinstance(spec, int) and not isinstance(spec, bool):
+        spec = dict.fromkeys(axes, spec)
+    if not isinstance(spec, Mapping):
         raise ChunksError(
-            f"chunks is {chunks!r}; expected a length for each axis, such as {{'s': 50}}"
+            f"{what}s is {spec!r}; expected a length for each axis, such as {{'s': 50}}"
         )
-    unknown = [name for name in chunks if name not in axes]
+    unknown = [name for name in spec if name not in axes]
     if unknown:
         raise ChunksError(
-            f"chunks names {unknown[0]!r}, which is no axis; the axes are {', '.join(axes)}"
+            f"{what}s names {unknown[0]!r}, which is no axis; the axes are {', '.join(axes)}"
         )
-    lengths = {name: _length(name, value) for name, value in chunks.items()}
+    lengths = {name: _length(name, value, what) for name, value in spec.items()}
     return {name: length for name, length in lengths.items() if length is not None}
 
 
-def _length(name: str, value: Any) -> int | None:
+def _length(name: str, value: Any, what: str) -> int | None:
     if isinstance(value, Mapping):
         if set(value) != {"size"}:
             raise ChunksError(
-                f"the chunk spec of axis {name!r} is {dict(value)!r}; expected {{'size': n}}"
+                f"the {what} spec of axis {name!r} is {dict(value)!r}; expected {{'size': n}}"
             )
         value = value["size"]
     if value is None:
         return None
-    wrong = f"the chunk length of axis {name!r} is {value!r}; expected "
+    wrong = f"the {what} length of axis {name!r} is {value!r}; expected "
     try:
         length = operator.index(value)
     except TypeError:
@@ -76,7 +85,10 @@ def _length(name: str, value: Any) -> int | None:
 
 
 def chosen_chunk_shape(
-    spec: Mapping[str, int], lengths: Mapping[str, int], point_nbytes: int
+    spec: Mapping[str, int],
+    lengths: Mapping[str, int],
+    point_nbytes: int,
+    seconds: float | None = None,
 ) -> tuple[int, ...]:
     """The chunk shape of a new grid: as asked, the open axes filled up to a good chunk size.
 
@@ -88,6 +100,8 @@ def chosen_chunk_shape(
         The number of values on every axis, by name, in the grid's order.
     point_nbytes : int
         The size of the largest output of one point.
+    seconds : float, optional
+        What a point costs.
 
     Returns
     -------
@@ -95,7 +109,7 @@ def chosen_chunk_shape(
         One length per axis. An open axis gets a power of two: its length where that fits, more
         in a small grid.
     """
-    budget = max(1, min(MAX_POINTS, TARGET_NBYTES // max(point_nbytes, 1)))
+    budget = most_points(point_nbytes, seconds)
     shape = {
         name: spec.get(name, 2 ** math.ceil(math.log2(max(n, 1)))) for name, n in lengths.items()
     }
@@ -107,11 +121,19 @@ def chosen_chunk_shape(
     return tuple(shape.values())
 
 
-def check_chunk_nbytes(shape: tuple[int, ...], point_nbytes: int) -> None:
-    """Raise ChunksError where a chunk would be larger than a compressor can take."""
+def most_points(point_nbytes: int, seconds: float | None = None) -> int:
+    """How many points a chunk that we choose has at most, by the size and the cost of one."""
+    by_cost = MAX_POINTS
+    if seconds is not None:
+        by_cost = max(MIN_COSTLY_POINTS, int(min(MAX_POINTS, MAX_SECONDS / max(seconds, 1e-9))))
+    return max(1, min(MAX_POINTS, by_cost, TARGET_NBYTES // max(point_nbytes, 1)))
+
+
+def check_chunk_nbytes(shape: tuple[int, ...], point_nbytes: int, what: str = "chunk") -> None:
+    """Raise ChunksError where a chunk or shard would be larger than a compressor can take."""
     nbytes = math.prod(shape) * point_nbytes
     if nbytes > MAX_NBYTES:
         raise ChunksError(
-            f"a chunk of {math.prod(shape)} points of {point_nbytes} bytes has {nbytes} bytes; "
-            f"expected at most {MAX_NBYTES}. Ask for shorter chunks, or return smaller arrays"
+            f"a {what} of {math.prod(shape)} points of {point_nbytes} bytes has {nbytes} bytes; "
+            f"expected at most {MAX_NBYTES}. Ask for shorter {what}s, or return smaller arrays"
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRING = "string"
-_STRING_NBYTES = 32
+STRING_NBYTES = 32
 """What a string is taken to need where chunk shapes are chosen."""
 
 
@@ -66,7 +66,7 @@ class Output:
     @property
     def nbytes(self) -> int:
         """The size of one point's value in memory; strings are estimated."""
-        width = _STRING_NBYTES if self.dtype == STRING else np.dtype(self.dtype).itemsize
+        width = STRING_NBYTES if self.dtype == STRING else np.dtype(self.dtype).itemsize
         return self.size * width
 
     @property

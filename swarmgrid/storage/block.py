@@ -9,12 +9,14 @@ from swarmgrid.errors import DamageError
 from swarmgrid.space.points import Points
 from swarmgrid.storage.codec import checksum, decoded, encoded, filled
 from swarmgrid.storage.segment import Row
+from swarmgrid.storage.shard import decoded_shard, encoded_shard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from swarmgrid.space.outputs import Output
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.stored import StoredGrid
 
@@ -46,7 +48,7 @@ def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
     outputs = grid.schema.outputs
     keys = [chunk_key(grid, name, index) for name in outputs]
     return {
-        name: decoded_chunk(data, key, outputs[name].dtype, grid.block_shape(outputs[name])).copy()
+        name: decoded_chunk(data, key, grid, outputs[name]).copy()
         for name, key, data in zip(outputs, keys, blobs.get_many(keys), strict=True)
     }
 
@@ -77,20 +79,28 @@ def write_points(
     for name, output in grid.schema.outputs.items():
         new = block[name] if mask is None else block[name][mask]
         checksums.append(checksum(new, output.dtype))
-        data = encoded(block[name], output.dtype)
+        data = _encoded(block[name], grid, output)
         blobs.put(chunk_key(grid, name, index), data)
         written += len(data)
     key = identity.chunk_key(grid.path.grid, grid.bin_bytes(index))
     return Row(key, index, points, tuple(checksums), seconds), written
 
 
-def decoded_chunk(
-    data: bytes | None, key: str, dtype: str, shape: tuple[int, ...]
-) -> NDArray[Any]:
-    """The values of a stored chunk, read-only; DamageError where it is gone or broken."""
+def _encoded(values: NDArray[Any], grid: StoredGrid, output: Output) -> bytes:
+    inner = grid.inner_block_shape(output)
+    if inner is None:
+        return encoded(values, output.dtype)
+    return encoded_shard(values, output.dtype, inner)
+
+
+def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, output: Output) -> NDArray[Any]:
+    """The values of an output's stored chunk; DamageError where it is gone or broken."""
     if data is None:
         raise DamageError(key, "it is missing")
+    inner = grid.inner_block_shape(output)
     try:
-        return decoded(data, dtype, shape)
+        if inner is None:
+            return decoded(data, output.dtype, grid.block_shape(output))
+        return decoded_shard(data, output.dtype, grid.block_shape(output), inner)
     except ValueError as error:
         raise DamageError(key, str(error)) from None

@@ -27,11 +27,16 @@ _strings = VLenUTF8()
 def codecs(dtype: str) -> list[dict[str, Any]]:
     """The ``codecs`` of a Zarr v3 array of that dtype name, as its metadata says them."""
     zstd = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}}
+    return [*raw_codecs(dtype), zstd]
+
+
+def raw_codecs(dtype: str) -> list[dict[str, Any]]:
+    """The ``codecs`` of an array that is not compressed."""
     if dtype == STRING:
-        return [{"name": "vlen-utf8"}, zstd]
+        return [{"name": "vlen-utf8"}]
     if np.dtype(dtype).itemsize == 1:
-        return [{"name": "bytes"}, zstd]
-    return [{"name": "bytes", "configuration": {"endian": "little"}}, zstd]
+        return [{"name": "bytes"}]
+    return [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
 def encoded(values: NDArray[Any], dtype: str) -> bytes:
@@ -53,6 +58,17 @@ def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         raw = _zstd.decode(data)
     except RuntimeError as error:  # numcodecs' word for a broken frame
         raise ValueError(str(error)) from None
+    return from_raw(raw, dtype, shape)
+
+
+def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The values of one chunk, read-only, from its bytes before compression.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not those of as many values of that dtype.
+    """
     if dtype == STRING:
         count = int.from_bytes(raw[:4], "little")  # read by the decoder, which trusts it
         if len(raw) < 4 or count != math.prod(shape):
@@ -64,6 +80,8 @@ def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         if len(raw) != math.prod(shape) * np.dtype(dtype).itemsize:
             raise ValueError(f"{len(raw)} bytes instead of {shape} of {dtype}")
         values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<"))
+        if dtype == "bool" and (values.view(np.uint8) > 1).any():
+            raise ValueError("bytes that are no bools")
     return values.reshape(shape)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from swarmgrid.space.outputs import STRING, Output
 from swarmgrid.storage.codec import codecs, fill_value
 from swarmgrid.storage.layout import FORMAT
+from swarmgrid.storage.shard import shard_codecs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +41,9 @@ def array_document(
     dims: Sequence[str],
     attributes: Mapping[str, Any],
     separator: str = ".",
+    inner: Sequence[int] | None = None,
 ) -> Document:
-    """The ``zarr.json`` of an array."""
+    """The ``zarr.json`` of an array; with ``inner``, ``chunk_shape`` is that of its shards."""
     stored = "int64" if dtype in _TIME_ATTRS else dtype
     fill = fill_value(dtype)
     if dtype in _TIME_ATTRS:
@@ -58,7 +60,7 @@ def array_document(
         },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}},
         "fill_value": _json_fill(fill),
-        "codecs": codecs(stored),
+        "codecs": codecs(stored) if inner is None else shard_codecs(stored, inner),
         "attributes": dict(attributes),
         "dimension_names": list(dims),
         "storage_transformers": [],
@@ -189,8 +191,16 @@ def separator(document: Document) -> str:
 
 
 def chunk_shape(document: Document) -> tuple[int, ...]:
-    """The array's chunk shape."""
+    """The shape of what is stored in one object: a chunk or, of a sharded array, a shard."""
     return tuple(document["chunk_grid"]["configuration"]["chunk_shape"])
+
+
+def inner_shape(document: Document) -> tuple[int, ...] | None:
+    """The shape of the chunks within a shard; None where chunks are objects of their own."""
+    codec = document["codecs"][0]
+    if codec["name"] != "sharding_indexed":
+        return None
+    return tuple(codec["configuration"]["chunk_shape"])
 
 
 def _json_fill(fill: Any) -> Any:

@@ -78,6 +78,8 @@ class StoredGrid:
     schema: Schema
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What the group says of the function, its version and params."""
+    inner_shape: tuple[int, ...] | None = None
+    """In a sharded grid the shape along the axes of the chunks that are stored together."""
     _digests: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -87,7 +89,7 @@ class StoredGrid:
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
-        """The chunk shape, along the axes."""
+        """The shape, along the axes, of what is stored in one object: of a chunk or a shard."""
         return tuple(stored.chunk for stored in self.stored_axes)
 
     @property
@@ -96,7 +98,13 @@ class StoredGrid:
         return tuple(axis.name for axis in self.axes)
 
     def chunk_spec(self) -> dict[str, int]:
-        """The chunk length of every axis."""
+        """The chunk length of every axis, shards set aside."""
+        return dict(zip(self.names, self.inner_shape or self.chunk_shape, strict=True))
+
+    def shard_spec(self) -> dict[str, int] | None:
+        """The shard length of every axis; None in a grid without shards."""
+        if self.inner_shape is None:
+            return None
         return dict(zip(self.names, self.chunk_shape, strict=True))
 
     def axes_differ(self, other: StoredGrid) -> bool:
@@ -107,8 +115,12 @@ class StoredGrid:
         )
 
     def block_shape(self, output: Output) -> tuple[int, ...]:
-        """The shape of one chunk of an output."""
+        """The shape of one stored object of an output."""
         return self.chunk_shape + output.shape
+
+    def inner_block_shape(self, output: Output) -> tuple[int, ...] | None:
+        """The shape of an output's chunks within a shard; None in a grid without shards."""
+        return None if self.inner_shape is None else self.inner_shape + output.shape
 
     def axis_digest(self, name: str, n: int | None = None) -> str:
         """The digest of an axis' first ``n`` values, the same before and after a promotion."""
@@ -142,6 +154,7 @@ class StoredGrid:
                 self.block_shape(output),
                 self.names + output.dims,
                 output.attrs,
+                inner=self.inner_block_shape(output),
             )
         return found
 
@@ -205,7 +218,8 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         {name: metadata.stored_output(documents[name], n_axes) for name in outputs}, coords
     )
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
-    return StoredGrid(path, stored_axes, schema, own)
+    inner = metadata.inner_shape(documents[outputs[0]])
+    return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes])
 
 
 OWN_ATTRIBUTES = ("swarmgrid_function", "swarmgrid_params", "swarmgrid_version")

@@ -50,7 +50,7 @@ class Report:
 
     problems: tuple[Problem, ...]
     chunks: int
-    """Chunks that were read, of all outputs together."""
+    """Chunks, or shards, that were read, of all outputs together."""
     points: int
     """Points that the manifest says are computed."""
 
@@ -125,7 +125,7 @@ def bad_rows(
         this = chunk_key(grid, name, index)
         data = None if is_outside else blobs.get(this)
         try:
-            block = decoded_chunk(data, this, output.dtype, grid.block_shape(output))
+            block = decoded_chunk(data, this, grid, output)
         except DamageError as error:
             key, reason = key or this, reason or error.reason
             bad |= dict.fromkeys(map(int, numbers))

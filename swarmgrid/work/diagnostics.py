@@ -24,9 +24,9 @@ class Diagnostics:
     points_skipped: int = 0
     """Points that ``where=`` left out."""
     chunks_total: int = 0
-    """Zarr chunks (of each output) that hold the requested points."""
+    """Zarr chunks, or shards, (of each output) that hold the requested points."""
     chunks_written: int = 0
-    """Times that such a chunk was written."""
+    """Times that such a one was written."""
     bytes_written: int = 0
     """Bytes of data written, compressed."""
     seconds: float = 0.0

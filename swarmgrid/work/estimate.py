@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from swarmgrid.work.plan import n_wanted, new_chunk_shape
+from swarmgrid.work.plan import n_wanted, new_chunking
 
 if TYPE_CHECKING:
     from swarmgrid.storage.manifest import Manifest
     from swarmgrid.work.coverage import Coverage
     from swarmgrid.work.request import Request
+
+
+UNKNOWN = "; the size and the cost of the first points may change that"
+"""Where the outputs are not known, and the user left the chunks of an axis to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,14 @@ class Plan:
     chunks: Mapping[str, int]
     """The chunk length of every axis. Of a new grid, whose outputs nobody knows yet, it is what
     scalar outputs would get."""
+    shards: Mapping[str, int] | None
+    """The shard length of every axis; None where every chunk is an object of its own."""
+    reason: str
+    """How the chunks and shards came about."""
     chunks_total: int
-    """Chunks that hold the requested points."""
+    """Chunks that hold the requested points; in a sharded grid shards."""
     chunks_missing: int
-    """Chunks that would be written."""
+    """Chunks, or shards, that would be written."""
     nbytes: int | None
     """Uncompressed bytes of the missing points; None while the outputs are not known."""
     seconds: float | None
@@ -43,11 +51,14 @@ class Plan:
     def __str__(self) -> str:
         size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
         time = "unknown time" if self.seconds is None else f"{self.seconds:.3g} s in the function"
-        shape = ", ".join(f"{name}: {n}" for name, n in self.chunks.items())
+        objects = f"chunks ({_lengths(self.chunks)})"
+        if self.shards is not None:
+            objects = f"shards ({_lengths(self.shards)}) of {objects}"
         return (
             f"{self.points_missing} of {self.points_total} points to compute "
             f"({self.points_cached} cached, {self.points_skipped} left out), in "
-            f"{self.chunks_missing} of {self.chunks_total} chunks ({shape}); {size}, {time}"
+            f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
+            f"chunks: {self.reason}"
         )
 
     def _repr_html_(self) -> str:
@@ -71,14 +82,20 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     """
     total, wanted = math.prod(request.shape), n_wanted(request)
     if coverage is None:
-        shape = new_chunk_shape(request)
+        chunking = new_chunking(request, None)
+        shape, shards = chunking.stored, None
+        if chunking.shards is not None:
+            shards = dict(zip(request.names, chunking.shards, strict=True))
         chunks = math.prod(-(-n // c) for n, c in zip(request.shape, shape, strict=True))
+        is_open = len(request.chunks) < len(request.names) and not request.vectorized
         return Plan(
             points_total=total,
             points_cached=0,
             points_missing=wanted,
             points_skipped=total - wanted,
-            chunks=dict(zip(request.names, shape, strict=True)),
+            chunks=dict(zip(request.names, chunking.chunks, strict=True)),
+            shards=shards,
+            reason=chunking.reason + (UNKNOWN if is_open else ""),
             chunks_total=chunks,
             chunks_missing=chunks,
             nbytes=None,
@@ -87,17 +104,25 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     missing = coverage.n_missing()
     cost = manifest.seconds_per_point() if manifest is not None else None
     outputs = coverage.grid.schema.outputs
+    is_stored = manifest is not None
+    reason = "stored so" if is_stored else new_chunking(request, coverage.grid.schema).reason
     return Plan(
         points_total=total,
         points_cached=wanted - missing,
         points_missing=missing,
         points_skipped=total - wanted,
         chunks=coverage.grid.chunk_spec(),
+        shards=coverage.grid.shard_spec(),
+        reason=reason,
         chunks_total=coverage.complete.size,
         chunks_missing=coverage.n_incomplete(),
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
         seconds=None if cost is None else cost * missing,
     )
+
+
+def _lengths(chunks: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {n}" for name, n in chunks.items())
 
 
 def _bytes(n: float) -> str:

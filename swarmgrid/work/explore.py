@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.space.chunks import MAX_POINTS, MAX_SECONDS
 from swarmgrid.space.points import Points
 from swarmgrid.work.attempts import failure_of
 from swarmgrid.work.job import Failure, Receipt, Task, Values
@@ -109,7 +110,8 @@ class Exploration:
             self._take_in(task, receipt)
             return
         self._waiting.append((task, receipt))
-        if task is self._tasks[0]:
+        is_first_there = any(task is self._tasks[0] for task, _ in self._waiting)
+        if is_first_there and (self._is_block or _is_cheap(receipt) or self._cost() is not None):
             self.decide()
 
     def decide(self) -> None:
@@ -120,7 +122,8 @@ class Exploration:
         _, first = min(there, key=lambda pair: _order(pair[1].values[0]))
         assert first.schema is not None
         self._schema = first.schema
-        coverage = covered(self._request, new_grid(self._request, first.schema), None)
+        grid = new_grid(self._request, first.schema, self._cost())
+        coverage = covered(self._request, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
         self._committer = self._begin(coverage)
         points = [self._placed(task) for task in self._tasks]
@@ -135,6 +138,16 @@ class Exploration:
         failures, self.failures = self.failures, []
         for failure in failures:
             self._give_up(failure)
+
+    def _cost(self) -> float | None:
+        """What a point costs, by those that are there; None before a worker did its second.
+
+        A worker's first call may take long for what the others need no more: imports, compilation.
+        """
+        receipts = [receipt for _, receipt in self._waiting if receipt.points]
+        if len({receipt.worker for receipt in receipts}) == len(receipts):
+            return None
+        return min(receipt.seconds / receipt.points for receipt in receipts)
 
     @property
     def first_failure(self) -> Failure | None:
@@ -218,6 +231,11 @@ class Exploration:
         }
         offset = tuple(map(int, position))
         return Failure(values.index, offset, point, "OutputError", str(error), "")
+
+
+def _is_cheap(receipt: Receipt) -> bool:
+    """Whether points cost too little to have a say in the chunks."""
+    return receipt.points > 0 and receipt.seconds / receipt.points < MAX_SECONDS / MAX_POINTS
 
 
 def _order(values: Values) -> tuple[Any, ...]:

@@ -88,6 +88,8 @@ class Task:
     """Whether the worker writes the results, or returns them for the coordinator to write."""
     limit_seconds: float = float("inf")
     """After this long the worker reports, and hands back the points that are left."""
+    inner_shape: tuple[int, ...] | None = None
+    """Of a sharded grid: the shape of the chunks within its shards."""
     report_seconds: float = float("inf")
     """After this long in one call, what came of the points before it is reported."""
     is_alone: bool = False

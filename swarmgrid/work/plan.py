@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import AxisError
-from swarmgrid.space.chunks import check_chunk_nbytes, chosen_chunk_shape
+from swarmgrid.space.chunks import check_chunk_nbytes
 from swarmgrid.space.match import positions, reconciled
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
+from swarmgrid.space.shards import chosen_chunking
 from swarmgrid.storage.stored import StoredAxis, StoredGrid
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.job import Piece
-from swarmgrid.work.request import check_chunks, check_outputs
+from swarmgrid.work.request import check_chunks, check_outputs, check_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.shards import Chunking
     from swarmgrid.storage.manifest import Manifest
     from swarmgrid.work.request import Request
 
@@ -40,11 +42,12 @@ def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Co
     AxisError
         If the axes do not go together.
     ChunksError
-        If other chunks are asked for than the grid has.
+        If other chunks or shards are asked for than the grid has.
     InputError
         If other outputs are declared than the grid has.
     """
     check_chunks(request.chunks, grid.chunk_spec())
+    check_shards(request.shards, grid.shard_spec())
     if grid.schema.outputs:
         check_outputs(request.schema, grid.schema)
     wanted = {axis.name: axis for axis in request.axes}
@@ -87,29 +90,52 @@ def _grown(
     return StoredAxis(axis, stored.chunk, stored.coord_chunk, separator), place
 
 
-def new_grid(request: Request, schema: Schema) -> StoredGrid:
+def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> StoredGrid:
     """The grid that a request makes where nothing is stored yet.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    schema : Schema
+        Its outputs.
+    seconds : float, optional
+        What a point costs.
 
     Raises
     ------
     ChunksError
-        If a chunk would be too large.
+        If a chunk or shard would be too large.
     InputError
         If the outputs' names clash with the axes'.
     """
     schema.check(request.names)
-    # a block function's chunks are fixed before its first call can show how large its outputs are
-    nbytes = SCALAR_NBYTES if request.vectorized else schema.point_nbytes
-    shape = new_chunk_shape(request, nbytes)
-    check_chunk_nbytes(shape, schema.point_nbytes)
-    axes = tuple(map(StoredAxis.new, request.axes, shape))
-    return StoredGrid(request.path, axes, schema, request.attributes())
+    chunking = new_chunking(request, schema, seconds)
+    if chunking.shards is None:
+        check_chunk_nbytes(chunking.chunks, schema.point_nbytes)
+    else:
+        check_chunk_nbytes(chunking.shards, schema.point_nbytes, "shard")
+    axes = tuple(map(StoredAxis.new, request.axes, chunking.stored))
+    inner = None if chunking.shards is None else chunking.chunks
+    return StoredGrid(request.path, axes, schema, request.attributes(), inner)
 
 
-def new_chunk_shape(request: Request, point_nbytes: int = SCALAR_NBYTES) -> tuple[int, ...]:
-    """The chunk shape of a new grid."""
+def new_chunking(
+    request: Request, schema: Schema | None, seconds: float | None = None
+) -> Chunking:
+    """How a new grid is divided; ``schema`` is None while the outputs are not known."""
     lengths = dict(zip(request.names, request.shape, strict=True))
-    return chosen_chunk_shape(request.chunks, lengths, point_nbytes)
+    # a block function's chunks are fixed before its first call can show how large its outputs are
+    is_known = schema is not None and not request.vectorized
+    nbytes = schema.point_nbytes if schema is not None and is_known else SCALAR_NBYTES
+    return chosen_chunking(
+        request.chunks,
+        request.shards,
+        lengths,
+        nbytes,
+        seconds,
+        may_shard=not request.vectorized,
+    )
 
 
 def single_points(request: Request) -> Iterator[Piece]:

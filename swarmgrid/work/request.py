@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from swarmgrid.errors import AxisError, ChunksError, InputError
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.work.signature import check_signature
 
@@ -46,6 +47,8 @@ class Request:
     rng: str | None = None
     wanted: NDArray[np.bool_] | None = None
     """The points asked for, an array over the axes; None: all."""
+    shards: Mapping[str, int] | Literal[False] | None = None
+    """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +117,7 @@ def to_request(
     *,
     version: str | None = None,
     chunks: object = None,
+    shards: object = None,
     outputs: object = None,
     tolerance: Mapping[str, float] | None = None,
     vectorized: bool = False,
@@ -140,6 +144,7 @@ def to_request(
     names = tuple(axis.name for axis in checked)
     function = identified(func, version, rng, vectorized=vectorized)
     schema = to_schema(outputs)
+    spec = to_chunk_spec(chunks, names)
     if schema is not None:
         schema.check(names)
     return Request(
@@ -149,7 +154,8 @@ def to_request(
         path=function.path(params, names),
         location=location,
         version=function.version,
-        chunks=to_chunk_spec(chunks, names),
+        chunks=spec,
+        shards=to_shard_spec(shards, spec, names),
         schema=schema,
         tolerance=_checked_tolerance(tolerance, checked),
         vectorized=vectorized,
@@ -312,8 +318,24 @@ def check_chunks(asked: Mapping[str, int], stored: Mapping[str, int]) -> None:
     """Raise ChunksError where a request asks for other chunks than the grid has."""
     wrong = {name: n for name, n in asked.items() if stored[name] != n}
     if wrong:
-        raise ChunksError(
-            f"chunks={dict(asked)} was asked for, but the stored grid has chunks={dict(stored)}. "
-            "Leave chunks out to take the stored ones, or write the data to a new store to "
-            "re-chunk it"
-        )
+        raise _other_chunks("chunks", dict(asked), dict(stored))
+
+
+def check_shards(
+    asked: Mapping[str, int] | Literal[False] | None, stored: Mapping[str, int] | None
+) -> None:
+    """Raise ChunksError where a request asks for other shards than the grid has."""
+    if asked is None:
+        return
+    have = {} if stored is None else stored
+    is_same = all(have.get(name) == n for name, n in asked.items()) if asked else not have
+    if not is_same:
+        shown = asked and dict(asked)
+        raise _other_chunks("shards", shown, "False" if stored is None else dict(stored))
+
+
+def _other_chunks(what: str, asked: object, stored: object) -> ChunksError:
+    return ChunksError(
+        f"{what}={asked} was asked for, but the stored grid has {what}={stored}. Leave {what} out "
+        "to take the stored ones, or write the data to a new store to re-chunk it"
+    )

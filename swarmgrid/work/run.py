@@ -265,6 +265,7 @@ class Run:
             coverage.grid.schema,
             batch.writes,
             SMALL_SECONDS if staff.is_provisional else LIMIT_SECONDS,
+            coverage.grid.inner_shape,
             min(REPORT_SECONDS, self._settings.flush_interval / 4),
             batch.is_alone,
         )

@@ -71,11 +71,14 @@ def some_values(dtype: str, shape: tuple[int, ...] = (6,)) -> np.ndarray:
 
 
 def new_grid(
-    axes: dict[str, Any], chunks: dict[str, int], schema: Schema | None = None
+    axes: dict[str, Any],
+    chunks: dict[str, int],
+    schema: Schema | None = None,
+    inner: tuple[int, ...] | None = None,
 ) -> StoredGrid:
-    """A grid that is not stored yet."""
+    """A grid that is not stored yet; with ``inner`` its chunks are shards of such ones."""
     stored = tuple(StoredAxis.new(to_axis(name, v), chunks[name]) for name, v in axes.items())
-    return StoredGrid(PATH, stored, schema or Schema({"mean": Output()}))
+    return StoredGrid(PATH, stored, schema or Schema({"mean": Output()}), inner_shape=inner)
 
 
 def grown(grid: StoredGrid, **requested: Any) -> StoredGrid:

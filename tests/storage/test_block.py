@@ -20,9 +20,10 @@ SCHEMA = Schema(
 )
 
 
-@pytest.fixture
-def grid() -> StoredGrid:
-    return new_grid({"s": [1, 2, 3], "k": ["a", "b"]}, {"s": 2, "k": 2}, SCHEMA)
+@pytest.fixture(params=[None, (1, 1), (2, 1)], ids=["plain", "sharded", "sharded in columns"])
+def grid(request: pytest.FixtureRequest) -> StoredGrid:
+    axes = {"s": [1, 2, 3], "k": ["a", "b"]}
+    return new_grid(axes, {"s": 2, "k": 2}, SCHEMA, request.param)
 
 
 def full_block(grid: StoredGrid) -> dict[str, np.ndarray]:

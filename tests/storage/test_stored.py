@@ -84,8 +84,9 @@ def test_a_grid_is_read_as_it_was_written_and_grown(kind: str, files: FileBlobs)
     assert_same_grid(read(files), larger)
 
 
-def test_every_store_keeps_a_grid(blobs: Blobs) -> None:
-    grid = new_grid({"a": [1, 2], "b": ["x"]}, {"a": 4, "b": 1}, SCHEMA)
+@pytest.mark.parametrize("inner", [None, (2, 1), (4, 1)], ids=["plain", "sharded", "one chunk"])
+def test_every_store_keeps_a_grid(blobs: Blobs, inner: tuple[int, ...] | None) -> None:
+    grid = new_grid({"a": [1, 2], "b": ["x"]}, {"a": 4, "b": 1}, SCHEMA, inner)
     write_grid(blobs, grid, None)
     assert_same_grid(read(blobs), grid)
     larger = grown(grid, a=[0.5], b=["y"])
@@ -158,9 +159,11 @@ def opened(root: Path) -> xr.Dataset | None:
     return ds.load()
 
 
-def test_xarray_reads_every_kind(files: FileBlobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_sharded", [False, True])
+def test_xarray_reads_every_kind(is_sharded: bool, files: FileBlobs, tmp_path: Path) -> None:
     axes = every_axis(0)
-    grid = new_grid(axes, dict.fromkeys(axes, 2), SCHEMA)
+    inner = (2, 1) * 3 + (2,) if is_sharded else None
+    grid = new_grid(axes, dict.fromkeys(axes, 2), SCHEMA, inner)
     write_grid(files, grid, None)
     fill_grid(files, grid)
     ds = opened(tmp_path / "store")
@@ -198,6 +201,8 @@ def growths() -> Iterator[Any]:
     yield pytest.param(small, grown(small, s=[3.0, 1.0]), id="ints become the same floats")
     yield pytest.param(small, grown(grown(small, s=[0.5]), s=[0.25]), id="floats at once")
     yield pytest.param(grown(small, s=[0.5]), grown(grown(small, s=[0.5]), s=[0.25]), id="floats")
+    sharded = new_grid({"s": [3, 1], "k": ["a"]}, {"s": 4, "k": 2}, SCHEMA, (2, 1))
+    yield pytest.param(sharded, grown(sharded, s=[7, 8, 9], k=["b"]), id="shards")
     yield pytest.param(times, grown(times, d=AXES["datetime"][1], b=[False]), id="times")
     yield pytest.param(long, grown(long, s=np.arange(LARGE)), id="several coordinate chunks")
     yield pytest.param(long, grown(long, s=[0.5]), id="many ints become floats")
