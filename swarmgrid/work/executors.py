@@ -7,6 +7,7 @@ graphs without dependencies: they cost 50 µs each there, where ``dask.delayed``
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 QUEUED_PER_WORKER = 4
 """Tasks that a cluster has at once, so that its workers need not wait for the next."""
+
+
+NEWS_SECONDS = 0.5
+"""How long it takes at most until a cluster's scheduler knows of a task."""
 
 
 class Executor(Protocol):
@@ -270,7 +275,7 @@ class Distributed:
         self._packed = job
         self._job: Any = None
         self._is_stopped = False
-        self._running: dict[Any, Task] = {}
+        self._running: dict[Any, tuple[Task, float]] = {}
         self.n_workers = max(1, sum(client.nthreads().values()))
 
     def prepare(self, n: int) -> None:
@@ -290,7 +295,7 @@ class Distributed:
         for _ in range(min(source.n, QUEUED_PER_WORKER * self.n_workers)):
             self._submit_next(source, running)
         for future in running:
-            task = self._running.pop(future)
+            task, _ = self._running.pop(future)
             if self._is_stopped and future.cancelled():
                 continue
             try:
@@ -308,15 +313,17 @@ class Distributed:
         if task is not None:
             packed = worker.pickled(task)
             future = self._client.submit(worker.run_remote, self._job, packed, pure=False)
-            self._running[future] = task
+            self._running[future] = task, time.monotonic()
             running.add(future)
 
     def stop(self) -> None:
         self._is_stopped = True
         begun = {key for keys in self._client.processing().values() for key in keys}
-        self._client.cancel(
-            [f for f in self._running if f.status == "pending" and f.key not in begun]
-        )
+        known = time.monotonic() - NEWS_SECONDS  # what is newer may have begun meanwhile
+        queued = [
+            f for f, (_, since) in self._running.items() if f.key not in begun and since < known
+        ]
+        self._client.cancel([f for f in queued if f.status == "pending"])
 
     def close(self) -> None:
         self._is_stopped = True
