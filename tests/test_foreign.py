@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
@@ -162,12 +163,13 @@ def segment_rows(
     assert header["format"] == 1
     assert header["outputs"] == outputs
     assert list(header["axes"]) == axes
-    columns, offset = {}, 12 + length
+    raw = numcodecs.Zstd().decode(data[12 + length :])
+    columns, offset = {}, 0
     for name, dtype, shape in header["columns"]:
         count = int(np.prod(shape, dtype=int))
-        columns[name] = np.frombuffer(data, dtype, count, offset).reshape(shape)
+        columns[name] = np.frombuffer(raw, dtype, count, offset).reshape(shape)
         offset += columns[name].nbytes
-    assert offset == len(data)
+    assert offset == len(raw)
     starts = [0, *columns["bits_end"].tolist()]
     return [
         (

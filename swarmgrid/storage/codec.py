@@ -41,7 +41,20 @@ def raw_codecs(dtype: str) -> list[dict[str, Any]]:
 
 def encoded(values: NDArray[Any], dtype: str) -> bytes:
     """The stored bytes of one chunk's values."""
-    return bytes(_zstd.encode(raw_bytes(values, dtype)))
+    return compressed(raw_bytes(values, dtype))
+
+
+def compressed(data: Any) -> bytes:
+    """Bytes as one zstd frame."""
+    return bytes(_zstd.encode(data))
+
+
+def decompressed(data: Any) -> bytes:
+    """The bytes of a zstd frame; ValueError if it is none."""
+    try:
+        return bytes(_zstd.decode(data))
+    except RuntimeError as error:  # numcodecs' word for a broken frame
+        raise ValueError(str(error)) from None
 
 
 def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -54,11 +67,7 @@ def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """
     if 0 in shape:
         return filled(shape, dtype)
-    try:
-        raw = _zstd.decode(data)
-    except RuntimeError as error:  # numcodecs' word for a broken frame
-        raise ValueError(str(error)) from None
-    return from_raw(raw, dtype, shape)
+    return from_raw(decompressed(data), dtype, shape)
 
 
 def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

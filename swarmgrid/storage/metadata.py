@@ -87,7 +87,7 @@ def group_document(
 
 def to_bytes(document: Document) -> bytes:
     """A document as it is stored."""
-    return json.dumps(document, indent=1, allow_nan=False).encode()
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
 
 
 def sealed(document: Document) -> Document:

@@ -4,7 +4,7 @@
 
     "SWGS"  u4 crc32c of all that follows  u4 length of the header
     header  JSON: format, axes, outputs, columns [[name, dtype, shape], ...]
-    columns, each little-endian in C order, one after the other
+    columns, each little-endian in C order, one after the other, in one zstd frame
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from swarmgrid.errors import FormatError
 from swarmgrid.space.points import Points
+from swarmgrid.storage.codec import compressed, decompressed
 from swarmgrid.storage.layout import FORMAT
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ class Segment:
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
         }
         text = json.dumps(header).encode()
-        parts = [text, *(np.ascontiguousarray(column).tobytes() for _, column in columns)]
-        body = struct.pack("<I", len(text)) + b"".join(parts)
+        raw = b"".join(np.ascontiguousarray(column).tobytes() for _, column in columns)
+        body = struct.pack("<I", len(text)) + text + (compressed(raw) if raw else b"")
         return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
 
     @classmethod
@@ -167,10 +168,12 @@ class Segment:
                 f"a manifest segment has the format version {header['format']}; this swarmgrid "
                 f"reads up to {FORMAT}. Install a newer swarmgrid-zarr"
             )
-        columns, offset = {}, _HEAD.size + length
+        frame = data[_HEAD.size + length :]
+        raw = decompressed(frame) if frame else b""
+        columns, offset = {}, 0
         for name, dtype, shape in header["columns"]:
             count = math.prod(shape)
-            columns[name] = np.frombuffer(data, dtype, count, offset).reshape(shape)
+            columns[name] = np.frombuffer(raw, dtype, count, offset).reshape(shape)
             offset += columns[name].nbytes
         axes = {name: (int(n), str(digest)) for name, (n, digest) in header["axes"].items()}
         known = {name: columns[name] for name in Rows.__slots__}

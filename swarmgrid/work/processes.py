@@ -86,35 +86,34 @@ class WorkerProcess:
         self._pulse[BEGUN] = -IDLE
         watch = _Watch(self._pulse, timeout)
         self._send(task)
-        try:
-            while True:
-                self._await_message(watch)
-                message = self._connection.recv_bytes()
-                if message == worker.ASK:
-                    wait_for_turn()
-                    self._send(worker.ASK)
-                    continue
-                answer = pickle.loads(message)
-                if isinstance(answer, BaseException):
-                    raise answer
-                receipt: Receipt = answer
-                if not receipt.n_settled:
-                    self.tasks_done += 1
-                    return receipt
-                take(receipt)
-        except (EOFError, OSError):
-            return Receipt(lost=self._lost(), worker=self.pid)
+        while (message := self._message(watch)) is not None:
+            if message == worker.ASK:
+                wait_for_turn()
+                self._send(worker.ASK)
+                continue
+            answer = pickle.loads(message)
+            if isinstance(answer, BaseException):
+                raise answer
+            receipt: Receipt = answer
+            if not receipt.n_settled:
+                self.tasks_done += 1
+                return receipt
+            take(receipt)
+        return Receipt(lost=self._lost(), worker=self.pid)
 
-    def _await_message(self, watch: _Watch) -> None:
-        """Return when there is something to receive; EOFError if the process ended instead.
+    def _message(self, watch: _Watch) -> bytes | None:
+        """What the worker sends next; None if it has ended instead.
 
         What the function started may keep the pipe open that its worker is gone from.
         """
         sources = [self._connection, self._process.sentinel]
-        while self._connection not in (ready := wait(sources, POLL_SECONDS)):
-            if ready and not self._connection.poll():
-                raise EOFError
-            self._look_after(watch)
+        with contextlib.suppress(EOFError, OSError):
+            while self._connection not in (ready := wait(sources, POLL_SECONDS)):
+                if ready and not self._connection.poll():
+                    return None
+                self._look_after(watch)
+            return self._connection.recv_bytes()
+        return None
 
     def ask_to_report(self) -> None:
         """Ask the worker to end its task after the present point."""

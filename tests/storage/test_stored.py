@@ -337,7 +337,7 @@ def test_a_changed_group_document_is_reported(files: FileBlobs, stored: StoredGr
     data = files.get(PATH.metadata) or b""
     assert data.count(b'"chunk_shape"') > 3
     with pytest.raises(DamageError, match="changed after it was written"):
-        read_grid(files, PATH, data.replace(b'"fill_value": "NaN"', b'"fill_value": 0', 1))
+        read_grid(files, PATH, data.replace(b'"fill_value":"NaN"', b'"fill_value":0', 1))
 
 
 def test_every_changed_byte_of_the_group_document_is_reported(files: FileBlobs) -> None:
