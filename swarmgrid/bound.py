@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from swarmgrid.storage.verify import Report
+    from swarmgrid.storage.report import Report
     from swarmgrid.work.diagnostics import Diagnostics
     from swarmgrid.work.estimate import Plan
 

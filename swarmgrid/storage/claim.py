@@ -6,10 +6,11 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarmgrid.storage import metadata
 from swarmgrid.storage.layout import LOCKS
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ class Claim:
 
     def to_bytes(self) -> bytes:
         """The claim as it is stored."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(metadata.sealed({"attributes": asdict(self)})).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> Claim | None:
         """A stored claim; None where the bytes are damaged or gone."""
         try:
-            return cls(**json.loads(data or b""))
-        except (ValueError, TypeError):
+            document = metadata.from_bytes(data or b"")
+            metadata.check_seal(document)
+            return cls(**{f.name: document["attributes"][f.name] for f in fields(cls)})
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def is_dead(self) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import LeaseLostError
-from swarmgrid.storage.claim import Claim, claim_key, epochs
+from swarmgrid.storage.claim import Claim, claim_key, epochs, highest_claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,24 +49,21 @@ class Lease:
         self._path = path
         self._claim = claim
         self._ended = threading.Event()
-        self._lost = False
+        self._lost = ""
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise LeaseLostError if another process is known to have taken over."""
+        """Raise LeaseLostError if the lease is known to be another's, or gone."""
         if self._lost:
-            raise LeaseLostError(
-                f"another process has taken over grid {self._path.grid}, because this one showed "
-                f"no sign of life for {self._claim.seconds:g} s. What was committed is kept; call "
-                "compute again"
-            )
+            raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
 
     def release(self) -> None:
         """Give the grid up, so that the next process need not wait."""
         self._ended.set()
         self._thread.join()
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
+            self._look()
             if not self._lost:
                 self._write(replace(self._claim, released=True))
             self.blobs.end_writing()
@@ -81,11 +78,24 @@ class Lease:
         while not self._ended.wait(self._claim.seconds / 4):
             # tried again; if it lasts, the lease runs out (obstore's errors are no OSErrors)
             with contextlib.suppress(Exception):
-                if _highest(self.blobs, self._path.grid) != self.epoch:
-                    self._lost = True
+                self._look()
+                if self._lost:
                     return
                 self._claim = replace(self._claim, beat=self._claim.beat + 1)
                 self._write(self._claim)
+
+    def _look(self) -> None:
+        """See whether the lease is still this owner's; bytes that are damaged say nothing."""
+        grid, mine = self._path.grid, self._claim
+        epoch, claim = highest_claim(self.blobs, grid)
+        is_other = claim is not None and claim.writer != mine.writer
+        if epoch < 0:
+            self._lost = f"the lease of grid {grid}, or the whole store, was deleted"
+        elif epoch != self.epoch or is_other:
+            self._lost = (
+                f"another process has taken over grid {grid}, because this one showed no sign of "
+                f"life for {mine.seconds:g} s, or its lease was deleted"
+            )
 
     def _write(self, claim: Claim) -> None:
         self.blobs.put(claim_key(self._path.grid, self.epoch), claim.to_bytes())

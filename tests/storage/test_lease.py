@@ -300,8 +300,16 @@ def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -
 def test_a_claim_survives_being_stored() -> None:
     claim = replace(Claim.of_this_process(2.5), beat=3)
     assert Claim.from_bytes(claim.to_bytes()) == claim
-    assert set(json.loads(claim.to_bytes())) >= {"writer", "host", "pid", "seconds"}
+    attributes = json.loads(claim.to_bytes())["attributes"]
+    assert set(attributes) >= {"writer", "host", "pid", "seconds"}
     assert Claim.of_this_process(1).writer != claim.writer
+
+
+def test_a_claim_of_which_any_bit_was_changed_says_nothing() -> None:
+    data = Claim.of_this_process(2.5).to_bytes()
+    for place, bit in itertools.product(range(len(data)), (0, 5)):
+        flipped = data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+        assert Claim.from_bytes(flipped) is None, flipped
 
 
 def test_only_this_machine_can_say_that_a_process_is_gone() -> None:
