@@ -81,14 +81,17 @@ def _needed_pair(
 def _other_pair(
     blobs: Blobs, grid: StoredGrid, name: str, document: metadata.Document, chunk: str
 ) -> Iterator[Finding]:
-    """A pair that the grid is not read from: of the time before a promotion, or ahead of it."""
+    """A pair that the grid is not read from: of the time before a promotion, or ahead of it.
+
+    A promotion changes no value's size: to decode says as much with the dtype of today.
+    """
     key = f"{grid.path.prefix}{name}/{chunk}"
     copy = copy_key(grid.path, key)
     pair = dict(zip((key, copy), blobs.get_many([key, copy]), strict=True))
     whole = {
         at: data
         for at, data in pair.items()
-        if data is not None and _values(data, _document_of(document, chunk)) is not None
+        if data is not None and _values(data, document) is not None
     }
     good = next(iter(whole.values()), None)
     for at, data in pair.items():
@@ -96,14 +99,6 @@ def _other_pair(
             yield Finding(at, "it cannot be read", mended=good, is_removed=good is None)
         elif data != good:
             yield Finding(at, _AHEAD, is_note=True, mended=good)
-
-
-def _document_of(document: metadata.Document, chunk: str) -> metadata.Document:
-    """The document that a chunk of an axis was written with: keys say whether it was promoted."""
-    is_promoted, is_now = "/" in chunk, metadata.separator(document) == "/"
-    if is_promoted == is_now:
-        return document
-    return {**document, "data_type": "float64" if is_promoted else "int64"}
 
 
 def _values(data: bytes, document: metadata.Document) -> NDArray[Any] | None:
