@@ -53,6 +53,11 @@ class Claim:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
+    def is_of_this_process(self) -> bool:
+        """Whether this very process made the claim."""
+        here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+        return (self.host, self.pid, self.started) == here and self.started.endswith(_system())
+
     def is_dead(self) -> bool:
         """Whether this machine can prove that the owner has ended."""
         same_machine = self.host == socket.gethostname() and self.started.endswith(_system())

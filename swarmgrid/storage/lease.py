@@ -30,6 +30,8 @@ LEASE_SECONDS = 30.0
 """How long an owner that shows no sign of life keeps its lease."""
 _POLL_SECONDS = 0.2
 
+_own: set[str] = set()
+"""The writers of this process that have a lease, or are about to: others of its have ended."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +68,9 @@ class Lease:
             self._look()
             if not self._lost:
                 self._write(replace(self._claim, released=True))
+        with contextlib.suppress(Exception):
             self.blobs.end_writing()
+        _own.discard(self.writer)
 
     def __enter__(self) -> Self:
         return self
@@ -128,16 +132,28 @@ def acquired(
         if epoch >= 0 and not watch.may_follow(epoch, blobs.get(claim_key(path.grid, epoch))):
             time.sleep(_POLL_SECONDS)
             continue
-        blobs.begin_writing()
+        _own.add(claim.writer)
         try:
-            won = blobs.create(claim_key(path.grid, epoch + 1), claim.to_bytes())
+            if _is_won(blobs, path, epoch + 1, claim):
+                return Lease(blobs, path, epoch + 1, claim)
         except LeaseLostError:  # whoever was faster has already fenced this attempt
-            continue
-        if won and _highest(blobs, path.grid) == epoch + 1:
-            blobs.fence_others()
-            _delete_before(blobs, path, epoch + 1)
-            return Lease(blobs, path, epoch + 1, claim)
+            pass
+        except BaseException:
+            _own.discard(claim.writer)
+            raise
+        _own.discard(claim.writer)
+
+
+def _is_won(blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> bool:
+    """Whether this claim now is the highest; all other writers are then fenced."""
+    blobs.begin_writing()
+    won = blobs.create(claim_key(path.grid, epoch), claim.to_bytes())
+    if not won or _highest(blobs, path.grid) != epoch:
         blobs.end_writing()
+        return False
+    blobs.fence_others()
+    _delete_before(blobs, path, epoch)
+    return True
 
 
 class _Watch:
@@ -153,6 +169,8 @@ class _Watch:
         claim = Claim.from_bytes(data)
         if claim is not None and (claim.released or claim.is_dead()):
             return True
+        if claim is not None and claim.is_of_this_process() and claim.writer not in _own:
+            return True  # it could not say so, because the store was full or not there
         if (epoch, data) != self._seen:
             self._seen, self._since = (epoch, data), self._clock()
         self._say(claim)

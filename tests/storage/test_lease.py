@@ -369,6 +369,52 @@ def test_releasing_a_lost_lease_leaves_the_new_one(
     new.blobs.put("a", b"1")
 
 
+def test_a_lease_that_was_deleted_is_lost(location: Location) -> None:
+    held = acquired(location, PATH, seconds=0.04)
+    (name,) = leases(location)
+    held.blobs.delete(PATH.locks + name)
+    until(lambda: is_lost(held))
+    with pytest.raises(LeaseLostError, match="the lease of grid .* was deleted"):
+        held.check()
+    held.release()
+    assert leases(location) == {}
+
+
+def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
+    location: Location,
+) -> None:
+    held = acquired(location, PATH, seconds=0.04)
+    (name,) = leases(location)
+    other = claim_from_elsewhere()
+    held.blobs.put(PATH.locks + name, other.to_bytes())  # of the same number
+    until(lambda: is_lost(held) or leases(location)[name] != other)
+    with pytest.raises(LeaseLostError, match="another process has taken over"):
+        held.check()
+    held.release()
+    assert leases(location) == {name: other}
+
+
+def is_lost(held: Lease) -> bool:
+    try:
+        held.check()
+    except LeaseLostError:
+        return True
+    return False
+
+
+def test_a_lease_that_could_not_be_released_is_followed_at_once_in_the_same_process(
+    store: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = acquired(store, PATH)
+    monkeypatch.setattr(held, "_write", lambda _claim: 1 / 0)
+    held.release()
+    (claim,) = leases(store).values()
+    assert claim is not None
+    assert not claim.released
+    with acquired(store, PATH, clock=never) as second:
+        assert second.epoch == 1
+
+
 def test_a_lease_on_a_store_without_fences_is_lost_too() -> None:
     store = to_location(MemoryStore())
     old = acquired(store, PATH, seconds=0.04)
