@@ -20,6 +20,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid.storage import lease
+from swarmgrid.storage.claim import Claim
 from tests import test_processes
 from tests.test_processes import is_alive, record, start, stored, wait_for_calls
 
@@ -93,7 +94,9 @@ def without_privilege() -> None:
 
 
 def change_modes(store: Path, mode: int) -> None:
-    for folder in [store, *(path for path in store.rglob("*") if path.is_dir())]:
+    """Set the permissions of a store's folders, while somebody may be making and deleting some."""
+    folders = [Path(folder) for folder, _, _ in os.walk(store)]  # before they are changed
+    for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             folder.chmod(mode)
 
@@ -130,7 +133,8 @@ def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
 
 
 @pytest.mark.usefixtures("is_checked")
-def test_a_store_that_becomes_unreadable_is_a_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["folders", "file"])
+def test_a_store_that_becomes_unreadable_is_a_clear_error(tmp_path: Path, what: str) -> None:
     script = """
 import sys, swarmgrid
 
@@ -145,14 +149,16 @@ except swarmgrid.StoreError as error:
     store = tmp_path / "s"
     command = [sys.executable, "-c", script, str(store)]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b""
-    change_modes(store, 0o000)
+    if what == "folders":
+        change_modes(store, 0o000)
+    else:
+        next(store.glob("data.zarr/*/*/zarr.json")).chmod(0o000)
     try:
         run = subprocess.run(
             command, capture_output=True, check=True, text=True, preexec_fn=without_privilege
         )
     finally:
         change_modes(store, 0o755)
-        change_modes(store, 0o755)  # those that could not be listed before
     assert f"store {store} cannot be read: " in run.stdout
     assert "Permission denied" in run.stdout
 
@@ -218,6 +224,10 @@ def change_lease(store: Path, change: Callable[[bytes], bytes] | None) -> None:
     half.replace(file)
 
 
+def is_readable(lease: Path) -> bool:
+    return Claim.from_bytes(lease.read_bytes()) is not None
+
+
 def flipped(data: bytes) -> bytes:
     place = data.index(b'"writer": "') + 12
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
@@ -232,10 +242,15 @@ def test_a_lease_damaged_under_a_run_is_mended_by_its_owner(
     tmp_path: Path, calls: Path, change: Callable[[bytes], bytes]
 ) -> None:
     store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
-    first = start(store, calls, AXES, pause=0.02, **options)
+    first = start(store, calls, AXES, pause=0.05, **options)
     wait_for_calls(calls, 20)
     change_lease(store, change)
     second = start(store, calls, AXES, pause=0.02, **options)
+    end = time.monotonic() + 10
+    while not any(map(is_readable, store.glob("locks/*/*.json"))):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert first.poll() is None
     assert test_processes.finished(first) == (N, TOTAL)
     assert finished(second, store) == 0
     assert set(calls_of(calls).values()) == {1}
@@ -280,24 +295,35 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def noise(x: int) -> np.ndarray:
-    return np.random.default_rng(x).normal(size=20_000)
+def fills_the_disk(x: int, filler: str) -> np.ndarray:
+    if x == 8 and not Path(filler + ".removed").exists():
+        with contextlib.suppress(OSError), Path(filler).open("ab", buffering=0) as file:
+            while True:
+                file.write(b"0" * 512)
+    return np.random.default_rng(x).normal(size=1000)
 
 
 @pytest.mark.parametrize("executor", ["sync", "processes"])
 def test_a_process_goes_on_at_once_when_there_is_room_again(
     small_disk: Path, executor: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    grid = swarmgrid.Grid(
-        noise, store=small_disk / "s", chunks=1, executor=executor, workers=2, verbose=0
-    )
+    filler = small_disk / "filler"
+    options: dict[str, Any] = {"executor": executor, "workers": 2, "verbose": 0, "chunks": 1}
+    grid = swarmgrid.Grid(fills_the_disk, store=small_disk / "s", **options)
+    params, axes = {"filler": str(filler)}, {"x": range(40)}
     with pytest.raises(swarmgrid.StoreError, match="No space left on device"):
-        grid.compute(axes={"x": range(40)})
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+        grid.compute(params, axes)
+    (file,) = small_disk.glob("s/locks/*/*.json")
+    claim = Claim.from_bytes(file.read_bytes())
+    assert claim is not None
+    assert not claim.released, "there was room to say so"
+    filler.rename(f"{filler}.removed")
+    Path(f"{filler}.removed").write_bytes(b"")
     began = time.monotonic()
-    ds = grid.compute(axes={"x": range(40)})
+    ds = grid.compute(params, axes)
     assert time.monotonic() - began < lease.LEASE_SECONDS / 2
     assert "waiting for process" not in caplog.text
-    np.testing.assert_array_equal(ds["value"].sel(x=39), noise(39))
-    report = grid.verify()
+    expected = np.random.default_rng(39).normal(size=1000)
+    np.testing.assert_array_equal(ds["value"].sel(x=39), expected)
+    report = grid.verify(params)
     assert (report.problems, report.notes) == ((), ())

@@ -394,6 +394,14 @@ def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
     assert leases(location) == {name: other}
 
 
+def test_a_lease_that_was_deleted_a_moment_ago_is_not_released(location: Location) -> None:
+    held = acquired(location, PATH)
+    (name,) = leases(location)
+    held.blobs.delete(PATH.locks + name)
+    held.release()
+    assert leases(location) == {}
+
+
 def is_lost(held: Lease) -> bool:
     try:
         held.check()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +30,14 @@ from swarmgrid.storage.report import Problem, Report
 from swarmgrid.storage.segment import Rows
 from swarmgrid.storage.stored import StoredGrid
 from swarmgrid.storage.verify import verify_grid
-from tests.storage.grids import PATH, Recorder, fill_grid, grown, new_grid
+from tests.storage.grids import (
+    PATH,
+    Recorder,
+    claim_of_a_dead_process,
+    fill_grid,
+    grown,
+    new_grid,
+)
 
 SCHEMA = Schema({"mean": Output(), "name": Output(dtype="string")})
 
@@ -137,15 +142,6 @@ def test_a_grid_that_is_being_written_is_clean(store: Location, grid: StoredGrid
         held.blobs.put(f"{LOCKS}/staging/{PATH.grid}-{held.writer}/half", b"1")
         assert verified(store) == CLEAN
     assert verified(store) == CLEAN
-
-
-def claim_of_a_dead_process() -> Claim:
-    code = "from swarmgrid.storage.claim import Claim; print(Claim.of_this_process(9).to_bytes())"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    claim = Claim.from_bytes(eval(out))
-    assert claim is not None
-    assert claim.is_dead()
-    return claim
 
 
 def test_what_a_killed_owner_leaves_is_noted_and_goes_with_the_next(
