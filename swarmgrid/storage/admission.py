@@ -72,7 +72,6 @@ def _has_exclusive_create(blobs: Blobs) -> bool:
     if not blobs.is_create_atomic:
         return False
     key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"
-    _remove_left_over(blobs)
     one, two = (Claim.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
     try:
         blobs.begin_writing()
@@ -83,12 +82,3 @@ def _has_exclusive_create(blobs: Blobs) -> bool:
         with contextlib.suppress(Exception):
             blobs.delete(key)
             blobs.end_writing()
-
-
-def _remove_left_over(blobs: Blobs) -> None:
-    """Remove what processes left that were killed while they did the same."""
-    for name in blobs.names(f"{LOCKS}/"):
-        if name.startswith(PROBE):
-            claim = Claim.from_bytes(blobs.get(f"{LOCKS}/{name}"))
-            if claim is not None and claim.is_dead():
-                blobs.delete(f"{LOCKS}/{name}")

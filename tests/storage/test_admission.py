@@ -12,11 +12,9 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 from swarmgrid.errors import FormatError, StoreError, UnsafeStoreError
 from swarmgrid.storage import metadata
 from swarmgrid.storage.admission import check_writable
-from swarmgrid.storage.claim import Claim
 from swarmgrid.storage.layout import LOCKS
 from swarmgrid.storage.location import Location, to_location
 from tests.servers.s3 import S3Server
-from tests.storage.grids import claim_of_a_dead_process
 
 
 class Counting(WrapperStore[Any]):
@@ -107,14 +105,3 @@ def test_a_root_of_this_format_is_accepted() -> None:
     location = to_location(MemoryStore())
     location.open().put("data.zarr/zarr.json", root(1))
     check_writable(location)
-
-
-def test_what_a_killed_process_left_of_its_trial_is_removed(location: Location) -> None:
-    blobs = location.open()
-    blobs.begin_writing()
-    for name, claim in {"1": claim_of_a_dead_process(), "2": Claim.of_this_process(0)}.items():
-        blobs.put(f"locks/probe-{name}", claim.to_bytes())
-    blobs.end_writing()
-    check_writable(location)
-    names = [name for name in blobs.names("locks/") if name.startswith("probe-")]
-    assert names == ["probe-2"]
