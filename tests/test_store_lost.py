@@ -213,19 +213,16 @@ def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_vali
 # ---- the lease is damaged
 
 
-def change_lease(store: Path, change: Callable[[bytes], bytes] | None) -> None:
+def change_lease(store: Path, change: Callable[[bytes], bytes] | None) -> Path:
+    """Damage the one lease of a store, or delete it: its file."""
     (file,) = store.glob("locks/*/*.json")
     if change is None:
         file.unlink()
-        return
-    data = change(file.read_bytes())
-    half = file.with_name("half")  # as one write, as a failing disk would have it
-    half.write_bytes(data)
+        return file
+    half = file.with_name("half")  # in one write, as a failing disk would have it
+    half.write_bytes(change(file.read_bytes()))
     half.replace(file)
-
-
-def is_readable(lease: Path) -> bool:
-    return Claim.from_bytes(lease.read_bytes()) is not None
+    return file
 
 
 def flipped(data: bytes) -> bytes:
@@ -244,13 +241,14 @@ def test_a_lease_damaged_under_a_run_is_mended_by_its_owner(
     store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
     first = start(store, calls, AXES, pause=0.05, **options)
     wait_for_calls(calls, 20)
-    change_lease(store, change)
+    file = change_lease(store, change)
     second = start(store, calls, AXES, pause=0.02, **options)
     end = time.monotonic() + 10
-    while not any(map(is_readable, store.glob("locks/*/*.json"))):
+    while (claim := Claim.from_bytes(file.read_bytes())) is None:
         assert time.monotonic() < end
         time.sleep(0.02)
-    assert first.poll() is None
+    assert claim.pid == first.pid
+    assert not claim.released
     assert test_processes.finished(first) == (N, TOTAL)
     assert finished(second, store) == 0
     assert set(calls_of(calls).values()) == {1}
