@@ -11,7 +11,7 @@ from typing import Any
 
 import swarmgrid
 from swarmgrid.options import Options
-from swarmgrid.storage.verify import Problem, Report
+from swarmgrid.storage.report import Problem, Report
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
 HEAD = """\
@@ -61,11 +61,13 @@ def _report() -> str:
     head = "`Grid.verify` and `Grid.repair` return a `Report`. Printed, it is a line per problem."
     fields = dict(_fields(Report)) | {
         "problems": "A `Problem` for each object that is damaged, missing or left over.",
-        "is_clean": "Whether nothing is wrong.",
+        "is_clean": "Whether nothing is wrong; there may be notes.",
+        "notes": "A `Note` for each thing that killed processes left. It does no harm.",
     }
     lines = [f"- **`{name}`**: {text}" for name, text in fields.items()]
     of_problem = dict(_fields(Problem)) | {"reason": "What is wrong with it."}
     more = [f"- **`{name}`**: {text}" for name, text in of_problem.items()]
+    more.append("\nA `Note` has a `key` and a `reason`.")
     return "\n".join([f"{head}\n", *lines, "\nA `Problem`:\n", *more, ""])
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from swarmgrid.storage.verify import Report
+    from swarmgrid.storage.report import Report
     from swarmgrid.work.diagnostics import Diagnostics
     from swarmgrid.work.estimate import Plan
 
@@ -146,7 +146,8 @@ class Grid:
         Returns
         -------
         Report
-            What was read, and a `Problem` for each object that is damaged, missing or left over.
+            What was read, a `Problem` for each object that is damaged, missing or left over, and
+            a `Note` of each thing that a killed process left, which does no harm.
         """
         return verified(self._resolved(options), params, axes)
 
@@ -158,8 +159,9 @@ class Grid:
     ) -> Report:
         """Mend what `verify` finds: what it said before.
 
-        Metadata is rebuilt from its second copy, left-overs are removed, and points whose values
-        are damaged count as not computed: the next `compute` computes them.
+        Metadata is rebuilt from its second copy, and the copy from it. Left-overs are removed, but
+        nothing of a process that is at work. Points whose values are damaged count as not
+        computed: the next `compute` computes them.
         """
         return repaired(self._resolved(options), params, axes)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.find import target
 from swarmgrid.storage import lease
 from swarmgrid.storage.admission import check_writable
-from swarmgrid.storage.failures import read_failures
+from swarmgrid.storage.failures import read_all_failures
 from swarmgrid.storage.mend import mend_grid
 from swarmgrid.storage.snapshot import read_snapshot
-from swarmgrid.storage.verify import Report, verify_grid
+from swarmgrid.storage.verify import verify_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from swarmgrid.options import Options
+    from swarmgrid.storage.report import Report
 
 
 def failed_points(
@@ -28,10 +29,10 @@ def failed_points(
 
     found = target(options, params, axes)
     blobs = found.location.open()
+    failures = read_all_failures(blobs, found.path)
     snapshot = read_snapshot(blobs, found.path)
     if snapshot is None:
         return view.failure_table((), [])
-    failures = read_failures(blobs, found.path, snapshot.failure_names)
     left = [
         failure
         for (index, offset), failure in failures.items()
@@ -56,7 +57,7 @@ def repaired(
 ) -> Report:
     """Mend a stored grid: what was wrong before; see `Grid.repair`."""
     before = verified(options, params, axes)
-    if before.is_clean:
+    if before.is_clean and not before.notes:
         return before
     found = target(options, params, axes)
     check_writable(found.location)

@@ -17,7 +17,7 @@ from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection, as_slices
 from swarmgrid.storage.block import chunk_key, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
-from swarmgrid.storage.verify import mark_chunk
+from swarmgrid.storage.marks import mark_chunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

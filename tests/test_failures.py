@@ -73,6 +73,40 @@ def test_failed_points_are_tried_again_unless_that_is_declined(
     np.testing.assert_array_equal(ds["value"], np.arange(10) * 1.5)
 
 
+def test_records_of_failures_do_not_pile_up(grid: swarmgrid.Grid, tmp_path: Path) -> None:
+    def records() -> list[Path]:
+        return sorted(tmp_path.glob("s/manifest/*/*.err"))
+
+    run = functools.partial(grid.run, axes={"x": range(10)}, on_error="record", executor="sync")
+    for attempt in range(1, 31):
+        run()
+        assert len(records()) <= 9 + 1
+        assert grid.errors()["attempt"].tolist() == [attempt] * 3
+    (tmp_path / "calls.mended").touch()
+    run()
+    for _ in range(12):  # nothing is missing: nothing is written
+        run()
+    assert grid.errors().empty
+
+
+def test_records_of_points_computed_since_are_left_out_of_a_merge(
+    grid: swarmgrid.Grid, tmp_path: Path
+) -> None:
+    run = functools.partial(grid.run, axes={"x": range(10)}, on_error="record", executor="sync")
+    for _ in range(9):
+        run()
+    (tmp_path / "calls.mended").touch()
+    run()
+    assert len(list(tmp_path.glob("s/manifest/*/*.err"))) == 1  # merged before it was computed
+    (record,) = tmp_path.glob("s/manifest/*/*.err")
+    for number in range(9):
+        record.with_name(f"{record.name[:12]}-9999999{number}.err").write_bytes(
+            record.read_bytes()
+        )
+    grid.run(axes={"x": range(11)}, executor="sync")
+    assert list(tmp_path.glob("s/manifest/*/*.err")) == []
+
+
 def test_a_point_that_every_try_fails_is_an_error_that_names_it(tmp_path: Path) -> None:
     def never(x: int) -> float:
         raise ValueError("never")

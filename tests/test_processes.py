@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,12 @@ record.__module__ = slow.__module__ = "script"
 
 
 def start(
-    store: Any, calls: Path, axes: dict[str, Any], pause: float = 0.001, **options: Any
+    store: Any,
+    calls: Path,
+    axes: dict[str, Any],
+    pause: float = 0.001,
+    preexec_fn: Callable[[], None] | None = None,
+    **options: Any,
 ) -> subprocess.Popen[str]:
     script = calls.with_name("script.py")
     if not script.exists():  # another process may be reading it
@@ -60,6 +66,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=preexec_fn,  # noqa: PLW1509  # only where there is one thread
     )
 
 

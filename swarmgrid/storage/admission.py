@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import StoreError, SwarmgridError, UnsafeStoreError
 from swarmgrid.storage import metadata
-from swarmgrid.storage.layout import DATA, LOCKS, METADATA
+from swarmgrid.storage.claim import Claim
+from swarmgrid.storage.layout import DATA, LOCKS, METADATA, PROBE
 from swarmgrid.storage.stored import check_format
 
 if TYPE_CHECKING:
@@ -70,12 +71,13 @@ def _check_root(blobs: Blobs) -> None:
 def _has_exclusive_create(blobs: Blobs) -> bool:
     if not blobs.is_create_atomic:
         return False
-    key = f"{LOCKS}/probe-{secrets.token_hex(8)}"
+    key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"
+    one, two = (Claim.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
     try:
         blobs.begin_writing()
-        first = blobs.create(key, b"first")
-        second = blobs.create(key, b"second")
-        return first and not second and blobs.get(key) == b"first"
+        first = blobs.create(key, one)
+        second = blobs.create(key, two)
+        return first and not second and blobs.get(key) == one
     finally:
         with contextlib.suppress(Exception):
             blobs.delete(key)

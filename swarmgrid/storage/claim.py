@@ -6,10 +6,11 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarmgrid.storage import metadata
 from swarmgrid.storage.layout import LOCKS
 
 if TYPE_CHECKING:
@@ -40,15 +41,22 @@ class Claim:
 
     def to_bytes(self) -> bytes:
         """The claim as it is stored."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(metadata.sealed({"attributes": asdict(self)})).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> Claim | None:
         """A stored claim; None where the bytes are damaged or gone."""
         try:
-            return cls(**json.loads(data or b""))
-        except (ValueError, TypeError):
+            document = metadata.from_bytes(data or b"")
+            metadata.check_seal(document)
+            return cls(**{f.name: document["attributes"][f.name] for f in fields(cls)})
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def is_of_this_process(self) -> bool:
+        """Whether this very process made the claim."""
+        here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+        return (self.host, self.pid, self.started) == here and self.started.endswith(_system())
 
     def is_dead(self) -> bool:
         """Whether this machine can prove that the owner has ended."""

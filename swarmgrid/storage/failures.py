@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from dataclasses import asdict, dataclass
+import logging
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.storage import metadata
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.layout import GridPath
 
 SUFFIX = ".err"
 """What the names of such objects end with."""
+MERGE_FROM = 8
+"""So many objects are merged into one."""
 Place = tuple[tuple[int, ...], tuple[int, ...]]
 """A point: its chunk's index, and its own index within the chunk."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +49,125 @@ class FailedPoint:
         return self.index, self.offset
 
 
+class FailureLog:
+    """Writes the failures of one run, and keeps them in few objects.
+
+    The newest objects are merged, never one without all that are newer: of several failures of a
+    point the one that stands in the last object holds.
+
+    Parameters
+    ----------
+    blobs, path
+        The grid, as the holder of its lease writes it.
+    new_name : callable
+        A name that comes after all that were used before.
+    """
+
+    def __init__(self, blobs: Blobs, path: GridPath, new_name: Callable[[], str]) -> None:
+        self._blobs = blobs
+        self._path = path
+        self._new_name = new_name
+        self._sizes: dict[str, int] = {}
+
+    def write(self, failures: Sequence[FailedPoint]) -> None:
+        """Keep some failures."""
+        name = self._new_name()
+        write_failures(self._blobs, self._path, name, failures)
+        self._sizes[name] = len(failures)
+        names = newest_to_merge(self._sizes)
+        if names:
+            name = self._new_name()
+            merge_failures(self._blobs, self._path, names, name)
+            self._sizes[name] = sum(self._sizes.pop(old) for old in names)
+
+
+def newest_to_merge(sizes: Mapping[str, int]) -> list[str]:
+    """The newest objects, to be merged so that O(log n) of them stay; maybe none.
+
+    An object's class is that of the largest among it and the newer ones, each class
+    ``MERGE_FROM`` times the next; a full class is merged, with all that are newer.
+    """
+    names = sorted(sizes, reverse=True)
+    largest = itertools.accumulate((sizes[name] for name in names), max)
+    levels = [next(i for i in itertools.count() if n < MERGE_FROM ** (i + 1)) for n in largest]
+    full = [level for level, n in Counter(levels).items() if n >= MERGE_FROM]
+    return names[: sum(level <= max(full) for level in levels)] if full else []
+
+
+def merge_failures(
+    blobs: Blobs,
+    path: GridPath,
+    names: Sequence[str],
+    name: str,
+    is_computed: Callable[[Place], bool] = lambda _place: False,
+) -> None:
+    """Replace some objects by one with the last failure of every point that is not computed.
+
+    A kill in between leaves failures that are there twice, which says the same.
+
+    Parameters
+    ----------
+    blobs, path
+        The grid, as the holder of its lease writes it.
+    names : sequence of str
+        The objects.
+    name : str
+        The new object's, which comes after theirs.
+    is_computed : callable, optional
+        Whether the point at a place has been computed since.
+    """
+    found = read_failures(blobs, path, names).items()
+    left = [failure for place, failure in found if not is_computed(place)]
+    if left:
+        write_failures(blobs, path, name, left)
+    for old in names:
+        blobs.delete(path.manifest + old)
+
+
 def write_failures(
     blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
 ) -> None:
     """Keep some failures under a new name."""
-    text = json.dumps([asdict(failure) for failure in failures], default=str)
-    blobs.put(f"{path.manifest}{name}", text.encode())
+    records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
+    document = metadata.sealed({"attributes": {"failures": records}})
+    blobs.put(f"{path.manifest}{name}", json.dumps(document).encode())
 
 
 def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Place, FailedPoint]:
     """The last failure of every point that failed, by place; unreadable objects are left out."""
     ordered = sorted(names)
     found: dict[Place, FailedPoint] = {}
-    for data in blobs.get_many([path.manifest + name for name in ordered]):
-        try:
-            records = json.loads(data or b"[]")
-            failures = [
-                FailedPoint(**{**r, "index": tuple(r["index"]), "offset": tuple(r["offset"])})
-                for r in records
-            ]
-        except (ValueError, KeyError, TypeError):
-            continue  # what is lost is a message; the points are tried again anyway
-        found |= {failure.place: failure for failure in failures}
+    read = blobs.get_many([path.manifest + name for name in ordered])
+    for name, data in zip(ordered, read, strict=True):
+        failures = [] if data is None else decoded_failures(data)
+        if failures is None:  # what is lost is a message; the points are tried again anyway
+            _log.warning("%s%s cannot be read: failures are lost", path.manifest, name)
+        found |= {failure.place: failure for failure in failures or ()}
     return found
+
+
+def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
+    """The last failures of a grid that a writer may be merging meanwhile."""
+    while True:
+        names = [name for name in blobs.names(path.manifest) if name.endswith(SUFFIX)]
+        found = read_failures(blobs, path, names)
+        if {*names} <= {*blobs.names(path.manifest)}:
+            return found
+
+
+def decoded_failures(data: bytes) -> list[FailedPoint] | None:
+    """The failures that an object holds; None if it is not as it was written."""
+    known = {field.name for field in fields(FailedPoint)}
+    try:
+        document = metadata.from_bytes(data)
+        metadata.check_seal(document)
+        records = [
+            {k: v for k, v in record.items() if k in known}
+            for record in document["attributes"]["failures"]
+        ]
+        return [
+            FailedPoint(**{**r, "index": tuple(r["index"]), "offset": tuple(r["offset"])})
+            for r in records
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

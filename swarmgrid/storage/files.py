@@ -13,6 +13,7 @@ import itertools
 import os
 import secrets
 import shutil
+import time
 from typing import TYPE_CHECKING, Literal
 
 from swarmgrid.errors import LeaseLostError, StoreError
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 STAGING = f"{LOCKS}/staging"
 """Where files are written before they are renamed into place: a folder for each writer."""
+FREE = "free"
+"""The group of the writers that need no lease, and that nobody fences."""
+FREE_SECONDS = 3600.0
+"""A free writer, which writes for moments, has been killed if it was silent for so long."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 # os.path and open are used here, not pathlib: making a Path costs as much as the system call.
@@ -44,7 +49,7 @@ class FileBlobs:
     def __init__(
         self,
         root: str,
-        group: str = "free",
+        group: str = FREE,
         writer: str | None = None,
         *,
         is_durable: bool = False,
@@ -64,6 +69,8 @@ class FileBlobs:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
+        except OSError as error:
+            raise self._failed("read", error) from error
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self.get(key) for key in keys]
@@ -85,32 +92,56 @@ class FileBlobs:
             return True
 
     def delete(self, key: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(f"{self._root}/{key}")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return
+        except OSError as error:
+            raise self._failed("written", error) from error
 
     def names(self, prefix: str) -> list[str]:
         try:
             return sorted(os.listdir(f"{self._root}/{prefix}"))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._failed("read", error) from error
 
     def begin_writing(self) -> None:
-        os.makedirs(self._staging, exist_ok=True)
+        try:
+            os.makedirs(self._staging, exist_ok=True)
+        except OSError as error:
+            raise self._failed("written", error) from error
 
     def end_writing(self) -> None:
         self._remove_staging(self._writer)
 
     def fence_others(self) -> None:
         for name in self.names(STAGING):
-            if name.startswith(f"{self._group}-") and name != self._writer:
+            is_other = name.startswith(f"{self._group}-") and name != self._writer
+            if is_other or (name.startswith(f"{FREE}-") and self._is_old(name)):
                 self._remove_staging(name)
+
+    def _is_old(self, name: str) -> bool:
+        """Whether nobody has staged anything in a folder for so long that its writer is gone."""
+        with contextlib.suppress(OSError):
+            seconds = time.time() - os.stat(f"{self._root}/{STAGING}/{name}").st_mtime
+            return seconds > FREE_SECONDS
+        return False
 
     def _remove_staging(self, name: str) -> None:
         folder = f"{self._root}/{STAGING}/{name}"
         gone = folder if ".gone" in name else f"{folder}.gone-{secrets.token_hex(4)}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.rename(folder, gone)  # atomic: no write through the folder completes after it
-            shutil.rmtree(gone, ignore_errors=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._failed("written", error) from error
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _failed(self, what: str, error: OSError) -> StoreError:
+        return StoreError(f"store {self._root} cannot be {what}: {error}")
 
     @contextlib.contextmanager
     def _staged(self, data: bytes) -> Iterator[str]:
@@ -126,7 +157,7 @@ class FileBlobs:
         except (FileExistsError, LeaseLostError):
             raise
         except OSError as error:
-            raise StoreError(f"store {self._root} cannot be written: {error}") from error
+            raise self._failed("written", error) from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)  # left there by a failure, or linked by create

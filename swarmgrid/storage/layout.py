@@ -11,6 +11,8 @@ DATA = "data.zarr"
 MANIFEST = "manifest"
 LOCKS = "locks"
 METADATA = "zarr.json"
+PROBE = "probe-"
+"""What the names of objects begin with, under ``locks``, that try out a store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import LeaseLostError
-from swarmgrid.storage.claim import Claim, claim_key, epochs
+from swarmgrid.storage.claim import Claim, claim_key, epochs, highest_claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ LEASE_SECONDS = 30.0
 """How long an owner that shows no sign of life keeps its lease."""
 _POLL_SECONDS = 0.2
 
+_own: set[str] = set()
+"""The writers of this process that have a lease, or are about to: others of its have ended."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,27 +51,26 @@ class Lease:
         self._path = path
         self._claim = claim
         self._ended = threading.Event()
-        self._lost = False
+        self._lost = ""
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise LeaseLostError if another process is known to have taken over."""
+        """Raise LeaseLostError if the lease is known to be another's, or gone."""
         if self._lost:
-            raise LeaseLostError(
-                f"another process has taken over grid {self._path.grid}, because this one showed "
-                f"no sign of life for {self._claim.seconds:g} s. What was committed is kept; call "
-                "compute again"
-            )
+            raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
 
     def release(self) -> None:
         """Give the grid up, so that the next process need not wait."""
         self._ended.set()
         self._thread.join()
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
+            self._look()
             if not self._lost:
                 self._write(replace(self._claim, released=True))
+        with contextlib.suppress(Exception):
             self.blobs.end_writing()
+        _own.discard(self.writer)
 
     def __enter__(self) -> Self:
         return self
@@ -81,11 +82,24 @@ class Lease:
         while not self._ended.wait(self._claim.seconds / 4):
             # tried again; if it lasts, the lease runs out (obstore's errors are no OSErrors)
             with contextlib.suppress(Exception):
-                if _highest(self.blobs, self._path.grid) != self.epoch:
-                    self._lost = True
+                self._look()
+                if self._lost:
                     return
                 self._claim = replace(self._claim, beat=self._claim.beat + 1)
                 self._write(self._claim)
+
+    def _look(self) -> None:
+        """See whether the lease is still this owner's; bytes that are damaged say nothing."""
+        grid, mine = self._path.grid, self._claim
+        epoch, claim = highest_claim(self.blobs, grid)
+        is_other = claim is not None and claim.writer != mine.writer
+        if epoch < 0:
+            self._lost = f"the lease of grid {grid}, or the whole store, was deleted"
+        elif epoch != self.epoch or is_other:
+            self._lost = (
+                f"another process has taken over grid {grid}, because this one showed no sign of "
+                f"life for {mine.seconds:g} s, or its lease was deleted"
+            )
 
     def _write(self, claim: Claim) -> None:
         self.blobs.put(claim_key(self._path.grid, self.epoch), claim.to_bytes())
@@ -118,16 +132,28 @@ def acquired(
         if epoch >= 0 and not watch.may_follow(epoch, blobs.get(claim_key(path.grid, epoch))):
             time.sleep(_POLL_SECONDS)
             continue
-        blobs.begin_writing()
+        _own.add(claim.writer)
         try:
-            won = blobs.create(claim_key(path.grid, epoch + 1), claim.to_bytes())
+            if _is_won(blobs, path, epoch + 1, claim):
+                return Lease(blobs, path, epoch + 1, claim)
         except LeaseLostError:  # whoever was faster has already fenced this attempt
-            continue
-        if won and _highest(blobs, path.grid) == epoch + 1:
-            blobs.fence_others()
-            _delete_before(blobs, path, epoch + 1)
-            return Lease(blobs, path, epoch + 1, claim)
+            pass
+        except BaseException:
+            _own.discard(claim.writer)
+            raise
+        _own.discard(claim.writer)
+
+
+def _is_won(blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> bool:
+    """Whether this claim now is the highest; all other writers are then fenced."""
+    blobs.begin_writing()
+    won = blobs.create(claim_key(path.grid, epoch), claim.to_bytes())
+    if not won or _highest(blobs, path.grid) != epoch:
         blobs.end_writing()
+        return False
+    blobs.fence_others()
+    _delete_before(blobs, path, epoch)
+    return True
 
 
 class _Watch:
@@ -143,6 +169,8 @@ class _Watch:
         claim = Claim.from_bytes(data)
         if claim is not None and (claim.released or claim.is_dead()):
             return True
+        if claim is not None and claim.is_of_this_process() and claim.writer not in _own:
+            return True  # it could not say so, because the store was full or not there
         if (epoch, data) != self._seen:
             self._seen, self._since = (epoch, data), self._clock()
         self._say(claim)

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import DamageError
-from swarmgrid.storage import metadata
+from swarmgrid.storage import failures, marks, metadata
+from swarmgrid.storage.copies import copies
 from swarmgrid.storage.growth import copy_key, write_documents, write_parents
 from swarmgrid.storage.layout import METADATA
 from swarmgrid.storage.manifest import read_manifest, write_segment
 from swarmgrid.storage.segment import Segment
 from swarmgrid.storage.stored import read_grid
-from swarmgrid.storage.verify import MARK, bad_rows, left_over, mark_name
+from swarmgrid.storage.sweep import swept
+from swarmgrid.storage.verify import bad_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from swarmgrid.storage.layout import GridPath
     from swarmgrid.storage.lease import Lease
+    from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.storage.stored import StoredGrid
 
 
@@ -43,7 +46,12 @@ def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> Non
         forget_grid(held, path)
         return
     write_documents(held.blobs, grid)
-    _remove_left_over(held, grid)
+    for finding in [*copies(held.blobs, grid), *swept(held.blobs, path, grid)]:
+        held.check()
+        if finding.mended is not None:
+            held.blobs.put(finding.key, finding.mended)
+        elif finding.is_removed:
+            held.blobs.delete(finding.key)
     void_bad_rows(held, grid)
 
 
@@ -89,9 +97,31 @@ def void_bad_rows(
         for name in segments:
             blobs.delete(path.manifest + name)
     for name in names:
-        if name.endswith(MARK) and (only is None or name in map(mark_name, only)):
+        marked = marks.mark_index(name)
+        if marked is not None and (only is None or marked in only):
             blobs.delete(path.manifest + name)
     return sum(len(manifest.rows.points(i)) for i in bad)
+
+
+def tidied(held: Lease, snapshot: Snapshot) -> bool:
+    """See to the marks that readers left, and merge failures; whether anything was changed."""
+    names = snapshot.failure_names
+    has_many = len(names) > failures.MERGE_FROM
+    if has_many:
+        held.check()
+        start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
+        name = f"{start}-{secrets.token_hex(4)}-merged{failures.SUFFIX}"
+        shape = snapshot.grid.chunk_shape
+        failures.merge_failures(
+            held.blobs,
+            snapshot.grid.path,
+            names,
+            name,
+            lambda place: snapshot.manifest.holds(*place, shape),
+        )
+    if snapshot.suspects:
+        void_bad_rows(held, snapshot.grid, snapshot.suspects)
+    return has_many or bool(snapshot.suspects)
 
 
 def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:
@@ -142,8 +172,3 @@ def _restored(held: Lease, path: GridPath, key: str) -> bool:
         return False
     held.blobs.put(key, data)
     return True
-
-
-def _remove_left_over(held: Lease, grid: StoredGrid) -> None:
-    for problem in list(left_over(held.blobs, grid)):
-        held.blobs.delete(problem.key)

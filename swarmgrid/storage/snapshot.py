@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.storage.failures import SUFFIX
 from swarmgrid.storage.manifest import Manifest, read_manifest
+from swarmgrid.storage.marks import marks
 from swarmgrid.storage.stored import read_grid
-from swarmgrid.storage.verify import marks
 
 if TYPE_CHECKING:
     from swarmgrid.storage.blobs import Blobs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,91 +10,97 @@ import numpy as np
 from swarmgrid.errors import DamageError
 from swarmgrid.storage import metadata
 from swarmgrid.storage.block import chunk_key, decoded_chunk
-from swarmgrid.storage.codec import checksum
+from swarmgrid.storage.codec import checksum, fill_value
+from swarmgrid.storage.copies import COPY, copies
 from swarmgrid.storage.layout import METADATA
 from swarmgrid.storage.manifest import read_manifest
+from swarmgrid.storage.marks import mark_name, marks
+from swarmgrid.storage.report import Finding, Report, to_report
 from swarmgrid.storage.stored import read_grid
+from swarmgrid.storage.sweep import CHUNK_NAME, swept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from swarmgrid.space.outputs import Output
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.layout import GridPath
-    from swarmgrid.storage.location import Location
     from swarmgrid.storage.manifest import Manifest
     from swarmgrid.storage.stored import StoredGrid
 
-_CHUNK_NAME = re.compile(r"c([./]?\d+)*")
-MARK = ".bad"
-"""What the names of notes end with that readers leave about damaged chunks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong with one object of a store."""
-
-    key: str
-    """Its key, relative to the store's root."""
-    reason: str
-    points: int = 0
-    """Points whose values are lost by it; the next `compute` after a repair computes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `verify` found."""
-
-    problems: tuple[Problem, ...]
-    chunks: int
-    """Chunks, or shards, that were read, of all outputs together."""
-    points: int
-    """Points that the manifest says are computed."""
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
-
-    def __str__(self) -> str:
-        head = f"{self.points} points in {self.chunks} chunks read: "
-        if self.is_clean:
-            return head + "nothing is wrong"
-        lines = [f"  {p.key}: {p.reason}" for p in self.problems]
-        return head + f"{len(self.problems)} problems\n" + "\n".join(lines)
+_TRIES = 20
 
 
 def verify_grid(blobs: Blobs, path: GridPath) -> Report:
     """Read a grid's metadata, coordinates, manifest and every chunk that holds a computed point.
 
-    Nothing is written. A grid whose metadata cannot be read is reported as that alone.
+    Nothing is written. Of a grid whose metadata cannot be read, no chunk is looked at.
     """
-    problems = [*_parents(blobs, path)]
-    try:
-        grid = read_grid(blobs, path, blobs.get(path.metadata))
-    except DamageError as error:
-        return Report((*problems, Problem(error.key, error.reason)), 0, 0)
-    if grid is None:
-        return Report((*problems, Problem(path.metadata, "it is missing")), 0, 0)
-    problems += [*_documents(blobs, grid), *left_over(blobs, grid)]
-    names = blobs.names(path.manifest)
-    manifest = read_manifest(blobs, path, [n for n in names if n.endswith(".seg")], grid)
-    if manifest is None:
-        return Report((*problems, Problem(path.manifest, "it changed while it was read")), 0, 0)
-    problems += [
-        Problem(path.manifest + name, "it is no whole segment of this grid")
+    for _ in range(_TRIES):
+        names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
+        try:
+            grid = read_grid(blobs, path, blobs.get(path.metadata))
+        except DamageError as error:
+            damage = Finding(error.key, error.reason)
+            return to_report([*_parents(blobs, path), damage, *swept(blobs, path, None)])
+        if grid is None:
+            return to_report([*_without_group(blobs, path, names), *swept(blobs, path, None)])
+        segments = [name for name in names if name.endswith(".seg")]
+        manifest = read_manifest(blobs, path, segments, grid)
+        if manifest is not None:  # else a writer merged segments meanwhile: look again
+            return _verified(blobs, grid, manifest, names)
+    return to_report([Finding(path.manifest, "it kept changing while it was read")])
+
+
+def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]) -> Report:
+    path = grid.path
+    findings = [*_parents(blobs, path), *_documents(blobs, grid), *copies(blobs, grid)]
+    findings += [
+        Finding(path.manifest + name, "it is no whole segment of this grid")
         for name in manifest.damaged
     ]
     chunks = points = 0
+    bad_chunks = set()
+    unvouched = list(_chunks_without_rows(blobs, grid, manifest))
     for index, numbers in manifest.chunks():
         bad = bad_rows(blobs, grid, manifest, index, numbers)
         chunks += len(grid.schema.outputs)
         points += sum(len(manifest.rows.points(int(i))) for i in numbers)
         lost = sum(len(manifest.rows.points(i)) for i in bad.rows)
+        unvouched += [bad.unvouched] if bad.unvouched else []
         if bad.key:
-            problems.append(Problem(bad.key, bad.reason, lost))
-    return Report(tuple(problems), chunks, points)
+            findings.append(Finding(bad.key, bad.reason, points=lost))
+            bad_chunks.add(index)
+    for index in marks(names):
+        if index not in bad_chunks:
+            key = path.manifest + mark_name(index)
+            reason = "a reader found this chunk damaged, but it is not: the next compute sees that"
+            findings.append(Finding(key, reason, is_note=True, is_removed=True))
+    if unvouched:
+        findings.append(_values_nobody_vouches_for(unvouched))
+    return to_report([*findings, *swept(blobs, path, grid)], chunks, points)
+
+
+def _without_group(blobs: Blobs, path: GridPath, names: list[str]) -> Iterator[Finding]:
+    """A grid's document is missing: a loss if it ever had values, else it was never there."""
+    if any(name.endswith(".seg") for name in names) or _has_values(blobs, path, names):
+        yield from _parents(blobs, path)
+        yield Finding(path.metadata, "it is missing")
+    else:
+        yield Finding(path.metadata, "the grid was being made: nothing is lost", is_note=True)
+
+
+def _has_values(blobs: Blobs, path: GridPath, names: list[str]) -> bool:
+    """Whether there are chunks of arrays that have no second copies: of outputs."""
+    for array in blobs.names(path.prefix):
+        is_copied = any(name.startswith(f"{COPY}{array}-") for name in names)
+        if array != METADATA and not is_copied:
+            found = blobs.names(f"{path.prefix}{array}/")
+            if any(CHUNK_NAME.fullmatch(name) for name in found):
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ class BadRows:
     key: str = ""
     """The first object found damaged; empty if none is."""
     reason: str = ""
+    unvouched: str = ""
+    """An object that also holds values of points that no row speaks of; empty if none does."""
 
 
 def bad_rows(
@@ -118,9 +124,11 @@ def bad_rows(
 ) -> BadRows:
     """Hold one chunk of every output against the rows that speak of it."""
     bad: dict[int, None] = {}
-    key = reason = ""
+    key = reason = unvouched = ""
     starts = zip(index, grid.chunk_shape, grid.axes, strict=True)
     is_outside = any(i * n >= len(axis) for i, n, axis in starts)
+    masks = {int(i): manifest.rows.points(int(i)).mask(grid.chunk_shape) for i in numbers}
+    rest = ~np.logical_or.reduce(list(masks.values()))
     for column, (name, output) in enumerate(grid.schema.outputs.items()):
         this = chunk_key(grid, name, index)
         data = None if is_outside else blobs.get(this)
@@ -128,67 +136,84 @@ def bad_rows(
             block = decoded_chunk(data, this, grid, output)
         except DamageError as error:
             key, reason = key or this, reason or error.reason
-            bad |= dict.fromkeys(map(int, numbers))
+            bad |= dict.fromkeys(masks)
             continue
-        for i in map(int, numbers):
-            part = block[manifest.rows.points(i).mask(grid.chunk_shape)]
-            if checksum(part, output.dtype) != manifest.rows.checksums[i, column]:
+        for i, mask in masks.items():
+            if checksum(block[mask], output.dtype) != manifest.rows.checksums[i, column]:
                 key, reason = key or this, reason or "its values are not those that were computed"
                 bad[i] = None
-    return BadRows(tuple(bad), key, reason)
+        if not unvouched and rest.any() and _has_any(block[rest], output):
+            unvouched = this
+    return BadRows(tuple(bad), key, reason, unvouched)
 
 
-def marks(names: list[str]) -> list[tuple[int, ...]]:
-    """The chunks that readers left notes about, by the names of a manifest's objects."""
-    texts = [name.removesuffix(MARK) for name in names if name.endswith(MARK)]
-    return [tuple(map(int, filter(None, text[1:].split(".")))) for text in texts]
+def _has_any(values: NDArray[np.generic], output: Output) -> bool:
+    """Whether any of some values is another than that of a point that was not computed."""
+    if values.dtype.kind in "fcmM":
+        return not bool(np.isnan(values).all())
+    return bool((values != fill_value(output.dtype)).any())
+
+
+def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> Iterator[str]:
+    """The keys of chunks of which no row says anything."""
+    indices = [index for index, _ in manifest.chunks()]
+    for name in grid.schema.outputs:
+        known = {chunk_key(grid, name, index) for index in indices}
+        folder = f"{grid.path.prefix}{name}/"
+        for found in blobs.names(folder):
+            if CHUNK_NAME.fullmatch(found) and folder + found not in known:
+                yield folder + found
+
+
+def _values_nobody_vouches_for(keys: list[str]) -> Finding:
+    """What a kill leaves between a chunk and its row, and a lost segment behind."""
+    count = f"this chunk and {len(keys) - 1} more hold" if len(keys) > 1 else "this chunk holds"
+    reason = f"{count} values that no segment vouches for: they are computed again when needed"
+    return Finding(keys[0], reason, is_note=True)
 
 
 def chunk_index(grid: StoredGrid, key: str) -> tuple[int, ...] | None:
     """The index of the chunk that a key is of; None if it is of none of the grid's outputs."""
     name, _, chunk = key.removeprefix(grid.path.prefix).partition("/")
-    if name not in grid.schema.outputs or not _CHUNK_NAME.fullmatch(chunk):
+    if name not in grid.schema.outputs or not CHUNK_NAME.fullmatch(chunk):
         return None
     numbers = [int(text) for text in chunk.split(".")[1:]]
     return tuple(numbers[: len(grid.axes)])
 
 
-def mark_chunk(
-    location: Location, path: GridPath, index: tuple[int, ...], error: DamageError
-) -> None:
-    """Leave a note that a chunk is damaged, so that the next `compute` computes its points."""
-    blobs = location.open()
-    with contextlib.suppress(Exception):  # a reader may not be allowed to write
-        blobs.begin_writing()
-        blobs.put(path.manifest + mark_name(index), str(error).encode())
-        blobs.end_writing()
-
-
-def mark_name(index: tuple[int, ...]) -> str:
-    """The name of a note about one chunk."""
-    return ".".join(("c", *map(str, index))) + MARK
-
-
-def _parents(blobs: Blobs, path: GridPath) -> Iterator[Problem]:
+def _parents(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     for key in path.parents:
         data = blobs.get(key)
         if not metadata.is_group(data):
-            yield Problem(key, "it is missing" if data is None else "it is no Zarr group")
+            yield Finding(key, "it is missing" if data is None else "it is no Zarr group")
 
 
-def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Problem]:
+def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
     """Array documents that differ from their copies in the group's."""
     expected = grid.documents()
     keys = [grid.path.array_metadata(name) for name in expected]
     for key, document, data in zip(keys, expected.values(), blobs.get_many(keys), strict=True):
-        if data != metadata.to_bytes(document):
-            yield Problem(key, "it is missing" if data is None else "it differs from the group's")
+        if data is None:
+            yield Finding(key, "it is missing")
+        elif data != metadata.to_bytes(document):
+            is_ahead = _is_ahead(data, document)
+            reason = "it is ahead: a growth was cut short" if is_ahead else _DIFFERS
+            yield Finding(key, reason, is_note=is_ahead)
 
 
-def left_over(blobs: Blobs, grid: StoredGrid) -> Iterator[Problem]:
-    """Objects beside the chunks that are none, as killed writers of other tools leave them."""
-    for name in grid.documents():
-        folder = f"{grid.path.prefix}{name}/"
-        for found in blobs.names(folder):
-            if found != METADATA and not _CHUNK_NAME.fullmatch(found):
-                yield Problem(folder + found, "it is left over from a writer that was killed")
+_DIFFERS = "it differs from the group's"
+
+
+def _is_ahead(data: bytes, document: metadata.Document) -> bool:
+    """Whether an array's document is what a growth, or a promotion, makes of the one before."""
+    try:
+        found = metadata.from_bytes(data)
+        longer = zip(found["shape"], document["shape"], strict=True)
+        kinds = [d["attributes"].get("swarmgrid_kind") for d in (document, found)]
+        return (
+            all(n >= m for n, m in longer)
+            and (found != document)
+            and {**found, "shape": 0} == {**document, "shape": 0}
+        ) or (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import time
@@ -12,7 +13,7 @@ import numpy as np
 
 from swarmgrid.space.points import Points
 from swarmgrid.storage.block import empty_block, read_block, write_points
-from swarmgrid.storage.failures import SUFFIX, write_failures
+from swarmgrid.storage.failures import SUFFIX, FailureLog
 from swarmgrid.storage.manifest import read_manifest, to_merge, write_segment
 from swarmgrid.storage.segment import Row, Rows
 
@@ -73,6 +74,8 @@ class Committer:
         self._open: dict[tuple[int, ...], _OpenChunk] = {}
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
+        new_name = functools.partial(self._new_name, SUFFIX)
+        self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
         self._numbers = itertools.count()
         self._flushed = time.monotonic()
         self._lock = threading.RLock()
@@ -182,8 +185,7 @@ class Committer:
     def _commit(self) -> None:
         if self._failures:
             self._lease.check()
-            name = self._new_name(SUFFIX)
-            write_failures(self._lease.blobs, self._grid.path, name, self._failures)
+            self._failure_log.write(self._failures)
             self._failures = []
         if not self._rows:
             return

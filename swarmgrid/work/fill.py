@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import DamageError
 from swarmgrid.storage import lease
 from swarmgrid.storage.admission import check_writable
-from swarmgrid.storage.mend import void_bad_rows
+from swarmgrid.storage.mend import tidied, void_bad_rows
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.verify import chunk_index
 from swarmgrid.work.interrupt import ended_by_sigterm
@@ -76,7 +76,6 @@ def _voided(held: lease.Lease, grid: StoredGrid, error: DamageError) -> bool:
 def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
     """What is stored, once chunks that a reader found damaged are accounted for."""
     snapshot = read_snapshot(held.blobs, request.path)
-    if snapshot is None or not snapshot.suspects:
+    if snapshot is None or not tidied(held, snapshot):
         return snapshot
-    void_bad_rows(held, snapshot.grid, snapshot.suspects)
     return read_snapshot(held.blobs, request.path)

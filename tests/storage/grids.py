@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.storage.blobs import Blobs
 from swarmgrid.storage.block import empty_block, write_points
+from swarmgrid.storage.claim import Claim
 from swarmgrid.storage.files import FileBlobs
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.storage.segment import Row
@@ -187,3 +190,13 @@ def file_at(root: Path, key: str) -> Path:
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def claim_of_a_dead_process() -> Claim:
+    """What a process of this machine left that was killed."""
+    code = "from swarmgrid.storage.claim import Claim; print(Claim.of_this_process(9).to_bytes())"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    claim = Claim.from_bytes(eval(out))
+    assert claim is not None
+    assert claim.is_dead()
+    return claim

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -56,6 +57,23 @@ def test_a_write_that_is_staged_before_the_fence_is_not_placed_after_it(
     with pytest.raises(LeaseLostError):
         (old.put if call == "replace" else old.create)("a/b", b"late")
     assert all_files(tmp_path) == set()
+
+
+def test_a_write_is_not_placed_in_a_store_that_is_deleted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, place = writer(tmp_path / "s", "one"), os.replace
+    blobs.put("a/b", b"1")
+
+    def deleted(source: str, target: str) -> None:
+        if Path(source).exists():
+            shutil.rmtree(tmp_path / "s")
+        place(source, target)
+
+    monkeypatch.setattr(os, "replace", deleted)
+    with pytest.raises(LeaseLostError, match="the store was deleted"):
+        blobs.put("a/b", b"2")
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_fence_leaves_other_groups_and_the_writer_itself(tmp_path: Path) -> None:

@@ -300,8 +300,16 @@ def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -
 def test_a_claim_survives_being_stored() -> None:
     claim = replace(Claim.of_this_process(2.5), beat=3)
     assert Claim.from_bytes(claim.to_bytes()) == claim
-    assert set(json.loads(claim.to_bytes())) >= {"writer", "host", "pid", "seconds"}
+    attributes = json.loads(claim.to_bytes())["attributes"]
+    assert set(attributes) >= {"writer", "host", "pid", "seconds"}
     assert Claim.of_this_process(1).writer != claim.writer
+
+
+def test_a_claim_of_which_any_bit_was_changed_says_nothing() -> None:
+    data = Claim.of_this_process(2.5).to_bytes()
+    for place, bit in itertools.product(range(len(data)), (0, 5)):
+        flipped = data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+        assert Claim.from_bytes(flipped) is None, flipped
 
 
 def test_only_this_machine_can_say_that_a_process_is_gone() -> None:
@@ -359,6 +367,60 @@ def test_releasing_a_lost_lease_leaves_the_new_one(
     assert claim is not None
     assert (claim.writer, claim.released) == (new.writer, False)
     new.blobs.put("a", b"1")
+
+
+def test_a_lease_that_was_deleted_is_lost(location: Location) -> None:
+    held = acquired(location, PATH, seconds=0.04)
+    (name,) = leases(location)
+    held.blobs.delete(PATH.locks + name)
+    until(lambda: is_lost(held))
+    with pytest.raises(LeaseLostError, match="the lease of grid .* was deleted"):
+        held.check()
+    held.release()
+    assert leases(location) == {}
+
+
+def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
+    location: Location,
+) -> None:
+    held = acquired(location, PATH, seconds=0.04)
+    (name,) = leases(location)
+    other = claim_from_elsewhere()
+    held.blobs.put(PATH.locks + name, other.to_bytes())  # of the same number
+    until(lambda: is_lost(held) or leases(location)[name] != other)
+    with pytest.raises(LeaseLostError, match="another process has taken over"):
+        held.check()
+    held.release()
+    assert leases(location) == {name: other}
+
+
+def test_a_lease_that_was_deleted_a_moment_ago_is_not_released(location: Location) -> None:
+    held = acquired(location, PATH)
+    (name,) = leases(location)
+    held.blobs.delete(PATH.locks + name)
+    held.release()
+    assert leases(location) == {}
+
+
+def is_lost(held: Lease) -> bool:
+    try:
+        held.check()
+    except LeaseLostError:
+        return True
+    return False
+
+
+def test_a_lease_that_could_not_be_released_is_followed_at_once_in_the_same_process(
+    store: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = acquired(store, PATH)
+    monkeypatch.setattr(held, "_write", lambda _claim: 1 / 0)
+    held.release()
+    (claim,) = leases(store).values()
+    assert claim is not None
+    assert not claim.released
+    with acquired(store, PATH, clock=never) as second:
+        assert second.epoch == 1
 
 
 def test_a_lease_on_a_store_without_fences_is_lost_too() -> None:

@@ -1,0 +1,80 @@
+"""What `verify` finds: problems, which mean damage, and notes, which do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with one object of a store."""
+
+    key: str
+    """Its key, relative to the store's root."""
+    reason: str
+    points: int = 0
+    """Points whose values are lost by it; the next `compute` after a repair computes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a killed process leaves, or may leave: nothing is wrong because of it."""
+
+    key: str
+    """The key of the object, or the first of several, relative to the store's root."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify` found."""
+
+    problems: tuple[Problem, ...]
+    chunks: int
+    """Chunks, or shards, that were read, of all outputs together."""
+    points: int
+    """Points that the manifest says are computed."""
+    notes: tuple[Note, ...] = ()
+    """What killed processes left. It does no harm, and goes away with the next runs, or by a
+    repair."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is wrong; there may be notes."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        n = len(self.problems)
+        count = "nothing is wrong" if n == 0 else "1 problem" if n == 1 else f"{n} problems"
+        head = f"{self.points} points in {self.chunks} chunks read: {count}"
+        lines = [f"  {p.key}: {p.reason}" for p in self.problems]
+        lines += [f"  note: {note.key}: {note.reason}" for note in self.notes]
+        return "\n".join([head, *lines])
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem or a note, and what a repair does about it."""
+
+    key: str
+    reason: str
+    is_note: bool = False
+    points: int = 0
+    mended: bytes | None = None
+    """What a repair writes under the key; None: nothing."""
+    is_removed: bool = False
+    """Whether a repair deletes the object."""
+
+
+def to_report(findings: Sequence[Finding], chunks: int = 0, points: int = 0) -> Report:
+    """The report that the findings make up, in their order."""
+    return Report(
+        tuple(Problem(f.key, f.reason, f.points) for f in findings if not f.is_note),
+        chunks,
+        points,
+        tuple(Note(f.key, f.reason) for f in findings if f.is_note),
+    )
