@@ -72,7 +72,7 @@ def kills_at_every_step(*arguments: object) -> int:
 
 @pytest.mark.parametrize("shards", [False, {"x": 20, "y": 15}], ids=["plain", "sharded"])
 def test_a_run_killed_at_random_instants_ends_complete(tmp_path: Path, shards: Any) -> None:
-    n, kills = (320, 9) if shards is False else (100, 4)
+    n, kills = (320, 9) if shards is False else (100, 6)
     killed_until_done(tmp_path, n=n, kills=kills, seed=1, shards=shards)
 
 

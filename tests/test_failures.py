@@ -253,7 +253,40 @@ def test_block_functions_may_be_deadly_too(tmp_path: Path) -> None:
         workers=2,
     )
     assert np.flatnonzero(ds["value"].isnull()).tolist() == [3, 4, 5]
-    assert done.points_computed == 6
+    assert (done.points_computed, done.points_failed) == (6, 3)
+
+
+@pytest.mark.parametrize("executor", ["sync", "processes"])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_failed_block_is_left_out_as_a_whole(tmp_path: Path, executor: str, known: bool) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def block(x: np.ndarray) -> np.ndarray:
+        with calls.open("a") as file:
+            file.write(f"{len(x)}\n")
+        if 4 in x and not (tmp_path / "mended").exists():
+            raise ValueError("four")
+        return x * 2.0
+
+    grid = swarmgrid.Grid(
+        block, version="1", store=tmp_path / "s", vectorized=True, chunks=3, verbose=0
+    )
+    if known:
+        grid.compute(axes={"x": [0, 1, 2]})
+    options: dict[str, Any] = {"on_error": "record", "executor": executor, "workers": 2}
+    _, done = grid.run(axes={"x": range(9)}, **options)
+    assert (done.points_cached, done.points_failed) == (3 * known, 3)
+    assert grid.errors()["reason"].tolist() == ["ValueError: four"]
+    n = len(calls.read_text().split())
+    _, done = grid.run(axes={"x": range(9)}, retry_failed=False, **options)
+    assert (done.points_cached, done.points_failed, done.points_computed) == (6, 3, 0)
+    assert len(calls.read_text().split()) == n
+    (tmp_path / "mended").touch()
+    ds, done = grid.run(axes={"x": range(9)}, **options)
+    assert (done.points_cached, done.points_failed, done.points_computed) == (6, 0, 3)
+    np.testing.assert_array_equal(ds["value"], np.arange(9) * 2.0)
+    assert grid.errors().empty
 
 
 def test_the_log_has_a_line_for_every_event(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.space.points import Points
 from swarmgrid.storage import metadata
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ class FailedPoint:
     attempt: int
     time: str
     """When it failed, UTC, ISO 8601."""
+    extent: tuple[int, ...] | None = None
+    """Of a block that failed as one: the box of its points within the chunk. See `Points`."""
+    bits: str = ""
+    """The points of that box, as a bitmap in hex; empty: all."""
+
+    @property
+    def points(self) -> Points:
+        """The points within the chunk."""
+        if self.extent is None:
+            return Points.at(self.offset)
+        return Points(self.extent, bytes.fromhex(self.bits) or None)
 
     @property
     def place(self) -> Place:
@@ -165,9 +177,15 @@ def decoded_failures(data: bytes) -> list[FailedPoint] | None:
             {k: v for k, v in record.items() if k in known}
             for record in document["attributes"]["failures"]
         ]
-        return [
-            FailedPoint(**{**r, "index": tuple(r["index"]), "offset": tuple(r["offset"])})
-            for r in records
-        ]
+        return [_from_record(record) for record in records]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _from_record(record: dict[str, Any]) -> FailedPoint:
+    tuples = {
+        name: tuple(record[name])
+        for name in ("index", "offset", "extent")
+        if record.get(name) is not None
+    }
+    return FailedPoint(**{**record, **tuples})

@@ -10,6 +10,7 @@ process of this machine that is gone. Clocks of two machines are never compared.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -46,6 +47,7 @@ class Lease:
         """The store as this owner writes it: fenced, where the store can do that."""
         self.epoch = epoch
         """The number of the lease: later owners have higher ones."""
+        self._numbers = itertools.count()
         self.writer = claim.writer
         """The name of the owner's staging folder."""
         self._path = path
@@ -54,6 +56,10 @@ class Lease:
         self._lost = ""
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
         self._thread.start()
+
+    def new_name(self, suffix: str) -> str:
+        """A name for an object of the owner's, which comes after all that were used before."""
+        return f"{self.epoch:012d}-{next(self._numbers):08d}-{self.writer}{suffix}"
 
     def check(self) -> None:
         """Raise LeaseLostError if the lease is known to be another's, or gone."""

@@ -100,7 +100,7 @@ def singly(piece: Piece) -> list[Piece]:
 def failure_of(
     piece: Piece, lost: Lost, axes: Sequence[Axis], chunk_shape: Sequence[int] | None
 ) -> Failure:
-    """The failure of a point that ended its worker for good."""
+    """The failure of a point, or a block of them, that ended its worker for good."""
     offset = tuple(map(int, piece.points.indices()[0]))
     lengths = chunk_shape or [0] * len(offset)
     point = {
@@ -108,12 +108,13 @@ def failure_of(
         for axis, i, n, o in zip(axes, piece.index, lengths, offset, strict=True)
     }
     exception, _, _ = lost.reason.partition(":")
-    return Failure(piece.index, offset, point, exception, lost.reason, "")
+    block = piece.points if len(piece.points) > 1 else None
+    return Failure(piece.index, offset, point, exception, lost.reason, "", block=block)
 
 
 def to_record(failure: Failure) -> FailedPoint:
     """A failure as it is stored."""
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+    now, block = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), failure.block
     return FailedPoint(
         index=failure.index,
         offset=failure.offset,
@@ -123,6 +124,8 @@ def to_record(failure: Failure) -> FailedPoint:
         traceback=failure.traceback,
         attempt=failure.attempt,
         time=now,
+        extent=None if block is None else block.extent,
+        bits="" if block is None or block.bits is None else block.bits.hex(),
     )
 
 

@@ -9,6 +9,7 @@ import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
@@ -253,7 +254,8 @@ class BlockCalls:
         except (Exception, SystemExit) as error:  # noqa: BLE001  # any error is the function's
             corner = tuple(s.start for s in box)
             labels = {axis.name: axis.labels() for axis in parts}
-            self._failures.append(failed(self.piece, corner, labels, error))
+            failure = failed(self.piece, corner, labels, error)
+            self._failures.append(replace(failure, block=self.piece.points))
             return False
         for name, array in arrays.items():
             if shape == whole:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -74,9 +73,8 @@ class Committer:
         self._open: dict[tuple[int, ...], _OpenChunk] = {}
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
-        new_name = functools.partial(self._new_name, SUFFIX)
+        new_name = functools.partial(lease.new_name, SUFFIX)
         self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
-        self._numbers = itertools.count()
         self._flushed = time.monotonic()
         self._lock = threading.RLock()
         self._error: BaseException | None = None
@@ -196,12 +194,9 @@ class Committer:
         self._merge()
 
     def _write_segment(self, rows: Rows) -> None:
-        name = self._new_name(".seg")
+        name = self._lease.new_name(".seg")
         write_segment(self._lease.blobs, self._grid.path, name, self._grid, rows)
         self._sizes[name] = len(rows)
-
-    def _new_name(self, suffix: str) -> str:
-        return f"{self._lease.epoch:012d}-{next(self._numbers):08d}-{self._lease.writer}{suffix}"
 
     def _merge(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""

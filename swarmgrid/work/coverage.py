@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.space.selection import Selection
-    from swarmgrid.storage.failures import Place
+    from swarmgrid.storage.failures import FailedPoint
     from swarmgrid.storage.stored import StoredGrid
 
 
@@ -89,14 +89,14 @@ class Coverage:
         touched = self._touched(index)
         return Piece(index, Points.from_mask(self._missing(touched)), touched not in self.partial)
 
-    def leave_out(self, places: Iterable[Place]) -> int:
+    def leave_out(self, failures: Iterable[FailedPoint]) -> int:
         """Do not compute some points, which failed: how many of them would have been."""
         before = self.n_missing()
-        for index, offset in places:
-            if self._is_touched(index):
-                touched = self._touched(index)
-                empty = np.zeros(self.selection.chunk_shape, bool)
-                self.failed.setdefault(touched, empty)[offset] = True
+        for failure in failures:
+            if self._is_touched(failure.index):
+                touched = self._touched(failure.index)
+                mask = failure.points.mask(self.selection.chunk_shape)
+                self.failed[touched] = self.failed.get(touched, False) | mask
         return before - self.n_missing()
 
     def _is_touched(self, index: tuple[int, ...]) -> bool:

@@ -177,12 +177,7 @@ class Exploration:
         if not self._is_block:
             index, offset = placed(failure.offset, self._shape)
             failure = replace(failure, index=index, offset=offset)
-        n = 1
-        if self._is_block:
-            n = next(
-                len(t.pieces[0].points) for t in self._tasks if t.pieces[0].index == failure.index
-            )
-        self._committer.give_up(failure.index, n)
+        self._committer.give_up(failure.index, failure.n_points)
         self._fail(failure)
 
     def _take_in(self, task: Task, receipt: Receipt) -> None:
@@ -230,7 +225,8 @@ class Exploration:
             )
         }
         offset = tuple(map(int, position))
-        return Failure(values.index, offset, point, "OutputError", str(error), "")
+        block = values.points if self._is_block else None
+        return Failure(values.index, offset, point, "OutputError", str(error), "", block=block)
 
 
 def _is_cheap(receipt: Receipt) -> bool:

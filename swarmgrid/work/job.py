@@ -135,8 +135,15 @@ class Failure:
     traceback: str
     pickled: bytes | None = None
     """The exception itself, where it can be pickled."""
+    block: Points | None = None
+    """All points of the block; None: it is one point."""
     attempt: int = 1
     """How often the point was tried, retries within one attempt not counted."""
+
+    @property
+    def n_points(self) -> int:
+        """How many points failed."""
+        return 1 if self.block is None else len(self.block)
 
     @property
     def is_misfit(self) -> bool:

@@ -82,7 +82,7 @@ class Run:
         self._coverage = self._known_coverage()
         failed = 0
         if self._coverage is not None and not settings.retry_failed:
-            failed = self._coverage.leave_out(earlier)
+            failed = self._coverage.leave_out(earlier.values())
         wanted = n_wanted(request)
         missing = wanted if self._coverage is None else self._coverage.n_missing()
         self._tally = Tally(
@@ -285,7 +285,7 @@ class Run:
             self._batcher.put_back(receipt.left, writes=receipt.writes)
             self._tally.done(receipt)
             for failure in receipt.failures:
-                self._committer.give_up(failure.index, 1)
+                self._committer.give_up(failure.index, failure.n_points)
                 self._fail(failure)
 
     def _fail(self, failure: Failure) -> None:

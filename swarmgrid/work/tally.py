@@ -122,8 +122,8 @@ class Tally:
 
     def failed(self, failure: Failure) -> None:
         """Count a point that failed for good."""
-        self._failed += 1
-        self._progress.add(0, 1)
+        self._failed += failure.n_points
+        self._progress.add(0, failure.n_points)
         self._log.write(
             "point failed", point=failure.point, reason=failure.reason, attempt=failure.attempt
         )
