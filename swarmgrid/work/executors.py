@@ -241,7 +241,9 @@ class DaskProcesses:
                 receipt.lost = replace(receipt.lost, begun=begun)
             receive(rest, receipt)
 
-        _get_all(get, drive, source, num_workers=self.n_workers)
+        # as many threads again hold the next task ready, unless it is to begin at a certain time
+        n_threads = self.n_workers if throttle.interval else 2 * self.n_workers
+        _get_all(get, drive, source, num_workers=n_threads)
 
     @property
     def n_running(self) -> int:

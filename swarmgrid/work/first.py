@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from swarmgrid.work.staff import Staff
     from swarmgrid.work.throttle import Throttle
 
-PATIENCE_SECONDS = 0.1
+PATIENCE_SECONDS = 0.05
 """How long the calling process computes by itself before workers help."""
 
 

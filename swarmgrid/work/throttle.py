@@ -16,16 +16,16 @@ class Throttle:
     """
 
     def __init__(self, interval: float) -> None:
-        self._interval = interval
+        self.interval = interval
         self._next = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
         """Return when it is the caller's turn."""
-        if not self._interval:
+        if not self.interval:
             return
         with self._lock:
             now = time.monotonic()
             turn = max(self._next, now)
-            self._next = turn + self._interval
+            self._next = turn + self.interval
         time.sleep(turn - now)
