@@ -84,7 +84,8 @@ def compute(
     retry_failed : bool, default True
         Whether points that failed in an earlier run are tried again.
     timeout : float, optional
-        Seconds for one point; the worker that takes longer is ended, and the point failed.
+        Seconds for one call; the worker that takes longer is ended. With ``retries`` the point is
+        tried again, else it failed.
     rate : str or float, optional
         The most calls in a time: ``"10/s"``, ``"30/min"``, or calls per second.
     memory_limit : str or int, optional

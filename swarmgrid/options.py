@@ -104,7 +104,7 @@ class Options:
     retry_failed: bool = True
     """Whether points that failed in an earlier run are tried again."""
     timeout: float | None = None
-    """Seconds for one point; the worker that takes longer is ended."""
+    """Seconds for one call; the worker that takes longer is ended."""
     rate: str | float | None = None
     """The most calls in a time, ``"10/s"`` or ``"30/min"``."""
     memory_limit: str | int | None = None

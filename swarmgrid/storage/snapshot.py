@@ -34,7 +34,7 @@ class Snapshot:
 def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
     """What is stored of a grid; None if there is nothing.
 
-    Three rounds of requests: the segments' names, the metadata, the coordinates and segments.
+    Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
     The names come first: the axes, read after them, are at least as long as the segments say.
 
     Raises
