@@ -224,8 +224,8 @@ def test_a_hanging_point_takes_no_other_worker_with_it(tmp_path: Path) -> None:
         outputs=outputs,
         **options,
     )
-    assert done.workers_lost == 1
-    assert len(set(ds["value"].sel(x=[1, 2]).values)) == 1
+    assert (done.workers_lost, done.points_computed, done.points_failed) == (1, 2, 1)
+    assert ds["value"].sel(x=[1, 2]).notnull().all()
 
 
 def test_a_hanging_point_is_an_error_by_default(tmp_path: Path) -> None:
@@ -387,3 +387,98 @@ def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], mess
     with pytest.raises(swarmgrid.InputError, match=message):
         swarmgrid.compute(axes={"x": [1]}, func=deadly, store=tmp_path / "s", **options)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_all_of_the_first_points_may_fail(tmp_path: Path, executor: str, vectorized: bool) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def fails_at_first(x: Any) -> Any:
+        with calls.open("a") as file:
+            file.write(f"{np.min(x)}\n")
+        if np.min(x) < 9:
+            raise ValueError("at first")
+        return x * 0.5
+
+    grid = swarmgrid.Grid(
+        fails_at_first, version="1", store=tmp_path / "s", verbose=0, vectorized=vectorized
+    )
+    ds, done = grid.run(
+        axes={"x": range(20)},
+        on_error="record",
+        executor=executor,
+        workers=1,
+        chunks=1 if vectorized else 10,
+        exec_chunk_size=3,
+    )
+    assert (done.points_computed, done.points_failed) == (11, 9)
+    assert sorted(map(int, calls.read_text().split())) == list(range(20))
+    assert np.flatnonzero(ds["value"].isnull()).tolist() == list(range(9))
+    assert grid.verify().is_clean
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit])
+def test_whatever_the_function_raises_is_its_failure(
+    tmp_path: Path, executor: str, error: type[BaseException]
+) -> None:
+    def raises(x: int) -> float:
+        if x == 13:
+            raise error
+        return x * 0.5
+
+    grid = swarmgrid.Grid(raises, version="1", store=tmp_path / "s", verbose=0)
+    options: dict[str, Any] = {"executor": executor, "workers": 2}
+    with pytest.raises(swarmgrid.PointError, match=rf"x=13\) failed: {error.__name__}"):
+        grid.compute(axes={"x": range(20)}, **options)
+    _, done = grid.run(axes={"x": range(20)}, on_error="record", **options)
+    assert (done.points_cached + done.points_computed, done.points_failed) == (19, 1)
+    assert done.workers_lost == 0
+    assert grid.errors()["exception"].tolist() == [error.__name__]
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_the_rate_holds_however_the_points_are_divided(tmp_path: Path, chunks: int) -> None:
+    start = time.monotonic()
+    swarmgrid.stream(
+        axes={"x": range(12)},
+        func=functools.partial(deadly, how="", at=()),
+        version="1",
+        store=tmp_path / "s",
+        chunks=chunks,
+        executor="threads",
+        rate="8/s",
+    )
+    assert time.monotonic() - start > 11 / 8
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_failed_run_does_not_wait_for_its_rate(tmp_path: Path, executor: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(swarmgrid.PointError):
+        swarmgrid.compute(
+            axes={"x": range(20)},
+            func=functools.partial(flaky, bad=(0, 1, 2, 3), calls=str(tmp_path / "calls")),
+            version="1",
+            store=tmp_path / "s",
+            executor=executor,
+            workers=4,
+            rate="2/min",
+        )
+    assert time.monotonic() - start < 20
+
+
+def uses_a_pool(x: int) -> float:
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return float(sum(pool.map(abs, [x, -x])))
+
+
+def test_a_function_may_use_processes_of_its_own(tmp_path: Path) -> None:
+    ds = swarmgrid.compute(
+        axes={"x": range(3)}, func=uses_a_pool, store=tmp_path, executor="processes", workers=2
+    )
+    assert ds["value"].values.tolist() == [0.0, 2.0, 4.0]

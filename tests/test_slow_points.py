@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -305,3 +306,82 @@ def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
     times = sorted(float(line.split()[1]) for line in calls.read_text().splitlines())
     assert len(times) == 12
     assert times[-1] - times[0] > 2.2  # the first may be late, while its worker starts
+
+
+@pytest.mark.parametrize("executor", [None, "processes"])
+def test_nobody_waits_for_a_slow_first_point(tmp_path: Path, executor: str | None) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def slow_at_first(x: int) -> float:
+        time.sleep(5.0 if x == 0 else 0.02)
+        with calls.open("a") as file:
+            file.write(f"{x} {time.monotonic()}\n")
+        return x * 0.5
+
+    ds = swarmgrid.compute(
+        axes={"x": range(60)},
+        func=slow_at_first,
+        version="1",
+        store=tmp_path / "s",
+        workers=3,
+        executor=executor,
+        verbose=0,
+    )
+    np.testing.assert_array_equal(ds["value"], np.arange(60) * 0.5)
+    assert called(calls) == Counter(range(60))
+    *_, last = calls.read_text().splitlines()
+    assert last.startswith("0 ")
+
+
+class FailingLine:
+    """The way home to a store that cannot be written."""
+
+    def report(self, receipt: Any) -> None:
+        raise OSError("no way")
+
+    def wait_for_turn(self) -> None: ...
+
+    def may_write(self) -> bool:
+        return False
+
+
+def a_job_and_its_task(func: Any, store: Path, n: int) -> tuple[Any, Any]:
+    from swarmgrid.space.axis import to_axes
+    from swarmgrid.space.outputs import Output, Schema
+    from swarmgrid.space.points import Points
+    from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.location import to_location
+    from swarmgrid.work.job import Job, Piece, Task
+
+    axes, schema = to_axes({"x": range(n)}), Schema({"value": Output((), (), "float64")})
+    job = Job(func, {}, axes, GridPath("f", "0"), to_location(store), "w")
+    pieces = (Piece((0,), Points((n,)), is_fresh=True),)
+    return job, Task(pieces, (n,), schema, writes=True, limit_seconds=60, report_seconds=0.1)
+
+
+def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
+    from swarmgrid.work.evaluate import run_task
+
+    calls: list[int] = []
+
+    def slow(x: int) -> float:
+        calls.append(x)
+        time.sleep(0.5)
+        return x * 0.5
+
+    job, task = a_job_and_its_task(slow, tmp_path / "s", 30)
+    with pytest.raises(OSError, match="no way"):
+        run_task(job, task, line=FailingLine())
+    assert len(calls) < 5
+
+
+def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
+    from swarmgrid.work.evaluate import run_task
+
+    job, task = a_job_and_its_task(float, tmp_path / "s", 3)
+    job = dataclasses.replace(job, func=lambda x: x * 0.5)
+    receipt = run_task(job, task, line=FailingLine())
+    assert not receipt.rows
+    assert [values.arrays["value"].tolist() for values in receipt.values] == [[0.0, 0.5, 1.0]]
+    assert not (tmp_path / "s").exists()

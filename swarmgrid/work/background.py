@@ -81,6 +81,7 @@ class Regularly:
 
     def __exit__(self, *error: object) -> None:
         self._left.set()
+        self._thread.join()
         if self._error is not None and error[0] is None:
             raise self._error
 

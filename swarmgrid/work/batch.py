@@ -213,7 +213,7 @@ class Batcher:
         if not self._may_split:
             return False
         if self._fixed is not None or cost is None:
-            return n > 2 * (self._fixed or 1)
+            return n > (self._fixed or 1)
         long = LONG_SECONDS / max(cost, 1e-9)
         if self._n_workers > 1:
             long = min(long, max(self._fair(), TASK_SECONDS / max(cost, 1e-9)))

@@ -6,10 +6,12 @@ Another thread may `take` what is there while the calls are being made.
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
@@ -46,6 +48,17 @@ IDLE = 0.5
 def is_calling(pulse: Pulse) -> bool:
     """Whether the function is being called at this moment."""
     return pulse[BEGUN] % 1 == 0
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error is Ctrl-C or SIGTERM, which only the user's own main thread sees.
+
+    Anywhere else it is the function that raises KeyboardInterrupt, which is a failure as any.
+    """
+    if isinstance(error, TerminatedError):
+        return True
+    is_main = threading.current_thread() is threading.main_thread() and parent_process() is None
+    return isinstance(error, KeyboardInterrupt) and is_main
 
 
 class Calls(Protocol):
@@ -160,9 +173,9 @@ class PointCalls:
                         append(result)  # type: ignore[misc]
                     else:
                         types, append = self._add(result)
-                except TerminatedError:
-                    raise
-                except (Exception, SystemExit) as error:  # noqa: BLE001  # the function's own
+                except BaseException as error:  # the function's own, as a rule
+                    if is_interruption(error):
+                        raise
                     self._fail(ordinal - self._first, (*values, value), error)
                     if job.on_error == "raise":
                         return
@@ -249,9 +262,9 @@ class BlockCalls:
             result = unpacked(self._func(**self._job.params, **_block_arguments(parts)))
             self.schema = self.schema or inferred(result, len(shape))
             arrays = fitted(result, self.schema, shape)
-        except TerminatedError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # any error is the function's
+        except BaseException as error:  # the function's own, as a rule
+            if is_interruption(error):
+                raise
             corner = tuple(s.start for s in box)
             labels = {axis.name: axis.labels() for axis in parts}
             failure = failed(self.piece, corner, labels, error)

@@ -32,6 +32,9 @@ class Line(Protocol):
     def wait_for_turn(self) -> None:
         """Return when the rate of calls allows one more."""
 
+    def may_write(self) -> bool:
+        """Whether the run goes on: what it began and nobody waits for is not to be stored."""
+
 
 def run_task(
     job: Job,
@@ -85,7 +88,8 @@ def _run_pieces(
         ledger.begin(calls)
         calls.make()
         values, is_divided = ledger.end()
-        if values is not None and (grid is None or blobs is None or is_divided):
+        is_over = line is not None and not line.may_write()
+        if values is not None and (grid is None or blobs is None or is_divided or is_over):
             ledger.keep(_own(values) if job.vectorized else values)
         elif values is not None and grid is not None and blobs is not None:
             _write(ledger, piece, values, grid, blobs)

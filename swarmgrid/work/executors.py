@@ -95,7 +95,7 @@ class InProcess:
             if self._pulse[STOP]:
                 return
             with interrupted_between_calls(self._pulse):
-                line = _Direct(task, receive, throttle)
+                line = _Direct(task, receive, throttle, lambda: False)
                 receipt = run_task(self._job, task, self._pulse, self._overseer, line)
                 receive(task, receipt)
             source.returned()
@@ -112,10 +112,16 @@ class InProcess:
 class _Direct:
     """The way home of a task that runs in the coordinator's own process."""
 
-    def __init__(self, task: Task, receive: Receive, throttle: Throttle) -> None:
+    def __init__(
+        self, task: Task, receive: Receive, throttle: Throttle, is_closed: Callable[[], bool]
+    ) -> None:
         self._task = task
         self._receive = receive
         self._throttle = throttle
+        self._is_closed = is_closed
+
+    def may_write(self) -> bool:
+        return not self._is_closed()
 
     def report(self, receipt: Receipt) -> None:
         self._receive(self._task, receipt)
@@ -147,6 +153,7 @@ class DaskInProcess:
         self._get = get
         self._pulses = threading.local()
         self._stopped = threading.Event()
+        self._closed = threading.Event()
         self._shown: list[list[float]] = []
         self._running: set[Task] = set()
         self._overseer = Overseer()
@@ -165,7 +172,7 @@ class DaskInProcess:
                 return
             self._running.add(task)
             try:
-                line = _Direct(task, receive, throttle)
+                line = _Direct(task, receive, throttle, self._closed.is_set)
                 receipt = run_task(self._job, task, self._pulse(), self._overseer, line)
                 receive(task, receipt)
             finally:
@@ -182,6 +189,7 @@ class DaskInProcess:
 
     def close(self) -> None:
         self.stop()
+        self._closed.set()  # a thread cannot be ended, but what it finds is not written any more
 
     def _pulse(self) -> list[float]:
         """The pulse of the calling thread."""
@@ -294,8 +302,7 @@ class Distributed:
         if self._job is None or self._job.status != "finished":  # it dies with the last worker
             self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
         running = as_completed(loop=self._client.loop)
-        for _ in range(min(source.n, QUEUED_PER_WORKER * self.n_workers)):
-            self._submit_next(source, running)
+        self._submit_all(source, running)
         for future in running:
             task, _ = self._running.pop(future)
             if self._is_stopped and future.cancelled():
@@ -308,11 +315,14 @@ class Distributed:
             receive(task, receipt)
             future.release()
             source.returned()
-            self._submit_next(source, running)
+            self._submit_all(source, running)
 
-    def _submit_next(self, source: Source, running: Any) -> None:
-        task = None if self._is_stopped else source.take(may_wait=False)
-        if task is not None:
+    def _submit_all(self, source: Source, running: Any) -> None:
+        """Have so many tasks under way that no worker waits."""
+        while len(self._running) < QUEUED_PER_WORKER * self.n_workers:
+            task = None if self._is_stopped else source.take(may_wait=False)
+            if task is None:
+                return
             packed = worker.pickled(task)
             future = self._client.submit(worker.run_remote, self._job, packed, pure=False)
             self._running[future] = task, time.monotonic()

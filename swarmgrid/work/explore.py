@@ -33,8 +33,8 @@ POINTS_PER_WORKER = 4
 class Exploration:
     """Computes the first points of a grid that is not stored, or chunks where one is a call.
 
-    The first of them in C order decides what the outputs are. Where it keeps the others waiting
-    for long, the first one that is there does, so that nothing finished waits to be stored.
+    The first of them in C order decides what the outputs are. Where it keeps all others waiting,
+    the first one that is there does: no worker waits for it, and nothing that is to be stored.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ class Exploration:
         self._shape = None if coverage is None else coverage.grid.chunk_shape
         self._pieces = single_points(request) if coverage is None else coverage.pieces()
         self._tasks: list[Task] = []
+        self._tried: list[Task] = []
         self._again: list[Task] = []
         self._waiting: list[tuple[Task, Receipt]] = []
         self.failures: list[Failure] = []
@@ -96,6 +97,7 @@ class Exploration:
             Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)
         ]
         self._tasks = tasks
+        self._tried += tasks
         return tasks
 
     def take(self, task: Task, receipt: Receipt) -> None:
@@ -111,7 +113,9 @@ class Exploration:
             return
         self._waiting.append((task, receipt))
         is_first_there = any(task is self._tasks[0] for task, _ in self._waiting)
-        if is_first_there and (self._is_block or _is_cheap(receipt) or self._cost() is not None):
+        is_costed = self._is_block or _is_cheap(receipt) or self._cost() is not None
+        are_others_there = 0 < len(self._tasks) - 1 <= len(self._waiting)
+        if is_costed and (is_first_there or are_others_there):
             self.decide()
 
     def decide(self) -> None:
@@ -126,7 +130,7 @@ class Exploration:
         coverage = covered(self._request, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
         self._committer = self._begin(coverage)
-        points = [self._placed(task) for task in self._tasks]
+        points = [self._placed(task) for task in self._tried]
         for index in {index for index, _ in points}:
             self._committer.expect(coverage.piece(index))
         for index, inside in points:

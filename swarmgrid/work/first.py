@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.work.background import Background, Regularly
+from swarmgrid.work.background import POLL_SECONDS, Background, Regularly
 from swarmgrid.work.source import Tasks
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class FirstPoints:
         Seconds after which the first point that is there decides.
     lock : RLock
         Held when the exploration is told something.
+    is_work_for_many : callable
+        Whether workers are worth starting, by what is known at the time.
+    go_on : callable
+        Computes the rest of the grid.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class FirstPoints:
         receive: Receive,
         interval: float,
         lock: Any,
+        is_work_for_many: Callable[[], bool],
+        go_on: Callable[[Coverage], None],
     ) -> None:
         self._found = found
         self._staff = staff
@@ -55,7 +62,10 @@ class FirstPoints:
         self._receive = receive
         self._interval = interval
         self._lock = lock
-        self._is_stopped = False
+        self._is_work_for_many = is_work_for_many
+        self._go_on = go_on
+        self._is_stopped = self._is_idle_here = self._has_gone_on = False
+        self._ahead = Background(self._go_ahead)
         self._rest: Background | None = None
 
     def explore(self) -> Coverage | None:
@@ -77,6 +87,14 @@ class FirstPoints:
                 if found.coverage is None:
                     self._rest.join()
         return found.coverage
+
+    def compute_rest(self, coverage: Coverage) -> None:
+        """Compute the rest of the grid, or wait for who has begun to."""
+        with self._lock:
+            self._is_idle_here = True
+        self._ahead.join()
+        if not self._has_gone_on:
+            self._go_on(coverage)
 
     def finish(self) -> None:
         """Wait for the slowest of the points, and try again those that lost a worker."""
@@ -103,8 +121,24 @@ class FirstPoints:
             timer.join()  # it may be starting the rest at this moment
 
     def _call_workers(self, rest: Background) -> None:
-        rest.start()
+        if self._is_work_for_many():
+            rest.start()
+            if not self._ahead.has_started:
+                self._ahead.start()
+
+    def _go_ahead(self) -> None:
+        """Begin with the rest of the grid while the calling process is busy with its point."""
         self._staff.workers()
+        while not self._is_stopped:
+            with self._lock:
+                if self._is_idle_here:
+                    return
+                self._has_gone_on = self._found.coverage is not None
+            if self._has_gone_on:
+                assert self._found.coverage is not None
+                self._go_on(self._found.coverage)
+                return
+            time.sleep(POLL_SECONDS)
 
     def _run(self, executor: Callable[[], Executor], tasks: Tasks) -> None:
         if tasks.n and not self._is_stopped:

@@ -197,6 +197,8 @@ class Receipt:
     """Whether the task was to write."""
     seconds: float = 0.0
     """Time spent inside the function."""
+    wall_seconds: float = 0.0
+    """What the task took, its writes and all."""
     points: int = 0
     """Points computed."""
     n_settled: int = 0

@@ -15,6 +15,7 @@ from swarmgrid.work.job import BEGUN, STOP, Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from swarmgrid.space.outputs import Schema
     from swarmgrid.storage.segment import Row
     from swarmgrid.work.calls import Calls, Pulse
     from swarmgrid.work.job import Retry, Task, Values
@@ -39,15 +40,15 @@ class Ledger:
     """
 
     def __init__(self, task: Task, pulse: Pulse, report: Callable[[Receipt], None] | None) -> None:
-        self.receipt = Receipt(schema=task.schema, writes=task.writes, worker=os.getpid())
         self._task = task
+        self.receipt = self._empty(task.schema)
         self._pulse = pulse
         self._report = report
         self._calls: Calls | None = None
         self._is_divided = False
         self._first = 0
         self._begun = -1.0
-        self._start = self._since = time.monotonic()
+        self._start = self._since = self._clock = time.monotonic()
         self._n_reported = 0
         self._lock = threading.Lock()
         pulse[BEGUN] = -IDLE
@@ -91,17 +92,22 @@ class Ledger:
         """The task is done: what was not reported yet."""
         if self._pulse[STOP] == LATE:
             self._pulse[STOP] = 0.0
-        return self.receipt
+        return self._clocked()
 
     def retried(self, retry: Retry) -> None:
         """A call failed, and is made again."""
         self.receipt.retries.append(retry)
 
+    def end_soon(self) -> None:
+        """Have the task end after the present call."""
+        if not self._pulse[STOP]:
+            self._pulse[STOP] = LATE
+
     def look(self) -> None:
         """End the task if it is late, and report what waits behind a slow call."""
         now = time.monotonic()
-        if now - self._start > self._task.limit_seconds and not self._pulse[STOP]:
-            self._pulse[STOP] = LATE
+        if now - self._start > self._task.limit_seconds:
+            self.end_soon()
         begun = self._pulse[BEGUN]
         if begun != self._begun:
             self._begun, self._since = begun, now
@@ -123,12 +129,19 @@ class Ledger:
                 self._count(values)
                 self.receipt.values.append(values)
             self.receipt.failures += failures
-            part, self.receipt = (
-                self.receipt,
-                Receipt(schema=calls.schema, writes=self._task.writes, worker=os.getpid()),
-            )
+            part = self._clocked()
+            self.receipt = self._empty(calls.schema)
             part.n_settled = self._n_reported = ordinal
             report(part)
+
+    def _empty(self, schema: Schema | None) -> Receipt:
+        return Receipt(schema=schema, writes=self._task.writes, worker=os.getpid())
+
+    def _clocked(self) -> Receipt:
+        """The receipt, with the time since the last one."""
+        now = time.monotonic()
+        self.receipt.wall_seconds, self._clock = now - self._clock, now
+        return self.receipt
 
     def _count(self, values: Values) -> None:
         self.receipt.seconds += values.seconds
@@ -178,3 +191,5 @@ class Overseer:
                         ledger.look()
                 except BaseException as error:  # noqa: BLE001  # raised where the task runs
                     self._error = error
+                    for ledger in self._ledgers:
+                        ledger.end_soon()

@@ -173,7 +173,11 @@ class WorkerPool:
 
     def _keep_watch(self) -> None:
         while not self._stopped.wait(WATCH_SECONDS):
-            used = self._memory_used()
+            try:
+                used = self._memory_used()
+            except Exception:  # noqa: BLE001  # whatever the system's files may hold
+                _log.warning("the machine's memory cannot be looked at", exc_info=True)
+                break
             with self._change:
                 is_paused = used.part >= self._limits.pause_at
                 if is_paused != self._is_paused:
@@ -183,6 +187,7 @@ class WorkerPool:
                 victim = self._victim(used)
             if victim is not None:
                 self._sacrifice(victim, used)
+        self._stopped.wait()
         with self._change:
             self._change.wait_for(lambda: not self._busy, GRACE_SECONDS)
             for worker in self._busy:
@@ -212,7 +217,7 @@ class WorkerPool:
             self._allowed,
         )
         reason = f"MemoryError: {used.part:.0%} of the machine's memory was in use"
-        worker.kill(Lost(reason, None, is_innocent=not is_alone))
+        worker.kill(Lost(reason, worker.begun(), is_innocent=not is_alone))
         time.sleep(WATCH_SECONDS)  # the memory must come back before the next look
 
     def _say_pause(self, used: float, *, is_paused: bool) -> None:

@@ -149,12 +149,13 @@ class WorkerProcess:
     def _look_after(self, watch: _Watch) -> None:
         if watch.is_over():
             reason = f"TimeoutError: it took longer than {watch.timeout:g} s"
-            self.kill(Lost(reason, self._begun()))
+            self.kill(Lost(reason, self.begun()))
         limit = self._memory_limit
         if limit is not None and self.resident_nbytes() > limit:
-            self.kill(Lost(f"MemoryError: it took more than {limit} bytes", self._begun()))
+            self.kill(Lost(f"MemoryError: it took more than {limit} bytes", self.begun()))
 
-    def _begun(self) -> int:
+    def begun(self) -> int:
+        """The ordinal of the point that is being computed, among those of the task."""
         return int(self._pulse[BEGUN] + IDLE)
 
     def _join(self) -> None:
@@ -171,7 +172,7 @@ class WorkerProcess:
         self._join()
         if self._verdict is not None:
             return self._verdict
-        return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self._begun())
+        return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self.begun())
 
 
 class _Watch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.work.job import TRY, Retry
@@ -63,8 +64,8 @@ def with_retries(
 
     def tell(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        point = {name: present[name] for name in names}
-        note(Retry(point, f"{type(error).__name__}: {error}", state.attempt_number))
+        reason = "".join(traceback.format_exception_only(error)).strip()
+        note(Retry({name: present[name] for name in names}, reason, state.attempt_number))
 
     retrying = Retrying(
         stop=stop_after_attempt(retries + 1),

@@ -116,7 +116,10 @@ class Run:
         elif self._fatal is None:
             self._begin(self._coverage)
         if self._coverage is not None and self._fatal is None:
-            self._compute(self._coverage, staff)
+            if self._first is not None:
+                self._first.compute_rest(self._coverage)
+            else:
+                self._compute(staff, self._coverage)
         if self._fatal is not None:
             raise self._error(self._fatal)
 
@@ -195,11 +198,19 @@ class Run:
             self._receive_first,
             self._settings.flush_interval / 2,
             self._lock,
+            self._is_work_for_many,
+            functools.partial(self._compute, staff),
         )
         self._coverage = self._first.explore()
         if self._coverage is None:
             self._finish_exploring()
             self._fatal = self._fatal or found.first_failure  # nothing shows what the outputs are
+
+    def _is_work_for_many(self) -> bool:
+        """Whether workers are worth starting; they are while the first point takes long."""
+        cost = self._tally.seconds_per_point
+        is_much = cost is None or cost * self._tally.left > SMALL_SECONDS
+        return is_much and not self._tally.is_rough
 
     def _receive_first(self, task: Task, receipt: Receipt) -> None:
         assert self._found is not None
@@ -229,7 +240,7 @@ class Run:
         self._committer = Committer(self._lease, coverage.grid, manifest, interval)
         return self._committer
 
-    def _compute(self, coverage: Coverage, staff: Staff) -> None:
+    def _compute(self, staff: Staff, coverage: Coverage) -> None:
         assert self._committer is not None
         settings = self._settings
         if not self._tally.is_rough:
@@ -301,6 +312,7 @@ class Run:
     def _stop(self) -> None:
         """Begin nothing more."""
         assert self._staff is not None
+        self._throttle.stop()
         self._staff.stop()
         if self._first is not None:
             self._first.stop()
@@ -312,12 +324,17 @@ class Run:
         assert self._batcher is not None
         assert self._committer is not None
         assert receipt.lost is not None
-        found = suspected(task, receipt.lost, is_block=self._request.vectorized)
+        if receipt.lost.is_innocent:
+            self._tally.lost(receipt.lost, receipt, None)
+            self._batcher.put_back(list(task.pieces), writes=task.writes)
+            return
+        is_block = self._request.vectorized
+        found = suspected(task, receipt.lost, is_block=is_block)
         if found is None:
             self._tally.lost(receipt.lost, receipt, None)
             for piece in task.pieces:
                 self._divide(piece, task)
-                for part in singly(piece):
+                for part in [piece] if is_block else singly(piece):
                     self._batcher.put_back_alone(part)
             return
         number, suspect = found

@@ -37,7 +37,7 @@ class Staff:
         self._left = left
         self._lock = threading.Lock()
         self._workers: Executor | None = None
-        self._is_stopped = False
+        self._is_stopped = self._is_closed = False
         self.is_provisional = self._may_begin_here() and (
             cost is None or cost * left < SMALL_SECONDS
         )
@@ -51,7 +51,9 @@ class Staff:
             if self._workers is None:
                 self._workers = executor_for(self._job, self._settings)
                 self._workers.prepare(self._left)
-                if self._is_stopped:
+                if self._is_closed:
+                    self._workers.close()
+                elif self._is_stopped:
                     self._workers.stop()
             return self._workers
 
@@ -82,6 +84,8 @@ class Staff:
 
     def close(self) -> None:
         """End everything that runs, and free what is held."""
+        with self._lock:
+            self._is_closed = True
         for executor in self._all():
             executor.close()
 

@@ -49,7 +49,7 @@ class Tally:
         self.seconds = 0.0
         self._quickest: float | None = None
         self._first_points = 0
-        self._first_seconds = 0.0
+        self._later_seconds = 0.0
         self._start = time.monotonic()
         self._total, self._wanted, self._missing = total, wanted, missing
         self._failed = self._failed_before = failed
@@ -79,27 +79,28 @@ class Tally:
 
     @property
     def seconds_per_point(self) -> float | None:
-        """The cost of a point: the mean or, as long as only first ones are known, the least.
+        """The cost of a point, its part in writing included; the least, while few are known.
 
         A function's first call often does more than the others, and a task of one point seems
         to cost more than it does.
         """
         points = self.computed - self._first_points
-        if points > 0:
-            return (self.seconds - self._first_seconds) / points
-        return self._quickest
+        return self._later_seconds / points if points > 0 else self._quickest
 
     def first_done(self, receipt: Receipt) -> None:
         """Count what a task of the first points computed."""
-        self.done(receipt)
+        self._count(receipt)
         if receipt.points:
             cost = receipt.seconds / receipt.points
             self._quickest = cost if self._quickest is None else min(cost, self._quickest)
         self._first_points += receipt.points
-        self._first_seconds += receipt.seconds
 
     def done(self, receipt: Receipt) -> None:
         """Count what a task computed."""
+        self._count(receipt)
+        self._later_seconds += receipt.wall_seconds
+
+    def _count(self, receipt: Receipt) -> None:
         self.computed += receipt.points
         self.seconds += receipt.seconds
         self._retries += len(receipt.retries)

@@ -19,13 +19,18 @@ class Throttle:
         self.interval = interval
         self._next = 0.0
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
 
     def wait(self) -> None:
-        """Return when it is the caller's turn."""
-        if not self.interval:
+        """Return when it is the caller's turn, or once nothing more is to begin."""
+        if not self.interval or self._stopped.is_set():
             return
         with self._lock:
             now = time.monotonic()
             turn = max(self._next, now)
             self._next = turn + self.interval
-        time.sleep(turn - now)
+        self._stopped.wait(turn - now)
+
+    def stop(self) -> None:
+        """Keep nobody waiting any more."""
+        self._stopped.set()

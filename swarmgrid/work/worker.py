@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import threading
-from multiprocessing import parent_process
+from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.work.evaluate import run_task
@@ -38,6 +38,8 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
         Bytes that the process may have resident, as nearly as a cap on its address space can say.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C does
+    # the function may use multiprocessing, too: its children end with this process' group
+    current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     _end_with_coordinator()
     line, overseer = PipeLine(connection), Overseer()
     shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
@@ -65,6 +67,10 @@ class PipeLine:
     def report(self, receipt: Receipt) -> None:
         """Hand over a part of the results."""
         self.send(pickle.dumps(receipt, pickle.HIGHEST_PROTOCOL))
+
+    def may_write(self) -> bool:
+        """Always: who ends the run ends the process, and has fenced the store."""
+        return True
 
     def wait_for_turn(self) -> None:
         """Ask the coordinator, which knows the rate of all workers together."""
