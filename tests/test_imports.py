@@ -41,8 +41,18 @@ def test_importing_swarmgrid_imports_nothing_heavy() -> None:
     assert modules_after("import swarmgrid") & (HEAVY | {"numpy", "numcodecs"}) == set()
 
 
+def test_a_small_compute_imports_no_scheduler_unless_one_is_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # with no configuration in it
+    small = modules_after(COMPUTE, str(tmp_path / "1"))
+    assert small & {"dask.base", "distributed", "tqdm"} == set()
+    monkeypatch.setenv("DASK_SCHEDULER", "threads")
+    assert "dask.threaded" in modules_after(COMPUTE, str(tmp_path / "2"))
+
+
 def test_a_warm_compute_imports_no_scheduler(tmp_path: Path) -> None:
-    assert "dask" in modules_after(COMPUTE, str(tmp_path))
+    modules_after(COMPUTE, str(tmp_path))
     warm = modules_after(COMPUTE, str(tmp_path))
     assert warm & {"matplotlib", "distributed", "tqdm", "obstore"} == set()
     assert "swarmgrid.work.schedule" not in warm

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -77,6 +80,10 @@ def pickled_job(job: Job) -> bytes:
         raise InputError(f"the run cannot be sent to worker processes: {error}") from error
 
 
+CONFIG_FOLDERS = ("/etc/dask", f"{sys.prefix}/etc/dask", "~/.config/dask", "~/.dask")
+"""Where dask reads its configuration, beside ``DASK_CONFIG`` and other variables."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configured:
     """What dask is set up to use; at most one of the three."""
@@ -94,6 +101,12 @@ class Configured:
 
 def configured() -> Configured:
     """What dask's configuration, or an active client, says."""
+    if not _may_be_set_up():
+        return Configured()
+    import dask.config
+
+    if dask.config.get("scheduler", None) is None and "distributed" not in sys.modules:
+        return Configured()  # dask would import distributed to find that it has no client
     import dask.base
     import dask.local
     import dask.multiprocessing
@@ -111,3 +124,12 @@ def configured() -> Configured:
         dask.multiprocessing.get: "processes",
     }
     return Configured(executor=names[get]) if get in names else Configured(get=get)
+
+
+def _may_be_set_up() -> bool:
+    """Whether anybody can have told dask anything: importing it to ask takes 0.1 s."""
+    return (
+        "dask" in sys.modules
+        or any(name.startswith("DASK_") for name in os.environ)
+        or any(Path(folder).expanduser().is_dir() for folder in CONFIG_FOLDERS)
+    )
