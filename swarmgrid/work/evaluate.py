@@ -100,7 +100,7 @@ def _run_pieces(
         n = len(piece.points)
         if calls.settled < n or pulse[STOP]:
             _, rest = piece.points.divided_at(calls.settled)
-            is_fresh = piece.is_fresh and (values is None or not task.writes)
+            is_fresh = piece.is_fresh and values is None
             mine = [] if rest is None else [Piece(piece.index, rest, is_fresh)]
             return None, [*mine, *task.pieces[number + 1 :]]
         first += n

@@ -153,11 +153,6 @@ class Exploration:
             return None
         return min(receipt.seconds / receipt.points for receipt in receipts)
 
-    @property
-    def first_failure(self) -> Failure | None:
-        """The first of the failures."""
-        return self.failures[0] if self.failures else None
-
     def _take_loss(self, task: Task, receipt: Receipt) -> None:
         assert receipt.lost is not None
         piece = task.pieces[0]

@@ -193,8 +193,6 @@ class Receipt:
     """How the worker ended, if it did not report; the rest is empty then."""
     interruption: BaseException | None = None
     """Ctrl-C or SIGTERM, where the task ran in the coordinator's own thread."""
-    writes: bool = False
-    """Whether the task was to write."""
     seconds: float = 0.0
     """Time spent inside the function."""
     wall_seconds: float = 0.0

@@ -135,7 +135,7 @@ class Ledger:
             report(part)
 
     def _empty(self, schema: Schema | None) -> Receipt:
-        return Receipt(schema=schema, writes=self._task.writes, worker=os.getpid())
+        return Receipt(schema=schema, worker=os.getpid())
 
     def _clocked(self) -> Receipt:
         """The receipt, with the time since the last one."""

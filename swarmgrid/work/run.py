@@ -204,7 +204,7 @@ class Run:
         self._coverage = self._first.explore()
         if self._coverage is None:
             self._finish_exploring()
-            self._fatal = self._fatal or found.first_failure  # nothing shows what the outputs are
+            self._fatal = self._fatal or next(iter(found.failures), None)  # no point shows outputs
 
     def _is_work_for_many(self) -> bool:
         """Whether workers are worth starting; they are while the first point takes long."""
@@ -293,7 +293,7 @@ class Run:
             for piece in receipt.split:
                 self._committer.expect(piece)
             self._committer.receive(receipt)
-            self._batcher.put_back(receipt.left, writes=receipt.writes)
+            self._batcher.put_back(receipt.left, writes=task.writes)
             self._tally.done(receipt)
             for failure in receipt.failures:
                 self._committer.give_up(failure.index, failure.n_points)
