@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from swarmgrid.work.request import Request
 
 
-READ_AT_ONCE = 64
-"""Chunks that are fetched together: enough to hide a remote store's latency, few in memory."""
+READ_AT_ONCE, READ_NBYTES = 64, 2**26
+"""The most chunks, and about the most bytes, that are fetched together: enough to hide a remote
+store's latency, few in memory."""
 
 
 def dataset(
@@ -215,8 +217,10 @@ class GridArray(BackendArray):
             for touched in selection.touched()
             if present is None or present[np.ix_(*selection.request_block(touched))].any()
         ]
-        for start in range(0, len(todo), READ_AT_ONCE):
-            part = todo[start : start + READ_AT_ONCE]
+        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
+        step = max(1, min(READ_AT_ONCE, READ_NBYTES // max(chunk_nbytes, 1)))
+        for start in range(0, len(todo), step):
+            part = todo[start : start + step]
             indices = [selection.chunk_index(touched) for touched in part]
             for touched, block in zip(part, self._blocks(indices), strict=True):
                 target = as_slices(selection.request_block(touched))

@@ -89,6 +89,8 @@ def boxes(mask: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
 
     Each box starts at the first point left over and grows along the last axis first.
     """
+    if mask.all():
+        return [tuple(slice(0, n) for n in mask.shape)]
     left = mask.copy()
     found = []
     while left.any():
