@@ -385,3 +385,39 @@ def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
     assert not receipt.rows
     assert [values.arrays["value"].tolist() for values in receipt.values] == [[0.0, 0.5, 1.0]]
     assert not (tmp_path / "s").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time, swarmgrid
+
+def slow_at_first(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x} {os.getpid()}\\n")
+    time.sleep(60 if x == 0 else 0.1)
+    return x * 0.5
+
+try:
+    swarmgrid.compute(axes={"x": range(2000)}, func=slow_at_first, version="1",
+                      store=sys.argv[1], workers=2, verbose=0)
+except KeyboardInterrupt:
+    time.sleep(1.0)
+    left = [t.name for t in threading.enumerate() if t.name.startswith("swarmgrid")]
+    print("left:", left)
+"""
+
+
+def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path) -> None:
+    script, calls = tmp_path / "script.py", tmp_path / "calls"
+    script.write_text(INTERRUPTED)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "s"), str(calls)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: len(called(calls)) > 40)  # workers have gone on to the rest of the grid
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert out.strip() == "left: []"
+    pids = {int(line.split()[1]) for line in calls.read_text().splitlines()}
+    wait_until(lambda: not any(map(is_alive, pids)), 5.0)

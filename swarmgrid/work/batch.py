@@ -109,10 +109,11 @@ class Batcher:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every point has been handed out and come back."""
+        """Whether every point has been handed out and come back, or nothing more is to be."""
         with self._change:
             kept = self._whole or self._parts or self._alone
-            return self._is_exhausted and not kept and not self._n_out
+            is_done = self._is_exhausted and not kept and not self._n_out
+            return is_done or self._is_closed
 
     def n_batches(self) -> int:
         """About how many batches what is left makes; more rather than fewer."""

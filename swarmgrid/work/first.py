@@ -129,6 +129,7 @@ class FirstPoints:
     def _go_ahead(self) -> None:
         """Begin with the rest of the grid while the calling process is busy with its point."""
         self._staff.workers()
+        self._staff.reconsider(None, 0)  # they are there: the calling process does no more
         while not self._is_stopped:
             with self._lock:
                 if self._is_idle_here:
