@@ -108,9 +108,10 @@ def shards(draw: st.DrawFn) -> tuple[str, np.ndarray, Shape]:
     inner = tuple(draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
     times = draw(st.lists(st.integers(1, 3), min_size=n, max_size=n))
     values = some_values(dtype, tuple(i * t for i, t in zip(inner, times, strict=True)))
-    keep = draw(st.lists(st.booleans(), min_size=values.size, max_size=values.size))
+    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    share = draw(st.sampled_from([0.0, 0.05, 0.3, 0.7, 0.95, 1.0]))
     values = values.copy()
-    values[~np.reshape(keep, values.shape)] = fill_value(dtype)
+    values[chance.random(values.shape) >= share] = fill_value(dtype)
     return dtype, values, inner
 
 
