@@ -96,7 +96,8 @@ class Ledger:
 
     def retried(self, retry: Retry) -> None:
         """A call failed, and is made again."""
-        self.receipt.retries.append(retry)
+        with self._lock:
+            self.receipt.retries.append(retry)
 
     def end_soon(self) -> None:
         """Have the task end after the present call."""
