@@ -1,4 +1,4 @@
-"""Bytes and files of a store, beside zarr writing the same values in the same form."""
+"""Bytes and files of a store, beside zarr writing the same Dataset in the same form."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:  # noqa: ARG001 
             values = Swarmgrid().run(work, work.axes, folder)()
             agrees = work.agrees(work.axes, values)
             nbytes, files = disk_usage(folder)
-            least, least_files = _written_by_zarr(stored_array(folder), other, values)
+            array = stored_array(folder)
+            bare, least_files = _written_by_zarr([array], other / "bare")
+            axes = [array.parent / axis for axis in work.axes]
+            least, _ = _written_by_zarr([array, *axes], other / "whole")
         n_chunks = math.prod(
             -(-work.axes[axis].size // length) for axis, length in work.chunks.items()
         )
         extra, most = files - least_files, _files_allowed(n_chunks)
         found[f"bytes, {name}"] = Figure(
-            nbytes / least, f"{nbytes:,} beside {least:,} bytes", agrees
+            nbytes / least,
+            f"{nbytes:,} beside {least:,} bytes, {bare:,} without coordinates",
+            agrees,
         )
         found[f"files, {name}"] = Figure(
             extra / most,
@@ -70,21 +75,22 @@ def _files_allowed(n_chunks: int) -> int:
     return 16 + math.ceil(7 * math.log(max(n_chunks, 8), 8))
 
 
-def _written_by_zarr(array: Path, folder: Path, values: Any) -> tuple[int, int]:
-    """The bytes and files of an array of the same form that zarr writes."""
+def _written_by_zarr(arrays: list[Path], folder: Path) -> tuple[int, int]:
+    """The bytes and files of arrays of the same form and values that zarr writes."""
     import zarr
 
-    like: Any = zarr.open_array(array, mode="r")
-    new = zarr.create_array(
-        folder / "value",
-        shape=like.shape,
-        chunks=like.chunks,
-        shards=like.shards,
-        dtype=like.dtype,
-        compressors=like.compressors,
-        filters=like.filters,
-        serializer=like.serializer,
-        fill_value=like.fill_value,
-    )
-    new[...] = values
+    for array in arrays:
+        like: Any = zarr.open_array(array, mode="r")
+        new = zarr.create_array(
+            folder / array.name,
+            shape=like.shape,
+            chunks=like.chunks,
+            shards=like.shards,
+            dtype=like.dtype,
+            compressors=like.compressors,
+            filters=like.filters,
+            serializer=like.serializer,
+            fill_value=like.fill_value,
+        )
+        new[...] = like[...]
     return disk_usage(folder)
