@@ -15,12 +15,15 @@ from xarray.core import indexing
 
 from swarmgrid.errors import DamageError
 from swarmgrid.space.outputs import STRING
-from swarmgrid.space.selection import AxisSelection, Selection, as_slices
+from swarmgrid.space.selection import AxisSelection, Selection, outer_index
 from swarmgrid.storage.block import chunk_key, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.marks import mark_chunk
+from swarmgrid.storage.parts import in_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from swarmgrid.space.outputs import Schema
@@ -30,11 +33,6 @@ if TYPE_CHECKING:
     from swarmgrid.storage.stored import StoredGrid
     from swarmgrid.work.coverage import Coverage
     from swarmgrid.work.request import Request
-
-
-READ_AT_ONCE, READ_NBYTES = 64, 2**26
-"""The most chunks, and about the most bytes, that are fetched together: enough to hide a remote
-store's latency, few in memory."""
 
 
 def dataset(
@@ -162,6 +160,7 @@ class GridArray(BackendArray):
         self._manifest = manifest
         self._name = name
         self._output = grid.schema.outputs[name]
+        self._column = list(grid.schema.outputs).index(name)
         self._selection = selection
         self._present = present
         self._order = order
@@ -186,7 +185,7 @@ class GridArray(BackendArray):
         n_axes = len(self._order)
         chosen = [_indices(k, n) for k, n in zip(key, self.shape, strict=True)]
         by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
-        rest = as_slices(tuple(chosen[n_axes:])) if self._output.shape else ()
+        rest = outer_index(tuple(chosen[n_axes:])) if self._output.shape else ()
         selection = Selection(
             tuple(
                 AxisSelection(axis.positions[i], axis.length)
@@ -217,28 +216,27 @@ class GridArray(BackendArray):
             for touched in selection.touched()
             if present is None or present[np.ix_(*selection.request_block(touched))].any()
         ]
-        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
-        step = max(1, min(READ_AT_ONCE, READ_NBYTES // max(chunk_nbytes, 1)))
-        for start in range(0, len(todo), step):
-            part = todo[start : start + step]
+
+        def take_in(part: Sequence[tuple[int, ...]]) -> None:
             indices = [selection.chunk_index(touched) for touched in part]
             for touched, block in zip(part, self._blocks(indices), strict=True):
-                target = as_slices(selection.request_block(touched))
-                inside = block[as_slices(selection.chunk_block(touched))]
+                inside = block[selection.index_in_chunk(touched)]
                 inside = inside[(..., *rest)] if rest else inside
                 if present is not None:
                     keep = present[np.ix_(*selection.request_block(touched))]
                     inside = np.where(
                         keep.reshape(keep.shape + (1,) * len(own_shape)), inside, missing
                     )
-                values[target] = inside
+                values[selection.index_in_request(touched)] = inside
+
+        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
+        in_parts(todo, chunk_nbytes, take_in)
         return values
 
-    def _blocks(self, indices: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+    def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
         found = self._blobs.get_many(keys)
-        blocks = []
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
                 block = decoded_chunk(data, key, self._grid, self._output)
@@ -246,15 +244,15 @@ class GridArray(BackendArray):
             except DamageError as error:
                 mark_chunk(self._location, self._grid.path, index, error)
                 raise
-            blocks.append(block)
-        return blocks
+            yield block
 
     def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
-        rows, column = self._manifest.rows, list(self._grid.schema.outputs).index(self._name)
-        for i in self._manifest.rows_of(index):
-            points = rows.points(int(i))
-            whole = points.bits is None and points.extent == self._grid.chunk_shape
-            part = block if whole else block[points.mask(self._grid.chunk_shape)]
+        rows, column = self._manifest.rows, self._column
+        is_whole = self._manifest.is_whole(self._grid.chunk_shape)
+        for i in self._manifest.rows_of(index).tolist():
+            part = block
+            if not is_whole[i]:
+                part = block[rows.points(i).mask(self._grid.chunk_shape)]
             if checksum(part, self._output.dtype) != rows.checksums[i, column]:
                 raise DamageError(key, "its values are not those that were computed")
 

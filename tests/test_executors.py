@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import dask
+import dask.threaded
 import numpy as np
 import pytest
 
@@ -345,3 +347,46 @@ def test_what_may_end_its_process_is_not_tried_in_this_one(tmp_path: Any) -> Non
         axes={"x": range(10)}, func=process_id, store=tmp_path, on_error="record", verbose=0
     )
     assert os.getpid() not in ds["value"].values.tolist()
+
+
+def test_a_worker_with_nothing_to_do_gets_half_of_what_another_has_not_begun(
+    tmp_path: Any,
+) -> None:
+    @swarmgrid.grid(store=tmp_path / "s", version="1", executor="processes", workers=2, chunks=64)
+    def process(x: int) -> int:
+        if x >= 2000:
+            time.sleep(0.15)
+        return os.getpid()
+
+    process.compute(axes={"x": range(40)})
+    # the last ten are one task, by what the others cost
+    ds = process.compute(axes={"x": range(40, 2010)}, log=tmp_path / "log")
+    each = Counter(ds["value"].values[-10:].tolist())
+    assert len(each) == 2
+    assert min(each.values()) > 2
+    events = map(json.loads, (tmp_path / "log").read_text().splitlines())
+    seconds = [event["seconds"] for event in events if event["event"] == "task done"]
+    assert max(seconds) > 0.29  # they did not pass them to and fro
+
+
+def test_no_worker_waits_for_others_between_two_lots_of_tasks(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swarmgrid.work import run
+
+    sizes: list[int] = []
+
+    def get(graph: Any, keys: list[Any], **options: Any) -> list[Any]:
+        sizes.append(len(keys))
+        return dask.threaded.get(graph, keys, **options)
+
+    @swarmgrid.grid(store=tmp_path, version="1", workers=2)
+    def double(x: int) -> int:
+        return 2 * x
+
+    double.compute(axes={"x": [0]})
+    monkeypatch.setattr(run, "WINDOW", 3)
+    with dask.config.set(scheduler=get):
+        ds = double.compute(axes={"x": range(40)}, exec_chunk_size=1)
+    assert ds["value"].values.tolist() == list(range(0, 80, 2))
+    assert sizes == [3]

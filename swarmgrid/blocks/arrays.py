@@ -10,10 +10,11 @@ import numpy as np
 
 from swarmgrid.errors import DamageError, InputError
 from swarmgrid.space.outputs import STRING
-from swarmgrid.space.selection import AxisSelection, Selection, as_slices
+from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.storage import metadata
 from swarmgrid.storage.codec import checksum, decoded, encoded, filled
 from swarmgrid.storage.layout import DATA, METADATA
+from swarmgrid.storage.parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 MAX_CHUNK_BYTES = 2**25
 """Large enough that requests do not matter, small enough to be compressed in memory."""
-READ_AT_ONCE = 16
-"""Chunks that are fetched together."""
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -122,26 +121,31 @@ class RecordedArray:
         selection = Selection(tuple(map(AxisSelection, chosen, self.chunk_shape)))
         memory = np.dtype(object) if self.stored_dtype == STRING else np.dtype(self.stored_dtype)
         values = np.empty(selection.shape, memory)
-        touched = list(selection.touched()) if values.size else []
-        for start in range(0, len(touched), READ_AT_ONCE):
-            part = touched[start : start + READ_AT_ONCE]
-            indices = [selection.chunk_index(one) for one in part]
-            for one, block in zip(part, self._blocks(blobs, indices), strict=True):
-                target = as_slices(selection.request_block(one))
-                values[target] = block[as_slices(selection.chunk_block(one))]
+        number = {index: i for i, index in enumerate(self.chunks)}
+
+        def take_in(part: Sequence[tuple[int, ...]]) -> None:
+            indices = [selection.chunk_index(touched) for touched in part]
+            expected = [self.checksums[number[index]] for index in indices]
+            for touched, block in zip(part, self._blocks(blobs, indices, expected), strict=True):
+                inside = block[selection.index_in_chunk(touched)]
+                values[selection.index_in_request(touched)] = inside
+
+        chunk_nbytes = math.prod(self.chunk_shape) * memory.itemsize
+        in_parts(list(selection.touched()) if values.size else [], chunk_nbytes, take_in)
         return _from_stored(values, self.dtype)
 
-    def _blocks(self, blobs: Blobs, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+    def _blocks(
+        self, blobs: Blobs, indices: list[tuple[int, ...]], expected: list[int]
+    ) -> Iterator[NDArray[Any]]:
         keys = [self.key(index) for index in indices]
-        number = {index: i for i, index in enumerate(self.chunks)}
-        for index, key, data in zip(indices, keys, blobs.get_many(keys), strict=True):
+        for key, data, crc in zip(keys, blobs.get_many(keys), expected, strict=True):
             if data is None:
                 raise DamageError(key, f"it is missing; {ADVICE}")
             try:
                 block = decoded(data, self.stored_dtype, self.chunk_shape)
             except ValueError as error:
                 raise DamageError(key, f"{error}; {ADVICE}") from None
-            if checksum(block, self.stored_dtype) != self.checksums[number[index]]:
+            if checksum(block, self.stored_dtype) != crc:
                 raise DamageError(key, f"its values are not those that were recorded; {ADVICE}")
             yield block
 

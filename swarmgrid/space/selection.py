@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Index = tuple[slice, ...] | tuple[NDArray[np.intp], ...]
+
 
 @dataclass(frozen=True)
 class AxisSelection:
@@ -53,11 +55,50 @@ class AxisSelection:
     def _ends(self) -> NDArray[np.intp]:
         return np.cumsum(self.counts)
 
-    def members(self, i: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Of the ``i``-th touched bin: places in the request, and positions within the bin."""
+    def places(self, i: int) -> NDArray[np.intp]:
+        """The places in the request of the values of the ``i``-th touched bin."""
         end = self._ends[i]
-        places = self._order[end - self.counts[i] : end]
-        return places, self.positions[places] % self.length
+        return self._order[end - self.counts[i] : end]
+
+    def inside(self, i: int) -> NDArray[np.intp]:
+        """The positions within the ``i``-th touched bin of its requested values."""
+        return self.positions[self.places(i)] % self.length
+
+    @cached_property
+    def place_runs(self) -> Runs:
+        """The places of every touched bin, as runs."""
+        return Runs.of(self._order, self._ends, self.counts)
+
+    @cached_property
+    def inside_runs(self) -> Runs:
+        """The positions within every touched bin, as runs."""
+        return Runs.of(self.positions[self._order] % self.length, self._ends, self.counts)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """For every touched bin, whether some indices of its are consecutive, and which."""
+
+    start: NDArray[np.intp]
+    """``(n_bins,)``."""
+    stop: NDArray[np.intp]
+    """``(n_bins,)``."""
+    is_run: NDArray[np.bool_]
+    """``(n_bins,)``."""
+
+    @classmethod
+    def of(
+        cls, indices: NDArray[np.intp], ends: NDArray[np.intp], counts: NDArray[np.intp]
+    ) -> Runs:
+        """The runs of indices that are sorted by bin, where each bin's end and have a length."""
+        breaks = np.cumsum(np.diff(indices, prepend=indices[:1]) != 1)
+        first = ends - counts
+        start = indices[first]
+        return cls(start, start + counts, breaks[ends - 1] == breaks[first])
+
+    def slice(self, i: int) -> slice | None:
+        """The indices of the ``i``-th touched bin; None if they are not consecutive."""
+        return slice(int(self.start[i]), int(self.stop[i])) if self.is_run[i] else None
 
 
 @dataclass(frozen=True)
@@ -97,11 +138,21 @@ class Selection:
 
     def request_block(self, touched: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
         """The places in the request of one touched chunk's points, an array per axis."""
-        return tuple(axis.members(i)[0] for axis, i in zip(self.axes, touched, strict=True))
+        return tuple(axis.places(i) for axis, i in zip(self.axes, touched, strict=True))
 
     def chunk_block(self, touched: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
         """The indices within one touched chunk of the requested points, an array per axis."""
-        return tuple(axis.members(i)[1] for axis, i in zip(self.axes, touched, strict=True))
+        return tuple(axis.inside(i) for axis, i in zip(self.axes, touched, strict=True))
+
+    def index_in_request(self, touched: tuple[int, ...]) -> Index:
+        """`request_block` as an orthogonal index."""
+        runs = [axis.place_runs.slice(i) for axis, i in zip(self.axes, touched, strict=True)]
+        return _whole(runs) or np.ix_(*self.request_block(touched))
+
+    def index_in_chunk(self, touched: tuple[int, ...]) -> Index:
+        """`chunk_block` as an orthogonal index."""
+        runs = [axis.inside_runs.slice(i) for axis, i in zip(self.axes, touched, strict=True)]
+        return _whole(runs) or np.ix_(*self.chunk_block(touched))
 
     def requested_mask(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
         """The requested points of one touched chunk, as a mask of the chunk's shape."""
@@ -110,17 +161,21 @@ class Selection:
         return mask
 
 
-def as_slices(
-    block: tuple[NDArray[np.intp], ...],
-) -> tuple[slice, ...] | tuple[NDArray[np.intp], ...]:
-    """An orthogonal index for ``block``: plain slices where the indices are consecutive.
+def outer_index(indices: tuple[NDArray[np.intp], ...]) -> Index:
+    """An orthogonal index: plain slices where the indices along every dim are consecutive.
 
     Slices copy at memory speed; an ``np.ix_`` of arrays costs about ten times that.
     """
-    if all(len(i) and int(i[-1]) - int(i[0]) == len(i) - 1 and _rises(i) for i in block):
-        return tuple(slice(int(i[0]), int(i[-1]) + 1) for i in block)
-    return np.ix_(*block)
+    return _whole([_run(along) for along in indices]) or np.ix_(*indices)
 
 
-def _rises(indices: NDArray[np.intp]) -> bool:
-    return len(indices) == 1 or bool((np.diff(indices) == 1).all())
+def _run(indices: NDArray[np.intp]) -> slice | None:
+    if len(indices) and (np.diff(indices) == 1).all():
+        return slice(int(indices[0]), int(indices[-1]) + 1)
+    return None
+
+
+def _whole(runs: list[slice | None]) -> tuple[slice, ...] | None:
+    """The slices, if there is one along every axis."""
+    found = tuple(run for run in runs if run is not None)
+    return found if len(found) == len(runs) else None

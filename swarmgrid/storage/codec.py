@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import numpy as np
 from numcodecs.vlen import VLenUTF8
-from numcodecs.zstd import Zstd
+from numcodecs.zstd import compress, decompress
 
 from swarmgrid.space.outputs import STRING
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ZSTD_LEVEL = 1
-_zstd = Zstd(level=ZSTD_LEVEL, checksum=True)
 _strings = VLenUTF8()
 
 
@@ -46,13 +45,13 @@ def encoded(values: NDArray[Any], dtype: str) -> bytes:
 
 def compressed(data: Any) -> bytes:
     """Bytes as one zstd frame."""
-    return bytes(_zstd.encode(data))
+    return bytes(compress(data, ZSTD_LEVEL, checksum=True))
 
 
 def decompressed(data: Any) -> bytes:
     """The bytes of a zstd frame; ValueError if it is none."""
     try:
-        return bytes(_zstd.decode(data))
+        return bytes(decompress(data))
     except RuntimeError as error:  # numcodecs' word for a broken frame
         raise ValueError(str(error)) from None
 

@@ -98,6 +98,14 @@ class Manifest:
         by_chunk = self._by_chunk()
         return by_chunk.get(index, np.empty(0, np.intp))
 
+    def is_whole(self, chunk_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """``(n,)``: whether a row's points are all of its chunk."""
+        cached: NDArray[np.bool_] | None = self.__dict__.get("_whole")
+        if cached is None:
+            is_full = (self.rows.extent == np.array(chunk_shape, np.int32)).all(axis=1)
+            cached = self.__dict__["_whole"] = is_full & ~self.rows.has_bitmap()
+        return cached
+
     def _by_chunk(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
         cached = self.__dict__.get("_chunks")
         if cached is None:

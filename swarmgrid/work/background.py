@@ -25,11 +25,14 @@ class Background:
     def __init__(self, call: Callable[..., None], *arguments: Any) -> None:
         self.run = functools.partial(call, *arguments)
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._kept, name="swarmgrid-first", daemon=True)
 
     def start(self) -> None:
-        """Begin it in a thread."""
-        self._thread.start()
+        """Begin it in a thread, unless it was."""
+        with self._lock:
+            if not self.has_started:
+                self._thread.start()
 
     @property
     def has_started(self) -> bool:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from swarmgrid.work.job import Piece
 
-TASK_SECONDS = 0.2
-"""What a task is to take: a thousand times what dask takes to hand it out."""
+TASK_SECONDS = 0.4
+"""What a task is to take: hundreds of times what handing it out costs."""
 LONG_SECONDS = 1.0
 """A chunk that takes longer is always divided: its first points are stored before the last."""
 SHORT_SECONDS = 0.01
 """What a task is to take near the end of a run, where many workers share what is left."""
+DIVIDED_SECONDS = 0.05
+"""A chunk that takes less is computed by one worker, even at the end of a run."""
+IDLE_SECONDS, MAX_IDLE_SECONDS = 0.05, 1.0
+"""After how long who waits for a task asks for one, at first and at last."""
 TASKS_PER_WORKER = 4
 """Into so many tasks at least is divided what is left."""
 MAX_CHUNKS = 256
@@ -81,6 +85,7 @@ class Batcher:
         self._whole: deque[Piece] = deque()
         self._parts: deque[Piece] = deque()
         self._alone: deque[Piece] = deque()
+        self._shares: deque[int] = deque()
         self._n_out = 0
         self._is_closed = self._is_exhausted = False
         self._change = threading.Condition(threading.RLock())
@@ -124,14 +129,21 @@ class Batcher:
             few = 2 * TASKS_PER_WORKER * self._n_workers
             return max(1, min(self._left, few + int(work / self._seconds)))
 
-    def take(self, *, may_wait: bool = True) -> Batch | None:
+    def take(
+        self, *, may_wait: bool = True, on_wait: Callable[[], None] | None = None
+    ) -> Batch | None:
         """The next batch; None if there is none.
 
         Parameters
         ----------
         may_wait : bool
             Whether to wait, if there is none, as long as a task may still put something back.
+        on_wait : callable, optional
+            Called again and again while that lasts, unless the size of tasks was set by hand.
         """
+        if self._fixed is not None:
+            on_wait = None
+        seconds = None if on_wait is None else IDLE_SECONDS
         with self._change:
             while not self._is_closed:
                 batch = self._next()
@@ -141,7 +153,10 @@ class Batcher:
                     return batch
                 if not self._n_out or not may_wait:
                     return None
-                self._change.wait()
+                if on_wait is not None and seconds is not None:
+                    on_wait()
+                    seconds = min(1.5 * seconds, MAX_IDLE_SECONDS)
+                self._change.wait(seconds)
             return None
 
     def returned(self) -> None:
@@ -157,10 +172,13 @@ class Batcher:
             self._change.notify_all()
 
     def put_back(self, pieces: list[Piece], *, writes: bool) -> None:
-        """Take back what a task did not get to."""
+        """Take back what a task did not get to, to divide it: it took longer than was expected."""
         with self._change:
             (self._whole if writes else self._parts).extend(pieces)
-            self._left += sum(len(piece.points) for piece in pieces)
+            n = sum(len(piece.points) for piece in pieces)
+            self._left += n
+            if n and self._fixed is None:
+                self._shares.extend([math.ceil(n / self._n_workers)] * self._n_workers)
 
     def put_back_alone(self, piece: Piece) -> None:
         """Take back a point that is to be computed alone in its worker; its chunk is divided."""
@@ -170,13 +188,16 @@ class Batcher:
 
     def _next(self) -> Batch | None:
         cost = self._cost()
-        size = self._points_per_task(cost)
+        size, most = self._points_per_task(cost), self._most_of_a_chunk(cost)
+        if self._shares and (self._whole or self._parts):
+            share = self._shares.popleft()
+            size, most = min(size, share), min(most, share)
         if self._parts:
             return self._part(self._parts.popleft(), size)
         pieces: list[Piece] = []
         n = 0
         while n < size and len(pieces) < MAX_CHUNKS and (piece := self._take_piece()) is not None:
-            if self._comes_in_parts(piece, cost):
+            if self._comes_in_parts(piece, most):
                 if pieces:
                     self._whole.appendleft(piece)
                     break
@@ -207,18 +228,19 @@ class Batcher:
         """The points of one of as many tasks as what is left should make."""
         return self._left / (self._n_workers * TASKS_PER_WORKER)
 
-    def _comes_in_parts(self, piece: Piece, cost: float | None) -> bool:
+    def _comes_in_parts(self, piece: Piece, most: float) -> bool:
         if not self._may_write or self._is_split(piece.index):
             return True
-        n = len(piece.points)
-        if not self._may_split:
-            return False
+        return self._may_split and len(piece.points) > most
+
+    def _most_of_a_chunk(self, cost: float | None) -> float:
+        """The most points of a chunk that one task computes, and writes."""
         if self._fixed is not None or cost is None:
-            return n > (self._fixed or 1)
+            return self._fixed or 1
         long = LONG_SECONDS / max(cost, 1e-9)
         if self._n_workers > 1:
-            long = min(long, max(self._fair(), TASK_SECONDS / max(cost, 1e-9)))
-        return n > long
+            long = min(long, max(self._fair(), DIVIDED_SECONDS / max(cost, 1e-9)))
+        return long
 
     def _take_piece(self) -> Piece | None:
         if self._whole:

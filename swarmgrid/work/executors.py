@@ -6,6 +6,7 @@ graphs without dependencies: they cost 50 µs each there, where ``dask.delayed``
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -52,6 +53,10 @@ class Executor(Protocol):
     def prepare(self, n: int) -> None:
         """Make ready for ``n`` tasks at once, without waiting."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a task would begin at once, as far as that can be known."""
+
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         """Run tasks, calling ``receive`` with each and its receipt, maybe from threads.
 
@@ -74,6 +79,7 @@ class InProcess:
 
     n_workers = 1
     n_running = 0
+    is_ready = True
     shares_memory = True
     is_isolating = True
     may_overlap = False
@@ -146,6 +152,7 @@ class DaskInProcess:
     shares_memory = True
     is_isolating = True
     may_overlap = False
+    is_ready = True
 
     def __init__(self, job: Job, get: Callable[..., Any], n_workers: int) -> None:
         self.n_workers = n_workers
@@ -180,7 +187,7 @@ class DaskInProcess:
             if receipt.interruption is not None:
                 raise receipt.interruption
 
-        _get_all(self._get, drive, source, num_workers=self.n_workers)
+        _get_all(self._get, drive, source, self.n_workers)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -224,6 +231,10 @@ class DaskProcesses:
         self.n_workers = n_workers
         self._pool = WorkerPool(job, n_workers, limits)
 
+    @property
+    def is_ready(self) -> bool:
+        return self._pool.is_ready
+
     def prepare(self, n: int) -> None:
         self._pool.prepare(n)
 
@@ -239,8 +250,9 @@ class DaskProcesses:
                 receive(rest, part)
                 rest, n_settled = task.after(part.n_settled), part.n_settled
 
+            n_points = sum(len(piece.points) for piece in task.pieces)
             receipt = self._pool.run(
-                worker.pickled(task), take, throttle.wait, is_alone=task.is_alone
+                worker.pickled(task), n_points, take, throttle.wait, is_alone=task.is_alone
             )
             if receipt is None:
                 return
@@ -251,7 +263,7 @@ class DaskProcesses:
 
         # as many threads again hold the next task ready, unless it is to begin at a certain time
         n_threads = self.n_workers if throttle.interval else 2 * self.n_workers
-        _get_all(get, drive, source, num_workers=n_threads)
+        _get_all(get, drive, source, n_threads, self._pool.relieve)
 
     @property
     def n_running(self) -> int:
@@ -278,6 +290,7 @@ class Distributed:
     shares_memory = False
     is_isolating = False
     may_overlap = False
+    is_ready = True
     n_running = 0
 
     def __init__(self, job: bytes, client: Any) -> None:
@@ -345,17 +358,28 @@ class Distributed:
 
 
 def _get_all(
-    get: Callable[..., Any], drive: Callable[[Task], None], source: Source, **options: Any
+    get: Callable[..., Any],
+    drive: Callable[[Task], None],
+    source: Source,
+    n_threads: int,
+    on_wait: Callable[[], None] | None = None,
 ) -> None:
-    """Have a dask scheduler call ``drive`` with tasks, each taken when it is about to begin."""
+    """Have a dask scheduler call ``drive`` with tasks, each taken when it is about to begin.
+
+    There may be more than were expected: the last slots go on until there are no more, so that
+    nobody waits for others in between.
+    """
+    n, slots = source.n, itertools.count(1)
 
     def drive_next(_: int) -> None:
-        task = source.take()
-        if task is not None:
+        goes_on = next(slots) > n - n_threads
+        while (task := source.take(on_wait=on_wait)) is not None:
             try:
                 drive(task)
             finally:
                 source.returned()
+            if not goes_on:
+                return
 
-    graph = {("swarmgrid", i): (drive_next, i) for i in range(source.n)}
-    get(graph, list(graph), **options)
+    graph = {("swarmgrid", i): (drive_next, i) for i in range(n)}
+    get(graph, list(graph), num_workers=n_threads)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from swarmgrid.work.throttle import Throttle
 
 PATIENCE_SECONDS = 0.05
-"""How long the calling process computes by itself before workers help."""
+"""How long the calling process computes its first points before workers are started to help."""
 
 
 class FirstPoints:
@@ -109,22 +109,39 @@ class FirstPoints:
         self._is_stopped = True
 
     def _begin_here(self, tasks: Tasks, rest: Background) -> None:
-        """Compute point after point in this process; workers take over when that takes long."""
-        timer = threading.Timer(PATIENCE_SECONDS, self._call_workers, [rest])
+        """Compute point after point in this process, until workers are there to take over.
+
+        They are started once a second point confirms what the first has cost; or while the first
+        takes long, for it may be the shortest.
+        """
+        call = Background(self._call_workers, tasks, rest)
+        timer = threading.Timer(PATIENCE_SECONDS, call.start)
         timer.daemon = True
         timer.start()
+        n_done = 0
         try:
             while not rest.has_started and (task := tasks.take()) is not None:
                 self._run(lambda: self._staff.present, Tasks([task]))
+                n_done += 1
+                if n_done > 1 and self._is_work_for_many():
+                    call.start()
+        except BaseException:
+            self.stop()
+            raise
         finally:
             timer.cancel()
-            timer.join()  # it may be starting the rest at this moment
+            timer.join()
+            call.join()  # it may be starting the rest at this moment
 
-    def _call_workers(self, rest: Background) -> None:
-        if self._is_work_for_many():
-            rest.start()
-            if not self._ahead.has_started:
-                self._ahead.start()
+    def _call_workers(self, tasks: Tasks, rest: Background) -> None:
+        """Have workers compute the rest of some tasks, if they are worth starting."""
+        if not self._is_work_for_many():
+            return
+        workers = self._staff.workers()
+        while tasks.n and not workers.is_ready and not self._is_stopped:
+            time.sleep(POLL_SECONDS)
+        rest.start()
+        self._ahead.start()
 
     def _go_ahead(self) -> None:
         """Begin with the rest of the grid while the calling process is busy with its point."""

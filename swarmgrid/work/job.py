@@ -24,6 +24,9 @@ BEGUN, TRY, STOP = 0, 1, 2
 task's points, of the one being computed (a half less than the next one's between two calls), the
 number of the try, and whether the worker is asked to report what it has."""
 N_PULSE = 3
+LATE = 2.0
+"""What the pulse shows as *stop* when only the present task is to end: its time is up, or another
+worker has nothing to do. The end of the run is a 1."""
 
 
 class TerminatedError(SystemExit):

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from swarmgrid.work.calls import IDLE, is_calling
-from swarmgrid.work.job import BEGUN, STOP, Receipt
+from swarmgrid.work.job import BEGUN, LATE, STOP, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from swarmgrid.work.calls import Calls, Pulse
     from swarmgrid.work.job import Retry, Task, Values
 
-LATE = 2.0
-"""What the pulse shows as *stop* when the task's own time is up; the coordinator shows a 1."""
 LOOKS = 5
 """How many times within the time after which something is due it is looked for."""
 

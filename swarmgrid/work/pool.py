@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 0.5
 """How often the machine's memory is looked at."""
+SHARED_SECONDS = 0.05
+"""A worker that seems to need longer for the rest of its task shares it with an idle one."""
 GRACE_SECONDS = 2.0
 """How long a run that ends early waits for the points that are being computed."""
 
@@ -69,6 +71,7 @@ class WorkerPool:
     def run(
         self,
         task: bytes,
+        n_points: int,
         take: Callable[[Receipt], None],
         wait_for_turn: Callable[[], None],
         *,
@@ -78,7 +81,7 @@ class WorkerPool:
 
         Parameters
         ----------
-        task, take, wait_for_turn
+        task, n_points, take, wait_for_turn
             See `WorkerProcess.run`.
         is_alone : bool
             Whether the task gets a worker to itself.
@@ -87,12 +90,22 @@ class WorkerPool:
         if worker is None:
             return None
         try:
-            receipt = worker.run(task, self._limits.timeout, take, wait_for_turn)
+            receipt = worker.run(task, n_points, self._limits.timeout, take, wait_for_turn)
         except BaseException:
             self._give_back(worker, is_alive=False)
             raise
         self._give_back(worker, is_alive=receipt.lost is None and not is_alone)
         return None if receipt.lost is not None and self._stopped.is_set() else receipt
+
+    def relieve(self) -> None:
+        """Where a worker is idle, have the busiest one give back what it has not begun."""
+        with self._change:
+            n = len(self._busy)
+            if not 0 < n < self._allowed or self._is_paused or self._stopped.is_set():
+                return
+            busiest = max(self._busy, key=WorkerProcess.seconds_left)
+            if busiest.seconds_left() > SHARED_SECONDS:
+                busiest.ask_to_share()
 
     def stop(self) -> None:
         """Begin no further task, and end those that do not report within `GRACE_SECONDS`."""
@@ -119,6 +132,11 @@ class WorkerPool:
     def n_running(self) -> int:
         """How many tasks are being computed."""
         return len(self._busy)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether none of the workers that were made ready is still being started."""
+        return not self._n_starting
 
     def _start_one(self) -> None:
         """Add an idle worker; where that fails, who needs one tries again, and says why."""

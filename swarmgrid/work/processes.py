@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.work import worker
 from swarmgrid.work.calls import IDLE, is_calling
-from swarmgrid.work.job import BEGUN, N_PULSE, STOP, TRY, Lost, Receipt
+from swarmgrid.work.job import BEGUN, LATE, N_PULSE, STOP, TRY, Lost, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,9 @@ class WorkerProcess:
         self._has_ended = False
         self._memory_limit = memory_limit
         self._verdict: Lost | None = None
+        self._n_points = 0
+        self._since = self._begun_since = 0.0
+        self._last_begun = 0
         self._pulse = _context.RawArray("d", N_PULSE)
         ours, theirs = _context.Pipe()
         self._connection: Connection = ours
@@ -66,6 +69,7 @@ class WorkerProcess:
     def run(
         self,
         task: bytes,
+        n_points: int,
         timeout: float | None,
         take: Callable[[Receipt], None],
         wait_for_turn: Callable[[], None],
@@ -76,6 +80,8 @@ class WorkerProcess:
         ----------
         task : bytes
             The pickled task.
+        n_points : int
+            How many points it has.
         timeout : float or None
             Seconds after which a call is given up, and the process with it.
         take : callable
@@ -84,6 +90,8 @@ class WorkerProcess:
             Returns when the function may be called once more after a failure.
         """
         self._pulse[BEGUN] = -IDLE
+        self._n_points, self._last_begun = n_points, 0
+        self._since = self._begun_since = time.monotonic()
         watch = _Watch(self._pulse, timeout)
         self._send(task)
         while (message := self._message(watch)) is not None:
@@ -118,6 +126,23 @@ class WorkerProcess:
     def ask_to_report(self) -> None:
         """Ask the worker to end its task after the present point."""
         self._pulse[STOP] = 1
+
+    def seconds_left(self) -> float:
+        """What the points that the worker has not begun may take.
+
+        They take at least what the others did, or what the present one has taken since it was
+        first seen here.
+        """
+        now, begun = time.monotonic(), max(0, self.begun())
+        if begun != self._last_begun:
+            self._last_begun, self._begun_since = begun, now
+        pace = max((now - self._since) / (begun + 1), now - self._begun_since)
+        return max(0, self._n_points - begun - 1) * pace
+
+    def ask_to_share(self) -> None:
+        """Ask the worker to end its task after the present point, to divide the rest."""
+        if not self._pulse[STOP]:
+            self._pulse[STOP] = LATE
 
     def kill(self, verdict: Lost | None = None) -> None:
         """End the process at once, and what the function started; `run` then says why."""

@@ -19,7 +19,9 @@ class Source(Protocol):
     def n(self) -> int:
         """How many an executor may take in one go; there may be fewer."""
 
-    def take(self, *, may_wait: bool = True) -> Task | None:
+    def take(
+        self, *, may_wait: bool = True, on_wait: Callable[[], None] | None = None
+    ) -> Task | None:
         """The next task; None when there is none. See `Batcher.take`."""
 
     def returned(self) -> None:
@@ -36,7 +38,12 @@ class Tasks:
     def n(self) -> int:
         return len(self._tasks)
 
-    def take(self, *, may_wait: bool = True) -> Task | None:  # noqa: ARG002  # it never has to
+    def take(
+        self,
+        *,
+        may_wait: bool = True,  # noqa: ARG002  # it never has to
+        on_wait: Callable[[], None] | None = None,  # noqa: ARG002
+    ) -> Task | None:
         try:
             return self._tasks.popleft()
         except IndexError:
@@ -64,8 +71,10 @@ class Batches:
         self._batcher = batcher
         self._to_task = to_task
 
-    def take(self, *, may_wait: bool = True) -> Task | None:
-        batch = self._batcher.take(may_wait=may_wait)
+    def take(
+        self, *, may_wait: bool = True, on_wait: Callable[[], None] | None = None
+    ) -> Task | None:
+        batch = self._batcher.take(may_wait=may_wait, on_wait=on_wait)
         return None if batch is None else self._to_task(batch)
 
     def returned(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swarmgrid.space.selection import AxisSelection, Selection, as_slices
+from swarmgrid.space.selection import AxisSelection, Selection, outer_index
 
 
 @st.composite
@@ -107,7 +107,7 @@ blocks = st.lists(
 @example((np.array([0, 2, 1, 3]),))
 def test_an_orthogonal_index_takes_what_numpy_takes(block: tuple[np.ndarray, ...]) -> None:
     values = np.arange(7 ** len(block)).reshape((7,) * len(block))
-    np.testing.assert_array_equal(values[as_slices(block)], values[np.ix_(*block)])
+    np.testing.assert_array_equal(values[outer_index(block)], values[np.ix_(*block)])
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_an_orthogonal_index_takes_what_numpy_takes(block: tuple[np.ndarray, ...
     ids=str,
 )
 def test_only_consecutive_indices_become_slices(indices: list[int], is_sliced: bool) -> None:
-    (index,) = as_slices((np.array(indices),))
+    (index,) = outer_index((np.array(indices),))
     assert isinstance(index, slice) == is_sliced

@@ -1,0 +1,45 @@
+"""Reading many chunks: how many at once, and by how many threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+
+READ_AT_ONCE, READ_NBYTES = 64, 2**26
+"""The most chunks, and about the most bytes, that are fetched together: enough to hide a remote
+store's latency, few in memory."""
+LARGE_NBYTES = 2**18
+"""Of a chunk: from here on decoding it, which needs no interpreter lock, is worth a thread."""
+N_THREADS = 4
+"""That read and decode large chunks."""
+
+
+def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T]], None]) -> None:
+    """Call ``take_in`` with parts of ``todo`` of a good size: from several threads for large ones.
+
+    Parameters
+    ----------
+    todo : sequence
+        What stands for the chunks to read.
+    chunk_nbytes : int
+        The size of one in memory.
+    take_in : callable
+        Reads some chunks, and puts them in their places.
+    """
+    n = max(1, min(READ_AT_ONCE, READ_NBYTES // max(chunk_nbytes, 1)))
+    is_large = chunk_nbytes >= LARGE_NBYTES and len(todo) > 1
+    if is_large:
+        n = max(1, min(n, len(todo)) // N_THREADS)
+    parts = [todo[start : start + n] for start in range(0, len(todo), n)]
+    if not is_large:
+        for part in parts:
+            take_in(part)
+        return
+    with ThreadPoolExecutor(min(N_THREADS, len(parts)), "swarmgrid-read") as threads:
+        for _ in threads.map(take_in, parts):
+            pass
