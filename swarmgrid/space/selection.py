@@ -154,6 +154,13 @@ class Selection:
         runs = [axis.inside_runs.slice(i) for axis, i in zip(self.axes, touched, strict=True)]
         return _whole(runs) or np.ix_(*self.chunk_block(touched))
 
+    def box(self, touched: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The extent of one touched chunk's points, if they are a box from its origin."""
+        runs = [axis.inside_runs.slice(i) for axis, i in zip(self.axes, touched, strict=True)]
+        if any(run is None or run.start for run in runs):
+            return None
+        return tuple(run.stop for run in runs if run is not None)
+
     def requested_mask(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
         """The requested points of one touched chunk, as a mask of the chunk's shape."""
         mask = np.zeros(self.chunk_shape, bool)

@@ -140,6 +140,12 @@ class Committer:
 
     def _put_in(self, values: Values) -> None:
         chunk = self._open[values.index]
+        whole = self._grid.chunk_shape
+        if values.points == Points(whole):
+            chunk.new = np.ones(whole, bool)
+            chunk.block = {n: a.reshape(whole + a.shape[1:]) for n, a in values.arrays.items()}
+            self._count(values, chunk)
+            return
         if chunk.new is None:
             chunk.new = np.zeros(self._grid.chunk_shape, bool)
             blobs = self._lease.blobs
@@ -152,6 +158,9 @@ class Committer:
         for name, array in values.arrays.items():
             chunk.block[name][mask] = array
         chunk.new |= mask
+        self._count(values, chunk)
+
+    def _count(self, values: Values, chunk: _OpenChunk) -> None:
         chunk.seconds += values.seconds
         chunk.left -= len(values.points)
         self._close_if_complete(values.index, chunk)

@@ -46,10 +46,10 @@ class Coverage:
         """The missing points, chunk by chunk, in C order."""
         for place in np.argwhere(~self.complete):
             touched = tuple(place.tolist())
-            mask = self._missing(touched)
-            if mask.any():
+            points = self._missing_points(touched)
+            if len(points):
                 index = self.selection.chunk_index(touched)
-                yield Piece(index, Points.from_mask(mask), touched not in self.partial)
+                yield Piece(index, points, touched not in self.partial)
 
     def n_missing(self) -> int:
         """How many points are missing."""
@@ -87,7 +87,7 @@ class Coverage:
     def piece(self, index: tuple[int, ...]) -> Piece:
         """The missing points of one chunk."""
         touched = self._touched(index)
-        return Piece(index, Points.from_mask(self._missing(touched)), touched not in self.partial)
+        return Piece(index, self._missing_points(touched), touched not in self.partial)
 
     def leave_out(self, failures: Iterable[FailedPoint]) -> int:
         """Do not compute some points, which failed: how many of them would have been."""
@@ -113,6 +113,13 @@ class Coverage:
         touched = self._touched(index)
         mask = points.mask(self.selection.chunk_shape)
         self.partial[touched] = self.partial.get(touched, False) | mask
+
+    def _missing_points(self, touched: tuple[int, ...]) -> Points:
+        """The missing points of one touched chunk; no mask is made where they are a box."""
+        box = self.selection.box(touched) if self.wanted is None else None
+        if box is None or touched in self.partial or touched in self.failed:
+            return Points.from_mask(self._missing(touched))
+        return Points(box)
 
     def _missing(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
         """The missing points of one touched chunk, a mask of the chunk's shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -192,7 +193,9 @@ class Exploration:
                 continue
             index, points = self._placed(task)
             whole = replace(values, index=index, points=points, arrays=arrays)
+            begun = time.monotonic()
             self._committer.receive(Receipt(values=[whole]))
+            self._tally.first_stored(time.monotonic() - begun, len(points))
 
     def _placed(self, task: Task) -> tuple[tuple[int, ...], Points]:
         """The chunk of a task, and its points within it."""

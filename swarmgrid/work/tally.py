@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 ROUGH_SECONDS = 1e-3
-"""What a point seems to cost whose cost cannot be told from that of the task around it."""
+"""What a task seems to take whose cost cannot be told from that of what is around it."""
 
 
 class Tally:
@@ -47,7 +48,8 @@ class Tally:
     ) -> None:
         self.computed = 0
         self.seconds = 0.0
-        self._quickest: float | None = None
+        self._quickest: tuple[float, int] | None = None
+        self._storing = 0.0
         self._first_points = 0
         self._later_seconds = 0.0
         self._start = time.monotonic()
@@ -74,8 +76,10 @@ class Tally:
     @property
     def is_rough(self) -> bool:
         """Whether `seconds_per_point` is but a guess, and may be much too high."""
-        is_guess = self.computed == self._first_points
-        return is_guess and self._quickest is not None and self._quickest < ROUGH_SECONDS
+        if self._quickest is None or self.computed > self._first_points:
+            return False
+        seconds, points = self._quickest
+        return seconds + points * self._storing < ROUGH_SECONDS
 
     @property
     def seconds_per_point(self) -> float | None:
@@ -84,16 +88,26 @@ class Tally:
         A function's first call often does more than the others, and a task of one point seems
         to cost more than it does.
         """
-        points = self.computed - self._first_points
-        return self._later_seconds / points if points > 0 else self._quickest
+        later = self.computed - self._first_points
+        if later > 0:
+            return self._later_seconds / later
+        if self._quickest is None:
+            return None
+        seconds, points = self._quickest
+        return seconds / points + self._storing
 
     def first_done(self, receipt: Receipt) -> None:
         """Count what a task of the first points computed."""
         self._count(receipt)
         if receipt.points:
-            cost = receipt.seconds / receipt.points
-            self._quickest = cost if self._quickest is None else min(cost, self._quickest)
+            found = receipt.seconds, receipt.points
+            known = self._quickest or found
+            self._quickest = min(found, known, key=lambda pair: pair[0] / pair[1])
         self._first_points += receipt.points
+
+    def first_stored(self, seconds: float, points: int) -> None:
+        """Note what it took to store some of the first points."""
+        self._storing = min(self._storing or math.inf, seconds / points)
 
     def done(self, receipt: Receipt) -> None:
         """Count what a task computed."""
