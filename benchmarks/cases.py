@@ -227,7 +227,7 @@ _CASES = (
         20_000,
         100,
         lot=20,
-        n_quick=60,
+        n_quick=600,
     ),
     _lasting(
         "1ms-one-chunk",
@@ -238,11 +238,11 @@ _CASES = (
         100,
         chunk_rows=_WHOLE,
         lot=20,
-        n_quick=60,
+        n_quick=600,
         only=(OWN,),
     ),
     _lasting(
-        "10ms", "points of 10 ms, 20 a chunk", points.last_10ms, 0.01, 2_000, 20, lot=5, n_quick=20
+        "10ms", "points of 10 ms, 20 a chunk", points.last_10ms, 0.01, 2_000, 20, lot=5, n_quick=60
     ),
     _lasting(
         "10ms-one-chunk",
@@ -253,7 +253,7 @@ _CASES = (
         20,
         chunk_rows=_WHOLE,
         lot=5,
-        n_quick=20,
+        n_quick=60,
         only=(OWN,),
     ),
     _lasting("1s", "points of 1 s, 2 a chunk", points.last_1s, 1.0, 20, 2, lot=1, n_quick=1),

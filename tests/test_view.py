@@ -228,3 +228,20 @@ def test_open_tells_grids_with_other_axes_apart(tmp_path: Path) -> None:
     with pytest.raises(swarmgrid.InputError, match="2 grids .*pass axes="):
         swarmgrid.open(func=flexible, store=tmp_path)
     assert swarmgrid.open(axes=["a"], func=flexible, store=tmp_path).sizes == {"a": 2}
+
+
+def test_large_chunks_are_checked_in_whatever_order_they_are_read(tmp_path: Path) -> None:
+    def wave(x: int) -> Any:
+        return np.sin(np.arange(20_000.0) * x)
+
+    axes = {"x": range(24)}
+    ds = swarmgrid.compute(axes=axes, func=wave, store=tmp_path, chunks=2, executor="sync")
+    expected = np.sin(np.arange(20_000.0) * np.arange(24)[:, None])
+    np.testing.assert_array_equal(ds["value"].values, expected)
+    np.testing.assert_array_equal(ds["value"][::-3, 5:9].values, expected[::-3, 5:9])
+    (chunk,) = tmp_path.glob("data.zarr/*/*/value/c.7.0")
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(swarmgrid.DamageError, match=r"c\.7\.0"):
+        ds["value"].load()
+    again = swarmgrid.compute(axes=axes, func=wave, store=tmp_path, executor="sync")
+    np.testing.assert_array_equal(again["value"].values, expected)
