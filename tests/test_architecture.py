@@ -38,7 +38,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"worker"},
     {"processes"},
     {"pool"},
-    {"executors"},
+    {"cluster", "executors"},
     {"schedule"},
     {"staff"},
     {"first"},
@@ -48,7 +48,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
 FOREIGN = {
     "cloudpickle": {"work.calls", "work.schedule"},
     "dask": {"work.executors", "work.schedule", "work.settings"},
-    "distributed": {"work.executors"},
+    "distributed": {"work.cluster"},
     "google_crc32c": {"storage.codec", "storage.metadata", "storage.segment"},
     "numcodecs": {"storage.codec"},
     "obstore": {"storage.location", "storage.objects"},

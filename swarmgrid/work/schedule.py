@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from swarmgrid.errors import InputError
-from swarmgrid.work.executors import DaskInProcess, DaskProcesses, Distributed, InProcess
+from swarmgrid.work.cluster import Cluster
+from swarmgrid.work.executors import DaskInProcess, DaskProcesses, InProcess
 from swarmgrid.work.processes import process_count
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def executor_for(job: Job, settings: Settings) -> Executor:
                 f"store {job.location.url!r} lives in this process' memory, where the workers of "
                 "a distributed client cannot write; use a path, a URL, or executor='threads'"
             )
-        return Distributed(pickled_job(job), client)
+        return Cluster(pickled_job(job), client)
     if executor == "sync":
         return InProcess(job)
     if executor == "threads":
