@@ -108,7 +108,7 @@ def task(x: int) -> bytes:
 
 
 def run(pool: WorkerPool, x: int) -> Any:
-    return pool.run(task(x), lambda _: None, lambda: None)
+    return pool.run(task(x), 1, lambda _: None, lambda: None)
 
 
 def in_threads(pool: WorkerPool, n: int) -> tuple[list[Any], list[threading.Thread]]:
