@@ -74,6 +74,7 @@ class Lease:
             self._look()
             if not self._lost:
                 self._write(replace(self._claim, released=True))
+        self._lost = self._lost or f"the lease of grid {self._path.grid} was given back"
         with contextlib.suppress(Exception):
             self.blobs.end_writing()
         _own.discard(self.writer)

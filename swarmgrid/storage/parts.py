@@ -32,14 +32,27 @@ def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T
         Reads some chunks, and puts them in their places.
     """
     n = max(1, min(READ_AT_ONCE, READ_NBYTES // max(chunk_nbytes, 1)))
-    is_large = chunk_nbytes >= LARGE_NBYTES and len(todo) > 1
-    if is_large:
-        n = max(1, min(n, len(todo)) // N_THREADS)
+    n_threads = min(N_THREADS, n, len(todo)) if chunk_nbytes >= LARGE_NBYTES else 1
+    if n_threads > 1:
+        n = max(1, min(n, len(todo)) // n_threads)
     parts = [todo[start : start + n] for start in range(0, len(todo), n)]
-    if not is_large:
+    if n_threads > 1:
+        _by_threads(n_threads, parts, take_in)
+    else:
         for part in parts:
             take_in(part)
-        return
-    with ThreadPoolExecutor(min(N_THREADS, len(parts)), "swarmgrid-read") as threads:
-        for _ in threads.map(take_in, parts):
-            pass
+
+
+def _by_threads(n: int, parts: list[Sequence[T]], take_in: Callable[[Sequence[T]], None]) -> None:
+    threads = ThreadPoolExecutor(n, "swarmgrid-read")
+    futures = []
+    try:
+        for part in parts:
+            try:
+                futures.append(threads.submit(take_in, part))
+            except RuntimeError:  # the interpreter ends, and gives no thread any more
+                take_in(part)
+        for future in futures:
+            future.result()
+    finally:
+        threads.shutdown(cancel_futures=True)

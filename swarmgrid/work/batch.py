@@ -178,7 +178,8 @@ class Batcher:
             n = sum(len(piece.points) for piece in pieces)
             self._left += n
             if n and self._fixed is None:
-                self._shares.extend([math.ceil(n / self._n_workers)] * self._n_workers)
+                share = math.ceil(n / self._n_workers)
+                self._shares.extend([share] * math.ceil(n / share))
 
     def put_back_alone(self, piece: Piece) -> None:
         """Take back a point that is to be computed alone in its worker; its chunk is divided."""
@@ -189,7 +190,9 @@ class Batcher:
     def _next(self) -> Batch | None:
         cost = self._cost()
         size, most = self._points_per_task(cost), self._most_of_a_chunk(cost)
-        if self._shares and (self._whole or self._parts):
+        if not self._whole and not self._parts:
+            self._shares.clear()
+        if self._shares:
             share = self._shares.popleft()
             size, most = min(size, share), min(most, share)
         if self._parts:

@@ -78,6 +78,7 @@ class Exploration:
         """Points that failed for good before there was a grid."""
         self._committer: Committer | None = None
         self._schema: Schema | None = None
+        self._is_closed = False
 
     @property
     def has_lost(self) -> bool:
@@ -122,7 +123,7 @@ class Exploration:
     def decide(self) -> None:
         """Fix the outputs by the first point, in C order, that is there; if one is."""
         there = [pair for pair in self._waiting if pair[1].values]
-        if self.coverage is not None or not there:
+        if self.coverage is not None or not there or self._is_closed:
             return
         _, first = min(there, key=lambda pair: _order(pair[1].values[0]))
         assert first.schema is not None
@@ -143,6 +144,13 @@ class Exploration:
         failures, self.failures = self.failures, []
         for failure in failures:
             self._give_up(failure)
+
+    def close(self) -> None:
+        """Decide by what is there, and by nothing that comes later."""
+        try:
+            self.decide()
+        finally:
+            self._is_closed = True
 
     def _cost(self) -> float | None:
         """What a point costs, by those that are there; None before a worker did its second.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from swarmgrid.work.calls import Calls, Pulse
     from swarmgrid.work.job import Retry, Task, Values
 
+LINGER_SECONDS = 1.0
+"""How long the thread that looks at tasks stays when there are none."""
 LOOKS = 5
 """How many times within the time after which something is due it is looked for."""
 
@@ -182,8 +184,10 @@ class Overseer:
         with self._change:
             while self._error is None:
                 if not self._ledgers:
-                    self._change.wait()
-                    continue
+                    self._change.wait(LINGER_SECONDS)
+                    if not self._ledgers:
+                        self._thread = None
+                        return
                 self._change.wait(min(le.due_seconds for le in self._ledgers) / LOOKS)
                 try:
                     for ledger in list(self._ledgers):

@@ -128,11 +128,13 @@ class WorkerProcess:
         self._pulse[STOP] = 1
 
     def seconds_left(self) -> float:
-        """What the points that the worker has not begun may take.
+        """What the points that the worker has not begun may take; 0 if it is to give them back.
 
         They take at least what the others did, or what the present one has taken since it was
         first seen here.
         """
+        if self._pulse[STOP]:
+            return 0.0
         now, begun = time.monotonic(), max(0, self.begun())
         if begun != self._last_begun:
             self._last_begun, self._begun_since = begun, now

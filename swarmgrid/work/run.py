@@ -131,6 +131,7 @@ class Run:
                     self._wait_for_running(self._staff)
                 self._staff.close()
             with self._lock:
+                self._keep_first_points()
                 self._is_closed = True
                 if self._committer is not None:
                     self._committer.close()
@@ -220,6 +221,12 @@ class Run:
             self._found.take(task, receipt)
             if receipt.failures and self._settings.on_error == "raise":
                 self._stop()
+
+    def _keep_first_points(self) -> None:
+        """Store those that waited for a slower one when the run was ended."""
+        if self._found is not None:
+            with contextlib.suppress(SwarmgridError):  # what ended the run is raised
+                self._found.close()
 
     def _finish_exploring(self) -> None:
         if self._first is None or self._found is None:

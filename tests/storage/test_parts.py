@@ -39,7 +39,7 @@ def test_everything_is_read_once_and_never_too_much_at_a_time(n: int, chunk_nbyt
     in_parts(list(range(n)), chunk_nbytes, take_in)
     assert sorted(seen) == list(range(n))
     assert most <= READ_AT_ONCE
-    assert most <= N_THREADS or most * chunk_nbytes <= READ_NBYTES
+    assert most <= 1 or most * chunk_nbytes <= READ_NBYTES
 
 
 def test_small_chunks_are_read_in_order_by_the_calling_thread() -> None:
