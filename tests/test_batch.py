@@ -44,8 +44,8 @@ def sizes(made: Batcher) -> list[int]:
 
 
 def test_tasks_take_their_time_and_become_smaller_at_the_end() -> None:
-    found = sizes(batcher([piece(i, 100) for i in range(100)], cost=0.01))
-    assert sum(found) == 10_000
+    found = sizes(batcher([piece(i, 10) for i in range(100)], cost=0.01))
+    assert sum(found) == 1000
     assert found[0] == TASK_SECONDS / 0.01
     assert found[-1] == 1
 
@@ -63,7 +63,7 @@ def test_what_is_not_of_it_is_not_divided_so() -> None:
     made.take()
     made.put_back([piece(0, 1)], writes=True)
     made.returned()
-    assert min(sizes(made)[1:-1]) > 100
+    assert sizes(made)[:3] == [1, 999, 999]
 
 
 class Busy:

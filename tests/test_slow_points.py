@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -421,3 +422,61 @@ def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path
     assert out.strip() == "left: []"
     pids = {int(line.split()[1]) for line in calls.read_text().splitlines()}
     wait_until(lambda: not any(map(is_alive, pids)), 5.0)
+
+
+WAITING = """
+import os, signal, sys, threading, time, swarmgrid
+from types import SimpleNamespace
+from swarmgrid.work.first import FirstPoints
+
+whole = FirstPoints._run
+def slowly(self, executor, tasks):  # the thread beside comes late with what it has received
+    def run(*arguments):
+        executor().run(*arguments)
+        time.sleep(0.5)
+    is_main = threading.current_thread() is threading.main_thread()
+    whole(self, executor if is_main else lambda: SimpleNamespace(run=run), tasks)
+FirstPoints._run = slowly
+
+def slow(x):
+    time.sleep(30 if x in (0, 2, 3) else 0.2)
+    return x * 0.5
+
+threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    swarmgrid.compute(axes={"x": range(100)}, func=slow, store=sys.argv[1], version="1",
+                      workers=2, verbose=0, flush_interval=60)
+except KeyboardInterrupt:
+    time.sleep(1.0)
+    ds = swarmgrid.open(func=slow, store=sys.argv[1], version="1")
+    print(ds["value"].sel(x=1).item())
+"""
+
+
+def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WAITING)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "0.5\n"
+
+
+def test_the_thread_that_looks_at_tasks_ends_when_there_are_none(tmp_path: Path) -> None:
+    def looking() -> int:
+        return sum(thread.name == "swarmgrid-overseer" for thread in threading.enumerate())
+
+    wait_until(lambda: looking() == 0, 5.0)
+    for n in range(1, 4):
+        swarmgrid.compute(axes={"x": range(n)}, func=abs_of, store=tmp_path, verbose=0)
+    assert looking() > 0
+    wait_until(lambda: looking() == 0, 5.0)
+
+
+def abs_of(x: int) -> int:
+    return abs(x)
