@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.find import func_of, location_of, target
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.work.coverage import Coverage
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.options import Options
+    from swarmgrid.storage.snapshot import Snapshot
 
 
 class Call:
@@ -35,10 +37,18 @@ class Call:
     ) -> None:
         self._options = options
         self.request = _request(options, params, axes, where)
-        self._look()
+        self._snapshot: Snapshot | None = None
+        self._coverage: Coverage | None = None
+        self._damage: DamageError | None = None
+        """What of the metadata is damaged; who computes mends it."""
+        try:
+            self._look()
+        except DamageError as error:
+            self._damage = error
 
     def plan(self) -> Plan:
         """What would be computed."""
+        self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
         return planned(self.request, self._coverage, manifest)
 
@@ -48,7 +58,7 @@ class Call:
         coverage = self._coverage
         wanted = n_wanted(self.request)
         missing = wanted if coverage is None else coverage.n_missing()
-        if missing == 0:
+        if missing == 0 and self._damage is None:
             done = self._nothing_done(coverage, wanted, time.monotonic() - start)
             if self._options.log is not None:
                 self._log(done)
@@ -56,11 +66,14 @@ class Call:
         from swarmgrid.work.fill import fill  # a warm call needs no scheduler
 
         done = fill(self.request, _settings(self._options))
+        self._damage = None
         self._look()
+        self._check_kept(done)
         return done
 
     def dataset(self) -> xr.Dataset:
         """The view of what is stored."""
+        self._check()
         from swarmgrid import view  # xarray is imported where data is handed out
 
         coverage = self._coverage
@@ -83,12 +96,27 @@ class Call:
     @property
     def is_stored(self) -> bool:
         """Whether there is such a grid in the store."""
+        self._check()
         return self._snapshot is not None
 
     def _look(self) -> None:
         """Read what is stored."""
         self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
         self._coverage = self._covered()
+
+    def _check(self) -> None:
+        if self._damage is not None:
+            raise self._damage
+
+    def _check_kept(self, done: Diagnostics) -> None:
+        """See that the manifest still speaks of everything that is computed."""
+        coverage = self._coverage
+        n = 0 if coverage is None else coverage.n_missing() - done.points_failed
+        if n > 0:
+            raise StoreError(
+                f"{n} points were computed, but {self.request.path.manifest} does not say so any "
+                "more; is something else deleting files there? Call compute again"
+            )
 
     def _covered(self) -> Coverage | None:
         if self._snapshot is not None:

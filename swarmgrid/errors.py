@@ -132,9 +132,9 @@ class DamageError(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"{self.key} is damaged: {self.reason}. Points whose values are damaged are computed "
-            "again by the next compute; Grid.verify() says what else is wrong, and Grid.repair() "
-            "mends it"
+            f"{self.key} is damaged: {self.reason}. The next compute mends what has a second "
+            "copy, and computes points again whose values are damaged; Grid.verify() says what "
+            "else is wrong, and Grid.repair() mends all that can be"
         )
 
 

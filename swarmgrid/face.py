@@ -97,7 +97,7 @@ def compute(
     gc : {"task"}, optional
         Whether garbage is collected after every task.
     pause_at, kill_at : float, default 0.80 and 0.90
-        The part of the machine's memory in use at which no further work is handed out, and at
+        The part of the machine's memory in use at which work goes on one task at a time, and at
         which the run's own largest worker is ended and its work done with fewer.
     durability : {"process", "power"}, default "process"
         What committed results survive: the death of any process, or a loss of power as well.

@@ -116,7 +116,7 @@ class Options:
     gc: str | None = None
     """``"task"``: garbage is collected after every task."""
     pause_at: float = 0.80
-    """The part of the machine's memory in use at which no further work is handed out."""
+    """The part of the machine's memory in use at which work goes on one task at a time."""
     kill_at: float = 0.90
     """The part at which the run's largest worker is ended, and its work done with fewer."""
     durability: str = "process"

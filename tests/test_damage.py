@@ -92,15 +92,18 @@ def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
     sound: Path, oracle: xr.Dataset, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)  # a broken lease is waited for so long
+    seen: set[str] = set()
     for name in files(sound):
         store = tmp_path / "s"
         shutil.copytree(sound, store)
         damage(store / name, how)
-        for axes in (AXES, GROWN, AXES):
+        for axes in (AXES, AXES, GROWN, AXES):
             try:
                 ds = run(store, axes, executor="sync")[0].load()
             except swarmgrid.StoreError as error:
                 assert name in str(error), f"{name}, {how}: {error}"  # noqa: PT017
+                assert name not in seen, f"{name}, {how}: the next compute has not mended it"
+                seen.add(name)
             else:
                 part = ds.sel(x=oracle["x"], s=oracle["s"])
                 xr.testing.assert_equal(part.drop_attrs(), oracle.drop_attrs())
@@ -269,13 +272,44 @@ def test_a_damaged_chunk_that_is_only_partly_filled_is_computed_again_when_it_gr
     assert grid.verify().is_clean
 
 
-def test_a_lost_group_document_is_reported_and_nothing_is_started_anew(
-    sound: Path, tmp_path: Path
+def test_a_lost_group_document_is_mended_and_nothing_is_started_anew(
+    sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = tmp_path / "s"
     shutil.copytree(sound, store)
     next(store.glob("data.zarr/*/*/zarr.json")).unlink()
-    with pytest.raises(swarmgrid.DamageError, match="it is missing, but its manifest is there"):
-        run(store)
-    GRID.repair(axes=["x", "s"], store=store)
+    for look in (GRID.plan, GRID.open):
+        with pytest.raises(swarmgrid.DamageError, match="missing, but its manifest is there"):
+            look(axes=AXES, store=store)
     assert run(store)[1].points_computed == 0
+    assert "zarr.json was damaged" in caplog.text
+    assert GRID.verify(axes=["x", "s"], store=store).is_clean
+
+
+@pytest.mark.parametrize("how", ["truncate", "flip middle", "empty", "delete"])
+def test_a_damaged_coordinate_is_mended_by_the_next_run(
+    sound: Path, tmp_path: Path, how: str
+) -> None:
+    store = tmp_path / "s"
+    shutil.copytree(sound, store)
+    (chunk,) = store.glob("data.zarr/*/*/x/c/0")
+    damage(chunk, how)
+    ds, done = run(store)
+    assert done.points_computed == 0
+    assert ds["x"].values.tolist() == list(AXES["x"])
+    assert GRID.verify(axes=["x", "s"], store=store).is_clean
+
+
+def test_axes_that_are_gone_in_both_copies_are_an_error_until_they_are_forgotten(
+    sound: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s"
+    shutil.copytree(sound, store)
+    for chunk in (*store.glob("data.zarr/*/*/x/c/0"), *store.glob("manifest/*/copy-x-c-0")):
+        chunk.unlink()
+    for _ in range(2):
+        with pytest.raises(swarmgrid.DamageError, match=r"/x/c/0 is damaged"):
+            run(store)
+    GRID.repair(axes=["x", "s"], store=store)
+    ds, done = run(store)
+    assert done.points_computed == ds["mean"].size

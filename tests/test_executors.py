@@ -308,7 +308,16 @@ def test_workers_of_a_cluster_that_die_cost_no_other_point(tmp_path: Any) -> Non
     assert (done.points_computed, done.points_failed) == (7, 1)
 
 
-@pytest.mark.parametrize("options", [{"rate": "5/s"}, {"memory_limit": "1GB"}, {"timeout": 3.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rate": "5/s"},
+        {"memory_limit": "1GB"},
+        {"timeout": 3.0},
+        {"pause_at": 0.5},
+        {"kill_at": 0.95},
+    ],
+)
 def test_an_active_client_refuses_what_only_our_own_workers_keep(
     cluster: Any, tmp_path: Any, options: Options
 ) -> None:

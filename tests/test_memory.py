@@ -107,6 +107,20 @@ def task(x: int) -> bytes:
     return pickled(Task((Piece((0,), Points.at((x,)), is_fresh=True),), None, None, writes=False))
 
 
+def test_many_small_objects_are_a_memory_error_too(tmp_path: Path, capfd: Any) -> None:
+    def leaking(x: int) -> int:
+        kept = []
+        while x == 3:
+            kept.append(bytearray(1000))
+        return x
+
+    grid = swarmgrid.Grid(leaking, store=tmp_path, version="1", verbose=0, workers=2)
+    _, done = grid.run(axes={"x": range(6)}, on_error="record", memory_limit="400MB")
+    assert done.points_failed == 1
+    assert grid.errors()["exception"].tolist() == ["MemoryError"]
+    assert capfd.readouterr().err == ""
+
+
 def run(pool: WorkerPool, x: int) -> Any:
     return pool.run(task(x), 1, lambda _: None, lambda: None)
 
@@ -139,7 +153,7 @@ def test_work_is_handed_out_one_by_one_while_memory_is_short(
         assert all(receipt.points == 1 for receipt in found)
     finally:
         pool.close()
-    assert "no further work is handed out" in caplog.text
+    assert "work goes on one task at a time" in caplog.text
 
 
 def test_the_largest_worker_is_ended_before_the_machine_runs_out(

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import swarmgrid
 from tests.servers.s3 import S3Server
+from tests.test_slow_points import wait_until
 
 SCRIPT = """
 import json, sys, time, swarmgrid
@@ -224,6 +226,88 @@ def slow(x):
 
 swarmgrid.compute(axes={"x": range(1000)}, func=slow, version="1", store=sys.argv[1],
                   executor="processes", workers=2, verbose=0, chunks=100)
+"""
+
+
+CARELESS = """
+import sys, time, dask, swarmgrid
+
+def careless(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(".")
+    try:
+        time.sleep(0.5)
+        return float(x)
+    except:
+        if sys.argv[3] == "raises":
+            raise ValueError("a disguise")
+        return -1.0
+
+def block(x):
+    return careless(x[0]) + 0 * x
+
+options = {"executor": "sync"} if sys.argv[4] == "sync" else {}
+with dask.config.set(scheduler=None if options else "synchronous"):
+    swarmgrid.stream(axes={"x": range(60)}, func=block if sys.argv[5] == "block" else careless,
+                     store=sys.argv[1], version="1", verbose=0, vectorized=sys.argv[5] == "block",
+                     chunks=5, **options)
+"""
+
+
+@pytest.mark.parametrize("what", ["point", "block"])
+@pytest.mark.parametrize("how", ["returns", "raises"])
+@pytest.mark.parametrize("scheduler", ["sync", "dask"])
+def test_what_a_function_makes_of_an_interruption_is_not_stored(
+    tmp_path: Path, scheduler: str, how: str, what: str
+) -> None:
+    script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
+    script.write_text(CARELESS)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store), str(calls), how, scheduler, what],
+        stderr=subprocess.PIPE,
+    )
+    wait_until(lambda: calls.stat().st_size >= 4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGINT, 130), err.decode()
+    assert calls.stat().st_size < 10
+    name = "block" if what == "block" else "careless"
+    (values,) = store.glob(f"data.zarr/{name}/*/value")
+    stored = zarr.open_array(values, mode="r")[:]
+    stored = stored[np.isfinite(stored)]
+    assert stored.size
+    assert stored.min() >= 0
+
+
+def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
+    script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
+    script.write_text(MIXED)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store), str(calls)], stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: calls.stat().st_size > 30)
+    time.sleep(1.0)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    (values,) = store.glob("data.zarr/mixed/*/value")
+    assert np.isfinite(zarr.open_array(values, mode="r")[:]).sum() > 10
+
+
+MIXED = """
+import sys, time, swarmgrid
+
+def mixed(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(".")
+    time.sleep(30 if x >= 40 else 0.02)
+    return float(x)
+
+swarmgrid.stream(axes={"x": range(4000)}, func=mixed, store=sys.argv[1], version="1", verbose=0,
+                 executor="processes", workers=2)
 """
 
 

@@ -210,6 +210,21 @@ def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_vali
     completed(store, calls)
 
 
+def test_a_run_whose_rows_are_deleted_does_not_call_itself_done(tmp_path: Path) -> None:
+    def slow(x: int) -> float:
+        time.sleep(0.05)
+        if x == 30:
+            shutil.rmtree(tmp_path / "manifest", ignore_errors=True)
+        return float(x)
+
+    options: dict[str, Any] = {"func": slow, "store": tmp_path, "version": "1", "verbose": 0}
+    options |= {"chunks": 5, "flush_interval": 0.2, "executor": "sync"}
+    with pytest.raises(swarmgrid.StoreError, match="points were computed, but .* does not say so"):
+        swarmgrid.compute(axes={"x": range(60)}, **options)
+    ds = swarmgrid.compute(axes={"x": range(60)}, **options)
+    assert ds["value"].values.tolist() == list(range(60))
+
+
 # ---- the lease is damaged
 
 

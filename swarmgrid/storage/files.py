@@ -141,7 +141,10 @@ class FileBlobs:
         shutil.rmtree(gone, ignore_errors=True)
 
     def _failed(self, what: str, error: OSError) -> StoreError:
-        return StoreError(f"store {self._root} cannot be {what}: {error}")
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        advice = ". Free some space and call compute again; what was committed is kept"
+        text = f"store {self._root} cannot be {what}: {error}"
+        return StoreError(text + advice if is_full else text)
 
     @contextlib.contextmanager
     def _staged(self, data: bytes) -> Iterator[str]:

@@ -55,6 +55,11 @@ def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> Non
     void_bad_rows(held, grid)
 
 
+def mend_metadata(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bool:
+    """Write again what a grid is read by, from its second copies; whether it can be read now."""
+    return _readable(held, path, attributes) is not None
+
+
 def forget_grid(held: Lease, path: GridPath) -> None:
     """Remove a grid's group document and manifest: everything of it counts as not computed."""
     held.check()

@@ -172,9 +172,12 @@ class Batcher:
             self._change.notify_all()
 
     def put_back(self, pieces: list[Piece], *, writes: bool) -> None:
-        """Take back what a task did not get to, to divide it: it took longer than was expected."""
+        """Take back what a task did not get to, to divide it: it took longer than was expected.
+
+        It comes next, so that chunks that have begun are completed before others begin.
+        """
         with self._change:
-            (self._whole if writes else self._parts).extend(pieces)
+            (self._whole if writes else self._parts).extendleft(reversed(pieces))
             n = sum(len(piece.points) for piece in pieces)
             self._left += n
             if n and self._fixed is None:

@@ -20,7 +20,7 @@ import numpy as np
 from swarmgrid.identity import point_seed
 from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
-from swarmgrid.work.job import BEGUN, STOP, Failure, TerminatedError, Values
+from swarmgrid.work.job import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
 from swarmgrid.work.unpack import MisfitError, fitted, inferred, unpacked
 
 if TYPE_CHECKING:
@@ -135,6 +135,9 @@ class PointCalls:
             self._call_all()
         except (KeyboardInterrupt, TerminatedError) as error:
             self.interruption = error
+        else:
+            if self._pulse[STOP] == INTERRUPTED:
+                self._drop_last()
         self._pulse[BEGUN] = self._first + self.settled - IDLE
 
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
@@ -191,10 +194,20 @@ class PointCalls:
         return self._collector.floats()
 
     def _fail(self, number: int, point: Sequence[Any], error: BaseException) -> None:
+        if isinstance(error, MemoryError):
+            traceback.clear_frames(error.__traceback__)  # they hold what took the memory
         offset = tuple(map(int, self.piece.points.indices()[number]))
         named = dict(zip(self._names, point, strict=False))
         self._failures.append(failed(self.piece, offset, named, error))
         self._failed.append(number)
+
+    def _drop_last(self) -> None:
+        """Forget what a call came to that did not let itself be interrupted."""
+        if self._failed and self._failed[-1] == self.settled - 1:
+            self._failed.pop()
+            self._failures.pop()
+        elif self._collector is not None:
+            self._collector.drop_last()
 
     def _generator(self, point: Sequence[Any]) -> np.random.Generator:
         whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in point)
@@ -240,6 +253,9 @@ class BlockCalls:
             return
         finally:
             self._pulse[BEGUN] = self._first + len(self.piece.points) - IDLE
+        if self._pulse[STOP] == INTERRUPTED:  # the function swallowed it
+            self._failures = []
+            return
         if not self._failures:
             flat = {
                 name: array.reshape((-1, *array.shape[mask.ndim :])) if mask.all() else array[mask]

@@ -68,7 +68,7 @@ class Cluster:
             try:
                 receipt = future.result()
             except (KilledWorker, CancelledError) as error:
-                reason = f"WorkerLostError: {str(error).partition('.')[0]}"
+                reason = f"WorkerLostError: {_why(error)}"
                 receipt = Receipt(lost=Lost(reason, None))
             receive(task, receipt)
             future.release()
@@ -100,3 +100,10 @@ class Cluster:
         self._client.cancel([f for f in self._running if f.status == "pending"])
         if self._job is not None:
             self._job.release()
+
+
+def _why(error: BaseException) -> str:
+    """What became of a task's worker; dask cancels what it has forgotten with the worker."""
+    if isinstance(error, CancelledError):
+        return "its worker in the cluster ended"
+    return str(error).partition(".")[0]

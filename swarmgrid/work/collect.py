@@ -86,6 +86,13 @@ class Collector:
         # the shortest: Ctrl-C may have come between the columns of the last result
         return min(map(len, self._columns.values())) if self._columns else self._count
 
+    def drop_last(self) -> None:
+        """Take back the last result."""
+        n = len(self) - 1
+        for column in self._columns.values():
+            del column[n:]
+        self._count = n
+
     def arrays(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """Some of the results taken: ``(stop - start, *output.shape)`` by output."""
         if not self._columns:

@@ -169,9 +169,10 @@ class DaskInProcess:
                 return
             self._running.add(task)
             try:
-                line = _Direct(task, receive, throttle, self._closed.is_set)
-                receipt = run_task(self._job, task, self._pulse(), self._overseer, line)
-                receive(task, receipt)
+                line, pulse = _Direct(task, receive, throttle, self._closed.is_set), self._pulse()
+                with interrupted_between_calls(pulse):  # a scheduler may use the main thread
+                    receipt = run_task(self._job, task, pulse, self._overseer, line)
+                    receive(task, receipt)
             finally:
                 self._running.discard(task)
             if receipt.interruption is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import DamageError
 from swarmgrid.storage import lease
 from swarmgrid.storage.admission import check_writable
-from swarmgrid.storage.mend import tidied, void_bad_rows
+from swarmgrid.storage.mend import mend_metadata, tidied, void_bad_rows
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.verify import chunk_index
 from swarmgrid.work.interrupt import ended_by_sigterm
@@ -74,8 +74,14 @@ def _voided(held: lease.Lease, grid: StoredGrid, error: DamageError) -> bool:
 
 
 def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
-    """What is stored, once chunks that a reader found damaged are accounted for."""
-    snapshot = read_snapshot(held.blobs, request.path)
+    """What is stored, once what is damaged of it is mended or accounted for."""
+    try:
+        snapshot = read_snapshot(held.blobs, request.path)
+    except DamageError as error:
+        if not mend_metadata(held, request.path, request.attributes()):
+            raise
+        _log.warning("%s was damaged (%s), and is mended", error.key, error.reason)
+        snapshot = read_snapshot(held.blobs, request.path)
     if snapshot is None or not tidied(held, snapshot):
         return snapshot
     return read_snapshot(held.blobs, request.path)

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from swarmgrid.work.calls import is_calling
-from swarmgrid.work.job import STOP, TerminatedError
+from swarmgrid.work.job import INTERRUPTED, STOP, TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,8 @@ def ended_by_sigterm() -> Iterator[None]:
 def interrupted_between_calls(pulse: Pulse) -> Iterator[None]:
     """Have the two signals wait while the calling thread does something else than a call.
 
-    A call is interrupted at once. Anywhere else, an exception out of nowhere would cost the
+    A call is interrupted at once; a function that swallows that does not keep the run from ending,
+    and what it returns then is dropped. Anywhere else, an exception out of nowhere would cost the
     points whose results are on their way; there the pulse says stop, and the exception is raised
     at the end. A second signal does not wait.
     """
@@ -47,10 +48,12 @@ def interrupted_between_calls(pulse: Pulse) -> Iterator[None]:
         error: BaseException = KeyboardInterrupt()
         if number == signal.SIGTERM:
             error = TerminatedError(128 + number)
-        if waiting or is_calling(pulse):
+        is_first, is_in_call = not waiting, is_calling(pulse)
+        if is_first:
+            waiting.append(error)
+            pulse[STOP] = INTERRUPTED if is_in_call else 1.0
+        if is_in_call or not is_first:
             raise error
-        waiting.append(error)
-        pulse[STOP] = 1.0
 
     ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
     replaced = (

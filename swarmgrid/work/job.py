@@ -27,6 +27,8 @@ N_PULSE = 3
 LATE = 2.0
 """What the pulse shows as *stop* when only the present task is to end: its time is up, or another
 worker has nothing to do. The end of the run is a 1."""
+INTERRUPTED = 3.0
+"""The same when the present call has been interrupted: its result is not to be kept."""
 
 
 class TerminatedError(SystemExit):

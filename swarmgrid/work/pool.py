@@ -50,6 +50,7 @@ class WorkerPool:
         self._memory_used = memory_used or memory.memory_used
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
+        self._waiting: list[object] = []
         self._allowed = n
         self._n_starting = 0
         self._is_paused = False
@@ -154,10 +155,21 @@ class WorkerPool:
             worker.end()
 
     def _taken(self, *, is_fresh: bool) -> WorkerProcess | None:
-        """A worker to use, once there may be another one; None once the pool was stopped."""
+        """A worker to use, once there may be another one; None once the pool was stopped.
+
+        Who came first gets the first one.
+        """
+        ticket = object()
         with self._change:
-            while not self._stopped.is_set() and not self._may_begin(is_fresh=is_fresh):
-                self._change.wait(WATCH_SECONDS)
+            self._waiting.append(ticket)
+            try:
+                while not self._stopped.is_set() and not (
+                    self._waiting[0] is ticket and self._may_begin(is_fresh=is_fresh)
+                ):
+                    self._change.wait(WATCH_SECONDS)
+            finally:
+                self._waiting.remove(ticket)
+                self._change.notify_all()
             if self._stopped.is_set():
                 return None
             if self._idle and is_fresh:
@@ -241,7 +253,7 @@ class WorkerPool:
     def _say_pause(self, used: float, *, is_paused: bool) -> None:
         if is_paused:
             _log.warning(
-                "%.0f %% of the machine's memory is in use: no further work is handed out",
+                "%.0f %% of the machine's memory is in use: work goes on one task at a time",
                 used * 100,
             )
         else:

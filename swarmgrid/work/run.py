@@ -21,7 +21,7 @@ from swarmgrid.work.commit import Committer
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.explore import Exploration
 from swarmgrid.work.first import FirstPoints
-from swarmgrid.work.job import Failure, Job, Receipt, Task
+from swarmgrid.work.job import Failure, Job, Receipt, Task, TerminatedError
 from swarmgrid.work.plan import covered, n_wanted, new_grid
 from swarmgrid.work.pool import GRACE_SECONDS
 from swarmgrid.work.settings import to_interval
@@ -155,8 +155,9 @@ class Run:
         """Give the points that are being computed a moment to finish."""
         self._stop()
         end = time.monotonic() + GRACE_SECONDS
-        while staff.n_running and time.monotonic() < end:
-            time.sleep(0.02)
+        with contextlib.suppress(KeyboardInterrupt, TerminatedError):  # a second one: at once
+            while staff.n_running and time.monotonic() < end:
+                time.sleep(0.02)
 
     # ---- what is known before anything is computed
 

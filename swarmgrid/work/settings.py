@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 EXECUTORS = ("processes", "threads", "sync")
 """What ``executor=`` may say."""
+PAUSE_AT, KILL_AT = 0.80, 0.90
 _RATE_UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
@@ -28,9 +30,9 @@ class Limits:
     """Bytes for one worker."""
     max_tasks: int | None = None
     """Tasks after which a worker is replaced by a fresh one."""
-    pause_at: float = 0.80
-    """The part of the machine's memory in use at which no further work is handed out."""
-    kill_at: float = 0.90
+    pause_at: float = PAUSE_AT
+    """The part of the machine's memory in use at which work goes on one task at a time."""
+    kill_at: float = KILL_AT
     """The part at which the run's own largest worker is ended."""
 
 
@@ -52,8 +54,8 @@ class Settings:
     max_tasks_per_child: int | None = None
     isolate: bool = False
     gc: str | None = None
-    pause_at: float = 0.80
-    kill_at: float = 0.90
+    pause_at: float = PAUSE_AT
+    kill_at: float = KILL_AT
     durability: str = "process"
     log: str | os.PathLike[str] | None = None
     verbose: int = 1
@@ -85,12 +87,14 @@ class Settings:
         _one_of("gc", self.gc, (None, "task"))
         if self.rate is not None:
             to_interval(self.rate)
-        if self.log is not None and not Path(self.log).absolute().parent.is_dir():
+        log = None if self.log is None else Path(self.log).absolute()
+        if log is not None and (log.is_dir() or not log.parent.is_dir()):
             raise InputError(f"log is {str(self.log)!r}; expected a file in a folder that exists")
-        if not 0 < self.pause_at <= self.kill_at <= 1:
+        parts = (self.pause_at, self.kill_at)
+        if not all(map(_is_number, parts)) or not 0 < self.pause_at <= self.kill_at <= 1:
             raise InputError(
-                f"pause_at is {self.pause_at} and kill_at is {self.kill_at}; expected parts of "
-                "the machine's memory, the first no larger than the second"
+                f"pause_at is {self.pause_at!r} and kill_at is {self.kill_at!r}; expected parts "
+                "of the machine's memory, the first no larger than the second"
             )
 
     def _check_executor(self) -> None:
@@ -116,6 +120,11 @@ class Settings:
             )
         if self.rate is not None and self.client is not None:
             raise InputError("rate is kept by executors of this process; leave out client=")
+        if self.client is not None and (self.pause_at, self.kill_at) != (PAUSE_AT, KILL_AT):
+            raise InputError(
+                "pause_at and kill_at are kept by worker processes of our own; with a client its "
+                "own limits rule (see distributed.worker.memory in dask's configuration)"
+            )
 
     def _check_numbers(self) -> None:
         for name in ("workers", "exec_chunk_size", "max_tasks_per_child"):
@@ -126,7 +135,7 @@ class Settings:
             raise InputError(f"retries is {self.retries!r}; expected an integer, at least 0")
         for name in ("flush_interval", "lease_seconds", "timeout"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (_is_number(value) and value > 0):
                 raise InputError(f"{name} is {value!r}; expected seconds above 0")
         if self.memory_limit is not None:
             to_bytes(self.memory_limit)
@@ -153,15 +162,20 @@ def to_bytes(size: str | int) -> int:
     from dask.utils import parse_bytes
 
     try:
-        return int(parse_bytes(size))
-    except ValueError:
-        raise InputError(
-            f"memory_limit is {size!r}; expected bytes, or a text such as '2GB'"
-        ) from None
+        n = int(parse_bytes(size))
+    except (ValueError, TypeError, AttributeError):
+        n = 0
+    if n <= 0:
+        raise InputError(f"memory_limit is {size!r}; expected bytes, or a text such as '2GB'")
+    return n
 
 
 def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
