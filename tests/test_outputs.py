@@ -162,6 +162,50 @@ SECOND: dict[str, tuple[Any, Any, str]] = {
     ),
 }
 
+UNSTORABLE: dict[str, tuple[Any, str]] = {
+    "masked bools": (np.ma.masked_array([True, False], [0, 1]), r"has masked values.*\.filled\("),
+    "masked ints": (np.ma.masked_array([1, 2], [0, 1]), r"has masked values.*\.filled\("),
+    "masked floats": (np.ma.masked_array([1.0, 2.0], [0, 1]), r"has masked values.*\.filled\("),
+    "masked constant": (np.ma.masked, "has masked values"),
+    "None among strings": (np.array(["a", None], object), "holds NoneType objects; expected .*''"),
+    "NaN among bools": (xr.DataArray(np.array([True, np.nan], object)), "holds bool objects"),
+    "strings with NA": (pd.array(["a", None], dtype="string"), "holds (NAType|float) objects"),
+    "series": (pd.Series([1.0], [7]), r"is a pandas Series.* return \.to_xarray\(\)"),
+    "data frame": (pd.DataFrame({"a": [1]}), r"is a pandas DataFrame.*\.to_numpy\(\)"),
+    "half a character": ("a\ud800", r"holds '\\ud800', which UTF-8 cannot hold"),
+    "half a character in an array": (np.array(["a\ud800", "b"]), "holds .* UTF-8 cannot hold"),
+    "picoseconds": (np.array([1, 2001], "M8[ps]"), "holds times finer than a nanosecond"),
+    "a span of picoseconds": (np.timedelta64(1, "ps"), "holds times finer than a nanosecond"),
+    "the year 3000": (np.datetime64("3000-01-01"), "holds times beyond the years 1678 to 2262"),
+    "a span of 300 years": (np.timedelta64(110_000, "D"), "holds times beyond 292 years"),
+}
+SECOND |= {
+    case: ("a" if isinstance(value, str) else np.zeros(2), value, message)
+    for case, (value, message) in UNSTORABLE.items()
+}
+
+
+@pytest.mark.parametrize("case", UNSTORABLE)
+@pytest.mark.parametrize("how", ["alone", "in a dict", "in a block"])
+def test_a_value_that_would_be_stored_as_another_is_an_error(
+    new_memory_store: Any, case: str, how: str
+) -> None:
+    value, message = UNSTORABLE[case]
+
+    def func(x: Any) -> Any:
+        return {"n": np.asarray(x), "r": value} if how == "in a dict" else value
+
+    name = "r" if how == "in a dict" else "value"
+    options = {"version": "1", "vectorized": how == "in a block"}
+    with pytest.raises(swarmgrid.OutputError, match=f"output '{name}' {message}") as info:
+        compute(new_memory_store(), func, {"x": [1, 2]}, **options)
+    assert "x" in info.value.point
+
+
+def test_a_masked_array_without_a_masked_value_is_an_array(tmp_path: Any) -> None:
+    ds = compute(tmp_path, lambda x: np.ma.masked_array([x, 2], [0, 0]), {"x": [1]})
+    assert ds["value"].values.tolist() == [[1, 2]]
+
 
 @pytest.mark.parametrize("case", SECOND)
 @pytest.mark.parametrize("where", ["in one run", "in a later run", "among the first points"])

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from swarmgrid.errors import InputError
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
+from swarmgrid.space.times import to_nanoseconds
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
 _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
+
+
+_LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 
 
 class MisfitError(Exception):
@@ -51,18 +55,18 @@ def unpacked(result: object) -> Unpacked:
     MisfitError
         If it is anything else.
     """
-    kind = _xarray_kind(result)
+    kind = _labelled_kind(result)
     if kind == "Dataset":
         return _from_dataset(result)
     if kind == "DataArray":
         return _from_data_array(result, getattr(result, "name", None) or DEFAULT_NAME)
-    if isinstance(result, (*_SCALARS, np.ndarray)):
+    if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
         return Unpacked({DEFAULT_NAME: result})
     found = Unpacked({})
     for name, value in _items(result):
         if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
             raise MisfitError(f"it returned an output named {name!r}; expected a plain name")
-        if _xarray_kind(value) == "DataArray":
+        if _labelled_kind(value) == "DataArray":
             part = _from_data_array(value, name)
             found.values |= part.values
             found.dims |= part.dims
@@ -92,7 +96,7 @@ def inferred(result: Unpacked, lead: int = 0) -> Schema:
     """
     found = {}
     for name, value in result.values.items():
-        array = _array(name, value)
+        array = _array(f"output {name!r}", value)
         shape = array.shape[lead:]
         dims = result.dims.get(name, ())[lead:] or tuple(
             f"{name}_dim_{i}" for i in range(len(shape))
@@ -129,7 +133,7 @@ def fitted(
 
 
 def _fitted_output(name: str, value: Any, output: Output, lead: tuple[int, ...]) -> NDArray[Any]:
-    array = _array(name, value)
+    array = _array(f"output {name!r}", value)
     expected = lead + output.shape
     if array.shape != expected:
         raise MisfitError(f"output {name!r} has the shape {array.shape}; expected {expected}")
@@ -166,46 +170,78 @@ def _not_castable(name: str, array: NDArray[Any], output: Output) -> NDArray[Any
     )
 
 
-def _array(name: str, value: Any) -> NDArray[Any]:
+def _array(what: str, value: Any) -> NDArray[Any]:
     """An output as an array whose strings are Python objects and whose times are in ns."""
-    if isinstance(value, (list, tuple, Mapping, set)) or value is None:
-        raise MisfitError(
-            f"output {name!r} is a {type(value).__name__}; expected a number, a string or an array"
-        )
-    if isinstance(value, str):
-        return np.array(str(value), object)
-    if isinstance(value, (dt.datetime, dt.timedelta)):
-        value = _time(name, value)
-    array = np.ma.filled(value, np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
-    if array.dtype.kind in "UT":
-        return array.astype(object)
-    if array.dtype.kind == "O":
-        return _strings_only(name, array)
+    array = value if type(value) is np.ndarray else np.asarray(_bare(what, value))
+    if array.dtype.kind in "UTO":
+        return _texts(what, array)
     if array.dtype.kind in "mM":
-        fine = array.astype(f"{array.dtype.kind}8[ns]")
-        if not np.array_equal(fine.astype(array.dtype), array, equal_nan=True):
-            raise MisfitError(f"output {name!r} holds times beyond the years 1678 to 2262")
-        return fine
+        try:
+            return to_nanoseconds(array)
+        except ValueError as error:
+            raise MisfitError(f"{what} holds {error}") from None
     if array.dtype.kind not in "biufc":
-        raise MisfitError(f"output {name!r} has the dtype {array.dtype}, which cannot be stored")
+        raise MisfitError(f"{what} has the dtype {array.dtype}, which cannot be stored")
     return array
 
 
-def _time(name: str, value: Any) -> np.datetime64 | np.timedelta64:
+def _bare(what: str, value: Any) -> Any:
+    """An output as numpy can take it, where that loses nothing."""
+    if isinstance(value, str):
+        return np.array(str(value), object)
+    if isinstance(value, (dt.datetime, dt.timedelta)):
+        return _time(what, value)
+    kind = _labelled_kind(value)
+    if kind == "Dataset" or isinstance(value, (list, tuple, Mapping, set)) or value is None:
+        raise MisfitError(
+            f"{what} is a {type(value).__name__}; expected a number, a string or an array"
+        )
+    if kind is not None:
+        raise MisfitError(
+            f"{what} is a pandas {kind}, whose index would be lost; return .to_xarray(), which "
+            "makes coordinates of it, or .to_numpy()"
+        )
+    if np.ma.is_masked(value):
+        raise MisfitError(
+            f"{what} has masked values, and masks are not stored; return an array without them, "
+            "such as .filled(...), or the mask as an output of its own"
+        )
+    return value
+
+
+def _time(what: str, value: Any) -> np.datetime64 | np.timedelta64:
     if getattr(value, "tzinfo", None) is not None:
-        raise MisfitError(f"output {name!r} is a time with a time zone; return it in UTC, without")
+        raise MisfitError(f"{what} is a time with a time zone; return it in UTC, without")
     if hasattr(value, "to_numpy"):  # pandas' own, which are finer than Python's
         exact: np.datetime64 | np.timedelta64 = value.to_numpy()
         return exact
     return np.datetime64(value) if isinstance(value, dt.datetime) else np.timedelta64(value)
 
 
-def _strings_only(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    wrong = next((item for item in array.reshape(-1) if not isinstance(item, str)), None)
-    if wrong is not None or array.size == 0:
-        kind = "no strings" if wrong is None else f"{type(wrong).__name__} objects"
-        raise MisfitError(f"output {name!r} holds {kind}; expected numbers, strings or arrays")
-    return array
+def _texts(what: str, array: NDArray[Any]) -> NDArray[Any]:
+    """An array of strings as one of Python objects."""
+    texts = array.astype(object, copy=False)
+    wrong = next((type(item) for item in texts.flat if not isinstance(item, str)), None)
+    if wrong is not None or (array.dtype == object and array.size == 0):
+        kind = "no strings" if wrong is None else f"{wrong.__name__} objects"
+        raise MisfitError(
+            f"{what} holds {kind}; expected numbers, strings or arrays of one dtype, with NaN, "
+            "NaT or '' for what is missing"
+        )
+    check_text(what, "".join(texts.flat))
+    return texts
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise MisfitError if a text cannot be stored."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MisfitError(
+            f"{what} holds {text[error.start : error.end]!r}, which UTF-8 cannot hold: "
+            f"{error.reason}; return text without it, such as "
+            ".encode(errors='replace').decode()"
+        ) from None
 
 
 def _items(result: object) -> list[tuple[Any, Any]]:
@@ -224,13 +260,14 @@ def _items(result: object) -> list[tuple[Any, Any]]:
     )
 
 
-def _xarray_kind(value: object) -> str | None:
-    xarray = sys.modules.get("xarray")  # a value of its types exists only where it was imported
-    if xarray is None:
-        return None
-    if isinstance(value, xarray.DataArray):
-        return "DataArray"
-    return "Dataset" if isinstance(value, xarray.Dataset) else None
+def _labelled_kind(value: object) -> str | None:
+    """Which of the types with labels of xarray's and pandas' a value has, if it has one."""
+    for library, names in _LABELLED.items():
+        module = sys.modules.get(library)  # a value of its types exists only where it was imported
+        for name in names if module is not None else ():
+            if isinstance(value, getattr(module, name, ())):
+                return name
+    return None
 
 
 def _from_data_array(array: Any, name: str) -> Unpacked:
@@ -256,7 +293,7 @@ def _from_dataset(dataset: Any) -> Unpacked:
 
 
 def _coord(coord: Any) -> Coord:
-    values = _array(str(coord.name), coord.values)
+    values = _array(f"coordinate {str(coord.name)!r}", coord.values)
     return Coord(tuple(map(str, coord.dims)), values, _json_attrs(coord.attrs))
 
 
