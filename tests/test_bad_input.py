@@ -58,7 +58,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "duplicate ints": (
         {"axes": {"s": [1, 2, 1]}},
         swarmgrid.AxisError,
-        r"axis 's' holds .*1.* more than once; expected each value once",
+        "axis 's' holds 1 more than once; expected each value once",
     ),
     "duplicate zeros": ({"axes": {"s": [0.0, -0.0]}}, swarmgrid.AxisError, "more than once"),
     "duplicate strings": (
