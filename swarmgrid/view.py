@@ -54,10 +54,12 @@ def dataset(
         lazy = indexing.LazilyIndexedArray(array)
         dims = (*request.names, *output.dims)
         variables[name] = _variable(dims, lazy, dict(output.attrs), array.encoding)
-    found = xr.Dataset(variables, coordinates(request, grid.schema))
-    found = found.assign_attrs(
-        **request.attributes(), swarmgrid_open=request.location.expression(request.path.group)
-    )
+    attrs = {
+        **grid.schema.attrs,
+        **request.attributes(),
+        "swarmgrid_open": request.location.expression(request.path.group),
+    }
+    found = xr.Dataset(variables, coordinates(request, grid.schema), attrs)
     if chunks is None:
         return found
     if isinstance(chunks, Mapping) and not chunks:
@@ -69,7 +71,7 @@ def dataset(
 def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
     """The Dataset of a request without points: coordinates, and outputs without values."""
     if schema is None:
-        return xr.Dataset(coords=coordinates(request, None)).assign_attrs(**request.attributes())
+        return xr.Dataset(coords=coordinates(request, None), attrs=request.attributes())
     variables = {
         name: xr.Variable(
             (*request.names, *output.dims),
@@ -80,8 +82,8 @@ def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
         )
         for name, output in schema.outputs.items()
     }
-    found = xr.Dataset(variables, coordinates(request, schema))
-    return found.assign_attrs(**request.attributes())
+    attrs = {**schema.attrs, **request.attributes()}
+    return xr.Dataset(variables, coordinates(request, schema), attrs)
 
 
 def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:

@@ -108,6 +108,52 @@ def test_datasets_keep_dims_and_coords(tmp_path: Any) -> None:
     xr.testing.assert_identical(ds["wave"].sel(x=2.0, drop=True), wave(2.0))
 
 
+def level(x: float) -> xr.Dataset:
+    """What a selection leaves: coordinates without dims, one of them named as the axis is."""
+    when = np.datetime64("2020-01-01", "ns")
+    coords = {
+        "t": [0, 1],
+        "x": x,
+        "height": ((), 2.5, {"units": "m"}),
+        "when": when,
+        "site": "Zürich",
+    }
+    return xr.Dataset({"power": ("t", [x, 2.0])}, coords, {"title": "levels", "n": 3})
+
+
+@pytest.mark.parametrize("how", ["first point", "declared", "block"])
+def test_scalar_coordinates_and_attributes_of_a_dataset_are_kept(tmp_path: Any, how: str) -> None:
+    def func(x: Any) -> xr.Dataset:
+        if how == "first point":
+            return level(x)
+        if how == "block":
+            parts = [level(value).drop_vars("x") for value in x]
+            return xr.concat(parts, "x", data_vars="all", coords="minimal", compat="equals")
+        return level(x).drop_attrs()
+
+    options = {"outputs": level(0.0)} if how == "declared" else {"vectorized": how == "block"}
+    compute(tmp_path, func, {"x": [1.0, 2.0]}, **options)
+    found = compute(tmp_path, func, {"x": [2.0, 1.0, 3.0]}, **options)
+    raw = xr.open_zarr(found.attrs["swarmgrid_open"].split("'")[1])
+    for ds in (found, raw):
+        point = ds.sel(x=2.0)
+        point.attrs = {k: v for k, v in ds.attrs.items() if not k.startswith("swarmgrid_")}
+        point["x"].attrs = {}
+        xr.testing.assert_identical(point, level(2.0))
+
+
+def test_attributes_of_a_dataset_do_not_replace_those_of_the_grid(tmp_path: Any) -> None:
+    attrs = {"swarmgrid_params": "mine", "coordinates": "mine", "title": "mine"}
+    ds = compute(tmp_path, lambda x: xr.Dataset({"a": x * 1.0}, attrs=attrs), {"x": [1]})
+    assert (ds.attrs["swarmgrid_params"], ds.attrs["title"]) == ("{}", "mine")
+    assert "coordinates" not in ds.attrs
+
+
+def test_a_coordinate_beside_an_output_of_its_name_is_that_output(tmp_path: Any) -> None:
+    ds = compute(tmp_path, lambda x: level(x)["height"] * x, {"x": [1.0, 2.0]})
+    assert ds["height"].values.tolist() == [2.5, 5.0]
+
+
 def test_a_dict_may_mix_arrays_and_data_arrays(tmp_path: Any) -> None:
     ds = compute(tmp_path, lambda x: {"w": wave(x), "n": np.arange(2)}, {"x": [1.0]})
     assert ds["w"].dims == ("x", "t")
@@ -154,6 +200,16 @@ SECOND: dict[str, tuple[Any, Any, str]] = {
         xr.DataArray([1.0, 2.0], dims="t", coords={"t": [0, 1]}),
         xr.DataArray([1.0, 2.0], dims="t", coords={"t": [0, 2]}),
         "coordinate 't' is not what it was",
+    ),
+    "other scalar coordinate": (
+        xr.DataArray(1.0, coords={"h": 0.5}),
+        xr.DataArray(1.0, coords={"h": 1.5}),
+        r"coordinate 'h' is not what it was .*: 1\.5; expected 0\.5\..*\.drop_vars\('h'\)",
+    ),
+    "scalar for a coordinate": (
+        xr.DataArray([1.0], dims="t", coords={"h": ("t", [1])}),
+        xr.DataArray([1.0], dims="t", coords={"h": 1}),
+        r"coordinate 'h' .*: 1; expected array\(\[1\]\)",
     ),
     "other dim": (
         xr.DataArray([1.0, 2.0], dims="t"),
@@ -261,11 +317,30 @@ def test_a_result_that_cannot_be_stored_is_an_error_and_writes_nothing(
     [
         pytest.param(lambda x: {"x": 1.0}, "both an axis and an output", id="output"),
         pytest.param(lambda x: xr.DataArray([1.0], dims="x"), "both an axis and a", id="dim"),
+        pytest.param(
+            lambda x: xr.DataArray([1.0], dims="t", coords={"x": ("t", [x])}),
+            "both an axis and a coordinate",
+            id="coordinate",
+        ),
     ],
 )
-def test_an_output_cannot_have_the_name_of_an_axis(tmp_path: Any, func: Any, clash: str) -> None:
+def test_nothing_of_an_output_can_have_the_name_of_an_axis(
+    tmp_path: Any, func: Any, clash: str
+) -> None:
     with pytest.raises(swarmgrid.InputError, match=clash):
         compute(tmp_path, func, {"x": [1]})
+
+
+def test_an_output_cannot_have_the_name_of_a_coordinate(tmp_path: Any) -> None:
+    other = xr.DataArray([1.0], dims="t", coords={"h": ("t", [1])})
+    with pytest.raises(swarmgrid.InputError, match="'h' is both an output and a coordinate"):
+        compute(tmp_path, lambda x: {"h": x, "other": other}, {"x": [1]})
+
+
+def test_two_outputs_of_a_point_have_one_coordinate(tmp_path: Any) -> None:
+    low, high = (xr.DataArray([1.0], dims="t", coords={"h": h}) for h in (1, 2))
+    with pytest.raises(swarmgrid.OutputError, match="'h' .* in another output: 2; expected 1"):
+        compute(tmp_path, lambda x: {"low": low, "high": high}, {"x": [1]})
 
 
 SPECIAL: dict[str, list[Any]] = {

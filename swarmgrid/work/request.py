@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +14,11 @@ from swarmgrid import identity
 from swarmgrid.errors import AxisError, ChunksError, InputError
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
-from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.work.signature import check_signature
+from swarmgrid.work.unpack import MisfitError, coords_of, json_attrs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +144,7 @@ def to_request(
     checked = to_axes(axes)
     names = tuple(axis.name for axis in checked)
     function = identified(func, version, rng, vectorized=vectorized)
-    schema = to_schema(outputs)
+    schema = to_schema(outputs, names)
     spec = to_chunk_spec(chunks, names)
     if schema is not None:
         schema.check(names)
@@ -164,12 +165,12 @@ def to_request(
     )
 
 
-def to_schema(outputs: object) -> Schema | None:
+def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
     """The schema that a user declares: `Output` by name, or an ``xr.Dataset`` as of one point."""
     if outputs is None:
         return None
     if hasattr(outputs, "data_vars"):
-        return _from_template(outputs)
+        return _from_template(outputs, axes)
     if not isinstance(outputs, Mapping) or not outputs:
         raise InputError(
             f"outputs is {outputs!r}; expected a mapping from names to swarmgrid.Output, or an "
@@ -183,19 +184,24 @@ def to_schema(outputs: object) -> Schema | None:
     return Schema(dict(outputs))
 
 
-def _from_template(template: Any) -> Schema:
+def _from_template(template: Any, axes: Collection[str]) -> Schema:
     outputs = {
-        str(name): Output(tuple(map(str, array.dims)), array.shape, dtype_name(array.dtype))
+        str(name): Output(
+            tuple(map(str, array.dims)),
+            array.shape,
+            dtype_name(array.dtype),
+            json_attrs(array.attrs),
+        )
         for name, array in template.data_vars.items()
-    }
-    coords = {
-        str(name): Coord(tuple(map(str, coord.dims)), np.asarray(coord.values))
-        for name, coord in template.coords.items()
-        if coord.dims
     }
     if not outputs:
         raise InputError("the outputs template has no data variables; expected one per output")
-    return Schema(outputs, coords)
+    try:
+        coords = coords_of(template)
+    except MisfitError as error:
+        raise InputError(f"the outputs template cannot be used: {error}") from None
+    coords = {name: c for name, c in coords.items() if c.dims or name not in axes}
+    return Schema(outputs, coords, json_attrs(template.attrs))
 
 
 def _mapping(what: str, value: object) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ class Unpacked:
     """The dims of those that came with names for them."""
     coords: dict[str, Coord] = field(default_factory=dict)
     attrs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    whole_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes of the Dataset, if it was one."""
 
 
 def unpacked(result: object) -> Unpacked:
@@ -70,6 +72,7 @@ def unpacked(result: object) -> Unpacked:
             part = _from_data_array(value, name)
             found.values |= part.values
             found.dims |= part.dims
+            _check_coords(found.coords, part.coords)
             found.coords |= part.coords
             found.attrs |= part.attrs
         else:
@@ -79,13 +82,15 @@ def unpacked(result: object) -> Unpacked:
     return found
 
 
-def inferred(result: Unpacked, lead: int = 0) -> Schema:
+def inferred(result: Unpacked, axes: Collection[str] = (), lead: int = 0) -> Schema:
     """The schema that the first result shows.
 
     Parameters
     ----------
     result : Unpacked
         The outputs of a call.
+    axes : collection of str
+        The names of the axes: a scalar coordinate of such a name says where the point is.
     lead : int
         How many leading dims of each array are the axes of a block.
 
@@ -106,8 +111,13 @@ def inferred(result: Unpacked, lead: int = 0) -> Schema:
         except InputError as error:
             raise MisfitError(f"output {name!r}: {error}") from None
     own = {dim for output in found.values() for dim in output.dims}
-    coords = {n: c for n, c in result.coords.items() if set(c.dims) <= own}
-    return Schema(found, coords)
+    named = {*axes, *found}
+    coords = {
+        name: coord
+        for name, coord in result.coords.items()
+        if set(coord.dims) <= own and (coord.dims or name not in named)
+    }
+    return Schema(found, coords, result.whole_attrs)
 
 
 def fitted(
@@ -274,8 +284,8 @@ def _from_data_array(array: Any, name: str) -> Unpacked:
     return Unpacked(
         {name: array.values},
         {name: tuple(map(str, array.dims))},
-        {str(k): _coord(v) for k, v in array.coords.items() if v.dims},
-        {name: _json_attrs(array.attrs)},
+        coords_of(array),
+        {name: json_attrs(array.attrs)},
     )
 
 
@@ -286,18 +296,27 @@ def _from_dataset(dataset: Any) -> Unpacked:
         found.values |= part.values
         found.dims |= part.dims
         found.attrs |= part.attrs
-    found.coords = {str(k): _coord(v) for k, v in dataset.coords.items() if v.dims}
+    found.coords = coords_of(dataset)
+    found.whole_attrs = json_attrs(dataset.attrs)
     if not found.values:
         raise MisfitError("it returned a Dataset without data variables")
     return found
 
 
-def _coord(coord: Any) -> Coord:
-    values = _array(f"coordinate {str(coord.name)!r}", coord.values)
-    return Coord(tuple(map(str, coord.dims)), values, _json_attrs(coord.attrs))
+def coords_of(labelled: Any) -> dict[str, Coord]:
+    """The coordinates of a DataArray or Dataset, by name."""
+    return {
+        str(name): Coord(
+            tuple(map(str, coord.dims)),
+            _array(f"coordinate {str(name)!r}", coord.values),
+            json_attrs(coord.attrs),
+        )
+        for name, coord in labelled.coords.items()
+    }
 
 
-def _json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+def json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those of some attributes that JSON can hold."""
     kept = {}
     for name, value in attrs.items():
         plain = value.item() if isinstance(value, np.generic) else value
@@ -310,19 +329,27 @@ def _json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _check_labels(result: Unpacked, schema: Schema) -> None:
-    for name, coord in schema.coords.items():
-        given = result.coords.get(name)
-        if given is None:
-            continue
-        if given.dims != coord.dims or not _equal(given.values, coord.values):
-            raise MisfitError(
-                f"coordinate {name!r} is not what it was at the first point: "
-                f"{given.values!r}; expected {coord.values!r}"
-            )
+    _check_coords(schema.coords, result.coords)
     for name, dims in result.dims.items():
         expected = schema.outputs[name].dims
         if dims[len(dims) - len(expected) :] != expected:
             raise MisfitError(f"output {name!r} has the dims {dims}; expected {expected}")
+
+
+def _check_coords(expected: Mapping[str, Coord], given: Mapping[str, Coord]) -> None:
+    """Raise MisfitError where a coordinate differs from that of an earlier output or point."""
+    for name in expected.keys() & given.keys():
+        a, b = given[name], expected[name]
+        if a.dims != b.dims or not _equal(a.values, b.values):
+            raise MisfitError(
+                f"coordinate {name!r} is not what it was at the first point, or in another "
+                f"output: {_shown(a)}; expected {_shown(b)}. Return what differs as an output of "
+                f"its own, without the coordinate: .drop_vars({name!r})"
+            )
+
+
+def _shown(coord: Coord) -> str:
+    return repr(coord.values) if coord.dims else str(coord.values)
 
 
 def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
