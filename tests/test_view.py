@@ -253,7 +253,11 @@ def test_large_chunks_can_be_read_while_the_interpreter_ends(tmp_path: Path) -> 
     script = tmp_path / "script.py"
     script.write_text(AT_EXIT)
     done = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.stdout, done.stderr) == ("(24, 20000)\n(24, 20000)\n", "")
 
