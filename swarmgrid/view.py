@@ -227,7 +227,9 @@ class GridArray(BackendArray):
                 if present is not None:
                     keep = present[np.ix_(*selection.request_block(touched))]
                     inside = np.where(
-                        keep.reshape(keep.shape + (1,) * len(own_shape)), inside, missing
+                        keep.reshape(keep.shape + (1,) * len(own_shape)),
+                        inside.astype(self.dtype),  # as np.where would make a float of a bool
+                        missing,
                     )
                 values[selection.index_in_request(touched)] = inside
 

@@ -391,3 +391,11 @@ def test_points_left_out_read_as_missing(tmp_path: Any, kind: str) -> None:
     ds = compute(tmp_path, lambda x: make(x), {"x": range(3)}, where=lambda x: x != 1)  # noqa: PLW0108
     assert ds["value"].isnull().values.tolist() == [False, True, False]
     assert ds["value"].values[2] == make(2)
+
+
+def test_bools_beside_missing_points_are_bools(tmp_path: Any) -> None:
+    ds = compute(
+        tmp_path, lambda x: np.array([x > 1, True]), {"x": range(3)}, where=lambda x: x != 1
+    )
+    assert ds["value"].dtype == object
+    assert repr(ds["value"].values.tolist()) == "[[False, True], [nan, nan], [True, True]]"
