@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -151,6 +152,11 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         {"where": xr.DataArray([1, 2, 3], dims="s")},
         swarmgrid.InputError,
         "where has the dtype int64; expected bool",
+    ),
+    "a function of the standard library": (
+        {"func": math.sqrt, "params": {}, "axes": {"x": [1.0]}},
+        swarmgrid.SignatureError,
+        r"sqrt\(x.*\) takes 'x' by position only.*; wrap it: lambda x: math\.sqrt\(x\)",
     ),
     "rng among the params": (
         {"rng": "alpha"},
