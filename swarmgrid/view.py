@@ -54,11 +54,10 @@ def dataset(
         lazy = indexing.LazilyIndexedArray(array)
         dims = (*request.names, *output.dims)
         variables[name] = _variable(dims, lazy, dict(output.attrs), array.encoding)
-    attrs = {
-        **grid.schema.attrs,
-        **request.attributes(),
-        "swarmgrid_open": request.location.expression(request.path.group),
-    }
+    attrs = {**grid.schema.attrs, **request.attributes()}
+    opening = request.location.expression(request.path.group)
+    if opening is not None:
+        attrs["swarmgrid_open"] = opening
     found = xr.Dataset(variables, coordinates(request, grid.schema), attrs)
     if chunks is None:
         return found
