@@ -194,8 +194,9 @@ def open(  # noqa: A001  # the name that xarray and zarr use for it
     params : mapping, optional
         The fixed values of the run.
     axes : mapping or sequence of str, optional
-        The values wanted, or only the axes' names, for every stored value. Left out: every
-        stored value of the axes that the grid with these params has.
+        The values wanted, or only the axes' names, for every stored value; in the order that the
+        dims are to have. Left out: every stored value of the axes that the grid with these params
+        has.
     **options
         Options of `compute`, ``func`` and ``store`` among them.
 

@@ -156,6 +156,17 @@ def test_an_empty_axis_gives_an_empty_dataset_of_the_right_shape(
     assert ds["value"].dtype == np.float32
 
 
+def test_a_grid_is_opened_in_the_order_asked_for(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"func": lambda a, b: 10 * a + b, "store": tmp_path}
+    swarmgrid.compute(axes={"a": [1, 2], "b": [3, 4, 5]}, **options)
+    for axes in (["b", "a"], ("b", "a"), {"b": [3, 4, 5], "a": [1, 2]}):
+        value = swarmgrid.open(axes=axes, **options)["value"]
+        assert value.dims == ("b", "a")
+        assert value.values.tolist() == [[13, 23], [14, 24], [15, 25]]
+    assert swarmgrid.open(axes=["a", "b"], **options)["value"].dims == ("a", "b")
+    assert swarmgrid.open(**options)["value"].dims == ("a", "b")
+
+
 def test_no_axes_are_one_point_and_ten_are_many(tmp_path: Path) -> None:
     assert swarmgrid.compute(func=lambda: 42, store=tmp_path)["value"].item() == 42
     axes = {f"x{i}": [0, 1] for i in range(10)}
