@@ -257,6 +257,7 @@ def test_a_plan_tells_what_compute_does_and_calls_nothing(tmp_path: Path, counte
     axes = {"a": range(10), "b": range(4)}
     before = swarmgrid.plan(axes=axes, **options)
     assert (before.points_missing, before.nbytes, before.seconds) == (40, None, None)
+    assert "in 1 of 1 chunks (a: 32 (all 10 now), b: 32 (all 4 now)); " in str(before)
     assert counter.count == 0
     assert not (tmp_path / "s").exists()
     swarmgrid.compute(axes=axes, chunks={"a": 3, "b": 4}, **options)
@@ -264,6 +265,8 @@ def test_a_plan_tells_what_compute_does_and_calls_nothing(tmp_path: Path, counte
     assert (more.points_total, more.points_cached, more.points_skipped) == (44, 30, 11)
     assert (more.points_missing, more.chunks_missing, more.chunks_total) == (3, 1, 4)
     assert (more.chunks, more.nbytes) == ({"a": 3, "b": 4}, 24)
+    assert more.lengths == {"a": 11, "b": 4}
+    assert "(a: 3, b: 4)" in str(more)
     assert more.seconds is not None
     assert 0 < more.seconds < 1
     assert str(more).startswith("3 of 44 points to compute (30 cached, 11 left out), in 1 of 4")
