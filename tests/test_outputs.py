@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -399,3 +400,35 @@ def test_bools_beside_missing_points_are_bools(tmp_path: Any) -> None:
     )
     assert ds["value"].dtype == object
     assert repr(ds["value"].values.tolist()) == "[[False, True], [nan, nan], [True, True]]"
+
+
+INTEGERS: dict[str, tuple[Any, bool]] = {
+    "one more than is exact": (np.int64(2**53 + 1), True),
+    "one less than is exact": (np.int64(-(2**53) - 1), True),
+    "largest": (np.int64(2**63 - 1), True),
+    "largest without sign": (np.uint64(2**64 - 1), True),
+    "small": (np.int64(2**53), False),
+    "large, but a float": (np.int64(2**60), False),
+    "smallest": (np.int64(-(2**63)), False),
+    "32 bits": (np.int32(2**31 - 1), False),
+}
+
+
+@pytest.mark.parametrize(("value", "is_rounded"), INTEGERS.values(), ids=INTEGERS)
+def test_integers_that_lose_digits_beside_missing_points_are_warned_of(
+    tmp_path: Any, value: Any, is_rounded: bool
+) -> None:
+    def func(x: int) -> Any:
+        return {"id": np.array([value, x], value.dtype)}
+
+    options = {"version": "1", "chunks": 1}
+    ds = compute(tmp_path, func, {"x": range(3)}, where=lambda x: x != 1, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert ds["id"].values[:, 0][[0, 2]].tolist() == [float(value)] * 2
+        assert ds["id"].isel(x=1).isnull().all()
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == is_rounded
+    assert all("output 'id' has integers that lose digits" in text for text in messages)
+    exact = compute(tmp_path, func, {"x": [2, 0]}, **options)["id"]
+    assert exact.values[:, 0].tolist() == [int(value)] * 2
