@@ -36,7 +36,8 @@ def compute(
         grid is their cartesian product.
     where : callable or xr.DataArray, optional
         Which points are wanted: a function of (some of) the axes and params that returns a bool,
-        or a boolean array over (some of) the axes. The others read as missing.
+        or a boolean array over (some of) the axes. The others read as missing: integers become
+        floats for that (a RuntimeWarning says where one loses digits), bools objects.
     func : callable
         The function of one point, called as ``func(**params, **point)``. It returns a number, a
         string, an array; a dict, dataclass or named tuple of these; a DataArray or a Dataset.
@@ -194,8 +195,9 @@ def open(  # noqa: A001  # the name that xarray and zarr use for it
     params : mapping, optional
         The fixed values of the run.
     axes : mapping or sequence of str, optional
-        The values wanted, or only the axes' names, for every stored value. Left out: every
-        stored value of the axes that the grid with these params has.
+        The values wanted, or only the axes' names, for every stored value; in the order that the
+        dims are to have. Left out: every stored value of the axes that the grid with these params
+        has.
     **options
         Options of `compute`, ``func`` and ``store`` among them.
 

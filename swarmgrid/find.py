@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,17 @@ class Target:
     func: Callable[..., Any]
     function: Function
     params: Mapping[str, Any]
+    names: Sequence[str]
+    """Its axes, in the order asked for."""
     location: Location
     path: GridPath
 
-    def request(self, axes: tuple[Axis, ...]) -> Request:
-        """The request of all values of some axes."""
+    def request(self, axes: Iterable[Axis]) -> Request:
+        """The request of all values of its axes, given in any order."""
         return Request(
             func=self.func,
             params=self.params,
-            axes=axes,
+            axes=tuple(sorted(axes, key=lambda axis: self.names.index(axis.name))),
             path=self.path,
             location=self.location,
             version=self.function.version,
@@ -78,7 +80,7 @@ def target(
         names = _stored_axis_names(location.open(), function, params)
     if names is None:
         names = _free_parameters(func, {*params, options.rng})
-    return Target(func, function, params, location, function.path(params, names))
+    return Target(func, function, params, names, location, function.path(params, names))
 
 
 def func_of(options: Options) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from swarmgrid.storage.block import chunk_key, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.marks import mark_chunk
 from swarmgrid.storage.parts import in_parts
+from swarmgrid.storage.stored import MAX_EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +43,8 @@ def dataset(
     """The requested part of a stored grid, in the order asked for; nothing is read yet.
 
     Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
-    integers and bools become floats and objects for that, as in xarray.
+    integers and bools become floats and objects for that, as in xarray. Reading integers that
+    lose digits by that gives a RuntimeWarning.
     """
     grid = coverage.grid
     present = coverage.is_computed()
@@ -54,10 +57,11 @@ def dataset(
         lazy = indexing.LazilyIndexedArray(array)
         dims = (*request.names, *output.dims)
         variables[name] = _variable(dims, lazy, dict(output.attrs), array.encoding)
-    found = xr.Dataset(variables, coordinates(request, grid.schema))
-    found = found.assign_attrs(
-        **request.attributes(), swarmgrid_open=request.location.expression(request.path.group)
-    )
+    attrs = {**grid.schema.attrs, **request.attributes()}
+    opening = request.location.expression(request.path.group)
+    if opening is not None:
+        attrs["swarmgrid_open"] = opening
+    found = xr.Dataset(variables, coordinates(request, grid.schema), attrs)
     if chunks is None:
         return found
     if isinstance(chunks, Mapping) and not chunks:
@@ -69,7 +73,7 @@ def dataset(
 def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
     """The Dataset of a request without points: coordinates, and outputs without values."""
     if schema is None:
-        return xr.Dataset(coords=coordinates(request, None)).assign_attrs(**request.attributes())
+        return xr.Dataset(coords=coordinates(request, None), attrs=request.attributes())
     variables = {
         name: xr.Variable(
             (*request.names, *output.dims),
@@ -80,8 +84,8 @@ def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
         )
         for name, output in schema.outputs.items()
     }
-    found = xr.Dataset(variables, coordinates(request, schema))
-    return found.assign_attrs(**request.attributes())
+    attrs = {**schema.attrs, **request.attributes()}
+    return xr.Dataset(variables, coordinates(request, schema), attrs)
 
 
 def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
@@ -216,6 +220,8 @@ class GridArray(BackendArray):
             for touched in selection.touched()
             if present is None or present[np.ix_(*selection.request_block(touched))].any()
         ]
+        may_round = values.dtype == np.float64 and self._output.dtype in ("int64", "uint64")
+        rounded: list[tuple[int, ...]] = []
 
         def take_in(part: Sequence[tuple[int, ...]]) -> None:
             indices = [selection.chunk_index(touched) for touched in part]
@@ -224,13 +230,25 @@ class GridArray(BackendArray):
                 inside = inside[(..., *rest)] if rest else inside
                 if present is not None:
                     keep = present[np.ix_(*selection.request_block(touched))]
+                    if may_round and _has_inexact(inside[keep]):
+                        rounded.append(touched)
                     inside = np.where(
-                        keep.reshape(keep.shape + (1,) * len(own_shape)), inside, missing
+                        keep.reshape(keep.shape + (1,) * len(own_shape)),
+                        inside.astype(self.dtype),  # as np.where would make a float of a bool
+                        missing,
                     )
                 values[selection.index_in_request(touched)] = inside
 
         chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
         in_parts(todo, chunk_nbytes, take_in)
+        if rounded:
+            warnings.warn(
+                f"output {self._name!r} has integers that lose digits, because points are missing "
+                "and all are read as float64 for that. Ask in another call for points that are "
+                "all computed, or read the stored array with zarr",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return values
 
     def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
@@ -269,6 +287,12 @@ def _indices(key: Any, n: int) -> NDArray[np.intp]:
         return np.arange(n, dtype=np.intp)[key]
     array = np.atleast_1d(np.asarray(key, np.intp))
     return np.where(array < 0, array + n, array)
+
+
+def _has_inexact(integers: NDArray[Any]) -> bool:
+    """Whether some of them are no exact float64."""
+    large = integers[(integers > MAX_EXACT) | (integers < -MAX_EXACT)]
+    return any(int(float(value)) != value for value in large.tolist())
 
 
 def _missing(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "duplicate ints": (
         {"axes": {"s": [1, 2, 1]}},
         swarmgrid.AxisError,
-        r"axis 's' holds .*1.* more than once; expected each value once",
+        "axis 's' holds 1 more than once; expected each value once",
     ),
     "duplicate zeros": ({"axes": {"s": [0.0, -0.0]}}, swarmgrid.AxisError, "more than once"),
     "duplicate strings": (
@@ -151,6 +152,46 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         {"where": xr.DataArray([1, 2, 3], dims="s")},
         swarmgrid.InputError,
         "where has the dtype int64; expected bool",
+    ),
+    "a where that lacks a value": (
+        {"where": xr.DataArray([True, True], dims="s", coords={"s": [1, 3]})},
+        swarmgrid.InputError,
+        "where has no value at s=2; expected one for each value of the axis",
+    ),
+    "a where with a value twice": (
+        {"where": xr.DataArray([True] * 4, dims="s", coords={"s": [1, 2, 3, 3]})},
+        swarmgrid.InputError,
+        "where has s=3 more than once",
+    ),
+    "a where of other parameters": (
+        {"where": lambda s, q: True},
+        swarmgrid.InputError,
+        r"where cannot be called: <lambda>\(s, q\) needs 'q', which is neither in params nor in",
+    ),
+    "a where without a return": (
+        {"where": lambda s: None},
+        swarmgrid.InputError,
+        r"where returned None at s=1; expected True or False. Does it lack a return\?",
+    ),
+    "a where of arrays": (
+        {"where": lambda s: np.array([s > 1, True])},
+        swarmgrid.InputError,
+        r"where returned array\(.*\) at s=1; expected True or False",
+    ),
+    "a where by position": (
+        {"where": lambda s, /: s > 1},
+        swarmgrid.InputError,
+        "where cannot be called: .* takes 's' by position only.*; wrap it: lambda s:",
+    ),
+    "a where of unknown parameters": (
+        {"where": np.isfinite},
+        swarmgrid.InputError,
+        "where .*(does not say what its parameters are|cannot be called)",
+    ),
+    "a function of the standard library": (
+        {"func": math.sqrt, "params": {}, "axes": {"x": [1.0]}},
+        swarmgrid.SignatureError,
+        r"sqrt\(x.*\) takes 'x' by position only.*; wrap it: lambda x: math\.sqrt\(x\)",
     ),
     "rng among the params": (
         {"rng": "alpha"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +109,52 @@ def test_datasets_keep_dims_and_coords(tmp_path: Any) -> None:
     xr.testing.assert_identical(ds["wave"].sel(x=2.0, drop=True), wave(2.0))
 
 
+def level(x: float) -> xr.Dataset:
+    """What a selection leaves: coordinates without dims, one of them named as the axis is."""
+    when = np.datetime64("2020-01-01", "ns")
+    coords = {
+        "t": [0, 1],
+        "x": x,
+        "height": ((), 2.5, {"units": "m"}),
+        "when": when,
+        "site": "Zürich",
+    }
+    return xr.Dataset({"power": ("t", [x, 2.0])}, coords, {"title": "levels", "n": 3})
+
+
+@pytest.mark.parametrize("how", ["first point", "declared", "block"])
+def test_scalar_coordinates_and_attributes_of_a_dataset_are_kept(tmp_path: Any, how: str) -> None:
+    def func(x: Any) -> xr.Dataset:
+        if how == "first point":
+            return level(x)
+        if how == "block":
+            parts = [level(value).drop_vars("x") for value in x]
+            return xr.concat(parts, "x", data_vars="all", coords="minimal", compat="equals")
+        return level(x).drop_attrs()
+
+    options = {"outputs": level(0.0)} if how == "declared" else {"vectorized": how == "block"}
+    compute(tmp_path, func, {"x": [1.0, 2.0]}, **options)
+    found = compute(tmp_path, func, {"x": [2.0, 1.0, 3.0]}, **options)
+    raw = xr.open_zarr(found.attrs["swarmgrid_open"].split("'")[1])
+    for ds in (found, raw):
+        point = ds.sel(x=2.0)
+        point.attrs = {k: v for k, v in ds.attrs.items() if not k.startswith("swarmgrid_")}
+        point["x"].attrs = {}
+        xr.testing.assert_identical(point, level(2.0))
+
+
+def test_attributes_of_a_dataset_do_not_replace_those_of_the_grid(tmp_path: Any) -> None:
+    attrs = {"swarmgrid_params": "mine", "coordinates": "mine", "title": "mine"}
+    ds = compute(tmp_path, lambda x: xr.Dataset({"a": x * 1.0}, attrs=attrs), {"x": [1]})
+    assert (ds.attrs["swarmgrid_params"], ds.attrs["title"]) == ("{}", "mine")
+    assert "coordinates" not in ds.attrs
+
+
+def test_a_coordinate_beside_an_output_of_its_name_is_that_output(tmp_path: Any) -> None:
+    ds = compute(tmp_path, lambda x: level(x)["height"] * x, {"x": [1.0, 2.0]})
+    assert ds["height"].values.tolist() == [2.5, 5.0]
+
+
 def test_a_dict_may_mix_arrays_and_data_arrays(tmp_path: Any) -> None:
     ds = compute(tmp_path, lambda x: {"w": wave(x), "n": np.arange(2)}, {"x": [1.0]})
     assert ds["w"].dims == ("x", "t")
@@ -155,12 +202,66 @@ SECOND: dict[str, tuple[Any, Any, str]] = {
         xr.DataArray([1.0, 2.0], dims="t", coords={"t": [0, 2]}),
         "coordinate 't' is not what it was",
     ),
+    "other scalar coordinate": (
+        xr.DataArray(1.0, coords={"h": 0.5}),
+        xr.DataArray(1.0, coords={"h": 1.5}),
+        r"coordinate 'h' is not what it was .*: 1\.5; expected 0\.5\..*\.drop_vars\('h'\)",
+    ),
+    "scalar for a coordinate": (
+        xr.DataArray([1.0], dims="t", coords={"h": ("t", [1])}),
+        xr.DataArray([1.0], dims="t", coords={"h": 1}),
+        r"coordinate 'h' .*: 1; expected array\(\[1\]\)",
+    ),
     "other dim": (
         xr.DataArray([1.0, 2.0], dims="t"),
         xr.DataArray([1.0, 2.0], dims="u"),
         r"dims \('u',\); expected \('t',\)",
     ),
 }
+
+UNSTORABLE: dict[str, tuple[Any, str]] = {
+    "masked bools": (np.ma.masked_array([True, False], [0, 1]), r"has masked values.*\.filled\("),
+    "masked ints": (np.ma.masked_array([1, 2], [0, 1]), r"has masked values.*\.filled\("),
+    "masked floats": (np.ma.masked_array([1.0, 2.0], [0, 1]), r"has masked values.*\.filled\("),
+    "masked constant": (np.ma.masked, "has masked values"),
+    "None among strings": (np.array(["a", None], object), "holds NoneType objects; expected .*''"),
+    "NaN among bools": (xr.DataArray(np.array([True, np.nan], object)), "holds bool objects"),
+    "strings with NA": (pd.array(["a", None], dtype="string"), "holds (NAType|float) objects"),
+    "series": (pd.Series([1.0], [7]), r"is a pandas Series.* return \.to_xarray\(\)"),
+    "data frame": (pd.DataFrame({"a": [1]}), r"is a pandas DataFrame.*\.to_numpy\(\)"),
+    "half a character": ("a\ud800", r"holds '\\ud800', which UTF-8 cannot hold"),
+    "half a character in an array": (np.array(["a\ud800", "b"]), "holds .* UTF-8 cannot hold"),
+    "picoseconds": (np.array([1, 2001], "M8[ps]"), "holds times finer than a nanosecond"),
+    "a span of picoseconds": (np.timedelta64(1, "ps"), "holds times finer than a nanosecond"),
+    "the year 3000": (np.datetime64("3000-01-01"), "holds times beyond the years 1678 to 2262"),
+    "a span of 300 years": (np.timedelta64(110_000, "D"), "holds times beyond 292 years"),
+}
+SECOND |= {
+    case: ("a" if isinstance(value, str) else np.zeros(2), value, message)
+    for case, (value, message) in UNSTORABLE.items()
+}
+
+
+@pytest.mark.parametrize("case", UNSTORABLE)
+@pytest.mark.parametrize("how", ["alone", "in a dict", "in a block"])
+def test_a_value_that_would_be_stored_as_another_is_an_error(
+    new_memory_store: Any, case: str, how: str
+) -> None:
+    value, message = UNSTORABLE[case]
+
+    def func(x: Any) -> Any:
+        return {"n": np.asarray(x), "r": value} if how == "in a dict" else value
+
+    name = "r" if how == "in a dict" else "value"
+    options = {"version": "1", "vectorized": how == "in a block"}
+    with pytest.raises(swarmgrid.OutputError, match=f"output '{name}' {message}") as info:
+        compute(new_memory_store(), func, {"x": [1, 2]}, **options)
+    assert "x" in info.value.point
+
+
+def test_a_masked_array_without_a_masked_value_is_an_array(tmp_path: Any) -> None:
+    ds = compute(tmp_path, lambda x: np.ma.masked_array([x, 2], [0, 0]), {"x": [1]})
+    assert ds["value"].values.tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize("case", SECOND)
@@ -217,11 +318,30 @@ def test_a_result_that_cannot_be_stored_is_an_error_and_writes_nothing(
     [
         pytest.param(lambda x: {"x": 1.0}, "both an axis and an output", id="output"),
         pytest.param(lambda x: xr.DataArray([1.0], dims="x"), "both an axis and a", id="dim"),
+        pytest.param(
+            lambda x: xr.DataArray([1.0], dims="t", coords={"x": ("t", [x])}),
+            "both an axis and a coordinate",
+            id="coordinate",
+        ),
     ],
 )
-def test_an_output_cannot_have_the_name_of_an_axis(tmp_path: Any, func: Any, clash: str) -> None:
+def test_nothing_of_an_output_can_have_the_name_of_an_axis(
+    tmp_path: Any, func: Any, clash: str
+) -> None:
     with pytest.raises(swarmgrid.InputError, match=clash):
         compute(tmp_path, func, {"x": [1]})
+
+
+def test_an_output_cannot_have_the_name_of_a_coordinate(tmp_path: Any) -> None:
+    other = xr.DataArray([1.0], dims="t", coords={"h": ("t", [1])})
+    with pytest.raises(swarmgrid.InputError, match="'h' is both an output and a coordinate"):
+        compute(tmp_path, lambda x: {"h": x, "other": other}, {"x": [1]})
+
+
+def test_two_outputs_of_a_point_have_one_coordinate(tmp_path: Any) -> None:
+    low, high = (xr.DataArray([1.0], dims="t", coords={"h": h}) for h in (1, 2))
+    with pytest.raises(swarmgrid.OutputError, match="'h' .* in another output: 2; expected 1"):
+        compute(tmp_path, lambda x: {"low": low, "high": high}, {"x": [1]})
 
 
 SPECIAL: dict[str, list[Any]] = {
@@ -272,3 +392,43 @@ def test_points_left_out_read_as_missing(tmp_path: Any, kind: str) -> None:
     ds = compute(tmp_path, lambda x: make(x), {"x": range(3)}, where=lambda x: x != 1)  # noqa: PLW0108
     assert ds["value"].isnull().values.tolist() == [False, True, False]
     assert ds["value"].values[2] == make(2)
+
+
+def test_bools_beside_missing_points_are_bools(tmp_path: Any) -> None:
+    ds = compute(
+        tmp_path, lambda x: np.array([x > 1, True]), {"x": range(3)}, where=lambda x: x != 1
+    )
+    assert ds["value"].dtype == object
+    assert repr(ds["value"].values.tolist()) == "[[False, True], [nan, nan], [True, True]]"
+
+
+INTEGERS: dict[str, tuple[Any, bool]] = {
+    "one more than is exact": (np.int64(2**53 + 1), True),
+    "one less than is exact": (np.int64(-(2**53) - 1), True),
+    "largest": (np.int64(2**63 - 1), True),
+    "largest without sign": (np.uint64(2**64 - 1), True),
+    "small": (np.int64(2**53), False),
+    "large, but a float": (np.int64(2**60), False),
+    "smallest": (np.int64(-(2**63)), False),
+    "32 bits": (np.int32(2**31 - 1), False),
+}
+
+
+@pytest.mark.parametrize(("value", "is_rounded"), INTEGERS.values(), ids=INTEGERS)
+def test_integers_that_lose_digits_beside_missing_points_are_warned_of(
+    tmp_path: Any, value: Any, is_rounded: bool
+) -> None:
+    def func(x: int) -> Any:
+        return {"id": np.array([value, x], value.dtype)}
+
+    options = {"version": "1", "chunks": 1}
+    ds = compute(tmp_path, func, {"x": range(3)}, where=lambda x: x != 1, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert ds["id"].values[:, 0][[0, 2]].tolist() == [float(value)] * 2
+        assert ds["id"].isel(x=1).isnull().all()
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == is_rounded
+    assert all("output 'id' has integers that lose digits" in text for text in messages)
+    exact = compute(tmp_path, func, {"x": [2, 0]}, **options)["id"]
+    assert exact.values[:, 0].tolist() == [int(value)] * 2

@@ -156,6 +156,17 @@ def test_an_empty_axis_gives_an_empty_dataset_of_the_right_shape(
     assert ds["value"].dtype == np.float32
 
 
+def test_a_grid_is_opened_in_the_order_asked_for(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"func": lambda a, b: 10 * a + b, "store": tmp_path}
+    swarmgrid.compute(axes={"a": [1, 2], "b": [3, 4, 5]}, **options)
+    for axes in (["b", "a"], ("b", "a"), {"b": [3, 4, 5], "a": [1, 2]}):
+        value = swarmgrid.open(axes=axes, **options)["value"]
+        assert value.dims == ("b", "a")
+        assert value.values.tolist() == [[13, 23], [14, 24], [15, 25]]
+    assert swarmgrid.open(axes=["a", "b"], **options)["value"].dims == ("a", "b")
+    assert swarmgrid.open(**options)["value"].dims == ("a", "b")
+
+
 def test_no_axes_are_one_point_and_ten_are_many(tmp_path: Path) -> None:
     assert swarmgrid.compute(func=lambda: 42, store=tmp_path)["value"].item() == 42
     axes = {f"x{i}": [0, 1] for i in range(10)}
@@ -246,6 +257,7 @@ def test_a_plan_tells_what_compute_does_and_calls_nothing(tmp_path: Path, counte
     axes = {"a": range(10), "b": range(4)}
     before = swarmgrid.plan(axes=axes, **options)
     assert (before.points_missing, before.nbytes, before.seconds) == (40, None, None)
+    assert "in 1 of 1 chunks (a: 32 (all 10 now), b: 32 (all 4 now)); " in str(before)
     assert counter.count == 0
     assert not (tmp_path / "s").exists()
     swarmgrid.compute(axes=axes, chunks={"a": 3, "b": 4}, **options)
@@ -253,6 +265,8 @@ def test_a_plan_tells_what_compute_does_and_calls_nothing(tmp_path: Path, counte
     assert (more.points_total, more.points_cached, more.points_skipped) == (44, 30, 11)
     assert (more.points_missing, more.chunks_missing, more.chunks_total) == (3, 1, 4)
     assert (more.chunks, more.nbytes) == ({"a": 3, "b": 4}, 24)
+    assert more.lengths == {"a": 11, "b": 4}
+    assert "(a: 3, b: 4)" in str(more)
     assert more.seconds is not None
     assert 0 < more.seconds < 1
     assert str(more).startswith("3 of 44 points to compute (30 cached, 11 left out), in 1 of 4")

@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ def test_a_view_travels_to_other_processes(tmp_path: Path) -> None:
     xr.testing.assert_identical(again.load(), ds.load())
 
 
-def test_attrs_are_small_and_say_how_to_open_the_grid(tmp_path: Path) -> None:
+def test_attrs_are_small_and_say_how_to_open_the_grid(
+    tmp_path: Path, new_memory_store: Callable[[], str]
+) -> None:
     def scaled(x: int, scale: Any) -> float:
         return float(x * np.sum(scale))
 
@@ -179,6 +182,10 @@ def test_attrs_are_small_and_say_how_to_open_the_grid(tmp_path: Path) -> None:
     assert "scale" in json.loads(attrs["swarmgrid_params"])
     opened = eval(attrs["swarmgrid_open"], {"xr": xr})
     np.testing.assert_array_equal(opened["value"], ds["value"])
+    in_memory = swarmgrid.compute(
+        {"scale": 1.0}, {"x": [1, 2]}, func=scaled, store=new_memory_store(), version="2"
+    )
+    assert set(in_memory.attrs) == set(attrs) - {"swarmgrid_open"}
     assert opened.attrs["swarmgrid_function"] == "scaled"
 
 

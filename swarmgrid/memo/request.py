@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,9 @@ class MemoRequest:
             by_bin.setdefault(chunk.bins[0], []).append(number)
         for i, numbers in by_bin.items():
             bounds = slice(i * self.lengths[0], (i + 1) * self.lengths[0])
-            slab = dataset.isel({first: bounds}).load()
+            with warnings.catch_warnings():  # integers that lose digits here are read again below
+                warnings.filterwarnings("ignore", "output .* lose digits", RuntimeWarning)
+                slab = dataset.isel({first: bounds}).load()
             for number in numbers:
                 columns = self._columns(slab, bounds.start, self.chunks[number], stored.dtypes)
                 n = len(self.chunks[number].members)

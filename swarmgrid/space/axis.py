@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid.errors import AxisError
+from swarmgrid.space.times import to_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -262,16 +263,9 @@ def _from_times(name: str, items: list[Any], kind: Kind) -> Axis:
 
 def _nanoseconds(name: str, times: NDArray[Any]) -> NDArray[Any]:
     try:
-        fine = times.astype(f"{times.dtype.char}8[ns]")
-        is_exact = np.array_equal(fine.astype(times.dtype), times, equal_nan=True)
-    except OverflowError:  # numpy 2.5 and later; earlier ones wrap around
-        is_exact = False
-    if not is_exact:
-        raise AxisError(
-            f"axis {name!r} holds times that nanoseconds in 64 bits cannot hold exactly; "
-            "expected times of the years 1678 to 2262 and of whole nanoseconds"
-        )
-    return fine
+        return to_nanoseconds(times)
+    except ValueError as error:
+        raise AxisError(f"axis {name!r} holds {error}") from None
 
 
 def _from_array(name: str, array: NDArray[Any]) -> Axis:
@@ -314,6 +308,6 @@ def _check_unique(axis: Axis) -> None:
     if (counts > 1).any():
         repeated = axis.with_values(values[counts > 1][:1])
         raise AxisError(
-            f"axis {axis.name!r} holds {repeated.labels()[0]!r} more than once; expected each "
+            f"axis {axis.name!r} holds {repeated.label(0)!r} more than once; expected each "
             "value once"
         )

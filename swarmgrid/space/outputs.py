@@ -81,7 +81,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Coord:
-    """A coordinate of the outputs' own dims, the same at every point."""
+    """A coordinate of the outputs' own dims, or of none, the same at every point."""
 
     dims: tuple[str, ...]
     values: NDArray[Any]
@@ -99,6 +99,8 @@ class Schema:
 
     outputs: Mapping[str, Output]
     coords: Mapping[str, Coord] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of the whole result."""
 
     @property
     def point_nbytes(self) -> int:
@@ -108,13 +110,16 @@ class Schema:
     def check(self, axes: tuple[str, ...]) -> None:
         """Raise InputError where a name is both an axis and something of the outputs."""
         own_dims = {dim for output in self.outputs.values() for dim in output.dims}
-        for what, names in (("an output", self.outputs), ("a dim of an output", own_dims)):
-            clash = sorted(set(names) & set(axes))
+        for one, names, other, others in (
+            ("an axis", axes, "an output", self.outputs),
+            ("an axis", axes, "a dim of an output", own_dims),
+            ("an axis", axes, "a coordinate of an output", self.coords),
+            ("an output", self.outputs, "a dim", own_dims),
+            ("an output", self.outputs, "a coordinate", self.coords),
+        ):
+            clash = sorted(set(names) & set(others))
             if clash:
-                raise InputError(f"{clash[0]!r} is both an axis and {what}; rename one of them")
-        clash = sorted(own_dims & set(self.outputs))
-        if clash:
-            raise InputError(f"{clash[0]!r} is both an output and a dim; rename one of them")
+                raise InputError(f"{clash[0]!r} is both {one} and {other}; rename one of them")
         lengths: dict[str, int] = {}
         for output in self.outputs.values():
             for dim, n in zip(output.dims, output.shape, strict=True):

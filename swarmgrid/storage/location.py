@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +64,13 @@ class Location:
             return FencedBlobs(store, self.url, group, writer)
         return ZarrBlobs(store, self.url)
 
-    def expression(self, group: str) -> str:
-        """The Python expression that opens a group of the data, without swarmgrid."""
+    def expression(self, group: str) -> str | None:
+        """The Python expression that opens a group of the data, without swarmgrid.
+
+        None for ``memory://``, which nothing else can open.
+        """
+        if self.url.startswith("memory://") and self.store is None:
+            return None
         if self.store is not None:
             return f"xr.open_zarr(zarr.storage.StorePath(store, {f'{DATA}/{group}'!r}))"
         path = f"{self.url.rstrip('/')}/{DATA}/{group}"
@@ -74,6 +80,7 @@ class Location:
 
     def _zarr_store(self) -> Any:
         if self.store is not None:
+            _open_zip(self.store)
             return self.store
         if self.url.startswith("memory://"):
             from zarr.storage import MemoryStore
@@ -88,12 +95,22 @@ def to_location(store: object, storage_options: Mapping[str, Any] | None = None)
     Raises
     ------
     InputError
-        If it is no path, URL or Zarr store.
+        If it is no path, URL or Zarr store, or one that takes no options.
     StoreError
-        If the path is a file.
+        If the path is a file, or the store one that only ever grows.
     """
     if isinstance(store, Location):
         return store
+    location = _located(store, dict(storage_options or {}))
+    if storage_options and not location.options:
+        raise InputError(
+            f"storage_options are given, but store is {store!r}; expected a URL that takes them "
+            f"({', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])}), or storage_options=None"
+        )
+    return location
+
+
+def _located(store: object, options: dict[str, Any]) -> Location:
     if isinstance(store, (str, os.PathLike)):
         text = os.fspath(store)
         if not isinstance(text, str) or not text:
@@ -102,7 +119,7 @@ def to_location(store: object, storage_options: Mapping[str, Any] | None = None)
         if scheme == "memory":
             return Location(text)
         if scheme in CLOUD_SCHEMES:
-            return Location(text.rstrip("/"), dict(storage_options or {}))
+            return Location(text.rstrip("/"), options)
         if scheme != "file":
             raise InputError(
                 f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
@@ -129,7 +146,25 @@ def _from_zarr_store(store: Any) -> Location:
 
     if type(store) is LocalStore and not store.read_only:
         return _directory(str(store.root))
+    if not (store.supports_deletes or store.read_only):
+        raise StoreError(
+            f"store {str(store)!r} cannot delete objects, as writing a grid does; compute into a "
+            "directory and zip that, or open the store read-only (mode='r') to read it"
+        )
     return Location(str(store), store=store)
+
+
+def _open_zip(store: Any) -> None:
+    """Open a ZipStore, the one store of zarr's that does not open itself when it is used."""
+    from zarr.core.sync import sync
+    from zarr.storage import ZipStore
+
+    inner = innermost(store)
+    if isinstance(inner, ZipStore) and not inner._is_open:  # noqa: SLF001  # there is no public way
+        try:
+            sync(inner._open())  # noqa: SLF001
+        except (OSError, zipfile.BadZipFile) as error:
+            raise StoreError(f"store {str(inner)!r} cannot be opened: {error}") from error
 
 
 def _cloud_store(url: str, options: Mapping[str, Any]) -> Any:

@@ -163,6 +163,7 @@ class StoredGrid:
         documents = self.documents()
         dims = {dim for document in documents.values() for dim in document["dimension_names"]}
         attributes = {
+            **_users(self.schema.attrs),
             **self.attributes,
             "swarmgrid_format": FORMAT,
             "swarmgrid_axes": list(self.names),
@@ -215,11 +216,22 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         if name not in axis_names
     }
     schema = Schema(
-        {name: metadata.stored_output(documents[name], n_axes) for name in outputs}, coords
+        {name: metadata.stored_output(documents[name], n_axes) for name in outputs},
+        coords,
+        _users(attributes),
     )
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
     inner = metadata.inner_shape(documents[outputs[0]])
     return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes])
+
+
+def _users(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a group's attributes that are not ours, nor mean something to xarray."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if not name.startswith("swarmgrid_") and name != "coordinates"
+    }
 
 
 OWN_ATTRIBUTES = ("swarmgrid_function", "swarmgrid_params", "swarmgrid_version")

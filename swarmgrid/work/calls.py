@@ -188,7 +188,7 @@ class PointCalls:
 
     def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
         if self._collector is None:
-            self.schema = inferred(unpacked(result))
+            self.schema = inferred(unpacked(result), self._names)
             self._collector = Collector(self.schema, len(self.piece.points))
         self._collector.add(result)
         return self._collector.floats()
@@ -276,7 +276,8 @@ class BlockCalls:
         shape = tuple(map(len, parts))
         try:
             result = unpacked(self._func(**self._job.params, **_block_arguments(parts)))
-            self.schema = self.schema or inferred(result, len(shape))
+            names = [axis.name for axis in parts]
+            self.schema = self.schema or inferred(result, names, len(names))
             arrays = fitted(result, self.schema, shape)
         except BaseException as error:  # the function's own, as a rule
             if is_interruption(error):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.space.outputs import STRING
-from swarmgrid.work.unpack import DEFAULT_NAME, MisfitError, fitted, unpacked
+from swarmgrid.work.unpack import DEFAULT_NAME, MisfitError, check_text, fitted, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,7 @@ class Collector:
             {name: _column(output.dtype) for name, output in outputs.items()} if is_plain else {}
         )
         self._kinds = {name: _PLAIN[outputs[name].dtype] for name in self._columns}
+        self._limited = [n for n, kinds in self._kinds.items() if kinds[0] in (int, str)]
         self._buffers: dict[str, NDArray[Any]] = (
             {}
             if is_plain
@@ -75,8 +76,11 @@ class Collector:
                 self._count += 1
                 return
             values = {name: value.item() for name, value in arrays.items()}
-        for name, value in values.items():
-            if type(value) is int and not -(2**63) <= value < 2**63:
+        for name in self._limited:
+            value = values[name]
+            if type(value) is str:
+                check_text(f"output {name!r}", value)
+            elif not -(2**63) <= value < 2**63:
                 raise MisfitError(f"output {name!r} is {value}: too large for int64")
         for name, value in values.items():
             self._columns[name].append(value)

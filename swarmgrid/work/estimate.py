@@ -31,6 +31,8 @@ class Plan:
     """Points that would be computed."""
     points_skipped: int
     """Points that ``where=`` leaves out."""
+    lengths: Mapping[str, int]
+    """How many values every axis has, those that the request would add among them."""
     chunks: Mapping[str, int]
     """The chunk length of every axis. Of a new grid, whose outputs nobody knows yet, it is what
     scalar outputs would get."""
@@ -51,14 +53,21 @@ class Plan:
     def __str__(self) -> str:
         size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
         time = "unknown time" if self.seconds is None else f"{self.seconds:.3g} s in the function"
-        objects = f"chunks ({_lengths(self.chunks)})"
+        objects = f"chunks ({self._along(self.chunks)})"
         if self.shards is not None:
-            objects = f"shards ({_lengths(self.shards)}) of {objects}"
+            objects = f"shards ({self._along(self.shards)}) of {objects}"
         return (
             f"{self.points_missing} of {self.points_total} points to compute "
             f"({self.points_cached} cached, {self.points_skipped} left out), in "
             f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
             f"chunks: {self.reason}"
+        )
+
+    def _along(self, chunks: Mapping[str, int]) -> str:
+        """Chunk lengths; one with room for more says how many values there are."""
+        return ", ".join(
+            f"{name}: {n}" + (f" (all {self.lengths[name]} now)" if n > self.lengths[name] else "")
+            for name, n in chunks.items()
         )
 
     def _repr_html_(self) -> str:
@@ -93,6 +102,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
             points_cached=0,
             points_missing=wanted,
             points_skipped=total - wanted,
+            lengths=dict(zip(request.names, request.shape, strict=True)),
             chunks=dict(zip(request.names, chunking.chunks, strict=True)),
             shards=shards,
             reason=chunking.reason + (UNKNOWN if is_open else ""),
@@ -111,6 +121,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         points_cached=wanted - missing,
         points_missing=missing,
         points_skipped=total - wanted,
+        lengths={axis.name: len(axis) for axis in coverage.grid.axes},
         chunks=coverage.grid.chunk_spec(),
         shards=coverage.grid.shard_spec(),
         reason=reason,
@@ -119,10 +130,6 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
         seconds=None if cost is None else cost * missing,
     )
-
-
-def _lengths(chunks: Mapping[str, int]) -> str:
-    return ", ".join(f"{name}: {n}" for name, n in chunks.items())
 
 
 def _bytes(n: float) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +13,12 @@ from swarmgrid import identity
 from swarmgrid.errors import AxisError, ChunksError, InputError
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
-from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.work.signature import check_signature
+from swarmgrid.work.unpack import MisfitError, coords_of, json_attrs
+from swarmgrid.work.wanted import wanted_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +144,7 @@ def to_request(
     checked = to_axes(axes)
     names = tuple(axis.name for axis in checked)
     function = identified(func, version, rng, vectorized=vectorized)
-    schema = to_schema(outputs)
+    schema = to_schema(outputs, names)
     spec = to_chunk_spec(chunks, names)
     if schema is not None:
         schema.check(names)
@@ -160,16 +161,16 @@ def to_request(
         tolerance=_checked_tolerance(tolerance, checked),
         vectorized=vectorized,
         rng=rng,
-        wanted=_wanted(where, checked, params),
+        wanted=wanted_points(where, checked, params),
     )
 
 
-def to_schema(outputs: object) -> Schema | None:
+def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
     """The schema that a user declares: `Output` by name, or an ``xr.Dataset`` as of one point."""
     if outputs is None:
         return None
     if hasattr(outputs, "data_vars"):
-        return _from_template(outputs)
+        return _from_template(outputs, axes)
     if not isinstance(outputs, Mapping) or not outputs:
         raise InputError(
             f"outputs is {outputs!r}; expected a mapping from names to swarmgrid.Output, or an "
@@ -183,19 +184,24 @@ def to_schema(outputs: object) -> Schema | None:
     return Schema(dict(outputs))
 
 
-def _from_template(template: Any) -> Schema:
+def _from_template(template: Any, axes: Collection[str]) -> Schema:
     outputs = {
-        str(name): Output(tuple(map(str, array.dims)), array.shape, dtype_name(array.dtype))
+        str(name): Output(
+            tuple(map(str, array.dims)),
+            array.shape,
+            dtype_name(array.dtype),
+            json_attrs(array.attrs),
+        )
         for name, array in template.data_vars.items()
-    }
-    coords = {
-        str(name): Coord(tuple(map(str, coord.dims)), np.asarray(coord.values))
-        for name, coord in template.coords.items()
-        if coord.dims
     }
     if not outputs:
         raise InputError("the outputs template has no data variables; expected one per output")
-    return Schema(outputs, coords)
+    try:
+        coords = coords_of(template)
+    except MisfitError as error:
+        raise InputError(f"the outputs template cannot be used: {error}") from None
+    coords = {name: c for name, c in coords.items() if c.dims or name not in axes}
+    return Schema(outputs, coords, json_attrs(template.attrs))
 
 
 def _mapping(what: str, value: object) -> Mapping[str, Any]:
@@ -219,65 +225,6 @@ def _checked_tolerance(
         if not 0 <= value < float("inf"):
             raise AxisError(f"the tolerance of axis {name!r} is {value}; expected at least 0")
     return dict(tolerance or {})
-
-
-def _wanted(
-    where: object, axes: tuple[Axis, ...], params: Mapping[str, Any]
-) -> NDArray[np.bool_] | None:
-    if where is None:
-        return None
-    if hasattr(where, "dims") and hasattr(where, "dtype"):
-        return _from_data_array(where, axes)
-    if not callable(where):
-        raise InputError(
-            f"where is {where!r}; expected a function of the axes that returns a bool, or a "
-            "boolean xr.DataArray over some of them"
-        )
-    return _from_condition(where, axes, params)
-
-
-def _from_condition(
-    where: Callable[..., Any], axes: tuple[Axis, ...], params: Mapping[str, Any]
-) -> NDArray[np.bool_]:
-    """The condition at every point, called with those of the axes and params that it names."""
-    accepted = inspect.signature(where).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    fixed = {name: value for name, value in params.items() if takes_all or name in accepted}
-    used = [axis for axis in axes if takes_all or axis.name in accepted]
-    columns = [axis.arguments() for axis in used]
-    over_used = np.empty(tuple(map(len, columns)), bool)
-    for index in np.ndindex(over_used.shape):
-        point = {
-            axis.name: columns[d][i] for d, (axis, i) in enumerate(zip(used, index, strict=True))
-        }
-        over_used[index] = bool(where(**fixed, **point))
-    shape = [len(axis) if axis in used else 1 for axis in axes]
-    full = tuple(len(axis) for axis in axes)
-    return np.ascontiguousarray(np.broadcast_to(over_used.reshape(shape), full))
-
-
-def _from_data_array(where: Any, axes: tuple[Axis, ...]) -> NDArray[np.bool_]:
-    if where.dtype != bool:
-        raise InputError(f"where has the dtype {where.dtype}; expected bool")
-    names = [axis.name for axis in axes]
-    unknown = [str(dim) for dim in where.dims if dim not in names]
-    if unknown:
-        raise InputError(f"where has the dim {unknown[0]!r}, which is no axis")
-    for axis in axes:
-        if axis.name in where.dims:
-            if axis.name not in where.coords and where.sizes[axis.name] != len(axis):
-                raise InputError(
-                    f"where has {where.sizes[axis.name]} values along {axis.name!r}; expected "
-                    f"{len(axis)}, or a coordinate"
-                )
-            if axis.name in where.coords:
-                try:
-                    where = where.sel({axis.name: axis.labels()})
-                except KeyError as error:
-                    raise InputError(f"where has no value at {axis.name}={error}") from None
-        else:
-            where = where.expand_dims({axis.name: len(axis)})
-    return np.ascontiguousarray(where.transpose(*names).values)
 
 
 def shown_params(params: Mapping[str, Any]) -> str:

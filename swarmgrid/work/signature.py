@@ -34,6 +34,7 @@ def check_signature(
     except (TypeError, ValueError):
         return
     given = [*params, *axes, *([rng] if rng is not None else [])]
+    _check_positional(func, signature, given)
     accepted = _accepted(signature)
     for name in given:
         if accepted is not None and name not in accepted:
@@ -54,11 +55,21 @@ def check_signature(
             f"{_shown(func, signature)} needs {missing[0]!r}, which is neither in params nor in "
             "axes"
         )
-    positional = [name for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY]
+
+
+def _check_positional(
+    func: Callable[..., Any], signature: inspect.Signature, given: Iterable[str]
+) -> None:
+    """Raise SignatureError where a parameter that is needed cannot be given by name."""
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = [p for p in signature.parameters.values() if p.kind not in variadic]
+    needed = [p.name for p in parameters if p.default is p.empty or p.name in given]
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in needed]
     if positional:
+        names = ", ".join(needed)
         raise SignatureError(
-            f"{_shown(func, signature)} takes {positional[0]!r} by position only; expected a "
-            "parameter that can be given by name"
+            f"{_shown(func, signature)} takes {positional[0]!r} by position only, and a point's "
+            f"values are given by name; wrap it: lambda {names}: {_name(func)}({names})"
         )
 
 
@@ -73,3 +84,10 @@ def _accepted(signature: inspect.Signature) -> set[str] | None:
 def _shown(func: Callable[..., Any], signature: inspect.Signature) -> str:
     name = getattr(func, "__name__", type(func).__name__)
     return f"{name}({', '.join(signature.parameters)})"
+
+
+def _name(func: Callable[..., Any]) -> str:
+    """How a function is called in a program: ``math.sqrt``."""
+    module = func.__module__ if inspect.isbuiltin(func) else None
+    name: str = getattr(func, "__name__", type(func).__name__)
+    return name if module in (None, "builtins") else f"{module}.{name}"

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from swarmgrid.errors import InputError
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
+from swarmgrid.space.times import to_nanoseconds
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
 _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
+
+
+_LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 
 
 class MisfitError(Exception):
@@ -35,6 +39,8 @@ class Unpacked:
     """The dims of those that came with names for them."""
     coords: dict[str, Coord] = field(default_factory=dict)
     attrs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    whole_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes of the Dataset, if it was one."""
 
 
 def unpacked(result: object) -> Unpacked:
@@ -51,21 +57,22 @@ def unpacked(result: object) -> Unpacked:
     MisfitError
         If it is anything else.
     """
-    kind = _xarray_kind(result)
+    kind = _labelled_kind(result)
     if kind == "Dataset":
         return _from_dataset(result)
     if kind == "DataArray":
         return _from_data_array(result, getattr(result, "name", None) or DEFAULT_NAME)
-    if isinstance(result, (*_SCALARS, np.ndarray)):
+    if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
         return Unpacked({DEFAULT_NAME: result})
     found = Unpacked({})
     for name, value in _items(result):
         if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
             raise MisfitError(f"it returned an output named {name!r}; expected a plain name")
-        if _xarray_kind(value) == "DataArray":
+        if _labelled_kind(value) == "DataArray":
             part = _from_data_array(value, name)
             found.values |= part.values
             found.dims |= part.dims
+            _check_coords(found.coords, part.coords)
             found.coords |= part.coords
             found.attrs |= part.attrs
         else:
@@ -75,13 +82,15 @@ def unpacked(result: object) -> Unpacked:
     return found
 
 
-def inferred(result: Unpacked, lead: int = 0) -> Schema:
+def inferred(result: Unpacked, axes: Collection[str] = (), lead: int = 0) -> Schema:
     """The schema that the first result shows.
 
     Parameters
     ----------
     result : Unpacked
         The outputs of a call.
+    axes : collection of str
+        The names of the axes: a scalar coordinate of such a name says where the point is.
     lead : int
         How many leading dims of each array are the axes of a block.
 
@@ -92,7 +101,7 @@ def inferred(result: Unpacked, lead: int = 0) -> Schema:
     """
     found = {}
     for name, value in result.values.items():
-        array = _array(name, value)
+        array = _array(f"output {name!r}", value)
         shape = array.shape[lead:]
         dims = result.dims.get(name, ())[lead:] or tuple(
             f"{name}_dim_{i}" for i in range(len(shape))
@@ -102,8 +111,13 @@ def inferred(result: Unpacked, lead: int = 0) -> Schema:
         except InputError as error:
             raise MisfitError(f"output {name!r}: {error}") from None
     own = {dim for output in found.values() for dim in output.dims}
-    coords = {n: c for n, c in result.coords.items() if set(c.dims) <= own}
-    return Schema(found, coords)
+    named = {*axes, *found}
+    coords = {
+        name: coord
+        for name, coord in result.coords.items()
+        if set(coord.dims) <= own and (coord.dims or name not in named)
+    }
+    return Schema(found, coords, result.whole_attrs)
 
 
 def fitted(
@@ -129,7 +143,7 @@ def fitted(
 
 
 def _fitted_output(name: str, value: Any, output: Output, lead: tuple[int, ...]) -> NDArray[Any]:
-    array = _array(name, value)
+    array = _array(f"output {name!r}", value)
     expected = lead + output.shape
     if array.shape != expected:
         raise MisfitError(f"output {name!r} has the shape {array.shape}; expected {expected}")
@@ -166,46 +180,78 @@ def _not_castable(name: str, array: NDArray[Any], output: Output) -> NDArray[Any
     )
 
 
-def _array(name: str, value: Any) -> NDArray[Any]:
+def _array(what: str, value: Any) -> NDArray[Any]:
     """An output as an array whose strings are Python objects and whose times are in ns."""
-    if isinstance(value, (list, tuple, Mapping, set)) or value is None:
-        raise MisfitError(
-            f"output {name!r} is a {type(value).__name__}; expected a number, a string or an array"
-        )
-    if isinstance(value, str):
-        return np.array(str(value), object)
-    if isinstance(value, (dt.datetime, dt.timedelta)):
-        value = _time(name, value)
-    array = np.ma.filled(value, np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
-    if array.dtype.kind in "UT":
-        return array.astype(object)
-    if array.dtype.kind == "O":
-        return _strings_only(name, array)
+    array = value if type(value) is np.ndarray else np.asarray(_bare(what, value))
+    if array.dtype.kind in "UTO":
+        return _texts(what, array)
     if array.dtype.kind in "mM":
-        fine = array.astype(f"{array.dtype.kind}8[ns]")
-        if not np.array_equal(fine.astype(array.dtype), array, equal_nan=True):
-            raise MisfitError(f"output {name!r} holds times beyond the years 1678 to 2262")
-        return fine
+        try:
+            return to_nanoseconds(array)
+        except ValueError as error:
+            raise MisfitError(f"{what} holds {error}") from None
     if array.dtype.kind not in "biufc":
-        raise MisfitError(f"output {name!r} has the dtype {array.dtype}, which cannot be stored")
+        raise MisfitError(f"{what} has the dtype {array.dtype}, which cannot be stored")
     return array
 
 
-def _time(name: str, value: Any) -> np.datetime64 | np.timedelta64:
+def _bare(what: str, value: Any) -> Any:
+    """An output as numpy can take it, where that loses nothing."""
+    if isinstance(value, str):
+        return np.array(str(value), object)
+    if isinstance(value, (dt.datetime, dt.timedelta)):
+        return _time(what, value)
+    kind = _labelled_kind(value)
+    if kind == "Dataset" or isinstance(value, (list, tuple, Mapping, set)) or value is None:
+        raise MisfitError(
+            f"{what} is a {type(value).__name__}; expected a number, a string or an array"
+        )
+    if kind is not None:
+        raise MisfitError(
+            f"{what} is a pandas {kind}, whose index would be lost; return .to_xarray(), which "
+            "makes coordinates of it, or .to_numpy()"
+        )
+    if np.ma.is_masked(value):
+        raise MisfitError(
+            f"{what} has masked values, and masks are not stored; return an array without them, "
+            "such as .filled(...), or the mask as an output of its own"
+        )
+    return value
+
+
+def _time(what: str, value: Any) -> np.datetime64 | np.timedelta64:
     if getattr(value, "tzinfo", None) is not None:
-        raise MisfitError(f"output {name!r} is a time with a time zone; return it in UTC, without")
+        raise MisfitError(f"{what} is a time with a time zone; return it in UTC, without")
     if hasattr(value, "to_numpy"):  # pandas' own, which are finer than Python's
         exact: np.datetime64 | np.timedelta64 = value.to_numpy()
         return exact
     return np.datetime64(value) if isinstance(value, dt.datetime) else np.timedelta64(value)
 
 
-def _strings_only(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    wrong = next((item for item in array.reshape(-1) if not isinstance(item, str)), None)
-    if wrong is not None or array.size == 0:
-        kind = "no strings" if wrong is None else f"{type(wrong).__name__} objects"
-        raise MisfitError(f"output {name!r} holds {kind}; expected numbers, strings or arrays")
-    return array
+def _texts(what: str, array: NDArray[Any]) -> NDArray[Any]:
+    """An array of strings as one of Python objects."""
+    texts = array.astype(object, copy=False)
+    wrong = next((type(item) for item in texts.flat if not isinstance(item, str)), None)
+    if wrong is not None or (array.dtype == object and array.size == 0):
+        kind = "no strings" if wrong is None else f"{wrong.__name__} objects"
+        raise MisfitError(
+            f"{what} holds {kind}; expected numbers, strings or arrays of one dtype, with NaN, "
+            "NaT or '' for what is missing"
+        )
+    check_text(what, "".join(texts.flat))
+    return texts
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise MisfitError if a text cannot be stored."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MisfitError(
+            f"{what} holds {text[error.start : error.end]!r}, which UTF-8 cannot hold: "
+            f"{error.reason}; return text without it, such as "
+            ".encode(errors='replace').decode()"
+        ) from None
 
 
 def _items(result: object) -> list[tuple[Any, Any]]:
@@ -224,21 +270,22 @@ def _items(result: object) -> list[tuple[Any, Any]]:
     )
 
 
-def _xarray_kind(value: object) -> str | None:
-    xarray = sys.modules.get("xarray")  # a value of its types exists only where it was imported
-    if xarray is None:
-        return None
-    if isinstance(value, xarray.DataArray):
-        return "DataArray"
-    return "Dataset" if isinstance(value, xarray.Dataset) else None
+def _labelled_kind(value: object) -> str | None:
+    """Which of the types with labels of xarray's and pandas' a value has, if it has one."""
+    for library, names in _LABELLED.items():
+        module = sys.modules.get(library)  # a value of its types exists only where it was imported
+        for name in names if module is not None else ():
+            if isinstance(value, getattr(module, name, ())):
+                return name
+    return None
 
 
 def _from_data_array(array: Any, name: str) -> Unpacked:
     return Unpacked(
         {name: array.values},
         {name: tuple(map(str, array.dims))},
-        {str(k): _coord(v) for k, v in array.coords.items() if v.dims},
-        {name: _json_attrs(array.attrs)},
+        coords_of(array),
+        {name: json_attrs(array.attrs)},
     )
 
 
@@ -249,18 +296,27 @@ def _from_dataset(dataset: Any) -> Unpacked:
         found.values |= part.values
         found.dims |= part.dims
         found.attrs |= part.attrs
-    found.coords = {str(k): _coord(v) for k, v in dataset.coords.items() if v.dims}
+    found.coords = coords_of(dataset)
+    found.whole_attrs = json_attrs(dataset.attrs)
     if not found.values:
         raise MisfitError("it returned a Dataset without data variables")
     return found
 
 
-def _coord(coord: Any) -> Coord:
-    values = _array(str(coord.name), coord.values)
-    return Coord(tuple(map(str, coord.dims)), values, _json_attrs(coord.attrs))
+def coords_of(labelled: Any) -> dict[str, Coord]:
+    """The coordinates of a DataArray or Dataset, by name."""
+    return {
+        str(name): Coord(
+            tuple(map(str, coord.dims)),
+            _array(f"coordinate {str(name)!r}", coord.values),
+            json_attrs(coord.attrs),
+        )
+        for name, coord in labelled.coords.items()
+    }
 
 
-def _json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+def json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those of some attributes that JSON can hold."""
     kept = {}
     for name, value in attrs.items():
         plain = value.item() if isinstance(value, np.generic) else value
@@ -273,19 +329,27 @@ def _json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _check_labels(result: Unpacked, schema: Schema) -> None:
-    for name, coord in schema.coords.items():
-        given = result.coords.get(name)
-        if given is None:
-            continue
-        if given.dims != coord.dims or not _equal(given.values, coord.values):
-            raise MisfitError(
-                f"coordinate {name!r} is not what it was at the first point: "
-                f"{given.values!r}; expected {coord.values!r}"
-            )
+    _check_coords(schema.coords, result.coords)
     for name, dims in result.dims.items():
         expected = schema.outputs[name].dims
         if dims[len(dims) - len(expected) :] != expected:
             raise MisfitError(f"output {name!r} has the dims {dims}; expected {expected}")
+
+
+def _check_coords(expected: Mapping[str, Coord], given: Mapping[str, Coord]) -> None:
+    """Raise MisfitError where a coordinate differs from that of an earlier output or point."""
+    for name in expected.keys() & given.keys():
+        a, b = given[name], expected[name]
+        if a.dims != b.dims or not _equal(a.values, b.values):
+            raise MisfitError(
+                f"coordinate {name!r} is not what it was at the first point, or in another "
+                f"output: {_shown(a)}; expected {_shown(b)}. Return what differs as an output of "
+                f"its own, without the coordinate: .drop_vars({name!r})"
+            )
+
+
+def _shown(coord: Coord) -> str:
+    return repr(coord.values) if coord.dims else str(coord.values)
 
 
 def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -190,6 +190,7 @@ MEANINGLESS = [
     pytest.param(("study", "LOG = ", "\n\n\nLOG = "), id="lines above"),
     pytest.param(("study", 'getLogger("study")', 'getLogger("other")'), id="a logger"),
     pytest.param(("helpers", "def scale(x):", "def scale(x):\n    '''Doc.'''"), id="helper's doc"),
+    pytest.param(("study", "FACTOR = 3", "FACTOR = 1 + 2"), id="another way to a constant"),
 ]
 
 
@@ -229,6 +230,14 @@ MEANINGFUL = [
     pytest.param(("helpers", "twice(x) + OFFSET", "twice(x) - OFFSET"), id="another module"),
     pytest.param(("helpers", "OFFSET = 1.0", "OFFSET = 2.0"), id="a constant of another module"),
     pytest.param(("deeper", "2 * x", "3 * x"), id="a helper's helper"),
+    pytest.param(("study", "def simulate", "@traced\ndef simulate"), id="a wrapper more"),
+    # these mean nothing, but source is told by its words
+    pytest.param(("study", 'TABLE["a"]', "TABLE['a']"), id="quotes"),
+    pytest.param(("study", "direct(x)]", "direct(x),]"), id="a trailing comma"),
+    pytest.param(("study", "def simulate(x,", "def simulate(x: float,"), id="an annotation"),
+    pytest.param(("study", "return sum(parts) +", "return (sum(parts)) +"), id="parentheses"),
+    pytest.param(("study", "return x + 2", "return x + 0x2"), id="another way to write a number"),
+    pytest.param(("study", "parts = ", "pieces = parts = "), id="a local variable"),
 ]
 
 
@@ -239,6 +248,17 @@ def test_an_edit_with_meaning_changes_the_fingerprint_until_it_is_undone(
     before = fingerprint(load().simulate)
     assert fingerprint(load(edit).simulate) != before
     assert fingerprint(load().simulate) == before
+
+
+DYNAMIC = ['getattr(helpers, "scale")', 'globals()["odd"]', 'eval("odd")']
+
+
+@pytest.mark.parametrize("access", DYNAMIC)
+def test_what_is_found_by_a_name_at_run_time_is_not_seen(load: Study, access: str) -> None:
+    use = ("study", "return np.sin(x) + 1", f"return {access}(x)")
+    before = fingerprint(load(use).bare)
+    edits = [("helpers", "twice(x) + OFFSET", "0"), ("study", "n != 0 and even(n - 1)", "0")]
+    assert fingerprint(load(use, *edits).bare) == before
 
 
 def test_only_the_names_of_a_module_that_are_used_count(load: Study) -> None:

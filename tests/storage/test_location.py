@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import pytest
 import xarray as xr
 import zarr
 import zarr.storage
-from zarr.storage import LocalStore, MemoryStore, WrapperStore
+from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
+import swarmgrid
 from swarmgrid.errors import InputError, StoreError
 from swarmgrid.storage.blobs import ZarrBlobs
 from swarmgrid.storage.files import FileBlobs
@@ -90,6 +92,18 @@ def test_a_bytes_path_of_the_file_system_is_refused() -> None:
         to_location(BytesPath())
 
 
+@pytest.mark.parametrize("make", [Path, str, lambda _: "memory://a", lambda _: MemoryStore()])
+def test_options_that_a_store_does_not_take_are_refused(
+    make: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match="storage_options are given, but store is .*s3://"
+    ) as info:
+        to_location(make(tmp_path), SECRET)
+    assert "hush" not in str(info.value)
+    assert to_location(tmp_path, {}) == to_location(tmp_path)
+
+
 # ---- memory
 
 
@@ -119,6 +133,35 @@ def test_a_zarr_store_is_used_as_it_is(
     assert location.store is store
     assert (location.is_directory, location.is_shared) == (False, is_shared)
     assert isinstance(location.open(), ZarrBlobs)
+
+
+@pytest.mark.parametrize("mode", ["w", "a"])
+def test_a_zip_file_is_not_written(mode: Any, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot delete objects.*a directory and zip that"):
+        to_location(ZipStore(tmp_path / "s.zip", mode=mode))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_zip_file_is_read(tmp_path: Path) -> None:
+    axes = {"x": [0.0, 1.0, 4.0]}
+    options: dict[str, Any] = {"func": lambda x: x * x, "version": "1", "executor": "sync"}
+    swarmgrid.stream(axes=axes, store=tmp_path / "s", **options)
+    shutil.make_archive(str(tmp_path / "s"), "zip", tmp_path / "s")
+    store = ZipStore(tmp_path / "s.zip", mode="r")
+    ds, done = swarmgrid.run(axes=axes, store=store, **options)
+    assert (done.points_computed, ds["value"].values.tolist()) == (0, [0.0, 1.0, 16.0])
+    with pytest.raises(StoreError, match="read-only"):
+        swarmgrid.run(axes={"x": [2.0]}, store=store, **options)
+
+
+@pytest.mark.parametrize("content", [None, b"no zip"])
+def test_a_zip_file_that_cannot_be_opened_is_said_to_be_so(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "s.zip").write_bytes(content)
+    with pytest.raises(StoreError, match=r"store 'zip://.*s\.zip' cannot be opened: "):
+        to_location(ZipStore(tmp_path / "s.zip", mode="r")).open()
 
 
 # ---- the cloud
@@ -185,6 +228,12 @@ def test_a_directory_is_opened_by_its_expression(
     tmp_path: Path, written: Callable[[Location], Location]
 ) -> None:
     assert evaluated(written(to_location(tmp_path / "it's"))) == [3, 1]
+
+
+def test_memory_that_nothing_else_can_open_has_no_expression(
+    new_memory_store: Callable[[], str],
+) -> None:
+    assert to_location(new_memory_store()).expression(PATH.group) is None
 
 
 @pytest.mark.parametrize("kind", ["memory store", "wrapped local store"])

@@ -1,0 +1,37 @@
+"""Times as they are stored: nanoseconds in 64 bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FINER = {"ps", "fs", "as"}
+_RANGE = {"M": "the years 1678 to 2262", "m": "292 years"}
+
+
+def to_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
+    """Times of any unit in nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        If one of them would change.
+    """
+    kind = times.dtype.kind
+    try:
+        fine = times.astype(f"{kind}8[ns]")
+        is_exact = np.array_equal(fine.astype(times.dtype), times, equal_nan=True)
+    except OverflowError:  # numpy 2.5 and later; earlier ones wrap around
+        is_exact = False
+    if is_exact:
+        return fine
+    if np.datetime_data(times.dtype)[0] in _FINER:
+        raise ValueError(
+            f"times finer than a nanosecond, which is what is stored; round them: "
+            f".astype('{kind}8[ns]')"
+        )
+    raise ValueError(f"times beyond {_RANGE[kind]}, which is what 64 bits of nanoseconds hold")
