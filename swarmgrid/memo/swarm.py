@@ -64,7 +64,9 @@ class SwarmMemo:
         identity: results are reused while it says the same of every chunk.
     cache_version : str or None
         Stands for the code of ``exec_fn``, whose edits are not noticed: change it with them.
-        None: the code itself counts, as everywhere else in swarmgrid.
+        None: the code itself counts, as everywhere else in swarmgrid. It does so in any case
+        where a name does not tell functions apart: a lambda, a function made in another, a
+        partial, a method of an object. What these hold counts, too.
     max_workers : int, optional
         The number of worker processes. Default: one per CPU.
     axis_order : sequence of str, optional
@@ -132,6 +134,9 @@ class SwarmMemo:
         self._max_workers = max_workers
         self._axis_order = axis_order
         self._verbose = verbose
+
+    def __swarmgrid_token__(self) -> str:
+        return "memo"  # one that a function's object holds tells it nothing
 
     def run(
         self, params: Mapping[str, Any], split_spec: Mapping[str, Any]
