@@ -188,7 +188,8 @@ class SwarmMemo:
         """Make a decorator of functions ``exec_point(params, point, extra=1)``, to be `run`.
 
         The result is called as ``exec_point(params, split_spec=split_spec, extra=2)``. Keyword
-        arguments, and the defaults of those left out, join the params.
+        arguments, and the defaults of those left out, join the params; what is in the params
+        takes the place of a default.
         """
         return functools.partial(self._wrapped, run=self._run)
 

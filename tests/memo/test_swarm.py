@@ -783,6 +783,8 @@ def test_arguments_of_a_wrapped_function_are_params(tmp_path: Path) -> None:
     assert (output, done.executed_points) == ([1, 2], 0)
     output, done = wrapped(PARAMS, split_spec=spec, extra=3)
     assert (output, done.executed_points) == ([3, 6], 2)
+    output, done = wrapped({**PARAMS, "extra": 3}, split_spec=spec)
+    assert (output, done.executed_points) == ([3, 6], 0)
     # By run, the function is not given what merely is among the params.
     assert memo.run({**PARAMS, "extra": 3}, spec)[0] == [1, 2]
 
