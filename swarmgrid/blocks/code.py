@@ -1,7 +1,7 @@
 """The code of a ``with`` block: its statements, found through the frame that entered it.
 
 Python keeps no code object of a block. Its statements are read from the source, and trusted only
-if they compile to the very instructions that run; else the instructions themselves stand for them.
+if they compile to the very instructions that run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _LEAVES = (ast.Return, ast.Yield, ast.YieldFrom)
 class BlockSource:
     """What a block says."""
 
-    text: tuple[str, ...]
-    """The tokens of its statements, without comments, docstrings and layout; or instructions."""
+    text: tuple[str, ...] = ()
+    """The tokens of its statements, without comments, docstrings and layout."""
     body: tuple[ast.stmt, ...] = ()
     """Its statements; none where the source is not known."""
 
@@ -53,14 +53,35 @@ def block_source(frame: FrameType) -> BlockSource:
             "memoize(...) must be entered by a with statement itself, not through another context "
             "manager such as an ExitStack: the block's code is part of what is remembered"
         )
-    linecache.checkcache(code.co_filename)
-    text = "".join(linecache.getlines(code.co_filename, frame.f_globals))
-    with PARSING:
-        node = _trusted_node(id(code), code, steps[at], text)
+    text, node = _found(frame, steps[at])
     if node is None:
-        return BlockSource(("instructions", *_instructions(code, at)))
+        return BlockSource()
     _check_exits(node)
     return BlockSource(("tokens", *tokens(_segment(text, node))), tuple(node.body))
+
+
+def missing_source(frame: FrameType) -> InputError:
+    """The error that a block's code is to count, but cannot be read."""
+    return InputError(
+        f"the source of the memoized block in line {frame.f_lineno} of "
+        f"{frame.f_code.co_filename!r} cannot be had, or is not what runs: nobody can say what "
+        "the block reads. Put it into a file, and leave that alone while it runs; or let the code "
+        "not count, as in hash_by=('state', 'salt'), with a salt that says what else counts"
+    )
+
+
+def _found(frame: FrameType, step: dis.Instruction) -> tuple[str, _With | None]:
+    """The source and the statement in it that a step enters; None where it is not what runs."""
+    code, text, node = frame.f_code, "", None
+    for is_fresh in (False, True):  # first as it was read before: it may have been edited since
+        if is_fresh:
+            linecache.checkcache(code.co_filename)
+        text = "".join(linecache.getlines(code.co_filename, frame.f_globals))
+        with PARSING:
+            node = _trusted_node(id(code), code, step, text)
+        if node is not None:
+            break
+    return text, node
 
 
 # By identity too: code objects of different sources may be equal.
@@ -106,24 +127,16 @@ def _same(code: CodeType, text: str, lines: tuple[int, int]) -> bool:
 def _in_lines(code: CodeType, lines: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
     for step in dis.get_instructions(code):
         line = step.positions.lineno if step.positions else None
+        if step.opname == "EXTENDED_ARG":  # the next one's argument says as much
+            continue
         if line is not None and lines[0] <= line <= lines[1]:
             yield (step.opname, _argument(step), step.positions)
-
-
-def _instructions(code: CodeType, at: int) -> Iterator[str]:
-    """The instructions of the block that the one at an offset enters, as texts."""
-    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
-    own = min((one for one in entries if one.start > at), key=lambda one: one.start)
-    end = max(one.end for one in entries if one.target == own.target)
-    for step in dis.get_instructions(code):
-        if own.start <= step.offset < end:
-            yield f"{step.opname} {_argument(step)!r}"
 
 
 def _argument(step: dis.Instruction) -> Any:
     """What an instruction works on, the same wherever the block stands in its function."""
     if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs:
-        return step.argval - step.offset
+        return None  # how far it is to a handler depends on the rest of the function
     if isinstance(step.argval, CodeType):
         return [(one.opname, _argument(one)) for one in dis.get_instructions(step.argval)]
     if step.opcode in dis.hasconst:
