@@ -12,7 +12,7 @@ import functools
 import linecache
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
@@ -37,14 +37,15 @@ class BlockSource:
     """Its statements; none where the source is not known."""
 
 
-def block_source(frame: FrameType) -> BlockSource:
+def block_source(frame: FrameType, state: object) -> BlockSource:
     """What the block says that a frame is just entering.
 
     Raises
     ------
     InputError
-        If the frame is not at a ``with`` statement, or the block leaves in a way that a replay
-        could not repeat: by return, yield, or a break or continue of a loop around it.
+        If the frame is not at a ``with`` statement, or the block does what a replay could not
+        repeat: leaves by return, yield, or a break or continue of a loop around it, or gives
+        another value to the name by which its ``with`` statement was given the state.
     """
     code, at = frame.f_code, frame.f_lasti
     steps = {step.offset: step for step in dis.get_instructions(code)}
@@ -57,6 +58,7 @@ def block_source(frame: FrameType) -> BlockSource:
     if node is None:
         return BlockSource()
     _check_exits(node)
+    _check_names(node, state, {**frame.f_globals, **frame.f_locals})
     return BlockSource(("tokens", *tokens(_segment(text, node))), tuple(node.body))
 
 
@@ -181,3 +183,46 @@ def _exits(nodes: list[Any], *, in_loop: bool) -> Iterator[Any]:
             yield from _exits(node.orelse, in_loop=in_loop)
         elif not isinstance(node, _SCOPES):
             yield from _exits(list(ast.iter_child_nodes(node)), in_loop=in_loop)
+
+
+def _check_names(node: _With, state: object, values: Mapping[str, Any]) -> None:
+    calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+    given = [value for call in calls for value in (*call.args, *(k.value for k in call.keywords))]
+    names = {value.id for value in given if isinstance(value, ast.Name)}
+    for name in (name for name in names if values.get(name) is state):
+        for found in _bindings(node.body, name):
+            raise InputError(
+                f"the memoized block binds or deletes the name {name!r}, by which it was given "
+                f"its state, in line {found.lineno}; a replay could not repeat that. Change the "
+                f"state itself: {name}[...] = ... or {name}.update(...), not {name} = ..."
+            )
+
+
+def _bindings(nodes: Iterable[ast.AST], name: str) -> Iterator[Any]:
+    """What binds or deletes a name, in the block's own scope."""
+    for node in nodes:
+        if _bound(node) == name:
+            yield node
+        if not isinstance(node, _SCOPES):
+            yield from _bindings(_below(node), name)
+
+
+def _bound(node: ast.AST) -> str | None:
+    """The name that a node itself binds or deletes."""
+    if isinstance(node, ast.Name):
+        return None if isinstance(node.ctx, ast.Load) else node.id
+    if isinstance(node, ast.alias):
+        return node.asname or node.name.partition(".")[0]
+    return getattr(node, "name", None) or getattr(node, "rest", None)  # def, except, case ...
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node, but not the name that a comprehension binds, or ``+=``.
+
+    The one is the comprehension's own; the other stays what it is, as states change in place.
+    """
+    target = getattr(node, "target", None)
+    is_left_out = isinstance(node, ast.comprehension) or (
+        isinstance(node, ast.AugAssign) and isinstance(target, ast.Name)
+    )
+    return (one for one in ast.iter_child_nodes(node) if not (is_left_out and one is target))
