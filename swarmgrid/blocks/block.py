@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swarmgrid.blocks import running
 from swarmgrid.blocks import store as blocks
-from swarmgrid.blocks.code import BlockSource, block_source
+from swarmgrid.blocks.code import BlockSource, block_source, missing_source
 from swarmgrid.blocks.delta import difference
 from swarmgrid.blocks.graph import Pending, Snapshot, snapshot
 from swarmgrid.blocks.replay import Replay
@@ -81,8 +81,9 @@ def memoize(
     ------
     InputError
         If an argument is wrong, the state holds what cannot be recorded, or the block leaves by
-        return, yield, or a break or continue of a loop around it; with ``mode="require"``, if
-        there is no recording.
+        return, yield, or a break or continue of a loop around it, or gives another value to the
+        name that ``state`` is passed by; if the code counts and cannot be read; with
+        ``mode="require"``, if there is no recording.
     DamageError
         When an array is used that is missing from the store or not as it was written.
 
@@ -155,7 +156,9 @@ class Block:
         if self._source is not None:
             raise InputError("a memoized block is for one with statement: call memoize(...) anew")
         frame = sys._getframe(1)  # noqa: SLF001  # there is no public way to the caller
-        self._source = block_source(frame)
+        self._source = block_source(frame, self._state)
+        if "code" in self._settings.hash_by and not self._source.body:
+            raise missing_source(frame)
         self._frame, self._runner = frame, running.runner()
         return self
 

@@ -1,7 +1,7 @@
 """The code of a ``with`` block: its statements, found through the frame that entered it.
 
 Python keeps no code object of a block. Its statements are read from the source, and trusted only
-if they compile to the very instructions that run; else the instructions themselves stand for them.
+if they compile to the very instructions that run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import linecache
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
@@ -31,20 +31,21 @@ _LEAVES = (ast.Return, ast.Yield, ast.YieldFrom)
 class BlockSource:
     """What a block says."""
 
-    text: tuple[str, ...]
-    """The tokens of its statements, without comments, docstrings and layout; or instructions."""
+    text: tuple[str, ...] = ()
+    """The tokens of its statements, without comments, docstrings and layout."""
     body: tuple[ast.stmt, ...] = ()
     """Its statements; none where the source is not known."""
 
 
-def block_source(frame: FrameType) -> BlockSource:
+def block_source(frame: FrameType, state: object) -> BlockSource:
     """What the block says that a frame is just entering.
 
     Raises
     ------
     InputError
-        If the frame is not at a ``with`` statement, or the block leaves in a way that a replay
-        could not repeat: by return, yield, or a break or continue of a loop around it.
+        If the frame is not at a ``with`` statement, or the block does what a replay could not
+        repeat: leaves by return, yield, or a break or continue of a loop around it, or gives
+        another value to the name by which its ``with`` statement was given the state.
     """
     code, at = frame.f_code, frame.f_lasti
     steps = {step.offset: step for step in dis.get_instructions(code)}
@@ -53,14 +54,36 @@ def block_source(frame: FrameType) -> BlockSource:
             "memoize(...) must be entered by a with statement itself, not through another context "
             "manager such as an ExitStack: the block's code is part of what is remembered"
         )
-    linecache.checkcache(code.co_filename)
-    text = "".join(linecache.getlines(code.co_filename, frame.f_globals))
-    with PARSING:
-        node = _trusted_node(id(code), code, steps[at], text)
+    text, node = _found(frame, steps[at])
     if node is None:
-        return BlockSource(("instructions", *_instructions(code, at)))
+        return BlockSource()
     _check_exits(node)
+    _check_names(node, state, {**frame.f_globals, **frame.f_locals})
     return BlockSource(("tokens", *tokens(_segment(text, node))), tuple(node.body))
+
+
+def missing_source(frame: FrameType) -> InputError:
+    """The error that a block's code is to count, but cannot be read."""
+    return InputError(
+        f"the source of the memoized block in line {frame.f_lineno} of "
+        f"{frame.f_code.co_filename!r} cannot be had, or is not what runs: nobody can say what "
+        "the block reads. Put it into a file, and leave that alone while it runs; or let the code "
+        "not count, as in hash_by=('state', 'salt'), with a salt that says what else counts"
+    )
+
+
+def _found(frame: FrameType, step: dis.Instruction) -> tuple[str, _With | None]:
+    """The source and the statement in it that a step enters; None where it is not what runs."""
+    code, text, node = frame.f_code, "", None
+    for is_fresh in (False, True):  # first as it was read before: it may have been edited since
+        if is_fresh:
+            linecache.checkcache(code.co_filename)
+        text = "".join(linecache.getlines(code.co_filename, frame.f_globals))
+        with PARSING:
+            node = _trusted_node(id(code), code, step, text)
+        if node is not None:
+            break
+    return text, node
 
 
 # By identity too: code objects of different sources may be equal.
@@ -106,24 +129,16 @@ def _same(code: CodeType, text: str, lines: tuple[int, int]) -> bool:
 def _in_lines(code: CodeType, lines: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
     for step in dis.get_instructions(code):
         line = step.positions.lineno if step.positions else None
+        if step.opname == "EXTENDED_ARG":  # the next one's argument says as much
+            continue
         if line is not None and lines[0] <= line <= lines[1]:
             yield (step.opname, _argument(step), step.positions)
-
-
-def _instructions(code: CodeType, at: int) -> Iterator[str]:
-    """The instructions of the block that the one at an offset enters, as texts."""
-    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
-    own = min((one for one in entries if one.start > at), key=lambda one: one.start)
-    end = max(one.end for one in entries if one.target == own.target)
-    for step in dis.get_instructions(code):
-        if own.start <= step.offset < end:
-            yield f"{step.opname} {_argument(step)!r}"
 
 
 def _argument(step: dis.Instruction) -> Any:
     """What an instruction works on, the same wherever the block stands in its function."""
     if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs:
-        return step.argval - step.offset
+        return None  # how far it is to a handler depends on the rest of the function
     if isinstance(step.argval, CodeType):
         return [(one.opname, _argument(one)) for one in dis.get_instructions(step.argval)]
     if step.opcode in dis.hasconst:
@@ -168,3 +183,46 @@ def _exits(nodes: list[Any], *, in_loop: bool) -> Iterator[Any]:
             yield from _exits(node.orelse, in_loop=in_loop)
         elif not isinstance(node, _SCOPES):
             yield from _exits(list(ast.iter_child_nodes(node)), in_loop=in_loop)
+
+
+def _check_names(node: _With, state: object, values: Mapping[str, Any]) -> None:
+    calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+    given = [value for call in calls for value in (*call.args, *(k.value for k in call.keywords))]
+    names = {value.id for value in given if isinstance(value, ast.Name)}
+    for name in (name for name in names if values.get(name) is state):
+        for found in _bindings(node.body, name):
+            raise InputError(
+                f"the memoized block binds or deletes the name {name!r}, by which it was given "
+                f"its state, in line {found.lineno}; a replay could not repeat that. Change the "
+                f"state itself: {name}[...] = ... or {name}.update(...), not {name} = ..."
+            )
+
+
+def _bindings(nodes: Iterable[ast.AST], name: str) -> Iterator[Any]:
+    """What binds or deletes a name, in the block's own scope."""
+    for node in nodes:
+        if _bound(node) == name:
+            yield node
+        if not isinstance(node, _SCOPES):
+            yield from _bindings(_below(node), name)
+
+
+def _bound(node: ast.AST) -> str | None:
+    """The name that a node itself binds or deletes."""
+    if isinstance(node, ast.Name):
+        return None if isinstance(node.ctx, ast.Load) else node.id
+    if isinstance(node, ast.alias):
+        return node.asname or node.name.partition(".")[0]
+    return getattr(node, "name", None) or getattr(node, "rest", None)  # def, except, case ...
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node, but not the name that a comprehension binds, or ``+=``.
+
+    The one is the comprehension's own; the other stays what it is, as states change in place.
+    """
+    target = getattr(node, "target", None)
+    is_left_out = isinstance(node, ast.comprehension) or (
+        isinstance(node, ast.AugAssign) and isinstance(target, ast.Name)
+    )
+    return (one for one in ast.iter_child_nodes(node) if not (is_left_out and one is target))

@@ -164,32 +164,45 @@ class DatasetTarget:
     kind = "Dataset"
 
     def held(self) -> Mapping[str, Any]:
-        """The Dataset's attributes and variables, by name."""
+        """The Dataset's attributes, and its variables in their order, by name."""
         dataset = self._dataset
         _check_indexes(dataset, "state")
-        variables = dataset.variables
-        return {
-            ATTRS: dataset.attrs,
-            **_prefixed(COORD, {n: variables[n] for n in variables if n in dataset.coords}),
-            **_prefixed(DATA, {n: variables[n] for n in variables if n not in dataset.coords}),
+        coords = dataset.coords
+        return {ATTRS: dataset.attrs} | {
+            (COORD if name in coords else DATA) + _name(name, "state"): variable
+            for name, variable in dataset.variables.items()
         }
 
     live = held
 
-    def replace(self, changed: Mapping[str, Any], removed: list[str], order: list[str]) -> None:  # noqa: ARG002
-        """Put variables in place; the order of variables means nothing to xarray."""
+    def replace(self, changed: Mapping[str, Any], removed: list[str], order: list[str]) -> None:
+        """Put variables in place; without an order, new ones stand behind those that are kept."""
         dataset = self._dataset
+        order = order or [*(name for name in self.held() if name not in removed), *changed]
         variables = {name: value for name, value in changed.items() if name != ATTRS}
-        for name in {n.removeprefix(DATA).removeprefix(COORD) for n in (*removed, *variables)}:
+        for name in map(_bare, (*removed, *variables)):
             if name in dataset.variables:
                 del dataset[name]
         for name in sorted(variables):  # coordinates first: they say the sizes
             if name.startswith(COORD):
-                dataset.coords[name.removeprefix(COORD)] = variables[name]
+                dataset.coords[_bare(name)] = variables[name]
             else:
-                dataset[name.removeprefix(DATA)] = variables[name]
+                dataset[_bare(name)] = variables[name]
         if ATTRS in changed:
             dataset.attrs = changed[ATTRS]
+        _sort(dataset, [_bare(name) for name in order if name != ATTRS])
+
+
+def _bare(root: str) -> str:
+    """A variable's own name."""
+    return root.removeprefix(COORD) if root.startswith(COORD) else root.removeprefix(DATA)
+
+
+def _sort(dataset: Any, order: list[str]) -> None:
+    """Put a Dataset's variables in order, in place: of the public ways, each makes another."""
+    held = dataset._variables  # noqa: SLF001
+    first = {name: held[name] for name in order if name in held}
+    dataset._variables = first | held  # noqa: SLF001
 
 
 def _prefixed(prefix: str, variables: Mapping[Any, Any]) -> dict[Any, Any]:

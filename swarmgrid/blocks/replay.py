@@ -31,7 +31,7 @@ class Target(Protocol):
         """Its values by name, none of them pending."""
 
     def replace(self, changed: Mapping[str, Any], removed: list[str], order: list[str]) -> None:
-        """Put values in place; ``order`` is empty where it does not matter."""
+        """Put values in place; ``order`` is empty where it is that of before, then the new."""
 
 
 class Source(Protocol):

@@ -114,7 +114,7 @@ class StateTarget:
         return self._state
 
     def replace(self, changed: Mapping[str, Any], removed: list[str], order: list[str]) -> None:
-        """Put values in place; ``order`` is empty where it does not matter."""
+        """Put values in place; ``order`` is empty where it is that of before, then the new."""
         values = self._state._values  # noqa: SLF001
         for name in removed:
             values.pop(name, None)

@@ -95,14 +95,10 @@ def _values(
     inner = dict(around.f_locals) if is_function else {}
     outer = around.f_globals if is_function else {**around.f_globals, **around.f_locals}
     package = str(around.f_globals.get("__package__") or "")
-    variables, shared = {}, {}
-    if block.body:
-        compiled, names = _compiled(block.body, {**outer, **inner})
-        chains = {*source.used_names(compiled), *((name,) for name in names)}
-        shared = dict(_imported(compiled, package, home))
-    else:  # of the function around it; without a source, who knows what of it the block reads
-        chains = {c for c in source.used_names(around.f_code) if callable(outer.get(c[0]))}
-    for chain in chains:
+    variables = {}
+    compiled, names = _compiled(block.body, {**outer, **inner})
+    shared = dict(_imported(compiled, package, home))
+    for chain in {*source.used_names(compiled), *((name,) for name in names)}:
         if chain[0] in inner:
             variables[chain[0]] = inner[chain[0]]
         elif chain[0] in outer and outer[chain[0]] is not getattr(builtins, chain[0], _ABSENT):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ import numpy as np
 
 import swarmgrid
 from swarmgrid.call import Call
-from swarmgrid.errors import PointError
+from swarmgrid.care import repaired
+from swarmgrid.errors import DamageError, PointError, StoreError
+from swarmgrid.find import target
 from swarmgrid.memo.records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.points import boxes
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.memo.points import Enumeration, MemoChunk
-    from swarmgrid.options import CallOptions
+    from swarmgrid.options import CallOptions, Options
     from swarmgrid.work.diagnostics import Diagnostics
+
+_log = logging.getLogger(__name__)
 
 MAX_EXACT = 2**53
 """From here on, a float64 (which integers become beside missing points) may not be the integer."""
@@ -58,12 +63,19 @@ class MemoRequest:
     """The grid's."""
 
     def stored(self) -> Stored:
-        """What the store holds now."""
-        options = current_options().updated(self.options)
-        request = Call(options, self.params, self.axes, None).request
+        """What the store holds now.
+
+        Raises
+        ------
+        DamageError
+            If what says so is not as it was written. `mend` sees to that.
+        """
+        request = Call(self._options, self.params, self.axes, None).request
         snapshot = read_snapshot(request.location.open(), request.path)
         if snapshot is None:
             return Stored(np.zeros(len(self.points), bool), None)
+        if torn := snapshot.manifest.damaged:  # no loss, but a warning in every run to come
+            raise DamageError(request.path.manifest + torn[0], "it is no whole segment")
         outputs = snapshot.grid.schema.outputs
         dtypes = {name: output.memory_dtype for name, output in outputs.items()}
         computed = covered(request, snapshot.grid, snapshot.manifest).is_computed()
@@ -77,6 +89,34 @@ class MemoRequest:
         chunks = self.spec if before.dtypes is None else None
         options: CallOptions = {**self.options, "chunks": chunks}
         return swarmgrid.stream(self.params, self.axes, where=self._where(), **options)
+
+    def mend(self, damage: DamageError) -> None:
+        """Make the grid one that can be read; what was lost counts as not computed then.
+
+        Values alone are left to `fill`, which computes those that a reader found damaged.
+        """
+        _log.warning(
+            "%s is damaged: %s; it is written again from a copy, or computed again",
+            damage.key,
+            damage.reason,
+        )
+        try:
+            self.stored()
+        except DamageError:
+            repaired(self._options, self.params, list(self.axes))
+
+    def beyond_mending(self, damage: DamageError) -> StoreError:
+        """The error that something is damaged again after it was mended."""
+        found = target(self._options, self.params, list(self.axes))
+        return StoreError(
+            f"{damage.key} is damaged again after it was mended: {damage.reason}. Look after the "
+            f"disk; then delete the folders {found.path.prefix} and {found.path.manifest} in "
+            f"{found.location.url!r}, and everything in them is computed anew"
+        )
+
+    @property
+    def _options(self) -> Options:
+        return current_options().updated(self.options)
 
     def dataset(self) -> xr.Dataset:
         """What is stored, lazily, under the variables' stored names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmgrid.errors import DamageError, InputError
 from swarmgrid.memo.diagnostics import MemoDiagnostics
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.options import CallOptions
+
+T = TypeVar("T")
 
 
 class SwarmMemo:
@@ -64,7 +66,9 @@ class SwarmMemo:
         identity: results are reused while it says the same of every chunk.
     cache_version : str or None
         Stands for the code of ``exec_fn``, whose edits are not noticed: change it with them.
-        None: the code itself counts, as everywhere else in swarmgrid.
+        None: the code itself counts, as everywhere else in swarmgrid. It does so in any case
+        where a name does not tell functions apart: a lambda, a function made in another, a
+        partial, a method of an object. What these hold counts, too.
     max_workers : int, optional
         The number of worker processes. Default: one per CPU.
     axis_order : sequence of str, optional
@@ -133,6 +137,9 @@ class SwarmMemo:
         self._axis_order = axis_order
         self._verbose = verbose
 
+    def __swarmgrid_token__(self) -> str:
+        return "memo"  # one that a function's object holds tells it nothing
+
     def run(
         self, params: Mapping[str, Any], split_spec: Mapping[str, Any]
     ) -> tuple[Any, MemoDiagnostics]:
@@ -151,6 +158,9 @@ class SwarmMemo:
             If the points or anything else of the call cannot be used; nothing was computed.
         PointError
             If ``exec_fn`` failed at a point. What was finished is kept.
+        StoreError
+            If the store cannot be used. Files that are damaged are mended, or what was in them is
+            computed again; a warning is logged.
         """
         return self._run(self._request(self._exec_fn, params, split_spec))
 
@@ -170,6 +180,8 @@ class SwarmMemo:
         ------
         InputError
             If nothing is stored for these params and axes.
+        DamageError
+            If what is read is damaged: the next `run` mends it.
         """
         found = self._request(self._exec_fn, params, split_spec).dataset()
         names = tuple(map(str, found.data_vars))
@@ -183,7 +195,8 @@ class SwarmMemo:
         """Make a decorator of functions ``exec_point(params, point, extra=1)``, to be `run`.
 
         The result is called as ``exec_point(params, split_spec=split_spec, extra=2)``. Keyword
-        arguments, and the defaults of those left out, join the params.
+        arguments, and the defaults of those left out, join the params; what is in the params
+        takes the place of a default.
         """
         return functools.partial(self._wrapped, run=self._run)
 
@@ -209,28 +222,33 @@ class SwarmMemo:
     # ---- one request
 
     def _run(self, request: MemoRequest) -> tuple[Any, MemoDiagnostics]:
-        done = self._filled(request)
+        output, done = self._sound(request, lambda: self._merge_fn(self._collated(request)))
+        return output, replace(done, merged_points=len(request.points))
+
+    def _stream(self, request: MemoRequest) -> MemoDiagnostics:
+        _, done = self._sound(request, lambda: None)
+        return replace(done, stream_flushes=done.executed_chunks)
+
+    def _sound(self, request: MemoRequest, finish: Callable[[], T]) -> tuple[T, MemoDiagnostics]:
+        """Fill the request and finish it, again for everything that is found damaged."""
+        done: MemoDiagnostics | None = None
         damaged: set[str] = set()
         while True:
             try:
-                output = self._merge_fn(self._collated(request))
-            except DamageError as error:  # reading found it; to fill again computes it again
+                filled = self._filled(request)
+                done = filled if done is None else done.and_again(filled)
+                return finish(), done
+            except DamageError as error:
                 if error.key in damaged:
-                    raise
+                    raise request.beyond_mending(error) from error
                 damaged.add(error.key)
-                done = done.and_again(self._filled(request))
-            else:
-                return output, replace(done, merged_points=len(request.points))
+                request.mend(error)
 
     def _collated(self, request: MemoRequest) -> list[Any]:
         collated: list[Any] = [None] * len(request.chunks)
         for number, outputs in request.records():
             collated[number] = self._collate_fn(outputs)
         return collated
-
-    def _stream(self, request: MemoRequest) -> MemoDiagnostics:
-        done = self._filled(request)
-        return replace(done, stream_flushes=done.executed_chunks)
 
     def _filled(self, request: MemoRequest) -> MemoDiagnostics:
         before = request.stored()

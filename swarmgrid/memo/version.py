@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
@@ -15,16 +18,36 @@ ChunkKey = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 def code_version(exec_fn: Callable[..., Any], cache_version: str | None) -> str:
-    """The version given by hand, or the fingerprint of the function's code.
+    """The version given by hand, the fingerprint of the function's code, or both.
+
+    Both, where the function's name, which is the grid's, does not tell it from others.
 
     Raises
     ------
     IdentityError
-        If the function closes over a value that has no stable digest.
+        If the function holds a value that has no stable digest.
     """
-    if cache_version is None:
-        return f"code-{identity.fingerprint(exec_fn)}"
-    return str(cache_version)
+    if cache_version is not None and _is_told_by_name(exec_fn):
+        return str(cache_version)
+    version = "" if cache_version is None else f"{cache_version} "
+    return f"{version}code-{identity.fingerprint(exec_fn)}"
+
+
+def _is_told_by_name(func: Any) -> bool:
+    """Whether there is one function of this name: no lambda, partial, method of an object, ...
+
+    A decorated function has the closure of its decorator, but is what its module has by its name.
+    """
+    func = getattr(func, "__swarmgrid_function__", func)
+    name = getattr(func, "__qualname__", None)
+    if name is None or "<" in name:
+        return False
+    if isinstance(func, FunctionType) and not func.__closure__:
+        return True
+    found: Any = sys.modules.get(func.__module__)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return callable(found) and inspect.unwrap(found, stop=lambda one: one is func) is func
 
 
 def hashes_version(said: Mapping[ChunkKey, Any]) -> str:

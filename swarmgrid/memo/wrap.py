@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import InputError, SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 def bound(
     func: Callable[..., Any], args: tuple[Any, ...], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The params of a call of ``func(params, point, **extras)``, and its extras with defaults.
+
+    What the params hold takes the place of a default.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def bound(
     SignatureError
         If the arguments do not fit the function.
     InputError
-        If the params are no mapping, or hold what is a keyword argument, too.
+        If the params are no mapping, or hold what is given as a keyword argument, too.
     """
     signature = inspect.signature(func)
     params_name, point_name = _first_two(func, signature)
@@ -44,16 +46,18 @@ def bound(
     if point_name in given:
         raise SignatureError(f"{point_name!r} is not given: it comes from enumerate_points")
     keywords = {point_name: None, **given} | ({params_name: args[0]} if args else {})
+    params = _checked(keywords.get(params_name, {}), given.keys() - {params_name})
+    named = [n for n, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD]
+    keywords = {name: params[name] for name in named[2:] if name in params} | keywords
     try:
         arguments = signature.bind(**keywords)
     except TypeError as error:
         raise SignatureError(f"{func.__name__}: {error}") from None
     arguments.apply_defaults()
-    extras = {name: arguments.arguments[name] for name in list(signature.parameters)[2:]}
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            extras |= extras.pop(name)
-    return _checked(arguments.arguments[params_name], extras), extras
+    extras = {name: arguments.arguments[name] for name in named[2:]}
+    for name in signature.parameters.keys() - set(named):
+        extras |= arguments.arguments[name]
+    return params, extras
 
 
 def _first_two(func: Callable[..., Any], signature: inspect.Signature) -> list[str]:
@@ -68,13 +72,11 @@ def _first_two(func: Callable[..., Any], signature: inspect.Signature) -> list[s
     return [p.name for p in parameters[:2]]
 
 
-def _checked(params: object, extras: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(params: object, given: Iterable[str]) -> dict[str, Any]:
     if not hasattr(params, "keys"):
         raise InputError(f"params is {params!r}; expected a mapping from names to values")
     found: dict[str, Any] = dict(params)  # type: ignore[call-overload]
-    both = sorted(found.keys() & extras.keys())
+    both = sorted(found.keys() & set(given))
     if both:
-        raise InputError(
-            f"{both[0]!r} is in params and a keyword argument of the function; pass it once"
-        )
+        raise InputError(f"{both[0]!r} is in params and a keyword argument; pass it once")
     return found

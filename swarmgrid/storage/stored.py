@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
-from swarmgrid.space.axis import Axis
+from swarmgrid.space.axis import Axis, Kind
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
 from swarmgrid.storage import metadata
 from swarmgrid.storage.codec import decoded, filled
@@ -195,9 +195,22 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         check_format(attributes, path.metadata)
         metadata.check_seal(document)
         documents = document["consolidated_metadata"]["metadata"]
-        axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
     except (ValueError, KeyError, TypeError) as error:
         raise DamageError(path.metadata, str(error)) from None
+    try:  # a repair may have made up the group's document from a damaged one of an array
+        return _interpreted(blobs, path, attributes, documents)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DamageError(path.metadata, f"it cannot be understood: {error!r}") from None
+
+
+def _interpreted(
+    blobs: Blobs,
+    path: GridPath,
+    attributes: Mapping[str, Any],
+    documents: Mapping[str, metadata.Document],
+) -> StoredGrid:
+    """The grid that a group's attributes and its arrays' documents describe."""
+    axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
     n_axes = len(axis_names)
     columns = [name for name in documents if name not in outputs]
     values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
@@ -302,6 +315,8 @@ def _stored_axis(
     document: metadata.Document, name: str, values: NDArray[Any], chunk: int
 ) -> StoredAxis:
     attributes = document["attributes"]
+    if attributes["swarmgrid_kind"] not in get_args(Kind):
+        raise ValueError(f"{attributes['swarmgrid_kind']!r} is no kind of axis")
     values = values.view("int64") if values.dtype.kind in "mM" else values
     axis = Axis(
         name, attributes["swarmgrid_kind"], values, enum_name=attributes.get("swarmgrid_enum")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 
 import swarmgrid
 from swarmgrid import InputError, SwarmMemo
+from swarmgrid.memo.version import code_version
 
 QUICK_START = """
 from swarmgrid import SwarmMemo
@@ -398,6 +400,81 @@ def test_the_version_stands_for_the_code_unless_it_is_none(tmp_path: Path) -> No
     assert run("1", None) == (1, 0)
 
 
+def scaled_by(factor: float) -> Callable[..., float]:
+    def scaled(params: Any, point: Any) -> float:
+        return float(point[0] * factor)
+
+    return scaled
+
+
+def scaled(params: Any, point: Any, factor: float = 1) -> float:
+    return float(point[0] * factor)
+
+
+class Model:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.memo: SwarmMemo | None = None
+
+    def scaled(self, params: Any, point: Any) -> float:
+        return float(point[0] * self.factor)
+
+    def __call__(self, params: Any, point: Any) -> float:
+        return self.scaled(params, point)
+
+
+OF_ONE_NAME: dict[str, Callable[[float], Callable[..., float]]] = {
+    "lambdas": lambda k: [lambda p, s: s[0] * 1.0, lambda p, s: s[0] * 3.0][int(k > 1)],
+    "closures": scaled_by,
+    "defaults": lambda k: lambda params, s, k=k: s[0] * k,
+    "partials": lambda k: functools.partial(scaled, factor=k),
+    "methods": lambda k: Model(k).scaled,
+    "objects": Model,
+    "decorated again": lambda k: functools.wraps(scaled)(scaled_by(k)),
+}
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("version", ["v1", None])
+@pytest.mark.parametrize("kind", OF_ONE_NAME)
+def test_functions_that_their_name_does_not_tell_apart_never_share_results(
+    tmp_path: Path, kind: str, version: str | None
+) -> None:
+    def run(factor: float, version: str | None) -> tuple[Any, int]:
+        exec_fn = OF_ONE_NAME[kind](factor)
+        memo = new_memo(tmp_path, exec_fn=exec_fn, cache_version=version, memo_chunk_spec={})
+        output, done = memo.run({}, {"s": [1.0, 2.0]})
+        return output, done.executed_points
+
+    assert run(1.0, version) == ([1.0, 2.0], 2)
+    assert run(3.0, version) == ([3.0, 6.0], 2)
+    assert run(1.0, version) == ([1.0, 2.0], 0)
+    assert run(3.0, "v2") == ([3.0, 6.0], 2)  # the version counts as well
+
+
+def twice(func: Callable[..., float]) -> Callable[..., float]:
+    return functools.wraps(func)(lambda params, point: 2 * func(params, point))
+
+
+@twice
+def decorated(params: Any, point: Any) -> float:
+    return float(point[0])
+
+
+def test_a_function_at_the_top_level_goes_by_its_name_decorated_or_not() -> None:
+    for func in (scaled, decorated, Model, Model.scaled, max, swarmgrid.grid(scaled)):
+        assert code_version(func, "v1") == "v1"
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_object_may_hold_the_memo_of_its_own_method(tmp_path: Path) -> None:
+    model = Model(3.0)
+    model.memo = new_memo(tmp_path, exec_fn=model.scaled, memo_chunk_spec={})
+    for executed in (2, 0):
+        output, done = model.memo.run({}, {"s": [1.0, 2.0]})
+        assert (output, done.executed_points) == ([3.0, 6.0], executed)
+
+
 @pytest.mark.usefixtures("in_process")
 def test_params_that_look_alike_are_told_apart(tmp_path: Path) -> None:
     one, two = np.zeros(2000), np.zeros(2000)
@@ -706,6 +783,8 @@ def test_arguments_of_a_wrapped_function_are_params(tmp_path: Path) -> None:
     assert (output, done.executed_points) == ([1, 2], 0)
     output, done = wrapped(PARAMS, split_spec=spec, extra=3)
     assert (output, done.executed_points) == ([3, 6], 2)
+    output, done = wrapped({**PARAMS, "extra": 3}, split_spec=spec)
+    assert (output, done.executed_points) == ([3, 6], 0)
     # By run, the function is not given what merely is among the params.
     assert memo.run({**PARAMS, "extra": 3}, spec)[0] == [1, 2]
 

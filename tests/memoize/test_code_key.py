@@ -8,11 +8,12 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import swarmgrid
-from swarmgrid import State, memoize
+from swarmgrid import InputError, State, memoize
 
 SCRIPT = """
 import swarmgrid, numpy as np
@@ -109,58 +110,97 @@ def test_a_block_may_stand_at_the_top_of_a_script_in_a_method_and_on_one_line(
     )
 
 
-def test_without_a_source_the_instructions_count(tmp_path: Path) -> None:
-    code = """
-def scale(x):
-    return CONSTANT * x
-with swarmgrid.memoize(swarmgrid.State(), store) as mem:
-    mem.begin()
-    scale(1)
+WITHOUT_SOURCE = """
+def run(k, hash_by):
+    state = swarmgrid.State(a=1)
+    with swarmgrid.memoize(state, store, salt=k, hash_by=hash_by) as mem:
+        mem.begin()
+        state["x"] = k
+    return mem.is_hit, state["x"]
 """
-    store = str(tmp_path)
-
-    def run(text: str) -> bool:
-        names = {"swarmgrid": swarmgrid, "store": store}
-        exec(compile(text, "<nowhere>", "exec"), names)
-        return names["mem"].is_hit
-
-    edits = [("", ""), ("", ""), ("(1)", "(2)"), ("CONSTANT * x", "x * CONSTANT"), ("    ", "  ")]
-    found = [run("CONSTANT = 2" + code.replace(*edit)) for edit in edits]
-    assert found == [False, True, False, False, True]
 
 
-def test_a_file_that_was_edited_while_it_runs_is_not_trusted(tmp_path: Path) -> None:
-    script = """
+def test_a_block_without_a_source_is_refused_where_the_code_counts(tmp_path: Path) -> None:
+    names: dict[str, Any] = {"swarmgrid": swarmgrid, "store": tmp_path / "store"}
+    exec(compile(WITHOUT_SOURCE, "<nowhere>", "exec"), names)
+    for hash_by in ("code", ("state", "code", "salt")):
+        with pytest.raises(InputError, match=r"in line 4 of '<nowhere>' cannot be had"):
+            names["run"](1, hash_by)
+    found = [names["run"](k, ("state", "salt")) for k in (1, 2, 1)]
+    assert found == [(False, 1), (False, 2), (True, 1)]
+
+
+AMONG_ASSERTS = """
+import swarmgrid
+
+def test_it(tmp_path):
+    for n in (1, 2, 1):
+        state = swarmgrid.State()
+        with swarmgrid.memoize(state, tmp_path) as mem:
+            mem.begin()
+            try:
+                state["x"] = n
+                [][0]
+            except IndexError:
+                pass
+        assert state["x"] == n, "a" + str(n)
+    assert [mem.is_hit, *([1] * 3)] == [True, 1, 1, 1], [n for n in range(3)]
+    assert all(n for n in (1, 2)) and "a" in "b" + "a"
+"""
+
+
+def test_asserts_behind_a_block_may_be_rewritten_by_pytest(tmp_path: Path) -> None:
+    """They make the function longer, at whose end the handlers of the block stand."""
+    (tmp_path / "test_rewritten.py").write_text(AMONG_ASSERTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_rewritten.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+EDITS_ITSELF = """
 from pathlib import Path
 import sys, swarmgrid
 file = Path(__file__)
-state = swarmgrid.State()
-if len(sys.argv) > 1:
+def edit():
     file.write_text(file.read_text().replace("'first'", "'other'"))
-with swarmgrid.memoize(state, sys.argv[-1]) as mem:
-    mem.begin()
-    state["a"] = 'first'
-print(mem.is_hit, state["a"])
+if sys.argv[1] == "before":
+    edit()
+for n in range(2):
+    state = swarmgrid.State(n=n)
+    with swarmgrid.memoize(state, sys.argv[2]) as mem:
+        mem.begin()
+        state["a"] = 'first'
+    print(mem.is_hit, state["a"])
+    edit()
 """
+
+
+def test_a_file_that_is_edited_while_it_runs_is_not_trusted(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
-    printed = []
-    for _ in range(2):
-        file.write_text(script)
-        done = subprocess.run(
-            [sys.executable, str(file), str(tmp_path / "store")],
+
+    def run(when: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(file), when, str(tmp_path / "store")],
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        printed.append(done.stdout.strip())
-    done = subprocess.run(  # now as the edited file, from its beginning
-        [sys.executable, str(file), str(tmp_path / "store")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert printed == ["False first", "True first"]
-    assert done.stdout.strip() == "False other"
+
+    file.write_text(EDITS_ITSELF)
+    assert run("between").stdout.split() == ["False", "first"] * 2  # as it was when first entered
+    assert run("between").stdout.split() == ["False", "other"] * 2  # now as the edited file
+    file.write_text(EDITS_ITSELF)
+    assert run("between").stdout.split() == ["True", "first"] * 2
+    file.write_text(EDITS_ITSELF)
+    done = run("before")
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert "cannot be had, or is not what runs" in done.stderr
 
 
 def test_what_a_block_only_adds_to_does_not_count(store: str) -> None:

@@ -86,7 +86,7 @@ def test_it_needs_no_xarray() -> None:
 import sys, numpy as np, swarmgrid
 state = swarmgrid.State(a=np.arange(3))
 for _ in range(2):
-    with swarmgrid.memoize(swarmgrid.State(a=1), sys.argv[1]) as mem:
+    with swarmgrid.memoize(swarmgrid.State(a=1), sys.argv[1], hash_by="state") as mem:
         mem.begin()
 print(mem.is_hit, {"xarray", "dask", "zarr", "pandas"} & set(sys.modules))
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +352,28 @@ def test_every_changed_byte_of_the_group_document_is_reported(files: FileBlobs) 
             continue
         assert json.loads(changed) == json.loads(data)
         assert_same_grid(got, grid)
+
+
+NONSENSE: dict[str, Callable[[Any], object]] = {
+    "no keys of chunks": lambda array: array.pop("chunk_key_encoding"),
+    "no chunk shape": lambda array: array.update(chunk_grid={"name": "regular"}),
+    "an unknown dtype": lambda array: array.update(data_type="int63"),
+    "an unknown kind": lambda array: array["attributes"].update(swarmgrid_kind="ink"),
+    "a missing array": lambda array: array.clear(),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_a_sealed_document_that_makes_no_sense_is_reported(
+    case: str, files: FileBlobs, stored: StoredGrid
+) -> None:
+    """As a repair may make one up from the documents of arrays, which have no seal."""
+    document = json.loads(files.get(PATH.metadata) or b"")
+    NONSENSE[case](document["consolidated_metadata"]["metadata"]["s"])
+    data = metadata.to_bytes(metadata.sealed(document))
+    with pytest.raises(DamageError, match="it cannot be understood") as caught:
+        read_grid(files, PATH, data)
+    assert caught.value.key == PATH.metadata
 
 
 def test_a_group_of_a_newer_format_is_refused(files: FileBlobs, stored: StoredGrid) -> None:
