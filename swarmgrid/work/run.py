@@ -102,7 +102,7 @@ class Run:
         self._committer: Committer | None = None
         self._batcher: Batcher | None = None
         self._fatal: Failure | None = None
-        self._is_closed = False
+        self._is_stopped = self._is_closed = False
         self._lock = threading.RLock()
 
     def execute(self) -> None:
@@ -262,6 +262,8 @@ class Run:
             on_split=self._committer.expect,
             is_split=self._committer.is_open,
         )
+        if self._is_stopped:  # before there was anything to close
+            batcher.close()
         while self._fatal is None and not batcher.is_empty:
             executor = staff.present
             batcher.suit(
@@ -320,6 +322,7 @@ class Run:
     def _stop(self) -> None:
         """Begin nothing more."""
         assert self._staff is not None
+        self._is_stopped = True
         self._throttle.stop()
         self._staff.stop()
         if self._first is not None:
