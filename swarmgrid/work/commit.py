@@ -121,10 +121,12 @@ class Committer:
         self._closed.set()
         self._thread.join()
         with self._lock:
-            if self._error is not None:
-                raise self._error
-            self._write_open()
-            self._commit()
+            try:
+                if self._error is not None:
+                    raise self._error
+                self._write_open()
+            finally:  # a disk too full for a chunk may have room for the rows of the others
+                self._commit()
 
     def _tick(self) -> None:
         while not self._closed.wait(min(COMMIT_SECONDS, self._flush_interval)):

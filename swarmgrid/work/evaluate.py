@@ -62,7 +62,11 @@ def run_task(
     pulse = [0.0] * N_PULSE if pulse is None else pulse
     ledger = Ledger(task, pulse, line.report if line is not None else None)
     with (overseer or Overseer()).watching(ledger):
-        interruption, left = _run_pieces(job, task, pulse, ledger, line)
+        try:
+            interruption, left = _run_pieces(job, task, pulse, ledger, line)
+        except Exception:  # the store's, as a rule; what was written before is accounted for
+            ledger.report_done()
+            raise
     receipt = ledger.close()
     receipt.interruption, receipt.left = interruption, left
     if job.collects_garbage:

@@ -94,6 +94,15 @@ class Ledger:
             self._pulse[STOP] = 0.0
         return self._clocked()
 
+    def report_done(self) -> None:
+        """Report the pieces that are done, where the task ends with an error."""
+        with self._lock:
+            if self._report is not None and self.receipt.points:
+                part = self._clocked()
+                part.n_settled = self._first
+                self.receipt = self._empty(part.schema)
+                self._report(part)
+
     def retried(self, retry: Retry) -> None:
         """A call failed, and is made again."""
         with self._lock:
