@@ -39,6 +39,8 @@ def draw_growth(
         row = CASES["chunks"].row
         _draw(axs[0, 1], by_chunks, row)
         axs[0, 1].set_xlabel(f"chunks in the grid ({row} points each)")
+    handles, labels = axs[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.suptitle("A function that costs nothing: what is left is overhead", fontsize=11)
     figure.savefig(file, dpi=130)
     plt.close(figure)
@@ -52,6 +54,5 @@ def _draw(ax: Any, results: list[dict[str, Record]], points_each: int) -> None:
         if found:
             ax.loglog(x, y, style, color=color, marker=marker, markersize=5, label=label)
     ax.grid(visible=True, which="major", color="#e5e7eb")
-    ax.legend(frameon=False, fontsize=9)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
