@@ -25,7 +25,7 @@ import json, os, sys, time, swarmgrid
 def point(x, y):
     time.sleep(0.002)
     with open(sys.argv[2], "a") as file:
-        file.write(f"{x} {y} {time.time()} {os.getpid()}\\n")
+        file.write(f"\\n{x} {y} {time.time()} {os.getpid()} whole")
     return {"value": x * 1000.0 + y, "row": [x, y] * swarmgrid_array}
 
 import numpy as np
@@ -124,10 +124,15 @@ def pidfd(pid: int) -> int:
     return os.pidfd_open(pid)
 
 
+def whole_lines(calls: Path) -> list[list[str]]:
+    """What each call has noted; a kill may have torn a line."""
+    lines = [line.split() for line in calls.read_text().splitlines()]
+    return [fields[:4] for fields in lines if len(fields) == 5 and fields[4] == "whole"]
+
+
 def workers(calls: Path) -> list[int]:
     """The worker processes that made the last calls."""
-    lines = calls.read_text().splitlines()[-30:]
-    return sorted({int(line.split()[3]) for line in lines if len(line.split()) == 4})
+    return sorted({int(pid) for *_, pid in whole_lines(calls)[-30:]})
 
 
 def check_what_a_kill_leaves(store: Path) -> None:
@@ -154,8 +159,7 @@ def check(store: Path, n: int) -> None:
 def check_calls(calls: Path, killed_at: list[float], n: int) -> None:
     """No point that was finished well before a kill was computed again."""
     times: dict[str, list[float]] = {}
-    for line in calls.read_text().splitlines():
-        x, y, at, _ = line.split()
+    for x, y, at, _ in whole_lines(calls):
         times.setdefault(f"{x},{y}", []).append(float(at))
     assert len(times) == n * 25
     for name, found in times.items():
