@@ -15,13 +15,13 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from swarmgrid.errors import DamageError
+from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection, outer_index
 from swarmgrid.storage.block import chunk_key, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.marks import mark_chunk
 from swarmgrid.storage.parts import in_parts
-from swarmgrid.storage.stored import MAX_EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

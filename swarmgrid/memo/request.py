@@ -16,6 +16,7 @@ from swarmgrid.errors import DamageError, PointError, StoreError
 from swarmgrid.find import target
 from swarmgrid.memo.records import to_records
 from swarmgrid.options import current_options
+from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.points import boxes
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.work.plan import covered
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from swarmgrid.work.diagnostics import Diagnostics
 
 _log = logging.getLogger(__name__)
-
-MAX_EXACT = 2**53
-"""From here on, a float64 (which integers become beside missing points) may not be the integer."""
 
 
 @dataclass(frozen=True, slots=True)

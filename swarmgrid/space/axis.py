@@ -28,7 +28,7 @@ _DTYPES: dict[Kind, np.dtype[Any]] = {
     "datetime": np.dtype("int64"),
     "timedelta": np.dtype("int64"),
 }
-_MAX_EXACT = 2**53
+MAX_EXACT = 2**53
 """Every integer up to this size is a float64 as well."""
 
 
@@ -141,7 +141,7 @@ def promoted(axis: Axis, kind: Kind) -> Axis:
             f"axis {axis.name!r} holds {axis.kind} values here and {kind} values in the stored "
             "grid; pass one kind, or use another name or store"
         )
-    large = (axis.values > _MAX_EXACT) | (axis.values < -_MAX_EXACT)
+    large = (axis.values > MAX_EXACT) | (axis.values < -MAX_EXACT)
     if large.any():
         raise AxisError(
             f"axis {axis.name!r} holds the integer {axis.values[large][0]}, which is no exact "
@@ -220,7 +220,7 @@ _KINDS: dict[Kind, tuple[type, ...]] = {  # in this order: a bool is an int, a t
 
 def _exact(name: str, item: Any) -> float:
     number = float(item)
-    if number != item or abs(number) > _MAX_EXACT:
+    if number != item or abs(number) > MAX_EXACT:
         raise AxisError(
             f"axis {name!r} mixes floats with the integer {item}, which is no exact float64"
         )

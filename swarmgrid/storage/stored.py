@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
-from swarmgrid.space.axis import Axis, Kind
+from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
 from swarmgrid.storage import metadata
 from swarmgrid.storage.codec import decoded, filled
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _TIMES: dict[str, str] = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}
 MIN_COORD_CHUNK, MAX_COORD_CHUNK = 1024, 2**20
-MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
