@@ -145,6 +145,27 @@ def test_a_longer_axis_costs_what_is_new(filled: CountingStore) -> None:
     )
 
 
+def test_a_short_axis_that_grows_costs_a_part_of_computing_everything_anew() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def block(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        shapes.append(np.broadcast_shapes(a.shape, b.shape))
+        return a + 0.5 * b
+
+    written = []
+    stores = {"grown": CountingStore(), "anew": CountingStore()}
+    options = {**OPTIONS, "func": block, "vectorized": True}
+    swarmgrid.stream(axes={"a": range(50_000), "b": range(10)}, store=stores["grown"], **options)
+    for store in stores.values():
+        store.forget()
+        shapes.clear()
+        swarmgrid.stream(axes={"a": range(50_000), "b": range(11)}, store=store, **options)
+        chunks = [key for kind, key in store.requests if kind == "set" and "/value/c." in key]
+        assert len(chunks) == len(set(chunks)) == len(shapes)  # one box, one call, one write each
+        written.append(len(chunks))
+    assert written[0] <= written[1] / 2
+
+
 @pytest.mark.parametrize("executor", ["sync", "processes"])
 def test_files_beside_the_data_are_few_however_many_chunks_there_are(
     tmp_path: Path, executor: str

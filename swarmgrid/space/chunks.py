@@ -18,6 +18,9 @@ MAX_POINTS = 8192
 """Points per chunk that we choose: a growing edge rewrites at most so many."""
 MIN_POINTS = 1024
 """Points per chunk that a small grid gets, too: grids start small, and grow."""
+MIN_BINS = 4
+"""Where a grid needs several chunks, each axis gets so many bins first: one that grows by a value
+has at most about a quarter of the grid written again, however short it is."""
 MAX_SECONDS = 60.0
 """Of one worker's work per chunk that we choose: a chunk is written anew while it fills up."""
 MIN_COSTLY_POINTS = 16
@@ -116,8 +119,12 @@ def chosen_chunk_shape(
     is_open = [name for name in shape if name not in spec]
     while is_open and math.prod(shape.values()) < min(MIN_POINTS, budget):
         shape[min(is_open, key=shape.__getitem__)] *= 2
-    while is_open and math.prod(shape.values()) > budget and max(shape[n] for n in is_open) > 1:
-        shape[max(is_open, key=shape.__getitem__)] //= 2
+    whole = dict(shape)
+    while math.prod(shape.values()) > budget and (
+        long := [name for name in is_open if shape[name] > 1]
+    ):
+        few = [name for name in long if shape[name] * MIN_BINS > whole[name]]
+        shape[max(few or long, key=shape.__getitem__)] //= 2
     return tuple(shape.values())
 
 

@@ -26,12 +26,8 @@ class Points:
         """The points where ``mask``, of the chunk's shape, is true."""
         if mask.ndim == 0:
             return cls(()) if mask else cls((), b"\0")
-        extent = tuple(
-            int(np.flatnonzero(mask.any(axis=tuple(set(range(mask.ndim)) - {d})))[-1]) + 1
-            if mask.any()
-            else 0
-            for d in range(mask.ndim)
-        )
+        hull = _hull(mask)
+        extent = (0,) * mask.ndim if hull is None else tuple(along.stop for along in hull)
         box = mask[tuple(slice(n) for n in extent)]
         return cls(extent) if box.all() else cls(extent, np.packbits(box).tobytes())
 
@@ -85,23 +81,49 @@ class Points:
 
 
 def boxes(mask: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
-    """Disjoint boxes that cover exactly the true points of ``mask``, largest runs first found.
+    """Disjoint boxes that cover exactly the true points of ``mask``, sorted by corner.
 
-    Each box starts at the first point left over and grows along the last axis first.
+    Runs of points along one axis are joined where they lie side by side, axis after axis. That is
+    done once for each axis as the one of the runs, and the fewest boxes are taken: each is a call.
     """
-    if mask.all():
-        return [tuple(slice(0, n) for n in mask.shape)]
-    left = mask.copy()
+    hull = _hull(mask)
+    if hull is None:
+        return []
+    if mask[hull].all():
+        return [hull]
+    ways = (_joined_runs(mask, axis) for axis in reversed(range(mask.ndim)))
+    starts, stops = min(ways, key=lambda bounds: bounds.shape[1])
+    return [
+        tuple(slice(*edges) for edges in zip(*corners, strict=True))
+        for corners in sorted(zip(starts.tolist(), stops.tolist(), strict=True))
+    ]
+
+
+def _hull(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """The smallest box that holds every true point; None if there is none."""
+    if not mask.any():
+        return None
     found = []
-    while left.any():
-        start = np.unravel_index(int(np.argmax(left)), left.shape)
-        box = [slice(int(i), int(i) + 1) for i in start]
-        for d in reversed(range(left.ndim)):
-            while box[d].stop < left.shape[d]:
-                layer = (*box[:d], slice(box[d].stop, box[d].stop + 1), *box[d + 1 :])
-                if not left[layer].all():
-                    break
-                box[d] = slice(box[d].start, box[d].stop + 1)
-        left[tuple(box)] = False
-        found.append(tuple(box))
-    return found
+    for d in range(mask.ndim):
+        along = np.flatnonzero(mask.any(axis=tuple(set(range(mask.ndim)) - {d})))
+        found.append(slice(int(along[0]), int(along[-1]) + 1))
+    return tuple(found)
+
+
+def _joined_runs(mask: NDArray[np.bool_], axis: int) -> NDArray[np.intp]:
+    """``(2, n_boxes, n_axes)``: where boxes made of the runs along one axis start and stop."""
+    edges = np.diff(np.moveaxis(mask, axis, -1).astype(np.int8), prepend=0, append=0)
+    starts = np.argwhere(edges == 1)  # in C order, as the ends are: one run's are at one place
+    stops = starts + 1
+    stops[:, -1] = np.argwhere(edges == -1)[:, -1]
+    for d in reversed(range(mask.ndim - 1)):
+        others = np.delete(np.hstack([starts, stops]), [d, mask.ndim + d], axis=1)
+        order = np.lexsort((starts[:, d], *others.T))
+        starts, stops, others = starts[order], stops[order], others[order]
+        goes_on = (others[1:] == others[:-1]).all(axis=1) & (starts[1:, d] == stops[:-1, d])
+        ends = stops[np.append(~goes_on, True), d]
+        is_first = np.append(True, ~goes_on)
+        starts, stops = starts[is_first], stops[is_first]
+        stops[:, d] = ends
+    bounds = np.stack([starts, stops])
+    return np.insert(bounds[..., :-1], axis, bounds[..., -1], axis=-1)

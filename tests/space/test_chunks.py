@@ -14,6 +14,7 @@ from swarmgrid.errors import ChunksError
 from swarmgrid.space.chunks import (
     MAX_NBYTES,
     MAX_POINTS,
+    MIN_BINS,
     MIN_POINTS,
     TARGET_NBYTES,
     check_chunk_nbytes,
@@ -96,10 +97,22 @@ def test_a_chosen_shape_respects_the_spec_and_the_budget(
         assert points >= MIN_POINTS or 2 * points > budget
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.integers(1, 10**6) | st.integers(1, 40), min_size=1, max_size=4))
+@example([10**6, 10])
+def test_an_axis_has_several_bins_before_another_has_many(lengths: list[int]) -> None:
+    whole = [2 ** math.ceil(math.log2(n)) for n in lengths]
+    shape = chosen_chunk_shape({}, {f"a{i}": n for i, n in enumerate(lengths)}, 8)
+    bins = [n // chunk for n, chunk in zip(whole, shape, strict=True)]
+    if max(bins) > MIN_BINS:
+        assert all(k >= min(MIN_BINS, n) for k, n in zip(bins, whole, strict=True))
+
+
 def test_small_axes_fit_one_chunk_and_long_ones_are_cut() -> None:
     assert chosen_chunk_shape({}, {"a": 3, "b": 1000}, 8) == (4, 1024)
     assert chosen_chunk_shape({}, {"a": 10**6}, 8) == (8192,)
     assert chosen_chunk_shape({}, {"a": 10**6}, 2**20) == (1,)
+    assert chosen_chunk_shape({}, {"a": 10**6, "b": 10}, 8) == (2048, 4)
 
 
 def test_a_chunk_of_two_gigabytes_is_refused() -> None:

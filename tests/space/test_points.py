@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -92,10 +93,62 @@ def test_a_subset_has_the_points_kept(mask: np.ndarray, data: st.DataObject) -> 
 @example(SCALARS[0])
 def test_boxes_are_disjoint_and_cover_exactly_the_mask(mask: np.ndarray) -> None:
     covered = np.zeros(mask.shape, int)
-    for box in boxes(mask):
+    found = boxes(mask)
+    for box in found:
         assert len(box) == mask.ndim
         covered[box] += 1
     np.testing.assert_array_equal(covered, mask.astype(int))
+    assert found == sorted(found, key=lambda box: [edge.start for edge in box])
+    assert len(found) <= min((n_runs(mask, d) for d in range(mask.ndim)), default=1)
+
+
+def n_runs(mask: np.ndarray, axis: int) -> int:
+    """How many times the points along one axis begin."""
+    lines = np.moveaxis(mask, axis, -1).reshape(-1, mask.shape[axis])
+    return sum(
+        bool(line[i]) and not (i and line[i - 1]) for line in lines for i in range(len(line))
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=4))
+def test_a_box_that_grew_lacks_one_box_per_axis_that_grew(growth: list[tuple[int, int]]) -> None:
+    mask = np.ones([old + new for old, new in growth], bool)
+    mask[tuple(slice(old) for old, _ in growth)] = False
+    assert len(boxes(mask)) == sum(new > 0 for _, new in growth)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data(), hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=6))
+def test_one_box_anywhere_is_found_as_one(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    mask = np.zeros(shape, bool)
+    corner = [data.draw(st.integers(0, n - 1)) for n in shape]
+    box = tuple(
+        slice(i, data.draw(st.integers(i + 1, n))) for i, n in zip(corner, shape, strict=True)
+    )
+    mask[box] = True
+    assert boxes(mask) == [box]
+
+
+def test_finding_boxes_takes_as_many_steps_for_many_points_as_for_few() -> None:
+    steps = []
+    for n in (10, 10_000):
+        mask = np.zeros((n, 11), bool)
+        mask[:, 10] = mask[n // 2 :, 0] = True
+        n_steps = 0
+
+        def count(*_: object) -> None:
+            nonlocal n_steps
+            n_steps += 1
+
+        sys.setprofile(count)
+        try:
+            found = boxes(mask)
+        finally:
+            sys.setprofile(None)
+        assert len(found) == 2
+        steps.append(n_steps)
+    assert steps[1] == steps[0]
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (3, 4), (2, 3, 4)], ids=str)
