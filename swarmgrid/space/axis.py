@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from swarmgrid.errors import AxisError
+from swarmgrid.errors import AxisError, InputError
+from swarmgrid.space.names import checked_name
 from swarmgrid.space.times import to_nanoseconds
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def to_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
             raise AxisError(
                 f"axis name {name!r} is not a name that a function's parameter can have"
             )
+        try:
+            checked_name("an axis", name)
+        except InputError as error:
+            raise AxisError(str(error)) from None
     return tuple(to_axis(name, values) for name, values in axes.items())
 
 

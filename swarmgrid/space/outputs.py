@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError
+from swarmgrid.space.names import check_different, checked_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,8 +109,17 @@ class Schema:
         return max((output.nbytes for output in self.outputs.values()), default=8)
 
     def check(self, axes: tuple[str, ...]) -> None:
-        """Raise InputError where a name is both an axis and something of the outputs."""
+        """Raise InputError where a name cannot be used, or is that of two things."""
         own_dims = {dim for output in self.outputs.values() for dim in output.dims}
+        own_dims |= {dim for coord in self.coords.values() for dim in coord.dims}
+        for what, several in (
+            ("an output", self.outputs),
+            ("a dim of an output", own_dims),
+            ("a coordinate", self.coords),
+        ):
+            for name in several:
+                checked_name(what, name)
+        check_different("names", [*axes, *self.outputs, *sorted(own_dims), *self.coords])
         for one, names, other, others in (
             ("an axis", axes, "an output", self.outputs),
             ("an axis", axes, "a dim of an output", own_dims),

@@ -32,6 +32,17 @@ _TIME_ATTRS = {
     "timedelta64[ns]": {"units": "nanoseconds", "dtype": "timedelta64[ns]"},
 }
 """How times are told from integers (CF conventions, as xarray writes them)."""
+ATTRS = "swarmgrid_attrs"
+"""The attribute that holds those of the user's that would have a reader change the values."""
+_INSTRUCTIONS = {
+    *("calendar", "dtype", "missing_value", "scale_factor", "add_offset", "quantization"),
+    *("coordinates", "bounds", "climatology", "cell_measures", "formula_terms", "grid_mapping"),
+    *("geometry", "node_coordinates", "node_count", "part_node_count", "interior_ring"),
+    *("ancillary_variables", "nodes", "flag_encoding"),
+}
+_TIME_UNITS = {
+    *("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"),
+}
 
 
 def array_document(
@@ -65,6 +76,26 @@ def array_document(
         "dimension_names": list(dims),
         "storage_transformers": [],
     }
+
+
+def plain_attributes(attributes: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """The user's attributes of an array, as its document holds them.
+
+    To a reader that follows the CF conventions some are instructions, by which it would return
+    other values than were computed: those lie in one attribute of ours, which no reader follows.
+    """
+    hidden = {k: v for k, v in attributes.items() if _is_instruction(k, v, dtype)}
+    shown = {k: v for k, v in attributes.items() if k not in hidden}
+    return {**shown, ATTRS: hidden} if hidden else shown
+
+
+def _is_instruction(name: str, value: Any, dtype: str) -> bool:
+    if name == "units":
+        is_text = isinstance(value, str)
+        return (
+            dtype in _TIME_ATTRS or not is_text or "since" in value or value.lower() in _TIME_UNITS
+        )
+    return name.startswith(("_", "swarmgrid_")) or name in _INSTRUCTIONS
 
 
 def group_document(
@@ -177,6 +208,7 @@ def stored_output(document: Document, n_axes: int) -> Output:
         if dtype == "int64" and attrs.items() <= attributes.items():
             dtype = name
             attributes = {k: v for k, v in attributes.items() if k not in attrs}
+    attributes |= attributes.pop(ATTRS, {})
     return Output(
         dims=tuple(document["dimension_names"][n_axes:]),
         shape=tuple(document["shape"][n_axes:]),

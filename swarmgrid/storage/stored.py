@@ -10,6 +10,7 @@ import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
+from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
 from swarmgrid.storage import metadata
 from swarmgrid.storage.codec import decoded, filled
@@ -143,7 +144,11 @@ class StoredGrid:
         for name, coord in self.schema.coords.items():
             output = coord.output
             found[name] = metadata.array_document(
-                output.dtype, output.shape, output.shape, output.dims, coord.attrs
+                output.dtype,
+                output.shape,
+                output.shape,
+                output.dims,
+                metadata.plain_attributes(coord.attrs, output.dtype),
             )
         lengths = tuple(len(axis) for axis in self.axes)
         for name, output in self.schema.outputs.items():
@@ -152,7 +157,7 @@ class StoredGrid:
                 lengths + output.shape,
                 self.block_shape(output),
                 self.names + output.dims,
-                output.attrs,
+                metadata.plain_attributes(output.attrs, output.dtype),
                 inner=self.inner_block_shape(output),
             )
         return found
@@ -210,6 +215,8 @@ def _interpreted(
 ) -> StoredGrid:
     """The grid that a group's attributes and its arrays' documents describe."""
     axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
+    for name in documents:  # it becomes part of keys, and a document may come from a stranger
+        checked_name("an array", name)
     n_axes = len(axis_names)
     columns = [name for name in documents if name not in outputs]
     values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))

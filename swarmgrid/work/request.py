@@ -13,6 +13,7 @@ from swarmgrid import identity
 from swarmgrid.errors import AxisError, ChunksError, InputError
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
+from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
@@ -181,13 +182,20 @@ def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
         raise InputError(
             f"outputs[{wrong[0]!r}] is {outputs[wrong[0]]!r}; expected a swarmgrid.Output"
         )
-    return Schema(dict(outputs))
+    for name, output in outputs.items():
+        lost = sorted(map(repr, output.attrs.keys() - json_attrs(output.attrs).keys()))
+        if lost:
+            raise InputError(
+                f"outputs[{name!r}] has the attribute {lost[0]}, which JSON cannot hold; expected "
+                "text, finite numbers, and lists and dicts of these"
+            )
+    return Schema({checked_name("an output", name): o for name, o in outputs.items()})
 
 
 def _from_template(template: Any, axes: Collection[str]) -> Schema:
     outputs = {
-        str(name): Output(
-            tuple(map(str, array.dims)),
+        checked_name("an output", name): Output(
+            tuple(checked_name("a dim of an output", dim) for dim in array.dims),
             array.shape,
             dtype_name(array.dtype),
             json_attrs(array.attrs),

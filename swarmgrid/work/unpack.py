@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmgrid.errors import InputError
+from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.times import to_nanoseconds
 
@@ -61,13 +62,13 @@ def unpacked(result: object) -> Unpacked:
     if kind == "Dataset":
         return _from_dataset(result)
     if kind == "DataArray":
-        return _from_data_array(result, getattr(result, "name", None) or DEFAULT_NAME)
+        name = getattr(result, "name", None)
+        return _from_data_array(result, DEFAULT_NAME if name is None else _name("an output", name))
     if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
         return Unpacked({DEFAULT_NAME: result})
     found = Unpacked({})
-    for name, value in _items(result):
-        if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
-            raise MisfitError(f"it returned an output named {name!r}; expected a plain name")
+    for key, value in _items(result):
+        name = _name("an output", key)
         if _labelled_kind(value) == "DataArray":
             part = _from_data_array(value, name)
             found.values |= part.values
@@ -283,7 +284,7 @@ def _labelled_kind(value: object) -> str | None:
 def _from_data_array(array: Any, name: str) -> Unpacked:
     return Unpacked(
         {name: array.values},
-        {name: tuple(map(str, array.dims))},
+        {name: _dims(array)},
         coords_of(array),
         {name: json_attrs(array.attrs)},
     )
@@ -292,7 +293,7 @@ def _from_data_array(array: Any, name: str) -> Unpacked:
 def _from_dataset(dataset: Any) -> Unpacked:
     found = Unpacked({})
     for name, array in dataset.data_vars.items():
-        part = _from_data_array(array, str(name))
+        part = _from_data_array(array, _name("an output", name))
         found.values |= part.values
         found.dims |= part.dims
         found.attrs |= part.attrs
@@ -305,26 +306,38 @@ def _from_dataset(dataset: Any) -> Unpacked:
 
 def coords_of(labelled: Any) -> dict[str, Coord]:
     """The coordinates of a DataArray or Dataset, by name."""
-    return {
-        str(name): Coord(
-            tuple(map(str, coord.dims)),
-            _array(f"coordinate {str(name)!r}", coord.values),
-            json_attrs(coord.attrs),
-        )
-        for name, coord in labelled.coords.items()
-    }
+    found = {}
+    for key, coord in labelled.coords.items():
+        name = _name("a coordinate", key)
+        values = _array(f"coordinate {name!r}", coord.values)
+        found[name] = Coord(_dims(coord), values, json_attrs(coord.attrs))
+    return found
+
+
+def _dims(labelled: Any) -> tuple[str, ...]:
+    return tuple(_name("a dim", dim) for dim in labelled.dims)
+
+
+def _name(what: str, name: object) -> str:
+    try:
+        return checked_name(what, name)
+    except InputError as error:
+        raise MisfitError(f"it returned what cannot be stored: {error}") from None
 
 
 def json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Those of some attributes that JSON can hold."""
+    """Copies of those attributes that JSON can hold: the function may change its own later."""
     kept = {}
     for name, value in attrs.items():
-        plain = value.item() if isinstance(value, np.generic) else value
+        is_numpy = isinstance(value, (np.generic, np.ndarray))
         try:
-            json.dumps(plain, allow_nan=False)
+            text = json.dumps(value.tolist() if is_numpy else value, allow_nan=False)
+            plain = json.loads(text)
+            json.dumps({name: plain}, ensure_ascii=False).encode()
         except (TypeError, ValueError):
             continue  # attributes are for people; the values are what is promised
-        kept[str(name)] = plain
+        if isinstance(name, str):
+            kept[str.__str__(name)] = plain
     return kept
 
 
