@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +47,9 @@ class Axis:
     """The class of an enum axis; None on an axis read from a store."""
     enum_name: str | None = None
     """The qualified name of that class."""
+    is_int: NDArray[np.bool_] | None = None
+    """``(n,)``, of a float axis: the values that the function receives as ints, because they were
+    ints when they were first asked for; None: there are none."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -71,20 +74,36 @@ class Axis:
             return [self.enum[name] for name in self.values]
         if self.kind in {"datetime", "timedelta"}:
             return list(self.labels())
-        return list(self.values.tolist())
+        values: list[Any] = self.values.tolist()
+        if self.is_int is None:
+            return values
+        return [int(v) if i else v for v, i in zip(values, self.is_int.tolist(), strict=True)]
 
     def label(self, position: int) -> Any:
         """One value as people read it: a plain Python value, or a datetime64 or timedelta64."""
         value = self.labels()[position]
         return value if self.kind in {"datetime", "timedelta"} else value.item()
 
-    def take(self, positions: NDArray[np.intp]) -> Axis:
-        """The axis holding only the values at ``positions = (k,)``."""
-        return self.with_values(self.values[positions])
+    @property
+    def has_both(self) -> bool:
+        """Whether it holds floats by its kind, and ints among them."""
+        return self.is_int is not None and bool(self.is_int.any())
 
-    def with_values(self, values: NDArray[Any]) -> Axis:
-        """The axis with other values of the same kind."""
-        return Axis(self.name, self.kind, values, self.enum, self.enum_name)
+    def take(self, positions: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Axis:
+        """The axis holding only the values at ``positions = (k,)``, a mask or a slice."""
+        is_int = None if self.is_int is None else self.is_int[positions]
+        return replace(self, values=self.values[positions], is_int=is_int)
+
+    def extended(self, more: Axis) -> Axis:
+        """The axis with the values of another of its kind appended."""
+        if len(more) == 0:
+            return self
+        is_int = None
+        if self.has_both or more.has_both:
+            is_int = np.concatenate(
+                [np.zeros(len(a), bool) if a.is_int is None else a.is_int for a in (self, more)]
+            )
+        return replace(self, values=np.concatenate([self.values, more.values]), is_int=is_int)
 
 
 def to_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
@@ -134,6 +153,9 @@ def to_axis(name: str, values: object) -> Axis:
 def promoted(axis: Axis, kind: Kind) -> Axis:
     """The axis as one of another kind: an int axis as a float one.
 
+    The function receives its values as ints all the same: what it is called with at a point does
+    not depend on which other points were asked for since.
+
     Raises
     ------
     AxisError
@@ -152,7 +174,7 @@ def promoted(axis: Axis, kind: Kind) -> Axis:
             f"axis {axis.name!r} holds the integer {axis.values[large][0]}, which is no exact "
             "float64; it cannot share an axis with floats"
         )
-    return Axis(axis.name, "float", axis.values.astype("float64"))
+    return Axis(axis.name, "float", axis.values.astype("float64"), is_int=np.ones(len(axis), bool))
 
 
 def _one_dimensional(name: str, values: object) -> NDArray[Any] | list[Any]:
@@ -183,8 +205,9 @@ def _from_list(name: str, items: list[Any]) -> Axis:
         return Axis(name, "float", np.empty(0, "float64"))
     kinds = {_kind_of(name, item) for item in items}
     if kinds == {"int", "float"}:
-        numbers = [i if isinstance(i, (float, np.floating)) else _exact(name, i) for i in items]
-        return _from_array(name, np.array(numbers, "float64"))
+        is_int = np.array([not isinstance(i, (float, np.floating)) for i in items])
+        numbers = [_exact(name, i) if whole else i for i, whole in zip(items, is_int, strict=True)]
+        return replace(_from_array(name, np.array(numbers, "float64")), is_int=is_int)
     if len(kinds) > 1:
         raise AxisError(
             f"axis {name!r} mixes values of the kinds {', '.join(sorted(kinds))}; expected one"
@@ -311,7 +334,7 @@ def _check_text(axis: Axis) -> None:
 def _check_unique(axis: Axis) -> None:
     values, counts = np.unique(axis.values, return_counts=True)
     if (counts > 1).any():
-        repeated = axis.with_values(values[counts > 1][:1])
+        repeated = replace(axis, values=values[counts > 1][:1], is_int=None)
         raise AxisError(
             f"axis {axis.name!r} holds {repeated.label(0)!r} more than once; expected each "
             "value once"

@@ -24,7 +24,7 @@ def reconciled(stored: Axis, requested: Axis) -> tuple[Axis, Axis]:
         If no kind does without loss.
     """
     if len(requested) == 0:
-        return stored, stored.with_values(stored.values[:0])
+        return stored, stored.take(slice(0))
     if stored.kind == "enum" == requested.kind and stored.enum_name != requested.enum_name:
         raise AxisError(
             f"axis {requested.name!r} holds members of {requested.enum_name} here and of "

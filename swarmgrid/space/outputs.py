@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,6 +107,14 @@ class Schema:
     def point_nbytes(self) -> int:
         """The size of the largest output of one point."""
         return max((output.nbytes for output in self.outputs.values()), default=8)
+
+    def with_floats(self) -> Schema:
+        """The schema with ``float64`` in place of integers."""
+        outputs = {
+            name: replace(output, dtype="float64") if "int" in output.dtype else output
+            for name, output in self.outputs.items()
+        }
+        return replace(self, outputs=outputs)
 
     def check(self, axes: tuple[str, ...]) -> None:
         """Raise InputError where a name cannot be used, or is that of two things."""

@@ -62,6 +62,8 @@ class StoredAxis:
         attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
         if self.axis.enum_name:
             attributes["swarmgrid_enum"] = self.axis.enum_name
+        if self.axis.is_int is not None and self.axis.has_both:
+            attributes["swarmgrid_ints"] = to_runs(self.axis.is_int)
         n, dims = len(self.axis), (self.axis.name,)
         return metadata.array_document(
             self.dtype, (n,), (self.coord_chunk,), dims, attributes, self.separator
@@ -276,6 +278,28 @@ def canonical_bytes(values: NDArray[Any]) -> bytes:
     return values.dtype.kind.encode() + values.tobytes()
 
 
+def to_runs(mask: NDArray[np.bool_]) -> list[int]:
+    """The lengths of a mask's runs, alternately of True and of False, the first of True."""
+    edges = np.flatnonzero(np.diff(mask)) + 1
+    runs = np.diff([0, *edges, len(mask)]).tolist()
+    return runs if len(mask) == 0 or mask[0] else [0, *runs]
+
+
+def from_runs(runs: object, n: int) -> NDArray[np.bool_]:
+    """The mask of length ``n`` that `to_runs` gives these runs for.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if not isinstance(runs, list) or any(type(k) is not int or not 0 <= k <= n for k in runs):
+        raise ValueError("swarmgrid_ints is no list of lengths")
+    if sum(runs) != n:
+        raise ValueError(f"swarmgrid_ints tells of {sum(runs)} values; the axis has {n}")
+    return np.repeat(np.arange(len(runs)) % 2 == 0, runs)
+
+
 def _read_columns(
     blobs: Blobs,
     path: GridPath,
@@ -324,8 +348,13 @@ def _stored_axis(
     if attributes["swarmgrid_kind"] not in get_args(Kind):
         raise ValueError(f"{attributes['swarmgrid_kind']!r} is no kind of axis")
     values = values.view("int64") if values.dtype.kind in "mM" else values
-    axis = Axis(
-        name, attributes["swarmgrid_kind"], values, enum_name=attributes.get("swarmgrid_enum")
-    )
+    kind, enum_name = attributes["swarmgrid_kind"], attributes.get("swarmgrid_enum")
+    is_int = None
+    if kind == "float" and "swarmgrid_ints" in attributes:
+        is_int = from_runs(attributes["swarmgrid_ints"], len(values))
+        ints = values[is_int]
+        if not ((np.abs(ints) <= MAX_EXACT) & (ints == np.trunc(ints))).all():
+            raise ValueError("swarmgrid_ints names a value that is no exact integer")
+    axis = Axis(name, kind, values, enum_name=enum_name, is_int=is_int)
     (coord_chunk,) = metadata.chunk_shape(document)
     return StoredAxis(axis, chunk, coord_chunk, metadata.separator(document))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import Points
     from swarmgrid.work.job import Job, Piece
+    from swarmgrid.work.unpack import Unpacked
 
 
 class Pulse(Protocol):
@@ -188,7 +189,7 @@ class PointCalls:
 
     def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
         if self._collector is None:
-            self.schema = inferred(unpacked(result), self._names)
+            self.schema = _inferred(unpacked(result), self._bins)
             self._collector = Collector(self.schema, len(self.piece.points))
         self._collector.add(result)
         return self._collector.floats()
@@ -245,8 +246,8 @@ class BlockCalls:
         self._pulse[BEGUN] = self._first
         gathered: dict[str, NDArray[Any]] = {}
         try:
-            for box in boxes(mask):
-                if not self._call(box, mask.shape, gathered):
+            for part in _by_number(mask, self._bins):
+                if not all(self._call(box, mask.shape, gathered) for box in boxes(part)):
                     break
         except (KeyboardInterrupt, TerminatedError) as error:
             self.interruption = error
@@ -272,12 +273,11 @@ class BlockCalls:
         self, box: tuple[slice, ...], whole: tuple[int, ...], gathered: dict[str, NDArray[Any]]
     ) -> bool:
         """Compute one box of the piece; False if that failed."""
-        parts = [axis.with_values(axis.values[s]) for axis, s in zip(self._bins, box, strict=True)]
+        parts = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
         shape = tuple(map(len, parts))
         try:
             result = unpacked(self._func(**self._job.params, **_block_arguments(parts)))
-            names = [axis.name for axis in parts]
-            self.schema = self.schema or inferred(result, names, len(names))
+            self.schema = self.schema or _inferred(result, self._bins, len(parts))
             arrays = fitted(result, self.schema, shape)
         except BaseException as error:  # the function's own, as a rule
             if is_interruption(error):
@@ -326,6 +326,29 @@ def failed(
     )
 
 
+def _inferred(result: Unpacked, bins: Sequence[Axis], lead: int = 0) -> Schema:
+    """The schema that the first result shows.
+
+    Where ints stand among floats on an axis, an integer may be one only because its argument is:
+    ``x * x`` at 0 of ``[0, 0.5, 1]``. It does not decide that all others are integers, too.
+    """
+    schema = inferred(result, [axis.name for axis in bins], lead)
+    return schema.with_floats() if any(axis.has_both for axis in bins) else schema
+
+
+def _by_number(mask: NDArray[np.bool_], bins: Sequence[Axis]) -> list[NDArray[np.bool_]]:
+    """The points of a block in parts none of which has both ints and floats on one axis.
+
+    A block's array has one dtype; in one array with floats an int would be another argument.
+    """
+    parts = [mask]
+    for d, axis in enumerate(bins):
+        if axis.is_int is not None and 0 < axis.is_int.sum() < len(axis):
+            ints = axis.is_int.reshape([-1 if i == d else 1 for i in range(mask.ndim)])
+            parts = [part & kind for part in parts for kind in (ints, ~ints)]
+    return [part for part in parts if part.any()]
+
+
 def _rows(points: Points, bins: Sequence[Axis]) -> Iterator[tuple[tuple[Any, ...], Iterable[Any]]]:
     """The points in C order: values of all axes but the last, and those of the last."""
     columns = [axis.arguments() for axis in bins]
@@ -345,5 +368,7 @@ def _block_arguments(parts: Sequence[Axis]) -> dict[str, NDArray[Any]]:
     arguments = {}
     for d, axis in enumerate(parts):
         values = np.array(axis.arguments(), object) if axis.kind == "enum" else axis.labels()
+        if axis.has_both:  # all of them ints here: see `_by_number`
+            values = values.astype("int64")
         arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(parts))])
     return arguments

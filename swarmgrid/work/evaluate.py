@@ -137,7 +137,7 @@ def _bins(job: Job, task: Task, piece: Piece) -> list[Axis]:
     extent = piece.points.extent
     lengths = task.chunk_shape or extent
     return [
-        axis.with_values(axis.values[i * length : i * length + n])
+        axis.take(slice(i * length, i * length + n))
         for axis, i, length, n in zip(job.axes, piece.index, lengths, extent, strict=True)
     ]
 

@@ -73,8 +73,8 @@ ACCEPTED: dict[str, tuple[Any, Kind, list[Any]]] = {
     "dict keys": ({"b": 0, "a": 0}.keys(), "str", ["b", "a"]),
     "numpy ints in a list": ([np.int8(1), np.uint64(2), 3], "int", [1, 2, 3]),
     "list of floats": ([0.1, -np.inf, 1e300], "float", [0.1, -np.inf, 1e300]),
-    "ints and floats": ([1, 0.5, np.float32(0.25)], "float", [1.0, 0.5, 0.25]),
-    "ints up to 2**53 and floats": ([2**53, 0.5], "float", [2.0**53, 0.5]),
+    "ints and floats": ([np.int8(1), 0.5, np.float32(0.25)], "float", [1, 0.5, 0.25]),
+    "ints up to 2**53 and floats": ([2**53, 0.5], "float", [2**53, 0.5]),
     "negative zero": ([-0.0], "float", [0.0]),
     "bools": ([True, np.False_], "bool", [True, False]),
     "strings": (["b", "", "日本"], "str", ["b", "", "日本"]),
@@ -113,7 +113,7 @@ ACCEPTED: dict[str, tuple[Any, Kind, list[Any]]] = {
     "xarray coordinate": (coordinate([10.0, 20.0]), "float", [10.0, 20.0]),
     "xarray string coordinate": (coordinate(["b", "a"]), "str", ["b", "a"]),
     "xarray datetime coordinate": (coordinate(np.array([NOON])), "datetime", [NOON]),
-    "object array": (np.array([1, 2.5], object), "float", [1.0, 2.5]),
+    "object array": (np.array([1, 2.5], object), "float", [1, 2.5]),
     "masked array without masked values": (np.ma.array([1, 2]), "int", [1, 2]),
     "strings of numpy 2": (np.array(["b"], np.dtypes.StringDType()), "str", ["b"]),
     "years": (np.array(["2000"], "M8[Y]"), "datetime", [DAY]),
@@ -121,7 +121,10 @@ ACCEPTED: dict[str, tuple[Any, Kind, list[Any]]] = {
     "long doubles that are doubles": (np.array([1.5], "g"), "float", [1.5]),
     "unsigned ints that fit": (np.array([2**63 - 1], "u8"), "int", [2**63 - 1]),
     "array of bools": (np.array([True, False]), "bool", [True, False]),
-    **{f"array of {code}": (np.array([1, 0], code), kind, [1, 0]) for code, kind in NUMBERS},
+    **{
+        f"array of {code}": (np.array([1, 0], code), kind, np.array([1, 0], code).tolist())
+        for code, kind in NUMBERS
+    },
     **{
         f"array of {code}[{unit}]": (np.array([0], f"{code}[{unit}]"), kind, [zero])
         for code, kind, zero in TIMES
@@ -138,8 +141,8 @@ def test_an_axis_hands_on_the_values_that_it_was_given(
     got = axis.arguments()
     assert (axis.name, axis.kind, len(axis)) == ("x", kind, len(arguments))
     assert got == arguments
-    plain = {"int": int, "float": float, "bool": bool, "str": str}.get(kind)
-    assert plain is None or all(type(value) is plain for value in got)
+    if kind in {"int", "float", "bool", "str"}:
+        assert list(map(type, got)) == list(map(type, arguments))
     assert all(np.signbit(value) == (value < 0) for value in got if kind == "float")
 
 
@@ -265,7 +268,8 @@ def test_ints_become_floats_only_where_every_int_is_its_own_float(values: list[i
     if all(abs(value) <= 2**53 for value in values):
         after = promoted(axis, "float")
         assert after.kind == "float"
-        assert after.arguments() == values
+        assert after.labels().dtype == "float64"
+        assert list(map(repr, after.arguments())) == list(map(repr, values))
     else:
         with pytest.raises(AxisError, match="no exact float64"):
             promoted(axis, "float")

@@ -91,8 +91,7 @@ def grown(grid: StoredGrid, **requested: Any) -> StoredGrid:
         have, want = reconciled(
             stored.axis, to_axis(stored.axis.name, requested.get(stored.axis.name, []))
         )
-        new = want.values[positions(have, want) < 0]
-        axis = have.with_values(np.concatenate([have.values, new]))
+        axis = have.extended(want.take(positions(have, want) < 0))
         separator = stored.separator if have.kind == stored.axis.kind else "/"
         axes.append(replace(stored, axis=axis, separator=separator))
     return replace(grid, stored_axes=tuple(axes), _digests={})
