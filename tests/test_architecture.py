@@ -29,7 +29,7 @@ LAYERS = [
 ]
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
-    {"background", "diagnostics", "job", "log", "memory", "progress"},
+    {"background", "diagnostics", "job", "labels", "log", "memory", "progress"},
     {"settings", "signature", "throttle", "unpack", "wanted"},
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan", "source"},

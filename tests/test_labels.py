@@ -240,7 +240,7 @@ attributes = st.dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(sorted(VALUES)), attributes, min_size=1, max_size=4),
     attributes,
@@ -305,3 +305,131 @@ def test_attributes_that_the_function_changes_later_are_those_of_the_first_point
     ds = compute(new_memory_store(), func, {"x": [1, 2]}, version="1")
     assert ds["value"].attrs == {"history": [1]}
     assert times.sum() == 0
+
+
+# ---- dims
+
+
+def labelled(sizes: dict[str, int], order: list[str], **axes: Any) -> xr.DataArray:
+    """An array whose every value says which element it is, whatever the order of its dims."""
+    parts = [
+        xr.DataArray(axes.get(dim, np.arange(n)) * 100.0**i, dims=dim)
+        for i, (dim, n) in enumerate(sorted(sizes.items()))
+    ]
+    return sum(parts, xr.DataArray(0.0)).transpose(*order)
+
+
+orders = st.permutations(["t", "u", "v"])
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(orders, min_size=3, max_size=3), st.sampled_from(["array", "dict", "dataset"]))
+@pytest.mark.parametrize("executor", ["sync", "threads"])
+def test_dims_are_matched_by_name_at_every_point(
+    executor: str, given_orders: list[list[str]], kind: str
+) -> None:
+    sizes = {"t": 2, "u": 2, "v": 3}
+
+    def func(x: int) -> Any:
+        array = labelled(sizes, given_orders[x]) + x * 10_000_000.0
+        array = array.assign_coords(tv=labelled({"t": 2, "v": 3}, sorted("tv", reverse=x == 1)))
+        make = {"array": lambda: array, "dict": lambda: {"value": array, "n": x}}
+        return make.get(kind, lambda: array.to_dataset(name="value"))()
+
+    store = zarr.storage.MemoryStore()
+    options = {"func": func, "store": store, "version": "1", "executor": executor}
+    swarmgrid.compute(axes={"x": [0, 1]}, **options)
+    ds = swarmgrid.compute(axes={"x": [2, 0, 1]}, **options)
+    for x in range(3):
+        found = ds["value"].sel(x=x).transpose("t", "u", "v")
+        expected = labelled(sizes, ["t", "u", "v"]) + x * 10_000_000.0
+        np.testing.assert_array_equal(found.values, expected.values)
+    expected_coord = labelled({"t": 2, "v": 3}, ["t", "v"])
+    np.testing.assert_array_equal(ds["tv"].transpose("t", "v"), expected_coord)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    order=st.permutations(["a", "b", "t", "u"]),
+    axes=st.permutations(["a", "b"]),
+    kind=st.sampled_from(["array", "dict", "dataset"]),
+    has_coords=st.booleans(),
+    n=st.integers(1, 3),
+)
+def test_dims_of_a_block_are_matched_by_name(
+    order: list[str], axes: list[str], kind: str, has_coords: bool, n: int
+) -> None:
+    def func(a: Any, b: Any) -> Any:
+        given = {"a": a.ravel(), "b": b.ravel()}
+        sizes = {"a": a.size, "b": b.size, "t": 2, "u": 3}
+        array = labelled(sizes, order, **given)
+        array = array.assign_coords(given) if has_coords else array
+        make = {"array": lambda: array, "dict": lambda: {"value": array, "n": a + b}}
+        return make.get(kind, lambda: array.to_dataset(name="value"))()
+
+    store = zarr.storage.MemoryStore()
+    options = {"func": func, "store": store, "version": "1", "executor": "sync"}
+    options |= {"vectorized": True, "chunks": {"a": n, "b": 2}}
+    values = {"a": [3, 1, 2], "b": [5, 4]}
+    swarmgrid.compute(axes={"a": [3, 1], "b": [5]}, **options)
+    ds = swarmgrid.compute(axes={axis: values[axis] for axis in axes}, **options)
+    sizes = {"a": 3, "b": 2, "t": 2, "u": 3}
+    expected = labelled(sizes, list(sizes), a=np.array([3, 1, 2]), b=np.array([5, 4]))
+    np.testing.assert_array_equal(ds["value"].transpose(*sizes).values, expected.values)
+    assert ds["value"].dims[:2] == tuple(axes)
+
+
+BLOCKS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "without an axis": (
+        lambda a, b: xr.DataArray(a.ravel(), dims="a"),
+        r"dims \('a',\), without the axis 'b'; expected all of the block's axes \('a', 'b'\)",
+    ),
+    "with another name": (
+        lambda a, b: xr.DataArray(a + b, dims=["a", "c"]),
+        "without the axis 'b'",
+    ),
+    "without names": (lambda a, b: xr.DataArray(a + b), "without the axis 'a'"),
+    "without a dim": (lambda a, b: xr.Dataset({"value": 1.0}), "without the axis 'a'"),
+    "other values of an axis": (
+        lambda a, b: xr.DataArray(
+            a + b, dims=["a", "b"], coords={"a": a.ravel()[::-1], "b": b.ravel()}
+        ),
+        r"coordinate 'a' is array\(\[2, 1\]\), but the block was called with array\(\[1, 2\]\)",
+    ),
+    "a coordinate along an axis": (
+        lambda a, b: xr.DataArray(a + b, dims=["a", "b"], coords={"label": ("a", a.ravel() * 10)}),
+        r"coordinate 'label' has the dims \('a',\), of which some are axes.*reset_coords",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BLOCKS)
+def test_what_a_block_does_not_say_by_name_is_refused(new_memory_store: Any, case: str) -> None:
+    func, message = BLOCKS[case]
+    store = new_memory_store()
+    with pytest.raises(swarmgrid.OutputError, match=message):
+        compute(store, func, {"a": [1, 2], "b": [3, 4]}, vectorized=True, version="1")
+
+
+def test_a_coordinate_of_a_dim_that_no_output_has_is_kept(tmp_path: Path) -> None:
+    def func(x: int) -> xr.Dataset:
+        return xr.Dataset({"a": x}, {"t": [1.5, 2.5], "u": ("t", ["p", "q"])})
+
+    compute(tmp_path, func, {"x": [1]})
+    for ds in (found := compute(tmp_path, func, {"x": [1, 2]}), raw(found)):
+        assert ds["t"].values.tolist() == [1.5, 2.5]
+        assert ds["u"].values.tolist() == ["p", "q"]
+        assert ds["a"].values.tolist() == [1, 2]
+
+
+def test_a_coordinate_whose_memory_is_used_again_is_that_of_the_first_point(
+    new_memory_store: Any,
+) -> None:
+    t = np.zeros(2)
+
+    def func(x: int) -> xr.DataArray:
+        t[:] = x
+        return xr.DataArray([1.0, 2.0], dims="t", coords={"h": ("t", t)})
+
+    with pytest.raises(swarmgrid.OutputError, match="coordinate 'h' is not what it was"):
+        compute(new_memory_store(), func, {"x": [1, 2]}, version="1")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid import identity
-from swarmgrid.work.unpack import DEFAULT_NAME, MisfitError
+from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.unpack import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,8 @@ from swarmgrid.identity import point_seed
 from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
 from swarmgrid.work.job import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
-from swarmgrid.work.unpack import MisfitError, fitted, inferred, unpacked
+from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.unpack import fitted, inferred, of_block, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -276,7 +277,8 @@ class BlockCalls:
         parts = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
         shape = tuple(map(len, parts))
         try:
-            result = unpacked(self._func(**self._job.params, **_block_arguments(parts)))
+            returned = self._func(**self._job.params, **_block_arguments(parts))
+            result = of_block(unpacked(returned), {axis.name: axis.labels() for axis in parts})
             self.schema = self.schema or _inferred(result, self._bins, len(parts))
             arrays = fitted(result, self.schema, shape)
         except BaseException as error:  # the function's own, as a rule

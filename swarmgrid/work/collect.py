@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.space.outputs import STRING
-from swarmgrid.work.unpack import DEFAULT_NAME, MisfitError, check_text, fitted, unpacked
+from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.unpack import DEFAULT_NAME, check_text, fitted, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,9 @@ from swarmgrid.space.chunks import MAX_POINTS, MAX_SECONDS
 from swarmgrid.space.points import Points
 from swarmgrid.work.attempts import failure_of
 from swarmgrid.work.job import Failure, Receipt, Task, Values
+from swarmgrid.work.labels import MisfitError
 from swarmgrid.work.plan import covered, new_grid, placed, single_points
-from swarmgrid.work.unpack import MisfitError, Unpacked, fitted
+from swarmgrid.work.unpack import Unpacked, fitted, unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +219,11 @@ class Exploration:
         """Results inferred by themselves, as arrays that fit the outputs."""
         assert receipt.schema is not None
         assert self._schema is not None
-        dims = {name: output.dims for name, output in receipt.schema.outputs.items()}
+        dims = {
+            name: output.dims
+            for name, output in receipt.schema.outputs.items()
+            if output.dims != unnamed(name, len(output.dims))
+        }
         given = {n: a if self._is_block else a[0] for n, a in values.arrays.items()}
         lead = (len(values.points),) if self._is_block else ()
         result = Unpacked(given, dims, dict(receipt.schema.coords))

@@ -17,8 +17,9 @@ from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
+from swarmgrid.work.labels import MisfitError
 from swarmgrid.work.signature import check_signature
-from swarmgrid.work.unpack import MisfitError, coords_of, json_attrs
+from swarmgrid.work.unpack import coords_of, json_attrs
 from swarmgrid.work.wanted import wanted_points
 
 if TYPE_CHECKING:

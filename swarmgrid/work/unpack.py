@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from swarmgrid.errors import InputError
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.times import to_nanoseconds
+from swarmgrid.work.labels import MisfitError, axes_first, check_coords, in_order, own_coords
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
@@ -26,10 +27,6 @@ _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelt
 _LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 
 
-class MisfitError(Exception):
-    """What a function returned cannot be stored; the caller knows at which point."""
-
-
 @dataclass(slots=True)
 class Unpacked:
     """The outputs of one call."""
@@ -37,7 +34,7 @@ class Unpacked:
     values: dict[str, Any]
     """Numbers, strings or arrays, by output."""
     dims: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The dims of those that came with names for them."""
+    """The dims, of a block without the axes, of those that came with names for them."""
     coords: dict[str, Coord] = field(default_factory=dict)
     attrs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     whole_attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +70,7 @@ def unpacked(result: object) -> Unpacked:
             part = _from_data_array(value, name)
             found.values |= part.values
             found.dims |= part.dims
-            _check_coords(found.coords, part.coords)
+            check_coords(found.coords, part.coords)
             found.coords |= part.coords
             found.attrs |= part.attrs
         else:
@@ -104,21 +101,45 @@ def inferred(result: Unpacked, axes: Collection[str] = (), lead: int = 0) -> Sch
     for name, value in result.values.items():
         array = _array(f"output {name!r}", value)
         shape = array.shape[lead:]
-        dims = result.dims.get(name, ())[lead:] or tuple(
-            f"{name}_dim_{i}" for i in range(len(shape))
-        )
+        dims = result.dims.get(name) or unnamed(name, len(shape))
         try:
             found[name] = Output(dims, shape, dtype_name(array.dtype), result.attrs.get(name, {}))
         except InputError as error:
             raise MisfitError(f"output {name!r}: {error}") from None
-    own = {dim for output in found.values() for dim in output.dims}
     named = {*axes, *found}
-    coords = {
-        name: coord
+    coords = {  # copied: the function may use the memory again
+        name: replace(coord, values=coord.values.copy())
         for name, coord in result.coords.items()
-        if set(coord.dims) <= own and (coord.dims or name not in named)
+        if coord.dims or name not in named
     }
     return Schema(found, coords, result.whole_attrs)
+
+
+def unnamed(name: str, n: int) -> tuple[str, ...]:
+    """The dims of an output that came without names for them."""
+    return tuple(f"{name}_dim_{i}" for i in range(n))
+
+
+def of_block(result: Unpacked, axes: Mapping[str, NDArray[Any]]) -> Unpacked:
+    """What a block function returned, with the axes as the arrays' first dims, unnamed.
+
+    Parameters
+    ----------
+    result : Unpacked
+        The outputs of the call. Those with named dims have the axes among them, in any order.
+    axes : mapping
+        The block's values, ``(n,)`` by axis.
+
+    Raises
+    ------
+    MisfitError
+        If an axis is missing, or a coordinate along one has other values.
+    """
+    values, own = dict(result.values), {}
+    for name, dims in result.dims.items():
+        array = _array(f"output {name!r}", values[name])
+        values[name], own[name] = axes_first(name, array, dims, tuple(axes))
+    return replace(result, values=values, dims=own, coords=own_coords(result.coords, axes))
 
 
 def fitted(
@@ -135,16 +156,19 @@ def fitted(
         raise MisfitError(
             f"it returned the outputs {sorted(result.values)}; expected {sorted(schema.outputs)}"
         )
-    arrays = {
-        name: _fitted_output(name, result.values[name], output, lead)
-        for name, output in schema.outputs.items()
-    }
-    _check_labels(result, schema)
+    check_coords(schema.coords, result.coords)
+    arrays = {}
+    for name, output in schema.outputs.items():
+        array = _array(f"output {name!r}", result.values[name])
+        if name in result.dims:
+            array = in_order(name, array, result.dims[name], output.dims, len(lead))
+        arrays[name] = _fitted_output(name, array, output, lead)
     return arrays
 
 
-def _fitted_output(name: str, value: Any, output: Output, lead: tuple[int, ...]) -> NDArray[Any]:
-    array = _array(f"output {name!r}", value)
+def _fitted_output(
+    name: str, array: NDArray[Any], output: Output, lead: tuple[int, ...]
+) -> NDArray[Any]:
     expected = lead + output.shape
     if array.shape != expected:
         raise MisfitError(f"output {name!r} has the shape {array.shape}; expected {expected}")
@@ -339,31 +363,3 @@ def json_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
         if isinstance(name, str):
             kept[str.__str__(name)] = plain
     return kept
-
-
-def _check_labels(result: Unpacked, schema: Schema) -> None:
-    _check_coords(schema.coords, result.coords)
-    for name, dims in result.dims.items():
-        expected = schema.outputs[name].dims
-        if dims[len(dims) - len(expected) :] != expected:
-            raise MisfitError(f"output {name!r} has the dims {dims}; expected {expected}")
-
-
-def _check_coords(expected: Mapping[str, Coord], given: Mapping[str, Coord]) -> None:
-    """Raise MisfitError where a coordinate differs from that of an earlier output or point."""
-    for name in expected.keys() & given.keys():
-        a, b = given[name], expected[name]
-        if a.dims != b.dims or not _equal(a.values, b.values):
-            raise MisfitError(
-                f"coordinate {name!r} is not what it was at the first point, or in another "
-                f"output: {_shown(a)}; expected {_shown(b)}. Return what differs as an output of "
-                f"its own, without the coordinate: .drop_vars({name!r})"
-            )
-
-
-def _shown(coord: Coord) -> str:
-    return repr(coord.values) if coord.dims else str(coord.values)
-
-
-def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM" and b.dtype.kind in "fcmM"))
