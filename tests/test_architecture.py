@@ -29,7 +29,10 @@ LAYERS = [
 ]
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
-    {"background", "diagnostics", "job", "labels", "log", "memory", "progress"},
+    {
+        *("background", "diagnostics", "job", "labels", "log", "memory", "progress"),
+        *("sharing", "shown"),
+    },
     {"settings", "signature", "throttle", "unpack", "wanted"},
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan", "source"},
@@ -46,7 +49,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"fill"},
 ]
 FOREIGN = {
-    "cloudpickle": {"work.calls", "work.schedule"},
+    "cloudpickle": {"work.calls", "work.schedule", "work.sharing"},
     "dask": {"work.executors", "work.schedule", "work.settings"},
     "distributed": {"work.cluster"},
     "google_crc32c": {"storage.codec", "storage.metadata", "storage.segment"},

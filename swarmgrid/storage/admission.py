@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import StoreError, SwarmgridError, UnsafeStoreError
 from swarmgrid.storage import metadata
 from swarmgrid.storage.claim import Claim
+from swarmgrid.storage.known import Known
 from swarmgrid.storage.layout import DATA, LOCKS, METADATA, PROBE
 from swarmgrid.storage.stored import check_format
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.location import Location
 
-_admitted: set[tuple[str, int]] = set()
+_admitted: Known[bool] = Known()
 """Stores whose conditional create this process has seen to hold."""
 
 
@@ -38,8 +39,7 @@ def check_writable(location: Location) -> None:
         raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
     blobs = location.open()
     _check_root(blobs)
-    known = (location.url, id(location.store))
-    if known in _admitted:
+    if _admitted.get(location):
         return
     try:
         is_exclusive = _has_exclusive_create(blobs)
@@ -53,7 +53,7 @@ def check_writable(location: Location) -> None:
             "where the key exists replaced it. Use a store with conditional writes "
             "(If-None-Match), such as a directory, S3, GCS or Azure itself"
         )
-    _admitted.add(known)
+    _admitted.put(location, fact=True)
 
 
 def _check_root(blobs: Blobs) -> None:

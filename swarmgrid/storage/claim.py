@@ -16,6 +16,8 @@ from swarmgrid.storage.layout import LOCKS
 if TYPE_CHECKING:
     from swarmgrid.storage.blobs import Blobs
 
+_PROC = Path("/proc")
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -37,7 +39,7 @@ class Claim:
     def of_this_process(cls, seconds: float) -> Claim:
         """A new claim in this process' name."""
         pid = os.getpid()
-        return cls(secrets.token_hex(8), socket.gethostname(), pid, _start_of(pid), seconds)
+        return cls(secrets.token_hex(8), socket.gethostname(), pid, _start_of(pid) or "", seconds)
 
     def to_bytes(self) -> bytes:
         """The claim as it is stored."""
@@ -56,12 +58,19 @@ class Claim:
     def is_of_this_process(self) -> bool:
         """Whether this very process made the claim."""
         here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
-        return (self.host, self.pid, self.started) == here and self.started.endswith(_system())
+        return (self.host, self.pid, self.started) == here and self._is_of_this_system()
 
     def is_dead(self) -> bool:
         """Whether this machine can prove that the owner has ended."""
-        same_machine = self.host == socket.gethostname() and self.started.endswith(_system())
-        return same_machine and _start_of(self.pid) != self.started
+        if self.host != socket.gethostname() or not self._is_of_this_system():
+            return False
+        start = _start_of(self.pid)
+        return start != self.started if start is not None else _is_gone(self.pid)
+
+    def _is_of_this_system(self) -> bool:
+        """Whether the claim is of this boot and name space; no claim is, where none is known."""
+        system = _system()
+        return bool(system) and self.started.endswith(system)
 
 
 def claim_key(grid: str, epoch: int) -> str:
@@ -87,19 +96,36 @@ def _is_lease(name: str) -> bool:
     return name.endswith(".json") and name[:12].isdecimal() and len(name) == 17
 
 
-def _start_of(pid: int) -> str:
-    """When a process of this system started; empty if it has ended or the system cannot say."""
+def _start_of(pid: int) -> str | None:
+    """When a process of this system started; empty if it has ended, None if that is not shown.
+
+    A ``/proc`` that is mounted with ``hidepid`` does not show the processes of other users.
+    """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else f"{fields[19]}{_system()}"
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else f"{fields[19]}{_system()}"
+    except (OSError, IndexError):
+        return None
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether the kernel knows of no process of that number, of any user."""
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # it is another user's, or the number is none
+        return False
+    return False
 
 
 def _system() -> str:
-    """The boot of this machine, and the name space of its process ids (containers differ)."""
+    """The boot of this machine, and the name space of its process ids (containers differ).
+
+    Empty where the system does not say.
+    """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f" {boot} {Path('/proc/self/ns/pid').readlink()}"
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f" {boot} {(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
-        return " unknown"
+        return ""

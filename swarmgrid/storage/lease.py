@@ -17,8 +17,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from swarmgrid.errors import LeaseLostError
+from swarmgrid.errors import InputError, LeaseLostError
 from swarmgrid.storage.claim import Claim, claim_key, epochs, highest_claim
+from swarmgrid.storage.nesting import runs_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,14 +87,29 @@ class Lease:
         self.release()
 
     def _keep(self) -> None:
+        is_silent = False
         while not self._ended.wait(self._claim.seconds / 4):
-            # tried again; if it lasts, the lease runs out (obstore's errors are no OSErrors)
-            with contextlib.suppress(Exception):
+            try:
                 self._look()
-                if self._lost:
+                if self._lost:  # `check` raises that where the run can see it
+                    _log.warning("%s; this run ends", self._lost)
                     return
                 self._claim = replace(self._claim, beat=self._claim.beat + 1)
                 self._write(self._claim)
+            except Exception as error:  # noqa: BLE001  # obstore's errors are no OSErrors
+                if not is_silent:
+                    _log.warning(
+                        "the lease of grid %s cannot be renewed: %s; this is tried again, but "
+                        "another process may take the grid over after %g s",
+                        self._path.grid,
+                        error,
+                        self._claim.seconds,
+                    )
+                is_silent = True
+            else:
+                if is_silent:
+                    _log.warning("the lease of grid %s is renewed again", self._path.grid)
+                is_silent = False
 
     def _look(self) -> None:
         """See whether the lease is still this owner's; bytes that are damaged say nothing."""
@@ -130,6 +146,11 @@ def acquired(
         How long the lease outlives its owner.
     clock : callable
         Seconds that only grow.
+
+    Raises
+    ------
+    InputError
+        If the grid is held by a run that waits for the caller.
     """
     watch = _Watch(clock)
     while True:
@@ -137,6 +158,7 @@ def acquired(
         blobs = location.open(path.grid, claim.writer)
         epoch = _highest(blobs, path.grid)
         if epoch >= 0 and not watch.may_follow(epoch, blobs.get(claim_key(path.grid, epoch))):
+            _check_not_own(path, watch.writer)
             time.sleep(_POLL_SECONDS)
             continue
         _own.add(claim.writer)
@@ -171,9 +193,12 @@ class _Watch:
         self._seen: tuple[int, bytes | None] | None = None
         self._since = 0.0
         self._said = False
+        self.writer = ""
+        """The owner, as far as it is known."""
 
     def may_follow(self, epoch: int, data: bytes | None) -> bool:
         claim = Claim.from_bytes(data)
+        self.writer = "" if claim is None else claim.writer
         if claim is not None and (claim.released or claim.is_dead()):
             return True
         if claim is not None and claim.is_of_this_process() and claim.writer not in _own:
@@ -193,6 +218,16 @@ class _Watch:
                 claim.pid,
                 claim.host,
             )
+
+
+def _check_not_own(path: GridPath, owner: str) -> None:
+    """Raise InputError where the owner waits for the caller: neither would ever go on."""
+    if owner in runs_around():
+        raise InputError(
+            f"the function that computes grid {path.grid} of {path.function} asks for points of "
+            "that same grid that are not computed yet: the run would wait for itself for ever. "
+            f"Call {path.function} itself there instead of compute, or compute those points first"
+        )
 
 
 def _highest(blobs: Blobs, grid: str) -> int:

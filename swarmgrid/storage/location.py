@@ -38,13 +38,6 @@ class Location:
     """Whether files are flushed to the disk itself before they count as written."""
 
     @property
-    def is_shared(self) -> bool:
-        """Whether another process that opens the location sees the same objects."""
-        if self.store is not None:
-            return "Memory" not in type(innermost(self.store)).__name__
-        return not self.url.startswith("memory://")
-
-    @property
     def is_directory(self) -> bool:
         """Whether the store is a directory of the file system."""
         return self.store is None and "://" not in self.url

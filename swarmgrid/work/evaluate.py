@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.space.points import Points
 from swarmgrid.storage.block import empty_block, read_block, write_points
+from swarmgrid.storage.nesting import inside
 from swarmgrid.storage.stored import StoredAxis, StoredGrid
 from swarmgrid.work.calls import BlockCalls, PointCalls
 from swarmgrid.work.job import N_PULSE, STOP, Piece, Receipt
 from swarmgrid.work.ledger import Ledger, Overseer
 from swarmgrid.work.retry import with_retries
+from swarmgrid.work.sharing import is_visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.work.calls import Pulse
     from swarmgrid.work.job import Job, Task, Values
+
+
+_log = logging.getLogger(__name__)
 
 
 class Line(Protocol):
@@ -61,7 +67,7 @@ def run_task(
     """
     pulse = [0.0] * N_PULSE if pulse is None else pulse
     ledger = Ledger(task, pulse, line.report if line is not None else None)
-    with (overseer or Overseer()).watching(ledger):
+    with (overseer or Overseer()).watching(ledger), inside(job.runs):
         try:
             interruption, left = _run_pieces(job, task, pulse, ledger, line)
         except Exception:  # the store's, as a rule; what was written before is accounted for
@@ -80,7 +86,7 @@ def _run_pieces(
 ) -> tuple[BaseException | None, list[Piece]]:
     """Compute piece after piece: what interrupted that, and what is left."""
     grid = _grid(job, task)
-    blobs = job.open() if grid is not None else None
+    blobs = job.open() if grid is not None and _sees_store(job) else None
     turn = line.wait_for_turn if line is not None and job.is_throttled else _at_once
     names = [] if job.vectorized else [axis.name for axis in job.axes]
     func = with_retries(job.call(), job.retries, names, pulse, turn, ledger.retried)
@@ -89,7 +95,7 @@ def _run_pieces(
     for number, piece in enumerate(task.pieces):
         bins = _bins(job, task, piece)
         calls = kind(job, func, piece, bins, ledger.receipt.schema, pulse, first)
-        ledger.begin(calls)
+        ledger.begin(calls, is_divided=grid is not None and blobs is None)
         calls.make()
         values, is_divided = ledger.end()
         is_over = line is not None and not line.may_write()
@@ -109,6 +115,25 @@ def _run_pieces(
             return None, [*mine, *task.pieces[number + 1 :]]
         first += n
     return None, []
+
+
+_seen: dict[str, bool] = {}
+"""Probes that were looked for in this process, and whether they were there."""
+
+
+def _sees_store(job: Job) -> bool:
+    """Whether what this process writes is seen by the coordinator; else it writes for us."""
+    if job.probe is None:
+        return True
+    if job.probe not in _seen:
+        _seen[job.probe] = is_visible(job.location, job.probe)
+        if not _seen[job.probe]:
+            _log.warning(
+                "store %s is another one in this worker than in the process that computes; what "
+                "the worker finds is handed back to be written there",
+                job.location.url,
+            )
+    return _seen[job.probe]
 
 
 def _at_once() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.storage import lease
 from swarmgrid.storage.admission import check_writable
 from swarmgrid.storage.mend import mend_metadata, tidied, void_bad_rows
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from swarmgrid.work.request import Request
     from swarmgrid.work.settings import Settings
 
+
+MAX_REPAIRS = 2
+"""How often a run repairs damaged chunks that stop it: one of them, and then all."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,29 +52,50 @@ def fill(request: Request, settings: Settings) -> Diagnostics:
         ended_by_sigterm(),
         lease.acquired(request.location, request.path, settings.lease_seconds) as held,
     ):
-        while True:
-            snapshot = _sound_snapshot(held, request)
-            run = Run(request, settings, held, snapshot)
-            try:
-                run.execute()
-            except DamageError as error:  # a chunk that is only partly filled cannot be read
-                run.close("DamageError")
-                if snapshot is None or not _voided(held, snapshot.grid, error):
-                    raise
-            except BaseException as error:
-                run.close(type(error).__name__)
+        return _filled(request, settings, held)
+
+
+def _filled(request: Request, settings: Settings, held: lease.Lease) -> Diagnostics:
+    """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
+    for n_repairs in itertools.count():
+        snapshot = _sound_snapshot(held, request)
+        run = Run(request, settings, held, snapshot)
+        try:
+            run.execute()
+        except DamageError as error:  # a chunk that is only partly filled cannot be read
+            run.close("DamageError")
+            if n_repairs == MAX_REPAIRS:
+                raise _not_kept(request, error) from error
+            is_repaired = snapshot is not None and _void(held, snapshot.grid, error, n_repairs)
+            if not is_repaired:
                 raise
-            else:
-                return run.close("finished")
+        except BaseException as error:
+            run.close(type(error).__name__)
+            raise
+        else:
+            return run.close("finished")
+    raise AssertionError
 
 
-def _voided(held: lease.Lease, grid: StoredGrid, error: DamageError) -> bool:
-    """Count what a damaged chunk held as not computed; whether it was one of the grid's chunks."""
+def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
+    """Count a damaged chunk's points as not computed; whether it was one of the grid's chunks.
+
+    The second time in a run, that is done with every chunk that is damaged.
+    """
     index = chunk_index(grid, error.key)
     if index is None:
         return False
     _log.warning("%s; its points are computed again now", error)
-    return void_bad_rows(held, grid, [index]) > 0
+    return void_bad_rows(held, grid, [index] if n_repairs == 0 else None) > 0
+
+
+def _not_kept(request: Request, error: DamageError) -> StoreError:
+    return StoreError(
+        f"store {request.location.url!r} does not keep what is written: {error.key} is damaged "
+        f"({error.reason}) although the grid was repaired {MAX_REPAIRS} times in this run. See "
+        "whether something else changes or deletes objects there, or whether each process has a "
+        "store of its own; what is intact is kept"
+    )
 
 
 def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:

@@ -65,6 +65,10 @@ def interrupted_between_calls(pulse: Pulse) -> Iterator[None]:
         signal.signal(number, handle)
     try:
         yield
+    except BaseException as error:
+        if waiting and error is not waiting[0]:  # whatever else failed must not swallow it
+            raise waiting[0] from error
+        raise
     finally:
         for number in replaced:
             signal.signal(number, ours[number])

@@ -58,6 +58,10 @@ class Job:
     """Whether garbage is collected after every task."""
     is_throttled: bool = False
     """Whether every call, a repeated one, too, waits for its turn."""
+    runs: tuple[str, ...] = ()
+    """The writers of the runs that wait for what the function does: of this one, and around it."""
+    probe: str | None = None
+    """The key of an object that a worker must see before it writes; None: it surely would."""
 
     def call(self) -> Callable[..., Any]:
         """The function itself, without the `Grid` that it may travel in."""

@@ -58,10 +58,12 @@ class Ledger:
         """After how long at least something may have to be done about the task."""
         return min(self._task.limit_seconds, self._task.report_seconds)
 
-    def begin(self, calls: Calls) -> None:
-        """The calls of a piece are about to be made."""
+    def begin(self, calls: Calls, *, is_divided: bool = False) -> None:
+        """The calls of a piece are about to be made; if ``is_divided``, others write it."""
         with self._lock:
-            self._calls, self._is_divided = calls, False
+            self._calls, self._is_divided = calls, is_divided
+            if is_divided:
+                self.receipt.split.append(calls.piece)
 
     def end(self) -> tuple[Values | None, bool]:
         """They were made: what is not reported yet, and whether the rest was."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +17,7 @@ from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.shown import shown_params
 from swarmgrid.work.signature import check_signature
 from swarmgrid.work.unpack import coords_of, json_attrs
 from swarmgrid.work.wanted import wanted_points
@@ -234,20 +234,6 @@ def _checked_tolerance(
         if not 0 <= value < float("inf"):
             raise AxisError(f"the tolerance of axis {name!r} is {value}; expected at least 0")
     return dict(tolerance or {})
-
-
-def shown_params(params: Mapping[str, Any]) -> str:
-    """The params as JSON for people; what JSON does not know appears as short text."""
-    return json.dumps(dict(params), default=_shown, sort_keys=True)
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.size <= 16:
-        return value.tolist()
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def check_outputs(declared: Schema | None, stored: Schema) -> None:

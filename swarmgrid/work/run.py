@@ -15,6 +15,7 @@ from swarmgrid.space.outputs import Schema
 from swarmgrid.storage import lease
 from swarmgrid.storage.failures import read_failures
 from swarmgrid.storage.growth import write_grid
+from swarmgrid.storage.nesting import runs_around
 from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
 from swarmgrid.work.batch import TASK_SECONDS, Batcher
 from swarmgrid.work.commit import Committer
@@ -25,6 +26,7 @@ from swarmgrid.work.job import Failure, Job, Receipt, Task, TerminatedError
 from swarmgrid.work.plan import covered, n_wanted, new_grid
 from swarmgrid.work.pool import GRACE_SECONDS
 from swarmgrid.work.settings import to_interval
+from swarmgrid.work.sharing import is_shared
 from swarmgrid.work.source import Batches
 from swarmgrid.work.staff import SMALL_SECONDS, Staff
 from swarmgrid.work.tally import Tally
@@ -64,6 +66,7 @@ def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: 
         retries=settings.retries,
         collects_garbage=settings.gc == "task",
         is_throttled=settings.rate is not None,
+        runs=(*runs_around(), writer),
     )
 
 
@@ -124,11 +127,12 @@ class Run:
             raise self._error(self._fatal)
 
     def close(self, outcome: str) -> Diagnostics:
-        """Commit what came back, and end the workers."""
+        """Commit what came back, and end the workers; raises a signal that comes meanwhile."""
+        interruption = None
         try:
             if self._staff is not None:
                 if outcome != "finished":
-                    self._wait_for_running(self._staff)
+                    interruption = self._wait_for_running(self._staff)
                 self._staff.close()
             with self._lock:
                 self._keep_first_points()
@@ -138,6 +142,8 @@ class Run:
         finally:
             diagnostics = self._diagnostics()
             self._tally.close(outcome, diagnostics)
+        if interruption is not None:
+            raise interruption
         return diagnostics
 
     def _diagnostics(self) -> Diagnostics:
@@ -151,13 +157,16 @@ class Run:
             bytes_written=committer.bytes_written if committer else 0,
         )
 
-    def _wait_for_running(self, staff: Staff) -> None:
-        """Give the points that are being computed a moment to finish."""
+    def _wait_for_running(self, staff: Staff) -> BaseException | None:
+        """Give the points that are being computed a moment; the signal that cut it short."""
         self._stop()
         end = time.monotonic() + GRACE_SECONDS
-        with contextlib.suppress(KeyboardInterrupt, TerminatedError):  # a second one: at once
+        try:
             while staff.n_running and time.monotonic() < end:
                 time.sleep(0.02)
+        except (KeyboardInterrupt, TerminatedError) as error:  # what came back is committed first
+            return error
+        return None
 
     # ---- what is known before anything is computed
 
@@ -268,7 +277,7 @@ class Run:
             executor = staff.present
             batcher.suit(
                 n_workers=executor.n_workers,
-                may_write=executor.shares_memory or self._request.location.is_shared,
+                may_write=executor.shares_memory or is_shared(self._request.location),
                 is_isolating=executor.is_isolating,
                 seconds=TRIAL_SECONDS if staff.is_provisional else TASK_SECONDS,
             )

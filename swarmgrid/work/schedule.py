@@ -15,6 +15,7 @@ from swarmgrid.errors import InputError
 from swarmgrid.work.cluster import Cluster
 from swarmgrid.work.executors import DaskInProcess, DaskProcesses, InProcess
 from swarmgrid.work.processes import process_count
+from swarmgrid.work.sharing import is_shared
 
 if TYPE_CHECKING:
     from swarmgrid.work.executors import Executor
@@ -40,7 +41,7 @@ def executor_for(job: Job, settings: Settings) -> Executor:
         if found.get is not None:
             return DaskInProcess(job, found.get, n)
     if client is not None:
-        if not job.location.is_shared:
+        if not is_shared(job.location):
             raise InputError(
                 f"store {job.location.url!r} lives in this process' memory, where the workers of "
                 "a distributed client cannot write; use a path, a URL, or executor='threads'"
@@ -125,6 +126,13 @@ def configured() -> Configured:
         dask.multiprocessing.get: "processes",
     }
     return Configured(executor=names[get]) if get in names else Configured(get=get)
+
+
+def has_client(settings: Settings) -> bool:
+    """Whether the workers are those of a cluster, which may be on other machines."""
+    if settings.client is not None:
+        return True
+    return settings.executor is None and configured().client is not None
 
 
 def _may_be_set_up() -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.work.executors import InProcess
 from swarmgrid.work.processes import process_count
-from swarmgrid.work.schedule import configured, executor_for
+from swarmgrid.work.schedule import configured, executor_for, has_client
+from swarmgrid.work.sharing import is_shared, new_probe, probe
 
 if TYPE_CHECKING:
     from swarmgrid.work.executors import Executor
@@ -33,6 +36,7 @@ class Staff:
 
     def __init__(self, job: Job, settings: Settings, cost: float | None, left: int) -> None:
         self._job = job
+        self._probe = contextlib.ExitStack()
         self._settings = settings
         self._left = left
         self._lock = threading.Lock()
@@ -49,7 +53,7 @@ class Staff:
         """What the options and dask's configuration ask for, made when it is first needed."""
         with self._lock:
             if self._workers is None:
-                self._workers = executor_for(self._job, self._settings)
+                self._workers = self._hired()
                 self._workers.prepare(self._left)
                 if self._is_closed:
                     self._workers.close()
@@ -88,6 +92,22 @@ class Staff:
             self._is_closed = True
         for executor in self._all():
             executor.close()
+        self._probe.close()
+
+    def _hired(self) -> Executor:
+        """The workers' executor, and in the store what they must see before they write.
+
+        Whether each worker sees the same store as this process nobody knows beforehand: a store
+        object may hold its values in memory, and a directory may be of one machine of a cluster.
+        """
+        job = self._job
+        is_sure = job.location.store is None and not has_client(self._settings)
+        if not is_sure and is_shared(job.location):
+            job = replace(job, probe=new_probe())
+        workers = executor_for(job, self._settings)  # packs the job
+        if job.probe is not None:
+            self._probe.enter_context(probe(job.location, job.probe))
+        return workers
 
     def _all(self) -> list[Executor]:
         with self._lock:

@@ -12,6 +12,7 @@ import threading
 from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.storage.nesting import enter_for_good
 from swarmgrid.work.evaluate import run_task
 from swarmgrid.work.ledger import Overseer
 
@@ -44,7 +45,8 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
     line, overseer = PipeLine(connection), Overseer()
     shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
-        job = pickle.loads(connection.recv_bytes())
+        job: Job = pickle.loads(connection.recv_bytes())
+        enter_for_good(job.runs)
         if memory_limit is not None:
             _limit_memory(memory_limit)
         while True:

@@ -20,6 +20,7 @@ import pytest
 from zarr.storage import MemoryStore, WrapperStore
 
 from swarmgrid.errors import LeaseLostError
+from swarmgrid.storage import claim as claim_module
 from swarmgrid.storage import lease as lease_module
 from swarmgrid.storage.claim import Claim
 from swarmgrid.storage.lease import LEASE_SECONDS, Lease, acquired
@@ -321,6 +322,56 @@ def test_only_this_machine_can_say_that_a_process_is_gone() -> None:
     assert not replace(reused, started="1 another-boot").is_dead()
 
 
+@pytest.fixture
+def hidepid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A /proc that shows this process alone, as ``hidepid`` makes it for other users' ones."""
+    proc = tmp_path / "proc"
+    for name in ("sys/kernel/random", "self/ns", str(os.getpid())):
+        (proc / name).mkdir(parents=True)
+    (proc / "sys/kernel/random/boot_id").write_text("boot")
+    (proc / "self/ns/pid").symlink_to("pid:[1]")
+    stat = Path(f"/proc/{os.getpid()}/stat").read_text()
+    (proc / str(os.getpid()) / "stat").write_text(stat)
+    monkeypatch.setattr(claim_module, "_PROC", proc)
+    return proc
+
+
+def test_a_process_that_proc_hides_is_not_taken_for_dead(hidepid: Path) -> None:
+    own = Claim.of_this_process(1.0)
+    assert not own.is_dead()
+    living = replace(own, pid=os.getppid())
+    assert not living.is_dead()
+    file = hidepid / str(os.getpid()) / "stat"
+    file.unlink()
+    assert not own.is_dead()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    assert not replace(own, pid=gone.pid).is_dead()
+    gone.wait()
+    assert replace(own, pid=gone.pid).is_dead()
+    assert not replace(own, pid=2**70).is_dead()
+
+
+def test_another_users_process_is_not_taken_for_dead(
+    hidepid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(pid, number)
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert hidepid.is_dir()
+    assert not replace(Claim.of_this_process(1.0), pid=1).is_dead()
+
+
+def test_where_the_system_says_nothing_nobody_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "_PROC", tmp_path)
+    own = Claim.of_this_process(1.0)
+    assert not own.is_dead()
+    assert not replace(own, pid=2**22 - 1, started="").is_dead()
+    assert not replace(own, pid=2**22 - 1, started="1 unknown").is_dead()
+
+
 # ---- losing it
 
 
@@ -469,7 +520,9 @@ class Unreliable(WrapperStore[Any]):
         await self._store.set(key, value)
 
 
-def test_a_lease_outlives_a_store_that_is_down_for_a_while() -> None:
+def test_a_lease_outlives_a_store_that_is_down_for_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = Unreliable(MemoryStore())
     location = Location("unreliable", store=store)
     with acquired(location, PATH, seconds=0.04) as held:
@@ -480,6 +533,11 @@ def test_a_lease_outlives_a_store_that_is_down_for_a_while() -> None:
         before = leases(location)[name]
         until(lambda: leases(location)[name] != before)
         held.check()
+        until(lambda: len(caplog.records) > 1)
+        said = [record.getMessage() for record in caplog.records]
+        assert "cannot be renewed: " in said[0]
+        assert "the network is down" in said[0]
+        assert said[1].endswith("is renewed again")
         store.is_down = True
     store.is_down = False
     assert list(leases(location)) == [name]

@@ -42,7 +42,7 @@ DIRECTORIES: dict[str, Callable[[Path], Any]] = {
 def test_a_directory_may_be_given_as(make: Callable[[Path], Any], tmp_path: Path) -> None:
     location = to_location(make(tmp_path))
     assert location == Location(str(tmp_path / "store"))
-    assert (location.is_directory, location.is_shared) == (True, True)
+    assert location.is_directory
     assert isinstance(location.open(), FileBlobs)
     assert list(tmp_path.iterdir()) == []
 
@@ -110,28 +110,26 @@ def test_options_that_a_store_does_not_take_are_refused(
 def test_a_memory_url_names_one_store_of_this_process(new_memory_store: Callable[[], str]) -> None:
     url, other = new_memory_store(), new_memory_store()
     location = to_location(url)
-    assert (location.is_directory, location.is_shared) == (False, False)
+    assert not location.is_directory
     location.open().put("a", b"1")
     assert to_location(url).open().get("a") == b"1"
     assert to_location(other).open().get("a") is None
 
 
-STORES: dict[str, tuple[Callable[[Path], Any], bool]] = {
-    "memory store": (lambda _: MemoryStore(), False),
-    "wrapped memory store": (lambda _: WrapperStore(WrapperStore(MemoryStore())), False),
-    "wrapped local store": (lambda root: WrapperStore(LocalStore(root)), True),
-    "read-only local store": (lambda root: LocalStore(root, read_only=True), True),
+STORES: dict[str, Callable[[Path], Any]] = {
+    "memory store": lambda _: MemoryStore(),
+    "wrapped memory store": lambda _: WrapperStore(WrapperStore(MemoryStore())),
+    "wrapped local store": lambda root: WrapperStore(LocalStore(root)),
+    "read-only local store": lambda root: LocalStore(root, read_only=True),
 }
 
 
-@pytest.mark.parametrize(("make", "is_shared"), STORES.values(), ids=STORES)
-def test_a_zarr_store_is_used_as_it_is(
-    make: Callable[[Path], Any], is_shared: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("make", STORES.values(), ids=STORES)
+def test_a_zarr_store_is_used_as_it_is(make: Callable[[Path], Any], tmp_path: Path) -> None:
     store = make(tmp_path)
     location = to_location(store)
     assert location.store is store
-    assert (location.is_directory, location.is_shared) == (False, is_shared)
+    assert not location.is_directory
     assert isinstance(location.open(), ZarrBlobs)
 
 
@@ -171,7 +169,7 @@ def test_a_zip_file_that_cannot_be_opened_is_said_to_be_so(
 def test_a_cloud_url_is_opened_when_it_is_needed(scheme: str) -> None:
     location = to_location(f"{scheme}://bucket/prefix/", SECRET)
     assert location.url == f"{scheme}://bucket/prefix"
-    assert (location.is_directory, location.is_shared) == (False, True)
+    assert not location.is_directory
     assert dict(location.options) == SECRET
 
 
@@ -240,7 +238,7 @@ def test_memory_that_nothing_else_can_open_has_no_expression(
 def test_a_zarr_store_is_opened_by_its_expression(
     kind: str, tmp_path: Path, written: Callable[[Location], Location]
 ) -> None:
-    location = written(to_location(STORES[kind][0](tmp_path)))
+    location = written(to_location(STORES[kind](tmp_path)))
     assert evaluated(location, store=location.store) == [3, 1]
 
 
