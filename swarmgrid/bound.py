@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from swarmgrid.care import failed_points, repaired, verified
+from swarmgrid.errors import InputError, brief
 from swarmgrid.face import compute, open, plan, run, stream  # noqa: A004
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options
 
@@ -30,16 +32,26 @@ class Grid:
     Parameters
     ----------
     func : callable
-        The function of one point.
+        The function of one point; or a `Grid`, whose options hold where none is given now.
     **options
         Options of `compute`; those left out are what `set_options` says at each call.
     """
 
+    __swarmgrid_function__: Callable[..., Any]
+    __swarmgrid_options__: OptionTypes
+
     def __init__(self, func: Callable[..., Any], **options: Unpack[OptionTypes]) -> None:
-        Options().updated(options)  # an unknown name is an error here, not at the first call
-        self._options = options
+        if isinstance(func, Grid):  # decorated again: what is given now goes before
+            options = cast("OptionTypes", {**func.__swarmgrid_options__, **options})
+            func = func.__swarmgrid_function__
+        if not callable(func):
+            raise InputError(f"func is {brief(func)}; expected a function of one point")
+        Options().updated({**options, "func": func})  # a wrong one is an error here, not later
+        own = getattr(func, "__dict__", {})
+        self.__dict__.update({n: v for n, v in own.items() if not hasattr(Grid, n)})
+        functools.update_wrapper(self, func, updated=())
+        self.__swarmgrid_options__ = options
         self.__swarmgrid_function__ = func
-        functools.update_wrapper(self, func)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself."""
@@ -56,7 +68,8 @@ class Grid:
             found = getattr(found, part, None)
         if found is self and self.__module__ != "__main__":
             return name
-        options = {k: v for k, v in self._options.items() if k != "client"}  # it cannot travel
+        options = dict(self.__swarmgrid_options__)
+        options.pop("client", None)  # it cannot travel
         return _restored, (self.__swarmgrid_function__, options)
 
     def compute(
@@ -169,7 +182,7 @@ class Grid:
         return current_options().updated(self._with(options))
 
     def _with(self, options: OptionTypes) -> CallOptions:
-        return {"func": self, **self._options, **options}
+        return {"func": self, **self.__swarmgrid_options__, **options}
 
 
 def _restored(func: Callable[..., Any], options: OptionTypes) -> Grid:
@@ -210,6 +223,11 @@ def grid(
     array([[3, 4],
            [6, 8]])
     """
+    if isinstance(func, (str, Path)):
+        raise InputError(
+            f"func is {str(func)!r}, a text; to bind a store, pass it by name: store="
+        )
     if func is not None:
         return Grid(func, **options)
+    Options().updated(options)
     return functools.partial(Grid, **options)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.checks import check_view_chunks
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.find import func_of, location_of, target
 from swarmgrid.storage.snapshot import read_snapshot
@@ -45,6 +46,7 @@ class Call:
             self._look()
         except DamageError as error:
             self._damage = error
+        self._check_view_chunks()
 
     def plan(self) -> Plan:
         """What would be computed."""
@@ -74,6 +76,7 @@ class Call:
     def dataset(self) -> xr.Dataset:
         """The view of what is stored."""
         self._check()
+        self._check_view_chunks()
         from swarmgrid import view  # xarray is imported where data is handed out
 
         coverage = self._coverage
@@ -107,6 +110,12 @@ class Call:
     def _check(self) -> None:
         if self._damage is not None:
             raise self._damage
+
+    def _check_view_chunks(self) -> None:
+        """Raise InputError where they are of no dim, as far as the dims are known."""
+        coverage, request = self._coverage, self.request
+        schema = request.schema if coverage is None else coverage.grid.schema
+        check_view_chunks(self._options.view_chunks, request.names, request.shape, schema)
 
     def _check_kept(self, done: Diagnostics) -> None:
         """See that the manifest still speaks of everything that is computed."""
@@ -160,6 +169,8 @@ def opened(
         raise found.nothing_stored()
     request = found.request(snapshot.grid.axes)
     coverage = covered(request, snapshot.grid, snapshot.manifest)
+    schema = snapshot.grid.schema
+    check_view_chunks(options.view_chunks, request.names, request.shape, schema)
     return view.dataset(request, coverage, snapshot.manifest, options.view_chunks)
 
 

@@ -148,3 +148,12 @@ class LeaseLostError(StoreError):
 
 class UnsafeStoreError(StoreError):
     """The store cannot keep two writers apart: its conditional create does not hold."""
+
+
+def brief(value: object) -> str:
+    """A value as an error shows it: its ``repr``, shortened; never an error of its own."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # the user's own method
+        text = object.__repr__(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 from swarmgrid.storage import metadata
 from swarmgrid.storage.layout import DATA, METADATA, GridPath
 from swarmgrid.storage.location import Location, to_location
-from swarmgrid.work.request import Function, Request, identified
+from swarmgrid.work.request import Function, Request, identified, to_mapping
 
 if TYPE_CHECKING:
     from swarmgrid.options import Options
@@ -74,13 +74,27 @@ def target(
     """
     func, location = func_of(options), location_of(options)
     function = identified(func, options.version, options.rng, vectorized=options.vectorized)
-    params = params or {}
-    names = [axes] if isinstance(axes, str) else axes
+    params = to_mapping("params", params)
+    names = _axis_names(axes)
     if names is None:
         names = _stored_axis_names(location.open(), function, params)
     if names is None:
         names = _free_parameters(func, {*params, options.rng})
     return Target(func, function, params, names, location, function.path(params, names))
+
+
+def _axis_names(axes: object) -> list[str] | None:
+    """The names of axes, as a user gives them: one, several, or those of a mapping."""
+    if axes is None:
+        return None
+    if isinstance(axes, str):
+        return [axes]
+    names = list(axes) if isinstance(axes, (list, tuple, Mapping)) else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise InputError(f"axes is {brief(axes)}; expected a list of the axes' names")
+    if len(set(names)) < len(names):
+        raise InputError(f"axes is {brief(axes)}; expected each name once")
+    return names
 
 
 def func_of(options: Options) -> Callable[..., Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
-from swarmgrid.errors import InputError
+from swarmgrid.checks import checked, unknown_option
 
 if TYPE_CHECKING:
     import os
@@ -133,20 +132,20 @@ class Options:
     """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
 
     def updated(self, changes: Mapping[str, Any]) -> Options:
-        """The options with some of them changed.
+        """The options with some of them changed, and those of a `Grid` that is the function.
 
         Raises
         ------
         InputError
-            If there is no option of such a name.
+            If there is no option of such a name, or it cannot be of such a value.
         """
+        bound = getattr(changes.get("func"), "__swarmgrid_options__", {})
+        changes = {**(bound if isinstance(bound, Mapping) else {}), **changes}
         names = [f.name for f in fields(self)]
         for name in changes:
             if name not in names:
-                close = get_close_matches(name, names, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise InputError(f"there is no option {name!r}{hint} Options: {', '.join(names)}")
-        return replace(self, **changes)
+                raise unknown_option(name, names, changes.get("func", self.func))
+        return replace(self, **{name: checked(name, value) for name, value in changes.items()})
 
 
 _global = Options()
@@ -163,7 +162,7 @@ class set_options:  # noqa: N801  # xarray's name and its two uses
     Raises
     ------
     InputError
-        If there is no option of such a name.
+        If there is no option of such a name, or it cannot be of such a value.
 
     Examples
     --------

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
+from xarray.indexes import PandasIndex
 
 from swarmgrid.errors import DamageError
 from swarmgrid.space.axis import MAX_EXACT
@@ -102,12 +103,12 @@ def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
             values = values.astype(str)
         found[name] = (coord.dims, values, dict(coord.attrs))
     variables: dict[str, xr.Variable] = {}
-    indexes: dict[str, xr.indexes.PandasIndex] = {}
+    indexes: dict[str, PandasIndex] = {}
     for name, (dims, values, attrs) in found.items():
         variables[name] = _variable(dims, values, attrs)
         if dims == (name,):
             labels = pd.Index(values, dtype=object if values.dtype == object else None)
-            indexes[name] = xr.indexes.PandasIndex(labels, name, coord_dtype=values.dtype)
+            indexes[name] = PandasIndex(labels, name, coord_dtype=values.dtype)
             variables |= indexes[name].create_variables(variables)
     return xr.Coordinates(variables, indexes)
 

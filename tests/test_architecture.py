@@ -17,6 +17,7 @@ LAYERS = [
     "space",
     "storage",
     "work",
+    "checks",
     "options",
     "view",
     "find",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from swarmgrid.errors import AxisError, InputError
+from swarmgrid.errors import AxisError, InputError, brief
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.times import to_nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -178,26 +181,74 @@ def promoted(axis: Axis, kind: Kind) -> Axis:
 
 
 def _one_dimensional(name: str, values: object) -> NDArray[Any] | list[Any]:
-    if isinstance(values, (str, bytes, dict, set, frozenset)) or not hasattr(values, "__iter__"):
-        raise AxisError(
-            f"axis {name!r} is {values!r}; expected an ordered collection of values, such as a "
-            "list or a numpy array"
-        )
     if isinstance(values, (list, tuple)):
         return list(values)
     if isinstance(values, range):
         return np.asarray(values) if len(values) else np.empty(0, "int64")
+    is_unordered = isinstance(values, AbstractSet) and not isinstance(values, KeysView)
+    if is_unordered or isinstance(values, _UNFIT) or not hasattr(values, "__iter__"):
+        raise AxisError(f"axis {name!r} is {brief(values)}; {_expected(values)}")
     if hasattr(values, "__array__"):
-        if np.ma.is_masked(values):
-            raise AxisError(f"axis {name!r} has masked values, which cannot be looked up")
-        array = np.asarray(values)
-        if array.ndim != 1:
-            raise AxisError(
-                f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one"
-            )
-        return array if array.dtype != object and array.dtype.kind != "T" else list(array)
+        return _one_dimensional_array(name, values)
     iterable: Iterable[Any] = values
-    return list(iterable)
+    try:
+        return _read_once(name, iterable) if isinstance(iterable, Iterator) else list(iterable)
+    except AxisError:
+        raise
+    except Exception as error:
+        raise AxisError(f"axis {name!r} cannot be read: {error!r}; pass a list") from error
+
+
+MAX_READ = 10**7
+"""Values of an iterator: it may be one without an end."""
+
+
+def _read_once(name: str, values: Iterator[Any]) -> list[Any]:
+    items = list(itertools.islice(values, MAX_READ + 1))
+    if not items:
+        raise AxisError(
+            f"axis {name!r} is {brief(values)}, which has nothing more to give; it can be read "
+            "once. Pass a list"
+        )
+    if len(items) > MAX_READ:
+        raise AxisError(
+            f"axis {name!r} is {brief(values)}, which gives more than {MAX_READ} values; pass a "
+            "numpy array if there are so many"
+        )
+    return items
+
+
+_UNFIT = (str, bytes, bytearray, memoryview, Mapping)
+"""What can be iterated over, and is no ordered collection of values."""
+
+
+def _expected(values: object) -> str:
+    """What an axis was expected to be, and what to write in place of some values."""
+    expected = "expected an ordered collection of values, such as a list or a numpy array"
+    if isinstance(values, AbstractSet):
+        return f"{expected}: sorted(...) makes a list of a set, in an order that lasts"
+    if isinstance(values, (str, bytes)):
+        return f"{expected}: [{brief(values)}] for this one value"
+    if values is not None and not hasattr(values, "__iter__"):
+        return f"{expected}: [{brief(values)}] for one value; a fixed one belongs in params"
+    return expected
+
+
+def _one_dimensional_array(name: str, values: Any) -> NDArray[Any] | list[Any]:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise AxisError(f"axis {name!r} has masked values, which cannot be looked up")
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # a Dataset, a tensor on another device, ...
+        raise AxisError(
+            f"axis {name!r} is a {type(values).__name__}, which makes no numpy array: {error}. "
+            "Pass a list or a numpy array of its values"
+        ) from error
+    if array.ndim != 1:
+        raise AxisError(
+            f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one"
+        )
+    return array if array.dtype != object and array.dtype.kind != "T" else list(array)
 
 
 def _from_list(name: str, items: list[Any]) -> Axis:
@@ -221,7 +272,7 @@ def _from_list(name: str, items: list[Any]) -> Axis:
         return Axis(name, "int", np.array([_int64(name, item) for item in items], "int64"))
     if kind in {"datetime", "timedelta"}:
         return _from_times(name, items, kind)
-    return _from_array(name, np.array(items, _DTYPES[kind]))
+    return _from_array(name, np.array(items, None if kind == "float" else _DTYPES[kind]))
 
 
 def _kind_of(name: str, item: object) -> Kind:
@@ -231,8 +282,8 @@ def _kind_of(name: str, item: object) -> Kind:
         if isinstance(item, types):
             return kind
     raise AxisError(
-        f"axis {name!r} holds {item!r}, a {type(item).__name__}; expected int, float, bool, str, "
-        "datetime, timedelta or enum values"
+        f"axis {name!r} holds {brief(item)}, a {type(item).__name__}; expected int, float, bool, "
+        "str, datetime, timedelta or enum values"
     )
 
 
@@ -247,10 +298,13 @@ _KINDS: dict[Kind, tuple[type, ...]] = {  # in this order: a bool is an int, a t
 
 
 def _exact(name: str, item: Any) -> float:
-    number = float(item)
+    try:
+        number = float(item)
+    except OverflowError:
+        number = float("inf")
     if number != item or abs(number) > MAX_EXACT:
         raise AxisError(
-            f"axis {name!r} mixes floats with the integer {item}, which is no exact float64"
+            f"axis {name!r} mixes floats with the integer {brief(item)}, which is no exact float64"
         )
     return number
 
@@ -258,7 +312,7 @@ def _exact(name: str, item: Any) -> float:
 def _int64(name: str, item: Any) -> int:
     number = int(item)
     if not -(2**63) <= number < 2**63:
-        raise AxisError(f"axis {name!r} holds {number}, which does not fit 64 bits")
+        raise AxisError(f"axis {name!r} holds {brief(number)}, which does not fit 64 bits")
     return number
 
 
@@ -271,7 +325,7 @@ def _from_enum(name: str, items: list[Enum]) -> Axis:
     unnamed = [item for item in items if item.name not in cls.__members__]
     if unnamed:
         raise AxisError(
-            f"axis {name!r} holds {unnamed[0]!r}, which is no single member of the enum; "
+            f"axis {name!r} holds {brief(unnamed[0])}, which is no single member of the enum; "
             "expected members with a name"
         )
     values = np.array([item.name for item in items] + [None], object)[:-1]

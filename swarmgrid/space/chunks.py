@@ -7,7 +7,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import ChunksError
+from swarmgrid.errors import ChunksError, brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +55,12 @@ def to_lengths(spec: object, axes: Sequence[str], what: str) -> dict[str, int]:
         spec = dict.fromkeys(axes, spec)
     if not isinstance(spec, Mapping):
         raise ChunksError(
-            f"{what}s is {spec!r}; expected a length for each axis, such as {{'s': 50}}"
+            f"{what}s is {brief(spec)}; expected a length for each axis, such as {{'s': 50}}"
         )
     unknown = [name for name in spec if name not in axes]
     if unknown:
         raise ChunksError(
-            f"{what}s names {unknown[0]!r}, which is no axis; the axes are {', '.join(axes)}"
+            f"{what}s names {brief(unknown[0])}, which is no axis; the axes are {', '.join(axes)}"
         )
     lengths = {name: _length(name, value, what) for name, value in spec.items()}
     return {name: length for name, length in lengths.items() if length is not None}
@@ -70,12 +70,12 @@ def _length(name: str, value: Any, what: str) -> int | None:
     if isinstance(value, Mapping):
         if set(value) != {"size"}:
             raise ChunksError(
-                f"the {what} spec of axis {name!r} is {dict(value)!r}; expected {{'size': n}}"
+                f"the {what} spec of axis {name!r} is {brief(dict(value))}; expected {{'size': n}}"
             )
         value = value["size"]
     if value is None:
         return None
-    wrong = f"the {what} length of axis {name!r} is {value!r}; expected "
+    wrong = f"the {what} length of axis {name!r} is {brief(value)}; expected "
     try:
         length = operator.index(value)
     except TypeError:

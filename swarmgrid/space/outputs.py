@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 from swarmgrid.space.names import check_different, checked_name
 
 if TYPE_CHECKING:
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 STRING = "string"
 STRING_NBYTES = 32
 """What a string is taken to need where chunk shapes are chosen."""
+
+
+def _listed(what: str, values: Any, kind: type | tuple[type, ...]) -> tuple[Any, ...]:
+    """A tuple of what was given for an output's dims or shape; InputError if it is none."""
+    is_fine = isinstance(values, (tuple, list)) and all(
+        isinstance(value, kind) and not isinstance(value, bool) for value in values
+    )
+    if not is_fine:
+        expected = "('t',)" if what == "dims" else "(1000,)"
+        raise InputError(
+            f"an output has the {what} {brief(values)}; expected a tuple such as {expected}"
+        )
+    return tuple(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +61,18 @@ class Output:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        dims = (self.dims,) if isinstance(self.dims, str) else tuple(self.dims)
-        shape = (self.shape,) if isinstance(self.shape, int) else tuple(map(int, self.shape))
+        dims = (self.dims,) if isinstance(self.dims, str) else _listed("dims", self.dims, str)
+        is_length = isinstance(self.shape, (int, np.integer))
+        shape = _listed("shape", (self.shape,) if is_length else self.shape, (int, np.integer))
+        shape = tuple(map(int, shape))
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", dtype_name(self.dtype))
+        if not isinstance(self.attrs, Mapping):
+            raise InputError(
+                f"an output has the attrs {brief(self.attrs)}; expected a mapping such as "
+                "{'units': 'm'}"
+            )
         if len(dims) != len(shape) or len(set(dims)) != len(dims) or min(shape, default=0) < 0:
             raise InputError(
                 f"an output has the dims {dims} and the shape {shape}; expected as many different "
@@ -160,8 +180,8 @@ def dtype_name(dtype: Any) -> str:
         return STRING
     try:
         known = np.dtype(dtype)
-    except TypeError as error:
-        raise InputError(f"{dtype!r} is no dtype: {error}") from None
+    except Exception as error:  # noqa: BLE001  # numpy has many for what is no dtype
+        raise InputError(f"{brief(dtype)} is no dtype: {error}") from None
     if known.kind in "UTO":
         return STRING
     if known.kind in "mM":

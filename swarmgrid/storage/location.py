@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import urllib.parse
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError, StoreError
+from swarmgrid.errors import InputError, StoreError, brief
 from swarmgrid.storage.blobs import ZarrBlobs, innermost
 from swarmgrid.storage.files import FileBlobs
 from swarmgrid.storage.layout import DATA
@@ -97,8 +98,8 @@ def to_location(store: object, storage_options: Mapping[str, Any] | None = None)
     location = _located(store, dict(storage_options or {}))
     if storage_options and not location.options:
         raise InputError(
-            f"storage_options are given, but store is {store!r}; expected a URL that takes them "
-            f"({', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])}), or storage_options=None"
+            f"storage_options are given, but store is {brief(store)}; expected a URL that takes "
+            f"them ({', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])}), or storage_options=None"
         )
     return location
 
@@ -107,29 +108,61 @@ def _located(store: object, options: dict[str, Any]) -> Location:
     if isinstance(store, (str, os.PathLike)):
         text = os.fspath(store)
         if not isinstance(text, str) or not text:
-            raise InputError(f"store is {store!r}; expected a path, a URL or a Zarr store")
-        scheme = urllib.parse.urlsplit(text).scheme if "://" in text else "file"
-        if scheme == "memory":
-            return Location(text)
-        if scheme in CLOUD_SCHEMES:
-            return Location(text.rstrip("/"), options)
-        if scheme != "file":
-            raise InputError(
-                f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
-                f"{', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])} or a Zarr store"
-            )
-        return _directory(text.removeprefix("file://"))
+            raise InputError(f"store is {brief(store)}; expected a path, a URL or a Zarr store")
+        return _from_text(text, options)
     if hasattr(store, "set_if_not_exists"):
         return _from_zarr_store(store)
     raise InputError(
-        f"store is {store!r}, a {type(store).__name__}; expected a path, a URL or a "
+        f"store is {brief(store)}, a {type(store).__name__}; expected a path, a URL or a "
         "zarr.abc.store.Store"
     )
 
 
+def _from_text(text: str, options: dict[str, Any]) -> Location:
+    begin, separator, rest = text.partition("://")
+    scheme = begin.lower()
+    if not separator or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        _check_is_no_broken_url(text)
+        return _directory(text)
+    if scheme == "memory":
+        return Location(f"memory://{rest}")
+    if scheme in CLOUD_SCHEMES:
+        if not rest.strip("/") or rest.startswith("/"):
+            raise InputError(
+                f"store {text!r} names no bucket; expected {scheme}://bucket/path/of/the/store"
+            )
+        return Location(f"{scheme}://{rest.rstrip('/')}", options)
+    if scheme == "file":
+        return _directory(rest)
+    close = get_close_matches(scheme, CLOUD_SCHEMES, 1)
+    hint = f". Did you mean {close[0]}://?" if close else ""
+    raise InputError(
+        f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
+        f"{', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])} or a Zarr store{hint}"
+    )
+
+
+def _check_is_no_broken_url(text: str) -> None:
+    """Raise InputError for what would make a folder named ``s3:``."""
+    found = re.match(rf"({'|'.join((*CLOUD_SCHEMES, 'memory', 'file'))}):", text, re.IGNORECASE)
+    if found is not None:
+        scheme, rest = found[1].lower(), text[found.end() :].lstrip("/")
+        raise InputError(
+            f"store {text!r} is no URL; expected {scheme}://{rest}. For a folder of that name, "
+            f"write ./{text}"
+        )
+
+
 def _directory(path: str) -> Location:
-    root = Path(path).expanduser().resolve()
-    if root.exists() and not root.is_dir():
+    try:
+        root = Path(path).expanduser().resolve()
+        is_file = root.exists() and not root.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, or nobody's home
+        raise InputError(
+            f"store {path!r} cannot be a directory: {error}; expected a path, a URL or a Zarr "
+            "store"
+        ) from error
+    if is_file:
         raise StoreError(f"store {str(root)!r} is a file; expected a directory, or a new path")
     return Location(str(root))
 

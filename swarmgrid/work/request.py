@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid import identity
-from swarmgrid.errors import AxisError, ChunksError, InputError
+from swarmgrid.errors import AxisError, ChunksError, InputError, brief
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
 from swarmgrid.space.names import checked_name
@@ -18,7 +18,7 @@ from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.work.labels import MisfitError
 from swarmgrid.work.shown import shown_params
-from swarmgrid.work.signature import check_signature
+from swarmgrid.work.signature import check_signature, may_sweep
 from swarmgrid.work.unpack import coords_of, json_attrs
 from swarmgrid.work.wanted import wanted_points
 
@@ -134,9 +134,12 @@ def to_request(
     InputError
         If anything about it is wrong; see its subclasses.
     """
-    params, axes = _mapping("params", params), _mapping("axes", axes)
+    params = to_mapping("params", params)
     if not callable(func):
-        raise InputError(f"func is {func!r}; expected a function of one point")
+        raise InputError(f"func is {brief(func)}; expected a function of one point")
+    if axes is None and (params or may_sweep(func, rng)):
+        raise _no_axes(params)
+    axes = to_mapping("axes", axes)
     if vectorized and rng is not None:
         raise InputError(
             "rng and vectorized exclude each other: a block's random numbers would depend on how "
@@ -175,13 +178,13 @@ def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
         return _from_template(outputs, axes)
     if not isinstance(outputs, Mapping) or not outputs:
         raise InputError(
-            f"outputs is {outputs!r}; expected a mapping from names to swarmgrid.Output, or an "
-            "xr.Dataset as of one point"
+            f"outputs is {brief(outputs)}; expected a mapping from names to swarmgrid.Output, or "
+            "an xr.Dataset as of one point"
         )
     wrong = [name for name, output in outputs.items() if not isinstance(output, Output)]
     if wrong:
         raise InputError(
-            f"outputs[{wrong[0]!r}] is {outputs[wrong[0]]!r}; expected a swarmgrid.Output"
+            f"outputs[{wrong[0]!r}] is {brief(outputs[wrong[0]])}; expected a swarmgrid.Output"
         )
     for name, output in outputs.items():
         lost = sorted(map(repr, output.attrs.keys() - json_attrs(output.attrs).keys()))
@@ -213,14 +216,32 @@ def _from_template(template: Any, axes: Collection[str]) -> Schema:
     return Schema(outputs, coords, json_attrs(template.attrs))
 
 
-def _mapping(what: str, value: object) -> Mapping[str, Any]:
+def _no_axes(params: Mapping[str, Any]) -> InputError:
+    """The error that a call has no axes; it names the params that look like some."""
+    sizes = {name: value for name, value in params.items() if isinstance(value, _COLLECTIONS)}
+    meant = f"axes={{{', '.join(f'{name!r}: ...' for name in sizes)}}}" if sizes else "axes={...}"
+    return InputError(
+        "axes is not given, so nothing would be swept; expected a mapping from parameters to "
+        f"their values: compute(params, {meant}). For the single point of the params alone, pass "
+        "axes={}"
+    )
+
+
+_COLLECTIONS = (list, tuple, range, np.ndarray)
+
+
+def to_mapping(what: str, value: object) -> Mapping[str, Any]:
+    """What was given for params or axes; InputError if it is no mapping from names."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{what} is {value!r}; expected a mapping from names to values")
+        hint = ". Pass the function by name: func=" if callable(value) else ""
+        raise InputError(
+            f"{what} is {brief(value)}; expected a mapping from names to values{hint}"
+        )
     wrong = [name for name in value if not isinstance(name, str)]
     if wrong:
-        raise InputError(f"{what} has the key {wrong[0]!r}; expected names of parameters")
+        raise InputError(f"{what} has the key {brief(wrong[0])}; expected names of parameters")
     return value
 
 
@@ -228,11 +249,12 @@ def _checked_tolerance(
     tolerance: Mapping[str, float] | None, axes: tuple[Axis, ...]
 ) -> dict[str, float]:
     kinds = {axis.name: axis.kind for axis in axes}
-    for name, value in (tolerance or {}).items():
+    for name in tolerance or {}:
         if kinds.get(name) not in {"float", "int"}:
-            raise AxisError(f"tolerance names {name!r}, which is no axis of floats")
-        if not 0 <= value < float("inf"):
-            raise AxisError(f"the tolerance of axis {name!r} is {value}; expected at least 0")
+            raise AxisError(
+                f"tolerance names {name!r}, which is no axis of floats; the axes are "
+                f"{', '.join(f'{n} ({kind})' for n, kind in kinds.items()) or 'none'}"
+            )
     return dict(tolerance or {})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import SignatureError
@@ -29,6 +31,7 @@ def check_signature(
             f"{rng!r} is the random generator's parameter (rng={rng!r}); it cannot be in params "
             "or axes"
         )
+    _check_called_once(func)
     try:
         signature = inspect.signature(func)
     except (TypeError, ValueError):
@@ -41,7 +44,7 @@ def check_signature(
             what = "rng" if name == rng else "axis" if name in axes else "param"
             raise SignatureError(
                 f"{what} {name!r} is no parameter of {_shown(func, signature)}; expected some of "
-                f"{', '.join(sorted(accepted)) or 'none'}"
+                f"{', '.join(sorted(accepted)) or 'none'}{_hint(name, accepted, given)}"
             )
     missing = [
         name
@@ -54,6 +57,37 @@ def check_signature(
         raise SignatureError(
             f"{_shown(func, signature)} needs {missing[0]!r}, which is neither in params nor in "
             "axes"
+        )
+
+
+def may_sweep(func: Callable[..., Any], rng: str | None) -> bool:
+    """Whether a function has a parameter, besides the generator, that could be an axis."""
+    try:
+        return bool(inspect.signature(func).parameters.keys() - {rng})
+    except (TypeError, ValueError):
+        return True
+
+
+def _hint(name: str, accepted: Iterable[str], given: Iterable[str]) -> str:
+    free = {one.lower(): one for one in sorted(set(accepted) - set(given))}
+    close = get_close_matches(name.lower(), free, 1)
+    return f". Did you mean {free[close[0]]!r}?" if close else ""
+
+
+def _check_called_once(func: Callable[..., Any]) -> None:
+    """Raise SignatureError where a call returns something that is still to be run."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    inner = getattr(func, "__swarmgrid_function__", func)
+    if inspect.iscoroutinefunction(inner):
+        raise SignatureError(
+            f"{_name(func)} is an async function, whose call returns a coroutine; wrap it: "
+            f"lambda **point: asyncio.run({_name(func)}(**point))"
+        )
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise SignatureError(
+            f"{_name(func)} is a generator function, whose call returns an iterator; return an "
+            "array, or a dict of arrays, in place of yield"
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import InputError, SignatureError
+from swarmgrid.errors import InputError, SignatureError, brief
 from swarmgrid.work.signature import check_signature
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def wanted_points(
         return _from_data_array(where, axes)
     if not callable(where):
         raise InputError(
-            f"where is {where!r}; expected a function of the axes that returns a bool, or a "
+            f"where is {brief(where)}; expected a function of the axes that returns a bool, or a "
             "boolean xr.DataArray over some of them"
         )
     return _from_condition(where, axes, params)
@@ -57,7 +57,7 @@ def _from_condition(
         accepted = inspect.signature(where).parameters
     except (TypeError, ValueError):
         raise InputError(
-            f"where is {where!r}, which does not say what its parameters are; wrap it in a "
+            f"where is {brief(where)}, which does not say what its parameters are; wrap it in a "
             "function of the axes"
         ) from None
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
@@ -87,7 +87,9 @@ def _answer(answer: object, point: Mapping[str, Any]) -> bool:
     if array.ndim or array.dtype.kind not in "biuf":
         at = ", ".join(f"{name}={value!r}" for name, value in point.items())
         forgotten = ". Does it lack a return?" if answer is None else ""
-        raise InputError(f"where returned {answer!r} at {at}; expected True or False{forgotten}")
+        raise InputError(
+            f"where returned {brief(answer)} at {at}; expected True or False{forgotten}"
+        )
     return bool(array)
 
 
