@@ -7,12 +7,23 @@ which are encoded in turn; the functions of installed libraries by their names.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 from swarmgrid.identity import objects, source
-from swarmgrid.identity.encode import Spot, digest, exactly, family, frame, module_name, type_name
+from swarmgrid.identity.elsewhere import Frame, walking_by
+from swarmgrid.identity.encode import (
+    Spot,
+    digest,
+    encoded_parts,
+    exactly,
+    family,
+    frame,
+    module_name,
+    type_name,
+)
 from swarmgrid.identity.ownership import (
     is_importable,
     is_own_function,
@@ -44,11 +55,28 @@ def fingerprint(func: Callable[..., Any]) -> str:
     IdentityError
         A closure variable, a default or an argument of a partial is not understood.
     """
-    inner = _innermost(func)
+    return digest(func, qualname(_innermost(func)), home=_home(func))
+
+
+def fingerprint_parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
+    """Return digests of what counts for a fingerprint by its place, of code as it is in memory.
+
+    They are the same in a process that the function has travelled to by value.
+    """
+    parts: dict[str, str] = {}
+    with walking_by(by):
+        for place, part in encoded_parts(func, qualname(_innermost(func)), home=_home(func)):
+            earlier = parts.get(place, "").encode()
+            parts[place] = hashlib.blake2b(earlier + part, digest_size=16).hexdigest()
+    return parts
+
+
+def _home(func: Callable[..., Any]) -> str | None:
+    """Return the top-level module whose code counts as the user's own in any case."""
     # A library's objects go by their state: to follow their code would be to walk the library.
+    inner = _innermost(func)
     is_function = isinstance(inner, FunctionType | MethodType)
-    home = top_level(inner.__module__ or "") if is_function else None
-    return digest(func, qualname(inner), home=home)
+    return top_level(inner.__module__ or "") if is_function else None
 
 
 def function_name(func: Callable[..., Any]) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, TypeAlias, TypeVar
 
 from swarmgrid.errors import IdentityError
+from swarmgrid.identity.elsewhere import frame_of_walk
 
 # Python's own stack holds about three calls a level; a limit of our own is the same everywhere.
 MAX_DEPTH = 150
@@ -76,6 +77,8 @@ def module_name(name: str) -> str:
     """Return a module's name; of the running script, the name it is imported by."""
     if name not in {"__main__", "__mp_main__"}:
         return name
+    if (walk := frame_of_walk()) is not None:
+        return walk.main
     main = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None:
@@ -185,11 +188,18 @@ def encode(value: Any, place: str = "value", *, home: str | None = None) -> byte
     IdentityError
         The value, or one inside it, has no encoding that is the same in every process.
     """
+    return frame("value", *(part for _, part in encoded_parts(value, place, home=home)))
+
+
+def encoded_parts(
+    value: Any, place: str = "value", *, home: str | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the encoding's parts with their places: the value, and what it refers to."""
     graph = Graph(home)
-    parts = [Spot(place, graph).child(value)]
+    yield place, Spot(place, graph).child(value)
     # Describing a node may add further ones, which this loop then reaches.
-    parts.extend(describe(node, spot) for node, describe, spot in graph.nodes)
-    return frame("value", *parts)
+    for node, describe, spot in graph.nodes:
+        yield spot.place, describe(node, spot)
 
 
 def digest(value: Any, place: str = "value", *, home: str | None = None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import module_name
 
 
@@ -56,6 +57,8 @@ def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
     """
     try:
         absolute = importlib.util.resolve_name(name, package)
+        if (walk := frame_of_walk()) is not None and walk.modules is not None:
+            return walk.modules.get(absolute)
         top = top_level(absolute)
         spec = importlib.util.find_spec(top)
         if spec is None or not _is_own(top, spec.origin or "", home):

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any, TypeAlias, TypeGuard, cast
 
+from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import digest, encode
 
 Chain: TypeAlias = tuple[str, ...]
@@ -38,6 +39,8 @@ def own_text(code: CodeType) -> tuple[str, ...]:
 
     Tokens are the same on every Python version; instructions are not, but they are still right.
     """
+    if frame_of_walk() is not None:
+        return _instructions(id(code), code)
     return _own_text(id(code), code)
 
 
@@ -46,8 +49,13 @@ def own_text(code: CodeType) -> tuple[str, ...]:
 def _own_text(_: int, code: CodeType) -> tuple[str, ...]:
     found = _segment(code)
     if found is None:
-        return ("instructions", digest(_content(code, with_positions=False)))
+        return _instructions(id(code), code)
     return ("tokens", *tokens(found))
+
+
+@functools.lru_cache(maxsize=4096)
+def _instructions(_: int, code: CodeType) -> tuple[str, ...]:
+    return ("instructions", digest(_content(code, with_positions=False)))
 
 
 @functools.lru_cache(maxsize=4096)
