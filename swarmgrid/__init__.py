@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StoreError,
         SwarmgridError,
         UnsafeStoreError,
+        WorkerError,
         WorkerLostError,
     )
     from swarmgrid.face import compute, open, plan, run, stream  # noqa: A004
@@ -67,6 +68,7 @@ __all__ = [
     "SwarmMemo",
     "SwarmgridError",
     "UnsafeStoreError",
+    "WorkerError",
     "WorkerLostError",
     "compute",
     "grid",

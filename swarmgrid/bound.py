@@ -68,6 +68,10 @@ class Grid:
             found = getattr(found, part, None)
         if found is self and self.__module__ != "__main__":
             return name
+        return self.__swarmgrid_reduce__()
+
+    def __swarmgrid_reduce__(self) -> tuple[Any, ...]:
+        """By value, as it travels to workers: they have what its module holds now."""
         options = dict(self.__swarmgrid_options__)
         options.pop("client", None)  # it cannot travel
         return _restored, (self.__swarmgrid_function__, options)

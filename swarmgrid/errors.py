@@ -11,6 +11,7 @@
     ├── PointError (RuntimeError)         correct the function; what was finished is kept
     │   ├── OutputError (TypeError)         it returned something that does not fit the grid
     │   └── WorkerLostError                 it took its worker process with it, again and again
+    ├── WorkerError (RuntimeError)        workers cannot do as the caller does; see what it names
     └── StoreError (OSError)              look after the store
         ├── DamageError                     stored bytes are not what was written
         ├── FormatError                     the store belongs to a newer format
@@ -108,6 +109,32 @@ class OutputError(PointError, TypeError):
 
 class WorkerLostError(PointError):
     """The function ended its worker process at one point: a crash, a kill, too much memory."""
+
+
+class WorkerError(SwarmgridError, RuntimeError):
+    """Worker processes cannot compute what the caller would; every finished point is kept.
+
+    Parameters
+    ----------
+    function : str
+        The function's name.
+    reason : str
+        What is in the way, and what to do about it.
+    details : str
+        The worker's traceback, or an empty string.
+    """
+
+    def __init__(self, function: str, reason: str, details: str = "") -> None:
+        super().__init__(function, reason, details)
+        self.function = function
+        self.reason = reason
+        self.details = details
+
+    def __str__(self) -> str:
+        text = f"workers cannot compute {self.function}: {self.reason}"
+        if self.details:
+            text += "\n\nTraceback of the worker:\n" + self.details.rstrip()
+        return text
 
 
 class StoreError(SwarmgridError, OSError):

@@ -31,9 +31,12 @@ LAYERS = [
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {
-        *("background", "diagnostics", "job", "labels", "log", "memory", "progress"),
-        *("sharing", "shown"),
+        *("arrival", "background", "diagnostics", "job", "labels", "log", "memory", "progress"),
+        *("sharing", "shown", "surroundings"),
     },
+    {"uses"},
+    {"travel"},
+    {"parcel"},
     {"settings", "signature", "throttle", "unpack", "wanted"},
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan", "source"},
@@ -50,7 +53,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"fill"},
 ]
 FOREIGN = {
-    "cloudpickle": {"work.calls", "work.schedule", "work.sharing"},
+    "cloudpickle": {"work.arrival", "work.parcel", "work.sharing", "work.travel"},
     "dask": {"work.executors", "work.schedule", "work.settings"},
     "distributed": {"work.cluster"},
     "google_crc32c": {"storage.codec", "storage.metadata", "storage.segment"},

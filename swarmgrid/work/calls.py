@@ -6,6 +6,7 @@ Another thread may `take` what is there while the calls are being made.
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 import time
 import traceback
@@ -14,7 +15,6 @@ from dataclasses import replace
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Protocol
 
-import cloudpickle
 import numpy as np
 
 from swarmgrid.identity import point_seed
@@ -22,6 +22,7 @@ from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
 from swarmgrid.work.job import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
 from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.travel import packed_to_return
 from swarmgrid.work.unpack import fitted, inferred, of_block, unpacked
 
 if TYPE_CHECKING:
@@ -304,8 +305,8 @@ def failed(
 ) -> Failure:
     """An error of the function's as it travels."""
     try:
-        pickled = cloudpickle.dumps(error)
-        cloudpickle.loads(pickled)
+        pickled = packed_to_return(error)
+        pickle.loads(pickled)
     except Exception:  # noqa: BLE001  # some exceptions cannot travel; their text does
         pickled = None
     is_misfit = isinstance(error, MisfitError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ class Cluster:
             if self._is_stopped and future.cancelled():
                 continue
             try:
-                receipt = future.result()
+                receipt = pickle.loads(future.result())
             except (KilledWorker, CancelledError) as error:
                 reason = f"WorkerLostError: {_why(error)}"
                 receipt = Receipt(lost=Lost(reason, None))

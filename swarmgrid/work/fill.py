@@ -14,13 +14,14 @@ from swarmgrid.storage.mend import mend_metadata, tidied, void_bad_rows
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.verify import chunk_index
 from swarmgrid.work.interrupt import ended_by_sigterm
+from swarmgrid.work.parcel import to_parcel
 from swarmgrid.work.run import Run, job_of
-from swarmgrid.work.schedule import pickled_job
 
 if TYPE_CHECKING:
     from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.storage.stored import StoredGrid
     from swarmgrid.work.diagnostics import Diagnostics
+    from swarmgrid.work.parcel import Parcel
     from swarmgrid.work.request import Request
     from swarmgrid.work.settings import Settings
 
@@ -43,23 +44,26 @@ def fill(request: Request, settings: Settings) -> Diagnostics:
     StoreError
         If the store cannot be written.
     """
-    if settings.executor in {None, "processes"}:
-        pickled_job(job_of(request, settings, (), ""))  # found out before anything is written
-    check_writable(request.location)
     if settings.durability == "power":
         request = replace(request, location=replace(request.location, is_durable=True))
+    parcel = None
+    if settings.executor in {None, "processes"}:  # what cannot travel is said before any write
+        parcel = to_parcel(job_of(request, settings, request.axes, ""))
+    check_writable(request.location)
     with (
         ended_by_sigterm(),
         lease.acquired(request.location, request.path, settings.lease_seconds) as held,
     ):
-        return _filled(request, settings, held)
+        return _filled(request, settings, held, parcel)
 
 
-def _filled(request: Request, settings: Settings, held: lease.Lease) -> Diagnostics:
+def _filled(
+    request: Request, settings: Settings, held: lease.Lease, parcel: Parcel | None
+) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
         snapshot = _sound_snapshot(held, request)
-        run = Run(request, settings, held, snapshot)
+        run = Run(request, settings, held, snapshot, parcel)
         try:
             run.execute()
         except DamageError as error:  # a chunk that is only partly filled cannot be read

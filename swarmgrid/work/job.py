@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swarmgrid.storage.layout import GridPath
     from swarmgrid.storage.location import Location
     from swarmgrid.storage.segment import Row
+    from swarmgrid.work.parcel import Parcel
 
 
 BEGUN, TRY, STOP = 0, 1, 2
@@ -62,6 +63,8 @@ class Job:
     """The writers of the runs that wait for what the function does: of this one, and around it."""
     probe: str | None = None
     """The key of an object that a worker must see before it writes; None: it surely would."""
+    parcel: Parcel | None = None
+    """The function, params and location as they stood when the run began, if they may travel."""
 
     def call(self) -> Callable[..., Any]:
         """The function itself, without the `Grid` that it may travel in."""

@@ -8,6 +8,7 @@ import math
 import pickle
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import OutputError, PointError, SwarmgridError, WorkerLostError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.work.batch import Batch
     from swarmgrid.work.diagnostics import Diagnostics
+    from swarmgrid.work.parcel import Parcel
     from swarmgrid.work.request import Request
     from swarmgrid.work.settings import Settings
 
@@ -74,7 +76,12 @@ class Run:
     """One filling of one grid, by the holder of its lease."""
 
     def __init__(
-        self, request: Request, settings: Settings, held: lease.Lease, snapshot: Snapshot | None
+        self,
+        request: Request,
+        settings: Settings,
+        held: lease.Lease,
+        snapshot: Snapshot | None,
+        parcel: Parcel | None = None,
     ) -> None:
         self._request = request
         self._settings = settings
@@ -97,7 +104,7 @@ class Run:
             failed=failed,
         )
         axes = request.axes if self._coverage is None else self._coverage.grid.axes
-        self._job = job_of(request, settings, axes, held.writer)
+        self._job = replace(job_of(request, settings, axes, held.writer), parcel=parcel)
         self._throttle = Throttle(to_interval(settings.rate) if settings.rate else 0.0)
         self._staff: Staff | None = None
         self._found: Exploration | None = None

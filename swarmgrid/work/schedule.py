@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from swarmgrid.errors import InputError
 from swarmgrid.work.cluster import Cluster
 from swarmgrid.work.executors import DaskInProcess, DaskProcesses, InProcess
+from swarmgrid.work.parcel import to_parcel
 from swarmgrid.work.processes import process_count
 from swarmgrid.work.sharing import is_shared
 
@@ -64,22 +63,7 @@ def pickled_job(job: Job) -> bytes:
     InputError
         If it cannot, naming the part at fault.
     """
-    try:
-        return bytes(cloudpickle.dumps(job))
-    except Exception as error:
-        for what, part in (
-            ("the function", job.func),
-            *job.params.items(),
-            ("store", job.location),
-        ):
-            try:
-                cloudpickle.dumps(part)
-            except Exception as reason:  # noqa: BLE001  # any class may raise anything
-                raise InputError(
-                    f"{what} cannot be sent to worker processes: {reason}. Make what it needs "
-                    "inside the function, or use executor='threads'"
-                ) from error
-        raise InputError(f"the run cannot be sent to worker processes: {error}") from error
+    return (job.parcel or to_parcel(job)).sealed(job)
 
 
 CONFIG_FOLDERS = ("/etc/dask", f"{sys.prefix}/etc/dask", "~/.config/dask", "~/.dask")

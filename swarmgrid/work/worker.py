@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.storage.nesting import enter_for_good
 from swarmgrid.work.evaluate import run_task
 from swarmgrid.work.ledger import Overseer
+from swarmgrid.work.parcel import unsealed
+from swarmgrid.work.travel import packed_to_return
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -45,8 +47,13 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
     line, overseer = PipeLine(connection), Overseer()
     shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
-        job: Job = pickle.loads(connection.recv_bytes())
-        enter_for_good(job.runs)
+        data = connection.recv_bytes()
+        try:
+            job = unsealed(data, is_own_process=True)
+            enter_for_good(job.runs)
+        except Exception as error:  # noqa: BLE001  # raised again in the coordinator
+            line.send(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
+            return
         if memory_limit is not None:
             _limit_memory(memory_limit)
         while True:
@@ -68,7 +75,7 @@ class PipeLine:
 
     def report(self, receipt: Receipt) -> None:
         """Hand over a part of the results."""
-        self.send(pickle.dumps(receipt, pickle.HIGHEST_PROTOCOL))
+        self.send(packed_to_return(receipt))
 
     def may_write(self) -> bool:
         """Always: who ends the run ends the process, and has fenced the store."""
@@ -84,15 +91,15 @@ def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLi
     """The pickled receipt; or the error, which is ours or the store's, not the function's."""
     try:
         receipt = run_task(job, task, pulse, overseer, line)
-        return pickle.dumps(receipt, pickle.HIGHEST_PROTOCOL)
+        return packed_to_return(receipt)
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
         return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
 
 
-def run_remote(job: bytes, task: bytes) -> Receipt:
-    """The receipt of a pickled task, in a worker that dask.distributed owns."""
+def run_remote(job: bytes, task: bytes) -> bytes:
+    """The pickled receipt of a pickled task, in a worker that dask.distributed owns."""
     loaded, overseer = _loaded(job)
-    return run_task(loaded, pickle.loads(task), overseer=overseer)
+    return packed_to_return(run_task(loaded, pickle.loads(task), overseer=overseer))
 
 
 def pickled(task: Task) -> bytes:
@@ -102,7 +109,7 @@ def pickled(task: Task) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(job: bytes) -> tuple[Job, Overseer]:
-    return pickle.loads(job), Overseer()
+    return unsealed(job, is_own_process=False), Overseer()
 
 
 def _end_with_coordinator() -> None:

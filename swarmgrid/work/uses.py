@@ -1,0 +1,109 @@
+"""What a function uses of the user's own modules, which has to travel with it."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, TypeGuard
+
+from swarmgrid.identity import source
+from swarmgrid.identity.ownership import is_own_module, own_import
+
+_ABSENT = object()
+_ANY_NAME = frozenset({"eval", "exec", "globals"})
+"""A function that uses one of these may use any name of its module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One name that a function uses."""
+
+    space: dict[str, Any]
+    """The namespace of the module that has it."""
+    name: str
+    value: Any
+    is_passed_through: bool = False
+    """Whether the value is a module of the user's of which only attributes are used."""
+
+
+def uses_of(func: FunctionType) -> Iterator[Use]:
+    """What a function uses of its own module, and of other modules of the user's."""
+    space = func.__globals__
+    for chain in _used_names(func.__code__):
+        if chain[0] in func.__code__.co_freevars:
+            cell = (func.__closure__ or ())[func.__code__.co_freevars.index(chain[0])]
+            holder = getattr(cell, "cell_contents", None)
+            if is_travelling(holder):
+                yield from _along(vars(holder), chain[1:])
+            continue
+        yield from _along(space, chain)
+    for name, attributes in source.imports(func.__code__):
+        module = own_import(name, str(space.get("__package__") or ""), None)
+        if is_travelling(module):
+            yield from _imported(module, frozenset(attributes), set())
+
+
+def uses_any_name(func: FunctionType) -> bool:
+    """Whether a function may use names of its module that its code does not show."""
+    return not _ANY_NAME.isdisjoint(_all_names(func.__code__))
+
+
+def is_travelling(value: Any) -> TypeGuard[ModuleType]:
+    """Whether a value is a module of the user's own, and no compiled one."""
+    if not isinstance(value, ModuleType):
+        return False
+    if value.__name__ == "__main__":
+        return True
+    file = getattr(value, "__file__", None) or ""
+    return not file.endswith((".so", ".pyd")) and is_own_module(value, None)
+
+
+def is_travelling_space(space: dict[str, Any]) -> bool:
+    """Whether a namespace is that of such a module, which need not be imported under its name."""
+    name = str(space.get("__name__", ""))
+    module = sys.modules.get(name)
+    if module is None or vars(module) is not space:
+        module = ModuleType(name)
+        module.__file__ = space.get("__file__")
+    return is_travelling(module)
+
+
+def _along(space: dict[str, Any], chain: tuple[str, ...]) -> Iterator[Use]:
+    """The steps of ``helpers.sub.scale``."""
+    holder: Any = None
+    for n, name in enumerate(chain, 1):
+        value = space.get(name, _ABSENT)
+        if value is _ABSENT and holder is not None:
+            value = getattr(holder, name, _ABSENT)  # the module may make it when it is asked for
+        if value is _ABSENT:
+            return
+        is_module = is_travelling(value)
+        yield Use(space, name, value, is_passed_through=is_module and n < len(chain))
+        if not is_module:
+            return
+        holder, space = value, vars(value)
+
+
+def _imported(module: ModuleType, names: frozenset[str], seen: set[int]) -> Iterator[Use]:
+    """What may be used of a module that the function imports itself."""
+    seen.add(id(module))
+    for name in sorted(names):
+        value = getattr(module, name, _ABSENT)
+        if value is _ABSENT or name.startswith("__"):
+            continue
+        yield Use(vars(module), name, value, is_passed_through=is_travelling(value))
+        if is_travelling(value) and id(value) not in seen:
+            yield from _imported(value, names, seen)
+
+
+@functools.lru_cache(maxsize=4096)
+def _used_names(code: CodeType) -> tuple[tuple[str, ...], ...]:
+    return tuple(sorted(source.used_names(code)))
+
+
+def _all_names(code: CodeType) -> set[str]:
+    inner = (_all_names(const) for const in code.co_consts if isinstance(const, CodeType))
+    return set(code.co_names).union(*inner)
