@@ -32,7 +32,7 @@ LAYERS = [
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {
         *("arrival", "background", "diagnostics", "job", "labels", "log", "memory", "progress"),
-        *("sharing", "shown", "surroundings"),
+        *("forkserver", "sharing", "shown", "surroundings"),
     },
     {"uses"},
     {"travel"},

@@ -14,7 +14,7 @@ import types
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.work import worker
+from swarmgrid.work import forkserver, worker
 from swarmgrid.work.calls import IDLE, is_calling
 from swarmgrid.work.job import BEGUN, LATE, N_PULSE, STOP, TRY, Lost, Receipt
 
@@ -57,8 +57,13 @@ class WorkerProcess:
         self._process = _context.Process(
             target=worker.serve, args=(theirs, self._pulse, memory_limit), daemon=True
         )
-        _start_without_main(self._process)
-        theirs.close()
+        try:
+            self._server = _start_without_main(self._process)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._send(job)
 
     @property
@@ -199,6 +204,9 @@ class WorkerProcess:
         self._join()
         if self._verdict is not None:
             return self._verdict
+        if forkserver.ended_with(self._server, self._process.exitcode):
+            reason = "WorkerLostError: the fork server that its worker came from was ended"
+            return Lost(reason, self.begun(), is_innocent=forkserver.may_be_chance())
         return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self.begun())
 
 
@@ -235,17 +243,19 @@ def _how(exit_code: int) -> str:
     return f"ended with exit code {exit_code}"
 
 
-def _start_without_main(process: Any) -> None:
+def _start_without_main(process: Any) -> int | None:
     """Start a process that does not run the user's script again, guarded or not.
 
-    What a function of ``__main__`` needs travels with it, by value.
+    What a function of ``__main__`` needs travels with it, by value. Returns the process id of the
+    fork server that it came from, if there is one.
     """
-    if _METHOD == "forkserver":
-        _context.set_forkserver_preload(PRELOAD)
     with _starting:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")
         try:
-            process.start()
+            if _METHOD != "forkserver":
+                process.start()
+                return None
+            return forkserver.started(process, PRELOAD)
         finally:
             sys.modules["__main__"] = main
