@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
@@ -16,11 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-import swarmgrid
-from swarmgrid.errors import WorkerError
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.storage.location import Location
 from swarmgrid.work.job import Job
@@ -139,7 +133,7 @@ def sent(func: Callable[..., Any]) -> bytes:
 
 
 def check(receiver: Receiver, func: Callable[..., Any], *call: Any) -> None:
-    """A function returns elsewhere what it returns here, in a process of its own or a shared one."""
+    """A function returns elsewhere what it returns here, in a process of its own or another."""
     data, here = sent(func), func(*call)
     for is_own_process in (True, False):
         assert receiver.results(data, [call], is_own_process=is_own_process) == [here]
