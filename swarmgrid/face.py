@@ -29,7 +29,8 @@ def compute(
     ----------
     params : mapping, optional
         The fixed values of the run, by parameter of the function. They are part of the identity
-        of the grid.
+        of the grid. Each call gets its own lists, dicts and objects, and arrays that are
+        read-only: what it changes in place no other call sees, nor the caller.
     axes : mapping, optional
         The swept values, by parameter: lists, ranges, arrays, pandas indexes or xarray
         coordinates of ints, floats, bools, strings, datetimes, timedeltas or enum members. The

@@ -31,8 +31,8 @@ LAYERS = [
 """From the ground up; a part may import itself and those before it."""
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {
-        *("arrival", "background", "diagnostics", "job", "labels", "log", "memory", "progress"),
-        *("forkserver", "sharing", "shown", "surroundings"),
+        *("arguments", "arrival", "background", "diagnostics", "forkserver", "job", "labels"),
+        *("log", "memory", "progress", "sharing", "shown", "surroundings"),
     },
     {"uses"},
     {"travel"},

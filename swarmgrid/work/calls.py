@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from swarmgrid.identity import point_seed
 from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
 from swarmgrid.work.job import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
@@ -172,8 +171,6 @@ class PointCalls:
                 try:
                     if last:
                         arguments[last] = value
-                    if job.rng is not None:
-                        arguments[job.rng] = self._generator((*values, value))
                     result = func(**arguments)
                     if type(result) in types:
                         append(result)  # type: ignore[misc]
@@ -211,11 +208,6 @@ class PointCalls:
             self._failures.pop()
         elif self._collector is not None:
             self._collector.drop_last()
-
-    def _generator(self, point: Sequence[Any]) -> np.random.Generator:
-        whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in point)
-        named = dict(zip(self._names, whole, strict=False))
-        return np.random.default_rng(point_seed(self._job.path.grid, named))
 
 
 class BlockCalls:

@@ -11,6 +11,7 @@ from swarmgrid.space.points import Points
 from swarmgrid.storage.block import empty_block, read_block, write_points
 from swarmgrid.storage.nesting import inside
 from swarmgrid.storage.stored import StoredAxis, StoredGrid
+from swarmgrid.work.arguments import with_own_arguments
 from swarmgrid.work.calls import BlockCalls, PointCalls
 from swarmgrid.work.job import N_PULSE, STOP, Piece, Receipt
 from swarmgrid.work.ledger import Ledger, Overseer
@@ -89,7 +90,8 @@ def _run_pieces(
     blobs = job.open() if grid is not None and _sees_store(job) else None
     turn = line.wait_for_turn if line is not None and job.is_throttled else _at_once
     names = [] if job.vectorized else [axis.name for axis in job.axes]
-    func = with_retries(job.call(), job.retries, names, pulse, turn, ledger.retried)
+    own = with_own_arguments(job.call(), job)
+    func = with_retries(own, job.retries, names, pulse, turn, ledger.retried)
     kind = BlockCalls if job.vectorized else PointCalls
     first = 0
     for number, piece in enumerate(task.pieces):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from swarmgrid.work.arguments import copies_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,6 +73,14 @@ class Job:
         """The function itself, without the `Grid` that it may travel in."""
         found: Callable[..., Any] = getattr(self.func, "__swarmgrid_function__", self.func)
         return found
+
+    @functools.cached_property
+    def copies(self) -> Callable[[], dict[str, Any]] | None:
+        """Makes the params anew that a call could change; see `swarmgrid.work.arguments`."""
+        return copies_of(self.params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "copies"}
 
     def open(self) -> Blobs:
         """The store, as this run writes it."""
