@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmgrid.errors import StoreError
+from swarmgrid.storage.refusals import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -135,6 +136,8 @@ class ZarrBlobs:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> StoreError:
+        if type(error).__module__.startswith("obstore"):
+            return StoreError(f"store {self._name}: {meaning(error)}")
         reason = str(error).partition("\n")[0]
         return StoreError(f"store {self._name}: {type(error).__name__}: {reason}")
 

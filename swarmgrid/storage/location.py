@@ -210,6 +210,7 @@ def _cloud_store(url: str, options: Mapping[str, Any]) -> Any:
     try:
         return ObjectStore(obstore.store.from_url(url, **options))
     except Exception as error:
+        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {error}"
+            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {reason}"
         ) from error

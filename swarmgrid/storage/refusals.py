@@ -1,0 +1,85 @@
+"""What an object store's refusal means, and what to do about it, in place of its own XML."""
+
+from __future__ import annotations
+
+import re
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+
+_MEANINGS: tuple[tuple[str, str], ...] = (
+    (
+        (
+            r"NoSuchBucket|ContainerNotFound|bucket does not exist|bucket was not found"
+            r"|status code: 404.*list-type|list-type.*status code: 404"
+        ),
+        (
+            "there is no such bucket. Create it, or correct the URL or the endpoint in "
+            "storage_options"
+        ),
+    ),
+    (
+        (
+            r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|AuthenticationFailed"
+            r"|InvalidAuthenticationInfo|token request|MissingCredentials|CredentialsError"
+            r"|status code: 401|Unauthenticated|metadata endpoint|latest/api/token"
+        ),
+        (
+            "the credentials are missing, wrong or out of date. Pass them in storage_options "
+            "(access_key_id and secret_access_key for s3://), or set them in the environment"
+        ),
+    ),
+    (
+        (
+            r"AccessDenied|AuthorizationFailure|AllAccessDisabled|PermissionDenied"
+            r"|status code: 403|Forbidden"
+        ),
+        (
+            "access is denied: these credentials may not do this here. Check them, the bucket's "
+            "name and its policy; swarmgrid lists, reads, writes and deletes objects"
+        ),
+    ),
+    (
+        (
+            r"redirect without LOCATION|PermanentRedirect|AuthorizationHeaderMalformed"
+            r"|status code: 301|IllegalLocationConstraint"
+        ),
+        "the bucket is in another region. Pass storage_options={'region': ...}",
+    ),
+    (
+        r"builder error|URL scheme is not allowed",
+        (
+            "the endpoint is http, which is not allowed by itself. Use https, or pass "
+            "storage_options={'client_options': {'allow_http': True}, ...}"
+        ),
+    ),
+    (
+        r"error sending request|operation timed out|[Cc]onnection refused|dns error|tcp connect",
+        "the endpoint cannot be reached. Check the network and the endpoint in storage_options",
+    ),
+    (
+        r"SlowDown|TooManyRequests|ServiceUnavailable|status code: (429|50[0-9])",
+        "the server is busy or failing. What was committed is kept; call again later",
+    ),
+)
+"""What a text of a store's error matches, and what that means; the first counts."""
+
+
+def meaning(error: Exception) -> str:
+    """What an error of a store means, on one line: its own first line, if that is not known."""
+    text = str(error)
+    first = re.split(r"\s*(?:<\?xml|<Error|\n)", text, maxsplit=1)[0].strip().rstrip(":")
+    for pattern, what in _MEANINGS:
+        if re.search(pattern, text, re.DOTALL):
+            return f"{what} ({_code(text)})"
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _code(text: str) -> str:
+    """What the server itself says, in a word or two."""
+    code, status = _CODE.search(text), _STATUS.search(text)
+    found = [match[1] for match in (status, code) if match is not None]
+    if found:
+        return ", ".join(found)
+    address = re.search(r"https?://[^/\s)?]+", text)
+    return address[0] if address is not None else text.split("\n", maxsplit=1)[0][-80:]
