@@ -50,6 +50,18 @@ def test_tasks_take_their_time_and_become_smaller_at_the_end() -> None:
     assert found[-1] == 1
 
 
+def test_many_workers_get_longer_tasks_which_do_not_end_all_at_once() -> None:
+    made = batcher([piece(0, 30_000)], cost=0.1)
+    made.suit(n_workers=100, may_write=True, is_isolating=False, seconds=2.0, short_seconds=1.0)
+    found = sizes(made)
+    assert sum(found) == 30_000  # 30 s of work for each
+    assert len(found) < 30 * 70  # what a scheduler can see to meanwhile, and more
+    first = found[:100]
+    assert (min(first), max(first)) == (10, 29)
+    assert len(set(first)) == 20
+    assert min(found[:-1]) == 10
+
+
 def test_what_comes_back_is_divided_among_the_workers() -> None:
     made = batcher([piece(0, 40)], cost=1e-6)
     assert sum(len(p.points) for p in made.take().pieces) == 40  # type: ignore[union-attr]

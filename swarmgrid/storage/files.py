@@ -59,7 +59,7 @@ class FileBlobs:
         self._group = group
         self._writer = f"{group}-{writer or secrets.token_hex(8)}"
         self._staging = f"{root}/{STAGING}/{self._writer}"
-        self._names = (f"{os.getpid()}-{secrets.token_hex(4)}-{i}" for i in itertools.count())
+        self._numbers = itertools.count()  # unlike a generator, threads may share it
 
     is_create_atomic = True
 
@@ -148,7 +148,7 @@ class FileBlobs:
 
     @contextlib.contextmanager
     def _staged(self, data: bytes) -> Iterator[str]:
-        path = f"{self._staging}/{next(self._names)}"
+        path = f"{self._staging}/{os.getpid()}-{secrets.token_hex(4)}-{next(self._numbers)}"
         try:
             _write(path, data, is_durable=self._is_durable)
             yield path

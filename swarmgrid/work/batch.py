@@ -23,6 +23,8 @@ DIVIDED_SECONDS = 0.05
 """A chunk that takes less is computed by one worker, even at the end of a run."""
 IDLE_SECONDS, MAX_IDLE_SECONDS = 0.05, 1.0
 """After how long who waits for a task asks for one, at first and at last."""
+MANY_WORKERS = 8
+"""From so many on, their first tasks are of different lengths: all would come back at once."""
 TASKS_PER_WORKER = 4
 """Into so many tasks at least is divided what is left."""
 MAX_CHUNKS = 256
@@ -73,7 +75,7 @@ class Batcher:
         is_split: Callable[[tuple[int, ...]], bool],
     ) -> None:
         self._n_workers = 1
-        self._seconds = TASK_SECONDS
+        self._seconds, self._short_seconds = TASK_SECONDS, SHORT_SECONDS
         self._is_isolating = self._may_write = True
         self._pieces = pieces
         self._left = n_points
@@ -86,12 +88,18 @@ class Batcher:
         self._parts: deque[Piece] = deque()
         self._alone: deque[Piece] = deque()
         self._shares: deque[int] = deque()
-        self._n_out = 0
+        self._n_out = self._n_cut = 0
         self._is_closed = self._is_exhausted = False
         self._change = threading.Condition(threading.RLock())
 
     def suit(
-        self, *, n_workers: int, may_write: bool, is_isolating: bool, seconds: float = TASK_SECONDS
+        self,
+        *,
+        n_workers: int,
+        may_write: bool,
+        is_isolating: bool,
+        seconds: float = TASK_SECONDS,
+        short_seconds: float = SHORT_SECONDS,
     ) -> None:
         """Cut batches for an executor from now on.
 
@@ -105,9 +113,11 @@ class Batcher:
             Whether a task that kills its worker takes no other one with it.
         seconds : float
             What a task is to take.
+        short_seconds : float
+            What it is to take at least, near the end of a run.
         """
         with self._change:
-            self._seconds = seconds
+            self._seconds, self._short_seconds = seconds, short_seconds
             self._n_workers = n_workers
             self._may_write = may_write
             self._is_isolating = is_isolating
@@ -150,6 +160,7 @@ class Batcher:
                 if batch is not None:
                     self._left -= sum(len(piece.points) for piece in batch.pieces)
                     self._n_out += 1
+                    self._n_cut += 1
                     return batch
                 if not self._n_out or not may_wait:
                     return None
@@ -226,8 +237,10 @@ class Batcher:
         if cost is None:
             return 1
         size = self._seconds / max(cost, 1e-9)
+        if self._n_cut < self._n_workers >= MANY_WORKERS:
+            size *= 0.5 + self._n_cut / self._n_workers
         if self._n_workers > 1:
-            size = min(size, max(self._fair(), SHORT_SECONDS / max(cost, 1e-9)))
+            size = min(size, max(self._fair(), self._short_seconds / max(cost, 1e-9)))
         return max(1, int(size))
 
     def _fair(self) -> float:
@@ -243,9 +256,10 @@ class Batcher:
         """The most points of a chunk that one task computes, and writes."""
         if self._fixed is not None or cost is None:
             return self._fixed or 1
-        long = LONG_SECONDS / max(cost, 1e-9)
+        long = max(LONG_SECONDS, self._seconds) / max(cost, 1e-9)
         if self._n_workers > 1:
-            long = min(long, max(self._fair(), DIVIDED_SECONDS / max(cost, 1e-9)))
+            short = max(DIVIDED_SECONDS, self._short_seconds)
+            long = min(long, max(self._fair(), short / max(cost, 1e-9)))
         return long
 
     def _take_piece(self) -> Piece | None:

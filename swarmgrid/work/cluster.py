@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 import time
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from swarmgrid.work import worker
+from swarmgrid.work.batch import SHORT_SECONDS, TASK_SECONDS
 from swarmgrid.work.job import Lost, Receipt
 
 if TYPE_CHECKING:
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from swarmgrid.work.source import Source
     from swarmgrid.work.throttle import Throttle
 
-QUEUED_PER_WORKER = 4
+QUEUED_PER_WORKER = 3
 """Tasks that a cluster has at once, so that its workers need not wait for the next."""
+TASKS_PER_SECOND = 50
+"""What a scheduler, which manages about 200, is asked for: the more workers, the longer tasks."""
+PEAK_TASKS_PER_SECOND = 100
+"""The same for a moment, near the end of a run."""
 NEWS_SECONDS = 0.5
 """How long it takes at most until a cluster's scheduler knows of a task."""
 
@@ -38,6 +43,7 @@ class Cluster:
     may_overlap = False
     is_ready = True
     n_running = 0
+    first_points = 1
 
     def __init__(self, job: bytes, client: Any) -> None:
         self._client = client
@@ -46,6 +52,8 @@ class Cluster:
         self._is_stopped = False
         self._running: dict[Any, tuple[Task, float]] = {}
         self.n_workers = max(1, sum(client.nthreads().values()))
+        self.task_seconds = max(TASK_SECONDS, self.n_workers / TASKS_PER_SECOND)
+        self.short_seconds = max(SHORT_SECONDS, self.n_workers / PEAK_TASKS_PER_SECOND)
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready: the cluster is there."""
@@ -56,36 +64,54 @@ class Cluster:
         receive: Receive,
         throttle: Throttle,  # noqa: ARG002  # the settings exclude a rate with a client
     ) -> None:
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
-        if self._job is None or self._job.status != "finished":  # it dies with the last worker
-            self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
-        running = as_completed(loop=self._client.loop)
-        self._submit_all(source, running)
-        for future in running:
-            task, _ = self._running.pop(future)
-            if self._is_stopped and future.cancelled():
-                continue
-            try:
-                receipt = pickle.loads(future.result())
-            except (KilledWorker, CancelledError) as error:
-                reason = f"WorkerLostError: {_why(error)}"
-                receipt = Receipt(lost=Lost(reason, None))
-            receive(task, receipt)
-            future.release()
-            source.returned()
-            self._submit_all(source, running)
+        # results are fetched as they come, many at a time: one by one takes 10 ms each
+        running = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        self._submit(source, running)
+        for batch in running.batches():
+            for future, result in batch:
+                task, _ = self._running.pop(future)
+                if self._is_stopped and future.cancelled():
+                    continue
+                receive(task, _receipt(future, result))
+                future.release()
+                source.returned()
+            self._submit(source, running)
 
-    def _submit_all(self, source: Source, running: Any) -> None:
-        """Have so many tasks under way that no worker waits."""
-        while len(self._running) < QUEUED_PER_WORKER * self.n_workers:
-            task = None if self._is_stopped else source.take(may_wait=False)
+    def _submit(self, source: Source, running: Any) -> None:
+        """Have so many tasks under way that no worker waits; in one message to the scheduler."""
+        tasks: list[Task] = []
+        n = QUEUED_PER_WORKER * self.n_workers - running.count()
+        while len(tasks) < n and not self._is_stopped:
+            task = source.take(may_wait=False)
             if task is None:
-                return
-            packed = worker.pickled(task)
-            future = self._client.submit(worker.run_remote, self._job, packed, pure=False)
-            self._running[future] = task, time.monotonic()
-            running.add(future)
+                break
+            tasks.append(task)
+        if not tasks:
+            return
+        self._send_job()
+        futures = self._client.map(
+            worker.run_remote,
+            [self._job] * len(tasks),
+            [worker.pickled(task) for task in tasks],
+            pure=False,
+        )
+        now = time.monotonic()
+        self._running.update(
+            (future, (task, now)) for future, task in zip(futures, tasks, strict=True)
+        )
+        running.update(futures)
+
+    def _send_job(self) -> None:
+        """See that the workers can have the job: what is scattered dies with the last of them.
+
+        A task's result dask makes again on the next worker there is; but it warns of large ones.
+        """
+        if self._job is None:
+            self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
+        elif self._job.status not in {"finished", "pending"}:
+            self._job = self._client.submit(worker.held, self._packed, pure=False)
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -101,6 +127,18 @@ class Cluster:
         self._client.cancel([f for f in self._running if f.status == "pending"])
         if self._job is not None:
             self._job.release()
+
+
+def _receipt(future: Any, result: Any) -> Receipt:
+    """What came of a task; raises the error that is ours or the store's."""
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        return cast("Receipt", pickle.loads(result))
+    error = result[1] if isinstance(result, tuple) else result
+    if not isinstance(error, (KilledWorker, CancelledError)):
+        raise error
+    return Receipt(lost=Lost(f"WorkerLostError: {_why(error)}", None))
 
 
 def _why(error: BaseException) -> str:

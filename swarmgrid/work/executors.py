@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.work import worker
+from swarmgrid.work.batch import SHORT_SECONDS, TASK_SECONDS
 from swarmgrid.work.evaluate import run_task
 from swarmgrid.work.interrupt import interrupted_between_calls
 from swarmgrid.work.job import N_PULSE, STOP, Receipt
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     Receive = Callable[[Task, Receipt], None]
 
 
+FIRST_POINTS = 4
+"""So many are tried by each worker at first: a slow one does not keep the others waiting."""
+
+
 class Executor(Protocol):
     """Runs tasks in any order."""
 
@@ -39,6 +44,12 @@ class Executor(Protocol):
     """Whether a task that kills its worker takes no other task with it."""
     may_overlap: bool
     """Whether `run` may be called in two threads at once, the workers being shared."""
+    task_seconds: float
+    """What a task is to take, so that handing it out costs next to nothing."""
+    short_seconds: float
+    """What a task is to take at least near the end, where many workers share what is left."""
+    first_points: int
+    """How many of the first points of a new grid a worker gets, each a task of its own."""
 
     def prepare(self, n: int) -> None:
         """Make ready for ``n`` tasks at once, without waiting."""
@@ -73,6 +84,8 @@ class InProcess:
     shares_memory = True
     is_isolating = True
     may_overlap = False
+    task_seconds, short_seconds = TASK_SECONDS, SHORT_SECONDS
+    first_points = FIRST_POINTS
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -142,6 +155,8 @@ class DaskInProcess:
     shares_memory = True
     is_isolating = True
     may_overlap = False
+    task_seconds, short_seconds = TASK_SECONDS, SHORT_SECONDS
+    first_points = FIRST_POINTS
     is_ready = True
 
     def __init__(self, job: Job, get: Callable[..., Any], n_workers: int) -> None:
@@ -217,6 +232,8 @@ class DaskProcesses:
     shares_memory = False
     is_isolating = True
     may_overlap = True
+    task_seconds, short_seconds = TASK_SECONDS, SHORT_SECONDS
+    first_points = FIRST_POINTS
 
     def __init__(self, job: bytes, n_workers: int, limits: Limits) -> None:
         self.n_workers = n_workers

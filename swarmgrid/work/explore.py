@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from swarmgrid.work.request import Request
     from swarmgrid.work.tally import Tally
 
-POINTS_PER_WORKER = 4
-"""So many are tried at first, so that a slow one does not keep the other workers waiting."""
-
 
 class Exploration:
     """Computes the first points of a grid that is not stored, or chunks where one is a call.
@@ -95,7 +92,7 @@ class Exploration:
             n = len(self._again) if executor.is_isolating else 1
             tasks, self._again = self._again[:n], self._again[n:]
             return [replace(task, is_alone=True) for task in tasks]
-        n = n_workers * (1 if self._is_block else POINTS_PER_WORKER)
+        n = n_workers * (1 if self._is_block else executor.first_points)
         tasks = [
             Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)
         ]

@@ -18,7 +18,7 @@ from swarmgrid.storage.failures import read_failures
 from swarmgrid.storage.growth import write_grid
 from swarmgrid.storage.nesting import runs_around
 from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
-from swarmgrid.work.batch import TASK_SECONDS, Batcher
+from swarmgrid.work.batch import Batcher
 from swarmgrid.work.commit import Committer
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.explore import Exploration
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from swarmgrid.work.request import Request
     from swarmgrid.work.settings import Settings
 
-LIMIT_SECONDS = 2.0
-"""A task that takes longer reports what it has, and the rest is handed out again."""
+LIMIT = 5
+"""A task that takes so many times as long as it is to take reports, and is handed out again."""
 TRIAL_WINDOW = 4
 """Tasks that the calling process does before it is seen whether workers are worth it."""
 TRIAL_SECONDS = 0.02
@@ -286,7 +286,8 @@ class Run:
                 n_workers=executor.n_workers,
                 may_write=executor.shares_memory or is_shared(self._request.location),
                 is_isolating=executor.is_isolating,
-                seconds=TRIAL_SECONDS if staff.is_provisional else TASK_SECONDS,
+                seconds=TRIAL_SECONDS if staff.is_provisional else executor.task_seconds,
+                short_seconds=executor.short_seconds,
             )
             window = TRIAL_WINDOW if staff.is_provisional else WINDOW
             n = min(window, batcher.n_batches())
@@ -301,7 +302,7 @@ class Run:
             coverage.grid.chunk_shape,
             coverage.grid.schema,
             batch.writes,
-            SMALL_SECONDS if staff.is_provisional else LIMIT_SECONDS,
+            SMALL_SECONDS if staff.is_provisional else LIMIT * staff.present.task_seconds,
             coverage.grid.inner_shape,
             min(REPORT_SECONDS, self._settings.flush_interval / 4),
             batch.is_alone,
