@@ -78,6 +78,26 @@ def table(a: int, b: float, scale: float) -> dict[str, Any]:
     return {"sum": a + b * scale, "row": np.arange(3) * a, "name": f"{a}-{b}"}
 
 
+FACTOR = 1.0
+
+
+def by_factor(x: float) -> float:
+    return x * FACTOR
+
+
+def test_every_executor_computes_with_what_was_set_since_the_module_was_imported(
+    executor: Any, new_memory_store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    for factor in (2.0, 3.0, 2.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        with executor() as options:
+            store = tmp_path / f"{factor}" if "client" in options else new_memory_store()
+            ds = swarmgrid.compute(
+                axes={"x": np.arange(3.0)}, func=by_factor, store=store, version="1", **options
+            )
+        assert ds["value"].values.tolist() == [0.0, factor, 2 * factor]
+
+
 def test_a_grid_is_the_same_with_every_executor(executor: Any, tmp_path: Any) -> None:
     axes = {"a": range(7), "b": [0.5, -1.0, 3.25, 8.0, 9.0]}
     with executor() as options:

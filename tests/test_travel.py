@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
-import importlib.util
+import multiprocessing
+import multiprocessing.forkserver
+import os
 import pickle
+import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,12 +19,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import swarmgrid
+from swarmgrid.errors import WorkerError
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.storage.location import Location
 from swarmgrid.work.job import Job
-from swarmgrid.work.parcel import to_parcel
+from swarmgrid.work.parcel import to_parcel, unsealed
 
 RECEIVER = """
 import os, pickle, struct, sys, traceback
@@ -321,3 +332,285 @@ def test_every_kind_of_function_travels(name: str, modules: Modules, receiver: R
     user = modules.new(SCRIPT, "script")
     exec("helpers.SCALE = 7; helpers._hidden = 9; helpers.Base.factor = 3", vars(user))
     check(receiver, functions(user)[name], 3)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_state_at_any_place_that_can_be_reached_travels(
+    data: st.DataObject, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Modules are made up that refer to one another; then a value somewhere in them is changed."""
+    folder = tmp_path_factory.mktemp("made")
+    made = Modules(folder)
+    try:
+        names = [f"made_{folder.name}_{n}" for n in range(data.draw(st.integers(1, 4)))]
+        for n, name in enumerate(names):
+            later = names[n + 1 :]
+            how = data.draw(st.sampled_from(HOLDERS))
+            follow = data.draw(st.sampled_from(FOLLOWED)) if later else "0"
+            text = how + f"\ndef value(x):\n    return read(x) + {follow}\n"
+            head = "".join(HEAD.replace("AFTER", one) for one in later[:1])
+            made.write(name, head + text)
+        importlib.invalidate_caches()
+        first = importlib.import_module(names[0])
+        unchanged = first.value(3)
+        changed = sys.modules[data.draw(st.sampled_from(names))]
+        exec(data.draw(st.sampled_from(SETTERS)), vars(changed))
+        assert first.value(3) != unchanged
+        check(receiver, first.value, 3)
+    finally:
+        made.close()
+
+
+HEAD = """
+import AFTER as after
+from AFTER import value as then
+
+def inside(x):
+    from AFTER import value
+    import AFTER as again
+    return value(x) + again.value(x)
+"""
+HOLDERS = [
+    "STATE = 1\ndef read(x):\n    return STATE * x",
+    (
+        "STATE = 1\nclass Holder:\n    def read(self, x):\n        return STATE * x\n"
+        "def read(x):\n    return Holder().read(x)"
+    ),
+    "STATE = 1\ndef inner():\n    return STATE\nread = lambda x, get=inner: get() * x",
+    (
+        "STATE = 1\nimport functools\ndef times(x, y):\n    return STATE * x * y\n"
+        "read = functools.partial(times, 2)"
+    ),
+    "STATE = 1\nTABLE = {'k': [lambda x: STATE * x]}\ndef read(x):\n    return TABLE['k'][0](x)",
+    (
+        "STATE = 1\ndef outer():\n    def inner(x):\n        return STATE * x\n    return inner\n"
+        "read = outer()"
+    ),
+    (
+        "STATE = 1\nclass Holder:\n    @property\n    def state(self):\n        return STATE\n"
+        "held = Holder()\ndef read(x):\n    return held.state * x"
+    ),
+]
+"""Ways to use a global."""
+FOLLOWED = [
+    "after.value(x)",
+    "then(x)",
+    "inside(x)",
+    "[module.value(x) for module in [after]][0]",
+    "(lambda: after.value(x))()",
+    "sum(map(then, [x]))",
+]
+"""Ways to use another module."""
+SETTERS = [
+    "STATE = 5",
+    "import types\nread = types.FunctionType((lambda x: x * 123).__code__, globals())",
+    "old = read\nread = lambda x: old(x) + 1000",
+    (
+        "value = (lambda old: lambda x: old(x) + 77)(value)\n"
+        "import sys\nfor module in list(sys.modules.values()):\n"
+        "    if getattr(module, 'after', None) is sys.modules[__name__]:\n"
+        "        module.then = value"
+    ),
+]
+"""Ways to change what a function computes."""
+
+
+# ---- what workers refuse
+
+
+def test_a_file_edited_since_changes_nothing(modules: Modules, receiver: Receiver) -> None:
+    modules.write("helpers", HELPERS)
+    user = modules.new(SCRIPT, "script")
+    expected = user.imports_name(3)
+    modules.write("helpers", HELPERS.replace("SCALE = 1", "SCALE = 99"))
+    modules.write("script", "raise RuntimeError('this was edited')")
+    data = sent(user.imports_name)
+    for is_own_process in (True, False):
+        assert receiver.results(data, [(3,)], is_own_process=is_own_process) == [expected]
+
+
+UNUSUAL = """
+SCALE = 1
+GENERATOR = (i for i in range(3))
+
+def never_pickled(x):
+    return x * SCALE if GENERATOR else x
+
+class Meta(type):
+    pass
+
+class Made(metaclass=Meta):
+    factor = 1
+
+def of_metaclass(x):
+    return x * SCALE * Made.factor
+"""
+
+
+@pytest.mark.parametrize("name", ["never_pickled", "of_metaclass"])
+def test_what_cannot_travel_by_value_is_held_against_the_file(
+    name: str, modules: Modules, receiver: Receiver
+) -> None:
+    user = modules.new(UNUSUAL)
+    assert receiver.results(sent(getattr(user, name)), [(3,)], is_own_process=True) == [3]
+    user.SCALE = 2
+    with pytest.raises(WorkerError, match=f"differs from what the caller has in .*{name}"):
+        receiver.results(sent(getattr(user, name)), [(3,)], is_own_process=True)
+
+
+def test_a_job_does_not_change_an_earlier_ones_classes(modules: Modules) -> None:
+    user = modules.new(HELPERS)
+    func = functools.partial(user.MODEL.go)
+    first, before = sent(func), func(3)
+    user.Model.offset = 1000
+    second, after = sent(func), func(3)
+    old, new = (unsealed(data, is_own_process=False).call() for data in (first, second))
+    assert [old(3), new(3), old(3)] == [before, after, before]
+    assert user.Model.offset == 1000
+
+
+def test_a_name_that_did_not_travel_is_said_to_be_missing(
+    modules: Modules, receiver: Receiver
+) -> None:
+    user = modules.new("ONE = 1\nTWO = 2\ndef f(name):\n    return ONE, vars(home)[name]")
+    user.home = user
+    check(receiver, user.f, "TWO")
+    user.f = eval("lambda x: (helpers.ONE, __import__('helpers').TWO)", {"helpers": user})
+    user.f.__globals__["__name__"] = "helpers_of_mine"
+    with pytest.raises(AttributeError, match="TWO.*which has only what the function names"):
+        receiver.results(sent(user.f), [(3,)], is_own_process=True)
+
+
+# ---- with real workers
+
+
+def failing(x: float) -> float:
+    return x if GATE is None else x * 2
+
+
+class Unloadable:
+    """What can be pickled, and not be unpickled elsewhere."""
+
+    def __reduce__(self) -> Any:
+        return refuse, (os.getpid(),)
+
+
+def refuse(caller: int) -> None:
+    if os.getpid() != caller:
+        raise ImportError("a package is missing here")
+
+
+GATE: Any = None
+
+
+@pytest.mark.parametrize("on_error", ["raise", "record"])
+def test_a_function_that_no_worker_can_load_is_said_once(
+    on_error: str, new_memory_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "GATE", Unloadable())
+    grid = swarmgrid.Grid(failing, store=new_memory_store(), version="1", on_error=on_error)
+    with pytest.raises(WorkerError, match="a package is missing here"):
+        grid.run(axes={"x": [1.0, 2.0, 3.0]}, executor="processes", workers=2)
+    assert len(grid.errors(axes=["x"])) == 0
+
+
+def surrounded(x: float) -> str:
+    is_on_path = "/nowhere/else" in sys.path
+    return f"{os.environ.get('SWARMGRID_TEST', 'none')}{Path.cwd()}{is_on_path}"
+
+
+def test_the_environment_travels(
+    new_memory_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def computed() -> str:
+        ds = swarmgrid.compute(
+            axes={"x": [1.0]}, func=surrounded, store=new_memory_store(), executor="processes"
+        )
+        return str(ds["value"].values[0])
+
+    assert computed() == surrounded(1.0)
+    monkeypatch.setenv("SWARMGRID_TEST", "set since")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("/nowhere/else")
+    assert computed() == surrounded(1.0) == f"set since{tmp_path}True"
+    monkeypatch.delenv("SWARMGRID_TEST")
+    assert computed() == f"none{tmp_path}True"
+
+
+class OwnError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one, two)
+
+
+def raising(x: float) -> float:
+    raise OwnError(1, 2)
+
+
+def test_an_error_of_the_users_own_class_comes_home_as_that_class(
+    new_memory_store: Callable[[], str],
+) -> None:
+    with pytest.raises(swarmgrid.PointError) as caught:
+        swarmgrid.compute(
+            axes={"x": [1.0]}, func=raising, store=new_memory_store(), executor="processes"
+        )
+    assert type(caught.value.__cause__) is OwnError
+    assert caught.value.__cause__.args == (1, 2)
+
+
+# ---- the fork server
+
+
+def server() -> Any:
+    return multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+
+
+def squares(store: str, n: int = 3) -> Any:
+    ds = swarmgrid.compute(
+        axes={"x": np.arange(n)}, func=square, store=store, executor="processes", workers=2
+    )
+    return ds["value"].values.tolist()
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def kill_server() -> None:
+    os.kill(server()._forkserver_pid, signal.SIGKILL)
+
+
+def delete_folder() -> None:
+    shutil.rmtree(multiprocessing.current_process()._config["tempdir"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("harm", [kill_server, delete_folder])
+def test_a_fork_server_that_cannot_be_reached_is_started_anew(
+    harm: Callable[[], None], new_memory_store: Callable[[], str]
+) -> None:
+    assert squares(new_memory_store()) == [0, 1, 4]
+    before = server()._forkserver_pid
+    harm()
+    assert squares(new_memory_store()) == [0, 1, 4]
+    assert server()._forkserver_pid != before
+
+
+def kills_server_once(x: int, marker: str) -> int:
+    with contextlib.suppress(FileExistsError):
+        Path(marker).touch(exist_ok=False)
+        os.kill(os.getppid(), signal.SIGKILL)
+    return x * x
+
+
+def test_a_fork_server_killed_during_a_run_costs_no_point(
+    new_memory_store: Callable[[], str], tmp_path: Path
+) -> None:
+    ds = swarmgrid.compute(
+        {"marker": str(tmp_path / "marker")},
+        axes={"x": np.arange(6)},
+        func=kills_server_once,
+        store=new_memory_store(),
+        executor="processes",
+        workers=2,
+    )
+    assert ds["value"].values.tolist() == [0, 1, 4, 9, 16, 25]

@@ -29,7 +29,8 @@ class Slip:
     """The function's name."""
     surroundings: Surroundings
     modules: tuple[ModuleLabel, ...]
-    is_by_value: bool
+    hindrance: str
+    """Why the code goes by reference; empty: it goes by value."""
     main: str
     """The name by which the caller's script would be imported."""
     parts: Mapping[str, str]
@@ -46,7 +47,9 @@ class Parcel:
     function: str
     code: bytes
     luggage: Luggage | None
-    """None: it goes by reference, because by value it cannot."""
+    """None: it goes by reference."""
+    hindrance: str
+    """Why it goes by reference."""
     parts: Mapping[str, str]
     main: str = field(default_factory=lambda: module_name("__main__"))
     surroundings: Surroundings = field(default_factory=Surroundings.here)
@@ -61,7 +64,7 @@ class Parcel:
             self.function,
             self.surroundings,
             modules,
-            luggage is not None,
+            self.hindrance,
             self.main,
             self.parts,
         )
@@ -77,13 +80,13 @@ def to_parcel(job: Job) -> Parcel:
         If it cannot travel, naming the part at fault.
     """
     contents = job.func, job.params, job.location, job.axes
-    luggage: Luggage | None = Luggage()
-    assert luggage is not None
+    luggage, parts = Luggage(), _parts(job.call(), None)
     try:
-        code = packed(contents, luggage)
-    except Exception:  # noqa: BLE001  # any class may raise anything; the worker's check decides
-        luggage, code = None, _by_reference(job, contents)
-    return Parcel(job.path.function, code, luggage, _parts(job.call(), None))
+        return Parcel(job.path.function, packed(contents, luggage), luggage, "", parts)
+    except Exception as error:  # noqa: BLE001  # any class may raise anything
+        hindrance = f"{type(error).__name__}: {error}"
+    code = _by_reference(job, contents)  # the worker's check decides whether that is the same
+    return Parcel(job.path.function, code, None, hindrance, parts)
 
 
 def unsealed(data: bytes, *, is_own_process: bool) -> Job:
@@ -117,7 +120,7 @@ def unsealed(data: bytes, *, is_own_process: bool) -> Job:
             traceback.format_exc(),
         ) from None
     job = replace(light, func=func, params=params, location=location)
-    _check(slip, _parts(job.call(), arrivals.by_name if slip.is_by_value else None, slip.main))
+    _check(slip, _parts(job.call(), None if slip.hindrance else arrivals.by_name, slip.main))
     return job
 
 
@@ -127,11 +130,16 @@ def _check(slip: Slip, parts: Mapping[str, str]) -> None:
     if not names:
         return
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    why = "its own packages are others there"
+    if slip.hindrance:
+        why = (
+            "it was set or edited after its module was imported, and the function is imported "
+            f"anew there, because it cannot be pickled ({slip.hindrance})"
+        )
     raise WorkerError(
         slip.function,
-        f"{shown} differs there from what the caller has: it was set or edited after its "
-        "module was imported, and cannot travel as it is. Pass it as a param, set it inside "
-        "the function, or use executor='threads'",
+        f"what they have differs from what the caller has in {shown}: {why}. Pass what differs "
+        "as a param, or use executor='threads'",
     )
 
 
