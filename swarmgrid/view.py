@@ -19,6 +19,7 @@ from swarmgrid.errors import DamageError
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection, outer_index
+from swarmgrid.space.texts import to_text
 from swarmgrid.storage.block import chunk_key, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.marks import mark_chunk
@@ -100,7 +101,7 @@ def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
     for name, coord in (schema.coords if schema is not None else {}).items():
         values = coord.values
         if values.dtype == object and values.size:
-            values = values.astype(str)
+            values = to_text(values)
         found[name] = (coord.dims, values, dict(coord.attrs))
     variables: dict[str, xr.Variable] = {}
     indexes: dict[str, PandasIndex] = {}

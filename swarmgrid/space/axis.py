@@ -14,6 +14,7 @@ import numpy as np
 
 from swarmgrid.errors import AxisError, InputError, brief
 from swarmgrid.space.names import checked_name
+from swarmgrid.space.texts import to_text
 from swarmgrid.space.times import to_nanoseconds
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Axis:
         if self.kind == "timedelta":
             return self.values.view("timedelta64[ns]")
         if self.kind in {"str", "enum"}:
-            return self.values.astype(str) if len(self.values) else np.empty(0, "U1")
+            return to_text(self.values)
         return self.values
 
     def arguments(self) -> list[Any]:
@@ -84,6 +85,8 @@ class Axis:
 
     def label(self, position: int) -> Any:
         """One value as people read it: a plain Python value, or a datetime64 or timedelta64."""
+        if self.kind in {"str", "enum"}:
+            return str(self.values[position])
         value = self.labels()[position]
         return value if self.kind in {"datetime", "timedelta"} else value.item()
 
@@ -267,7 +270,9 @@ def _from_list(name: str, items: list[Any]) -> Axis:
     if kind == "enum":
         return _from_enum(name, items)
     if kind == "str":
-        return Axis(name, "str", np.array([str(item) for item in items] + [None], object)[:-1])
+        return Axis(
+            name, "str", np.array([str.__str__(item) for item in items] + [None], object)[:-1]
+        )
     if kind == "int":
         return Axis(name, "int", np.array([_int64(name, item) for item in items], "int64"))
     if kind in {"datetime", "timedelta"}:

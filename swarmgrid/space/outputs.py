@@ -11,6 +11,7 @@ import numpy as np
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.space.names import check_different, checked_name
+from swarmgrid.space.times import check_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,10 +186,25 @@ def dtype_name(dtype: Any) -> str:
     if known.kind in "UTO":
         return STRING
     if known.kind in "mM":
+        try:
+            check_unit(known, has_values=False)
+        except ValueError as error:
+            raise InputError(f"dtype {known} is one of {error}") from None
         return "datetime64[ns]" if known.kind == "M" else "timedelta64[ns]"
     if known.kind not in "biufc" or known.itemsize > (16 if known.kind == "c" else 8):
         raise InputError(
             f"dtype {known} cannot be stored; expected floats, ints, bools, complex numbers of up "
-            "to 64 bits a part, strings, datetime64 or timedelta64"
+            f"to 64 bits a part, strings, datetime64 or timedelta64{_instead(known)}"
         )
     return str(known.name)
+
+
+def _instead(dtype: np.dtype[Any]) -> str:
+    """What to return instead of values of a dtype, where something is near."""
+    if dtype.names:
+        return f". Return its fields as outputs: {{{dtype.names[0]!r}: array[{dtype.names[0]!r}]}}"
+    if dtype.kind == "S":
+        return ". Decode bytes that are text: np.char.decode(array)"
+    if dtype.kind in "fc":
+        return f". Round them: .astype({'float64' if dtype.kind == 'f' else 'complex128'!r})"
+    return ""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FINER = {"ps", "fs", "as"}
+_CALENDAR = {"Y": "years", "M": "months"}
 _RANGE = {"M": "the years 1678 to 2262", "m": "292 years"}
 
 
@@ -22,6 +23,7 @@ def to_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
         If one of them would change.
     """
     kind = times.dtype.kind
+    check_unit(times.dtype, has_values=not np.isnat(times).all())
     try:
         fine = times.astype(f"{kind}8[ns]")
         is_exact = np.array_equal(fine.astype(times.dtype), times, equal_nan=True)
@@ -35,3 +37,18 @@ def to_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
             f".astype('{kind}8[ns]')"
         )
     raise ValueError(f"times beyond {_RANGE[kind]}, which is what 64 bits of nanoseconds hold")
+
+
+def check_unit(dtype: np.dtype[Any], *, has_values: bool = True) -> None:
+    """Raise ValueError if spans of a dtype have no length, as a month has none."""
+    unit = np.datetime_data(dtype)[0]
+    if dtype.kind == "m" and unit in _CALENDAR:
+        raise ValueError(
+            f"spans of calendar {_CALENDAR[unit]}, which have no fixed length; use days, or the "
+            f"number of {_CALENDAR[unit]} as an integer"
+        )
+    if dtype.kind == "m" and unit == "generic" and has_values:
+        raise ValueError(
+            "spans of time without a unit, which have no length; give them one: "
+            ".astype('timedelta64[s]')"
+        )

@@ -253,7 +253,9 @@ class BlockCalls:
             return
         if not self._failures:
             flat = {
-                name: array.reshape((-1, *array.shape[mask.ndim :])) if mask.all() else array[mask]
+                name: array.reshape((mask.size, *array.shape[mask.ndim :]))
+                if mask.all()
+                else array[mask]
                 for name, array in gathered.items()
             }
             seconds = time.monotonic() - start

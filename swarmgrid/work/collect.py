@@ -118,7 +118,9 @@ class Collector:
             if type(value) is not kinds[0]:
                 if type(value) is not kinds[1]:
                     return None
-                found = {**found, name: np.asarray(value).item()}
+                # numpy's own ways to a str drop nulls at its end
+                plain = str.__str__(value) if kinds[0] is str else np.asarray(value).item()
+                found = {**found, name: plain}
         return found
 
 

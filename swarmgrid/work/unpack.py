@@ -24,6 +24,8 @@ DEFAULT_NAME = "value"
 _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
 
 
+_WIDEST = 8
+"""Bytes that any number may have; of more, complex ones of two such parts are stored."""
 _LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 
 
@@ -159,7 +161,10 @@ def fitted(
     check_coords(schema.coords, result.coords)
     arrays = {}
     for name, output in schema.outputs.items():
-        array = _array(f"output {name!r}", result.values[name])
+        array = result.values[name]
+        is_empty = type(array) is np.ndarray and array.dtype == object and not array.size
+        if output.dtype != STRING or not is_empty:  # an empty one of objects may be of strings
+            array = _array(f"output {name!r}", array)
         if name in result.dims:
             array = in_order(name, array, result.dims[name], output.dims, len(lead))
         arrays[name] = _fitted_output(name, array, output, lead)
@@ -215,15 +220,18 @@ def _array(what: str, value: Any) -> NDArray[Any]:
             return to_nanoseconds(array)
         except ValueError as error:
             raise MisfitError(f"{what} holds {error}") from None
-    if array.dtype.kind not in "biufc":
-        raise MisfitError(f"{what} has the dtype {array.dtype}, which cannot be stored")
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > _WIDEST:
+        try:
+            dtype_name(array.dtype)
+        except InputError as error:
+            raise MisfitError(f"{what} is of a {error}") from None
     return array
 
 
 def _bare(what: str, value: Any) -> Any:
     """An output as numpy can take it, where that loses nothing."""
     if isinstance(value, str):
-        return np.array(str(value), object)
+        return np.array(str.__str__(value), object)
     if isinstance(value, (dt.datetime, dt.timedelta)):
         return _time(what, value)
     kind = _labelled_kind(value)
@@ -259,6 +267,8 @@ def _texts(what: str, array: NDArray[Any]) -> NDArray[Any]:
     wrong = next((type(item) for item in texts.flat if not isinstance(item, str)), None)
     if wrong is not None or (array.dtype == object and array.size == 0):
         kind = "no strings" if wrong is None else f"{wrong.__name__} objects"
+        kind += " (integers beyond 64 bits)" if wrong is int else ""
+        kind += " (of a MultiIndex: .reset_index(...) makes coordinates of it)" * (wrong is tuple)
         raise MisfitError(
             f"{what} holds {kind}; expected numbers, strings or arrays of one dtype, with NaN, "
             "NaT or '' for what is missing"
@@ -287,7 +297,7 @@ def _items(result: object) -> list[tuple[Any, Any]]:
     if isinstance(result, tuple) and hasattr(result, "_fields"):
         return list(zip(result._fields, result, strict=True))
     if hasattr(result, "__array__") and not isinstance(result, type):
-        return [(DEFAULT_NAME, np.asarray(result))]
+        return [(DEFAULT_NAME, result)]
     raise MisfitError(
         f"it returned {'None' if result is None else f'a {type(result).__name__}'}; expected a "
         "number, a string, an array, a dict, dataclass or named tuple of these, an xr.DataArray "
