@@ -32,7 +32,7 @@ class OptionTypes(TypedDict, total=False):
     client: Any
     workers: int | None
     exec_chunk_size: int | None
-    flush_interval: float
+    flush_interval: float | None
     on_error: str
     retries: int
     retry_failed: bool
@@ -93,8 +93,9 @@ class Options:
     """The number of processes or threads; None: one per CPU."""
     exec_chunk_size: int | None = None
     """Points per task; None: chosen by what a point costs."""
-    flush_interval: float = 10.0
-    """Seconds that a finished point may stay in memory before it is in the store."""
+    flush_interval: float | None = None
+    """Seconds that a finished point may stay in memory before it is in the store; None: about one,
+    or up to ten where writing would take more than 2 % of the run."""
     on_error: str = "raise"
     """``"raise"``: the first failing point ends the run; ``"record"``: failures are kept, read as
     missing, and the run goes on."""

@@ -32,7 +32,7 @@ LAYERS = [
 WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {
         *("arguments", "arrival", "background", "diagnostics", "forkserver", "job", "labels"),
-        *("log", "memory", "progress", "sharing", "shown", "surroundings"),
+        *("log", "memory", "pace", "progress", "sharing", "shown", "surroundings"),
     },
     {"uses"},
     {"travel"},

@@ -127,8 +127,9 @@ def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
     assert error.startswith("swarmgrid.errors.StoreError: ")
     assert f"store {store} cannot be written" in error
     assert "Permission denied" in error
-    _, grid = stored(store)
-    assert grid.verify(axes=["x", "y"]).is_clean
+    if any(store.glob("manifest/*/*.seg")):  # else it happened within the first second
+        _, grid = stored(store)
+        assert grid.verify(axes=["x", "y"]).is_clean
     assert resumed(store, calls) >= n_calls - 100
 
 

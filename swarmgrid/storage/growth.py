@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.storage import metadata
@@ -9,7 +10,7 @@ from swarmgrid.storage.codec import encoded, filled
 from swarmgrid.storage.layout import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.layout import GridPath
@@ -37,6 +38,29 @@ def write_grid(blobs: Blobs, grid: StoredGrid, old: StoredGrid | None) -> None:
             key = path.chunk(name, (0,) * coord.values.ndim)
             _put_twice(blobs, path, key, encoded(coord.values, coord.output.dtype))
     write_documents(blobs, grid)
+
+
+def covering(grid: StoredGrid, old: StoredGrid | None, lengths: Sequence[int]) -> StoredGrid:
+    """A grown grid with only so many values on every axis, and all that the ``old`` one has.
+
+    An axis of ints remains one where the values that would make it one of floats are left out.
+    """
+    axes = [
+        _shortened(stored, None if old is None else old.stored_axes[d], lengths[d])
+        for d, stored in enumerate(grid.stored_axes)
+    ]
+    return replace(grid, stored_axes=tuple(axes), _digests={})
+
+
+def _shortened(stored: StoredAxis, before: StoredAxis | None, n: int) -> StoredAxis:
+    if before is not None and n <= len(before.axis):
+        return before
+    axis = stored.axis.take(slice(n))
+    was_int = before is not None and (before.axis.kind, axis.kind) == ("int", "float")
+    if before is not None and was_int and axis.is_int is not None and axis.is_int.all():
+        ints = axis.values.astype(before.axis.values.dtype)
+        return replace(before, axis=replace(before.axis, values=ints))
+    return replace(stored, axis=axis)
 
 
 def write_parents(blobs: Blobs, path: GridPath) -> None:

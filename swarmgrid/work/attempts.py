@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import pickle
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.errors import OutputError, PointError, WorkerLostError
 from swarmgrid.storage.failures import FailedPoint
 from swarmgrid.work.job import Failure, Piece
 
@@ -127,6 +130,20 @@ def to_record(failure: Failure) -> FailedPoint:
         extent=None if block is None else block.extent,
         bits="" if block is None or block.bits is None else block.bits.hex(),
     )
+
+
+def to_error(failure: Failure, function: str) -> PointError:
+    """A failure as the error that the user sees, with the function's own as its cause."""
+    kind = _KINDS.get(failure.exception, PointError)
+    error = kind(function, dict(failure.point), failure.reason, failure.traceback)
+    if failure.pickled is not None:
+        with contextlib.suppress(Exception):  # its text is there in any case
+            cause = pickle.loads(failure.pickled)
+            error.__cause__ = cause.with_traceback(None)  # ours says where it was, once
+    return error
+
+
+_KINDS = {"OutputError": OutputError, "WorkerLostError": WorkerLostError}
 
 
 def _plain(value: object) -> object:

@@ -13,10 +13,14 @@ import numpy as np
 from swarmgrid.space.points import Points
 from swarmgrid.storage.block import empty_block, read_block, write_points
 from swarmgrid.storage.failures import SUFFIX, FailureLog
+from swarmgrid.storage.growth import covering, write_grid
 from swarmgrid.storage.manifest import read_manifest, to_merge, write_segment
 from swarmgrid.storage.segment import Row, Rows
+from swarmgrid.work.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from swarmgrid.storage.failures import FailedPoint
@@ -24,9 +28,6 @@ if TYPE_CHECKING:
     from swarmgrid.storage.manifest import Manifest
     from swarmgrid.storage.stored import StoredGrid
     from swarmgrid.work.job import Piece, Receipt, Values
-
-COMMIT_SECONDS = 1.0
-"""Finished chunks wait at most so long for their manifest rows."""
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class _OpenChunk:
     """Points that are still to come."""
     is_fresh: bool
     """Whether nothing of it is stored yet."""
+    is_sound: bool = True
+    """Whether none of its points has failed."""
     block: dict[str, NDArray[Any]] = field(default_factory=dict)
     new: NDArray[np.bool_] | None = None
     """Points that came back since the chunk was last written."""
@@ -44,38 +47,53 @@ class _OpenChunk:
 
 
 class Committer:
-    """Commits what a run finishes, never later than ``flush_interval`` after it is finished.
+    """Commits what a run finishes, at the pace that is asked for, and grows the grid for it.
 
-    A thread of its own does so while the coordinator waits for workers.
+    A thread of its own does so while the coordinator waits for workers. The grid in the store
+    holds no more values than those of the points that are committed, until a whole chunk is
+    computed: then all that the run needs. So a request that fails leaves nothing behind.
 
     Parameters
     ----------
     lease : Lease
         The right to write the grid.
     grid : StoredGrid
+        The grid, as the run needs it.
+    old : StoredGrid or None
         The grid, as it is stored.
     manifest : Manifest or None
         What was computed before.
-    flush_interval : float
-        Seconds that finished points of an unfinished chunk stay in memory.
+    flush_interval : float or None
+        Seconds that finished points stay in memory; None: see `Pace`.
+    keeps_failures : bool
+        Whether the grid is to hold the points that failed, too.
     """
 
     def __init__(
-        self, lease: Lease, grid: StoredGrid, manifest: Manifest | None, flush_interval: float
+        self,
+        lease: Lease,
+        grid: StoredGrid,
+        old: StoredGrid | None,
+        manifest: Manifest | None,
+        flush_interval: float | None,
+        *,
+        keeps_failures: bool,
     ) -> None:
         self.bytes_written = 0
         self.chunks_written = 0
         self._lease = lease
         self._grid = grid
+        self._stored = old
+        self._keeps_failures = keeps_failures
+        self._has_failed = False
         self._sizes = dict(manifest.sizes) if manifest else {}
         self._damaged = list(manifest.damaged) if manifest else []
-        self._flush_interval = flush_interval
+        self._pace = Pace(flush_interval, time.monotonic())
         self._open: dict[tuple[int, ...], _OpenChunk] = {}
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
         new_name = functools.partial(lease.new_name, SUFFIX)
         self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
-        self._flushed = time.monotonic()
         self._lock = threading.RLock()
         self._error: BaseException | None = None
         self._closed = threading.Event()
@@ -92,14 +110,21 @@ class Committer:
         """Expect ``n`` points of a chunk no longer: they failed."""
         with self._lock:
             chunk = self._open.get(index)
+            self._has_failed = True
             if chunk is not None:
                 chunk.left -= n
+                chunk.is_sound = False
                 self._close_if_complete(index, chunk)
 
     def record(self, failure: FailedPoint) -> None:
         """Keep a point's failure with the next commit."""
         with self._lock:
             self._failures.append(failure)
+
+    @property
+    def is_grown(self) -> bool:
+        """Whether the stored grid has all values that the run needs: others may write to it."""
+        return self._stored is not None and not self._stored.axes_differ(self._grid)
 
     def is_open(self, index: tuple[int, ...]) -> bool:
         """Whether some points of a chunk are held here."""
@@ -129,16 +154,24 @@ class Committer:
                 self._commit()
 
     def _tick(self) -> None:
-        while not self._closed.wait(min(COMMIT_SECONDS, self._flush_interval)):
+        while not self._closed.wait(self._pace.look_seconds):
             try:
+                self._lease.check()  # a run that has lost its lease is to end, not to go on
                 with self._lock:
-                    if time.monotonic() - self._flushed > self._flush_interval / 2:
+                    begun = time.monotonic()
+                    if self._pace.is_due(begun) and self._has_news():
                         self._write_open()
-                        self._flushed = time.monotonic()
-                    self._commit()
+                        self._commit()
+                        self._pace.flushed(begun, time.monotonic())
             except BaseException as error:  # noqa: BLE001  # raised where the run can see it
                 self._error = error
                 return
+
+    def _has_news(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self._rows or self._failures) or any(
+            chunk.new is not None and chunk.new.any() for chunk in self._open.values()
+        )
 
     def _put_in(self, values: Values) -> None:
         chunk = self._open[values.index]
@@ -170,20 +203,47 @@ class Committer:
     def _close_if_complete(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
         if chunk.left == 0:
             if chunk.new is not None and chunk.new.any():
+                # one whole chunk is enough of a trial: growing for each would cost too much
+                if chunk.is_sound and (self._keeps_failures or not self._has_failed):
+                    self._grow([len(axis) for axis in self._grid.axes])
                 self._write(index, chunk)
             del self._open[index]
 
     def _write_open(self) -> None:
-        for index, chunk in self._open.items():
-            if chunk.new is not None and chunk.new.any():
-                self._write(index, chunk)
+        new = [
+            (index, chunk, chunk.new)
+            for index, chunk in self._open.items()
+            if chunk.new is not None and chunk.new.any()
+        ]
+        if new and not self.is_grown:  # once for all of them
+            ends = [self._ends(index, Points.from_mask(mask)) for index, _, mask in new]
+            self._grow(np.max(ends, axis=0, initial=0).tolist())
+        for index, chunk, _ in new:
+            self._write(index, chunk)
+
+    def _ends(self, index: tuple[int, ...], points: Points) -> list[int]:
+        """How many values every axis must have to hold some points of a chunk."""
+        lengths = zip(index, self._grid.chunk_shape, points.extent, strict=True)
+        return [i * length + n for i, length, n in lengths]
+
+    def _grow(self, lengths: Sequence[int]) -> None:
+        """Have the stored grid hold at least so many values on every axis."""
+        if self.is_grown:
+            return
+        grown = covering(self._grid, self._stored, lengths)
+        if self._stored is None or self._stored.axes_differ(grown):
+            self._lease.check()
+            write_grid(self._lease.blobs, grown, self._stored)
+            self._stored = grown
 
     def _write(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
         assert chunk.new is not None
         self._lease.check()
         points = Points.from_mask(chunk.new)
+        self._grow(self._ends(index, points))  # the metadata come before the chunk
+        assert self._stored is not None
         row, nbytes = write_points(
-            self._lease.blobs, self._grid, index, chunk.block, points, chunk.seconds
+            self._lease.blobs, self._stored, index, chunk.block, points, chunk.seconds
         )
         self._rows.append(row)
         self.bytes_written += nbytes
@@ -192,10 +252,7 @@ class Committer:
         chunk.seconds = 0.0
 
     def _commit(self) -> None:
-        if self._failures:
-            self._lease.check()
-            self._failure_log.write(self._failures)
-            self._failures = []
+        self._commit_failures()
         if not self._rows:
             return
         self._lease.check()
@@ -204,9 +261,28 @@ class Committer:
         self._rows = []
         self._merge()
 
+    def _commit_failures(self) -> None:
+        """Write the failures of points that have their place in the grid."""
+        if not self._failures:
+            return
+        ends = [self._ends(failure.index, failure.points) for failure in self._failures]
+        if self._keeps_failures:
+            self._grow(np.max(ends, axis=0, initial=0).tolist())
+        axes = self._stored.axes if self._stored is not None else None
+        kept = [
+            failure
+            for failure, end in zip(self._failures, ends, strict=True)
+            if axes is not None and all(n <= len(a) for n, a in zip(end, axes, strict=True))
+        ]
+        self._lease.check()
+        if kept:
+            self._failure_log.write(kept)
+        self._failures = []
+
     def _write_segment(self, rows: Rows) -> None:
+        assert self._stored is not None
         name = self._lease.new_name(".seg")
-        write_segment(self._lease.blobs, self._grid.path, name, self._grid, rows)
+        write_segment(self._lease.blobs, self._grid.path, name, self._stored, rows)
         self._sizes[name] = len(rows)
 
     def _merge(self) -> None:
@@ -215,7 +291,8 @@ class Committer:
         blobs, path = self._lease.blobs, self._grid.path
         if not names:
             return
-        merged = read_manifest(blobs, path, names, self._grid)
+        assert self._stored is not None
+        merged = read_manifest(blobs, path, names, self._stored)
         if merged is None or merged.damaged:
             return
         self._write_segment(merged.rows)

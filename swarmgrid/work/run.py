@@ -5,25 +5,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import pickle
 import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import OutputError, PointError, SwarmgridError, WorkerLostError
+from swarmgrid.errors import SwarmgridError
 from swarmgrid.space.outputs import Schema
 from swarmgrid.storage import lease
 from swarmgrid.storage.failures import read_failures
-from swarmgrid.storage.growth import write_grid
 from swarmgrid.storage.nesting import runs_around
-from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_record
+from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_error, to_record
 from swarmgrid.work.batch import Batcher
 from swarmgrid.work.commit import Committer
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.explore import Exploration
 from swarmgrid.work.first import FirstPoints
 from swarmgrid.work.job import Failure, Job, Receipt, Task, TerminatedError
+from swarmgrid.work.pace import SOON_SECONDS, reporting_seconds
 from swarmgrid.work.plan import covered, n_wanted, new_grid
 from swarmgrid.work.pool import GRACE_SECONDS
 from swarmgrid.work.settings import to_interval
@@ -49,8 +48,6 @@ TRIAL_SECONDS = 0.02
 """What each of them is to take."""
 WINDOW = 512
 """Tasks handed to dask at once."""
-REPORT_SECONDS = 1.0
-"""While a call takes longer, what came of the points before it in its task is reported."""
 
 
 def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: str) -> Job:
@@ -112,7 +109,7 @@ class Run:
         self._committer: Committer | None = None
         self._batcher: Batcher | None = None
         self._fatal: Failure | None = None
-        self._is_stopped = self._is_closed = False
+        self._is_stopped = self._is_closed = self._is_held = False
         self._lock = threading.RLock()
 
     def execute(self) -> None:
@@ -131,7 +128,7 @@ class Run:
             else:
                 self._compute(staff, self._coverage)
         if self._fatal is not None:
-            raise self._error(self._fatal)
+            raise to_error(self._fatal, self._request.path.function)
 
     def close(self, outcome: str) -> Diagnostics:
         """Commit what came back, and end the workers; raises a signal that comes meanwhile."""
@@ -214,7 +211,7 @@ class Run:
             staff,
             self._throttle,
             self._receive_first,
-            self._settings.flush_interval / 2,
+            (self._settings.flush_interval or SOON_SECONDS) / 2,
             self._lock,
             self._is_work_for_many,
             functools.partial(self._compute, staff),
@@ -254,14 +251,17 @@ class Run:
                 self._fail(failure)
 
     def _begin(self, coverage: Coverage) -> Committer:
-        """Make the grid large enough in the store: what takes the values."""
-        old = self._snapshot.grid if self._snapshot else None
+        """What takes the values, and grows the grid in the store for them."""
+        snapshot = self._snapshot
         self._lease.check()
-        if old is None or old.axes_differ(coverage.grid):
-            write_grid(self._lease.blobs, coverage.grid, old)
-        manifest = self._snapshot.manifest if self._snapshot else None
-        interval = self._settings.flush_interval
-        self._committer = Committer(self._lease, coverage.grid, manifest, interval)
+        self._committer = Committer(
+            self._lease,
+            coverage.grid,
+            None if snapshot is None else snapshot.grid,
+            None if snapshot is None else snapshot.manifest,
+            self._settings.flush_interval,
+            keeps_failures=self._settings.on_error == "record",
+        )
         return self._committer
 
     def _compute(self, staff: Staff, coverage: Coverage) -> None:
@@ -282,19 +282,26 @@ class Run:
             batcher.close()
         while self._fatal is None and not batcher.is_empty:
             executor = staff.present
-            batcher.suit(
-                n_workers=executor.n_workers,
-                may_write=executor.shares_memory or is_shared(self._request.location),
-                is_isolating=executor.is_isolating,
-                seconds=TRIAL_SECONDS if staff.is_provisional else executor.task_seconds,
-                short_seconds=executor.short_seconds,
-            )
+            self._suit(batcher, staff)
             window = TRIAL_WINDOW if staff.is_provisional else WINDOW
             n = min(window, batcher.n_batches())
             to_task = functools.partial(self._task, coverage, staff)
             executor.run(Batches(batcher, n, to_task), self._receive, self._throttle)
             staff.reconsider(self._cost(), self._tally.left)
         self._finish_exploring()
+
+    def _suit(self, batcher: Batcher, staff: Staff) -> None:
+        """Cut batches for the present executor; workers write once the grid has all its values."""
+        assert self._committer is not None
+        executor, self._is_held = staff.present, not self._committer.is_grown
+        may_write = executor.shares_memory or is_shared(self._request.location)
+        batcher.suit(
+            n_workers=executor.n_workers,
+            may_write=may_write and not self._is_held,
+            is_isolating=executor.is_isolating,
+            seconds=TRIAL_SECONDS if staff.is_provisional else executor.task_seconds,
+            short_seconds=executor.short_seconds,
+        )
 
     def _task(self, coverage: Coverage, staff: Staff, batch: Batch) -> Task:
         return Task(
@@ -304,7 +311,7 @@ class Run:
             batch.writes,
             SMALL_SECONDS if staff.is_provisional else LIMIT * staff.present.task_seconds,
             coverage.grid.inner_shape,
-            min(REPORT_SECONDS, self._settings.flush_interval / 4),
+            reporting_seconds(self._settings.flush_interval),
             batch.is_alone,
         )
 
@@ -325,6 +332,8 @@ class Run:
             for failure in receipt.failures:
                 self._committer.give_up(failure.index, failure.n_points)
                 self._fail(failure)
+            if self._is_held and self._committer.is_grown and self._staff is not None:
+                self._suit(self._batcher, self._staff)
 
     def _fail(self, failure: Failure) -> None:
         """A point failed for good: end the run, or keep note of it."""
@@ -384,16 +393,3 @@ class Run:
         assert self._committer is not None
         if task.writes and not self._committer.is_open(piece.index):
             self._committer.expect(piece)
-
-    def _error(self, failure: Failure) -> SwarmgridError:
-        kind = _KINDS.get(failure.exception, PointError)
-        name = self._request.path.function
-        error = kind(name, dict(failure.point), failure.reason, failure.traceback)
-        if failure.pickled is not None:
-            with contextlib.suppress(Exception):  # its text is there in any case
-                cause = pickle.loads(failure.pickled)
-                error.__cause__ = cause.with_traceback(None)  # ours says where it was, once
-        return error
-
-
-_KINDS = {"OutputError": OutputError, "WorkerLostError": WorkerLostError}

@@ -47,7 +47,7 @@ class Settings:
     client: Any = None
     workers: int | None = None
     exec_chunk_size: int | None = None
-    flush_interval: float = 10.0
+    flush_interval: float | None = None
     on_error: str = "raise"
     retries: int = 0
     retry_failed: bool = True
