@@ -56,7 +56,7 @@ class Snapshot:
             for _, record in sorted(self.records.items())
         ]
         return digest(
-            ["state", {name: _plain(node) for name, node in self.roots.items()}, records]
+            ["state", {name: _plain(node) for name, node in sorted(self.roots.items())}, records]
         )
 
 

@@ -19,9 +19,11 @@ from typing import Any
 
 from swarmgrid.blocks.code import PARSING, BlockSource
 from swarmgrid.errors import InputError
-from swarmgrid.identity import digest, objects, source
+from swarmgrid.identity import digest
 from swarmgrid.identity.encode import Spot, exactly, frame
-from swarmgrid.identity.ownership import is_own_class, is_own_module, own_import, top_level
+from swarmgrid.identity.instructions import used_names
+from swarmgrid.identity.ownership import is_own_module, top_level
+from swarmgrid.identity.reached import used_values
 
 _CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
 _ADDERS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "remove"}
@@ -45,14 +47,9 @@ class BlockCode:
 
 @exactly(BlockCode)
 def _block(code: BlockCode, spot: Spot) -> bytes:
-    home = spot.graph.home
-    lenient = {n: v for n, v in code.variables.items() if is_own_class(type(v), home)}
-    strict = {n: v for n, v in code.variables.items() if n not in lenient}
+    variables, shared = dict(code.variables), dict(code.shared)
     return frame(
-        "block",
-        spot.child(code.text),
-        objects.named(strict, _place, spot, is_lenient=False),
-        objects.named({**code.shared, **lenient}, _place, spot, is_lenient=True),
+        "block", spot.child(code.text), spot.named(variables, _place), spot.named(shared, _place)
     )
 
 
@@ -94,35 +91,20 @@ def _values(
     is_function = bool(around.f_code.co_flags & inspect.CO_OPTIMIZED)
     inner = dict(around.f_locals) if is_function else {}
     outer = around.f_globals if is_function else {**around.f_globals, **around.f_locals}
-    package = str(around.f_globals.get("__package__") or "")
-    variables = {}
     compiled, names = _compiled(block.body, {**outer, **inner})
-    shared = dict(_imported(compiled, package, home))
-    for chain in {*source.used_names(compiled), *((name,) for name in names)}:
-        if chain[0] in inner:
-            variables[chain[0]] = inner[chain[0]]
-        elif chain[0] in outer and outer[chain[0]] is not getattr(builtins, chain[0], _ABSENT):
-            shared |= _followed(chain, outer[chain[0]], home)
+    used = {chain[0] for chain in used_names(compiled)}
+    variables = {name: inner[name] for name in {*used, *names} if name in inner}
+    # A module of the user's is followed to what the block takes of it, wherever its name is.
+    modules = {name: one for name, one in variables.items() if is_own_module(one, home)}
+    variables = {name: one for name, one in variables.items() if name not in modules}
+    known = {name: one for name, one in {**outer, **modules}.items() if not _is_builtin(name, one)}
+    shared = used_values(compiled, known, variables, home)
+    shared |= {name: known[name] for name in names - {*variables} if name in known}
     return variables, shared
 
 
-def _followed(chain: tuple[str, ...], value: Any, home: str) -> dict[str, Any]:
-    """What a chain of attributes leads to, as far as it goes through modules of the user's."""
-    depth = 1
-    while depth < len(chain) and is_own_module(value, home):
-        value, depth = getattr(value, chain[depth], _ABSENT), depth + 1
-    is_known = value is not _ABSENT and not chain[depth - 1].startswith("__")
-    return {".".join(chain[:depth]): value} if is_known else {}
-
-
-def _imported(compiled: CodeType, package: str, home: str) -> Iterator[tuple[str, Any]]:
-    """What the block takes from modules of the user's that it imports itself."""
-    for name, attributes in source.imports(compiled):
-        module = own_import(name, package, home)
-        for attribute in attributes if module else ():
-            value = getattr(module, attribute, _ABSENT)
-            if value is not _ABSENT and not attribute.startswith("__"):
-                yield f"import {name}.{attribute}", value
+def _is_builtin(name: str, value: Any) -> bool:
+    return value is getattr(builtins, name, _ABSENT)
 
 
 def _compiled(body: Sequence[ast.stmt], values: Mapping[str, Any]) -> tuple[CodeType, set[str]]:

@@ -1,19 +1,42 @@
 """What makes two computations the same: digests of values, code, grids, chunks and points.
 
 The modules that say how a kind of value is encoded enter it in the table of ``encode`` when they
-are imported, which is here.
+are imported, which is here. Of two families the first counts: the narrow ones come first.
 """
 
-from swarmgrid.identity import arrays, containers, frames, scalars  # noqa: F401 - enter themselves
-from swarmgrid.identity.code import fingerprint, fingerprint_parts, function_name
+from swarmgrid.identity import (  # noqa: F401 - enter themselves
+    arrays,
+    classes,
+    code,
+    containers,
+    frames,
+    inert,
+    objects,
+    reached,
+    scalars,
+)
 from swarmgrid.identity.elsewhere import Frame
-from swarmgrid.identity.encode import digest, module_name
+from swarmgrid.identity.encode import digest
 from swarmgrid.identity.keys import chunk_key, grid_id, point_seed
+from swarmgrid.identity.ownership import module_name
+from swarmgrid.identity.parts import (
+    Fingerprint,
+    Part,
+    changes,
+    explained,
+    fingerprint,
+    fingerprint_parts,
+    function_name,
+)
 
 __all__ = [
+    "Fingerprint",
     "Frame",
+    "Part",
+    "changes",
     "chunk_key",
     "digest",
+    "explained",
     "fingerprint",
     "fingerprint_parts",
     "function_name",

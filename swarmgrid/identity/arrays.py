@@ -10,15 +10,18 @@ import numpy as np
 from swarmgrid.identity import scalars
 from swarmgrid.identity.encode import Spot, exactly, family, frame
 
+_PYTHONS_OWN = (np.dtype("int64"), np.dtype("float64"), np.dtype("complex128"))
+
 
 @family(lambda value: isinstance(value, np.generic))
 def _scalar(value: np.generic, spot: Spot) -> bytes:
-    """As the Python value of its kind, where Python has one that holds it exactly."""
-    kind = value.dtype.kind
+    """As the Python value of its kind, where Python calculates with that alike.
+
+    A float32 rounds otherwise than a float, and an int8 overflows: they are values of their own.
+    """
     if isinstance(value, np.datetime64 | np.timedelta64):
         return time_bytes(value, spot)
-    has_python_value = kind in "biuUS" or (kind == "f" and value.itemsize <= 8)
-    if has_python_value or (kind == "c" and value.itemsize <= 16):
+    if value.dtype.kind in "bUS" or value.dtype in _PYTHONS_OWN:
         return spot.child(value.item())
     return frame("scalar", _array(np.asarray(value), spot))
 
@@ -34,7 +37,7 @@ def time_bytes(value: np.datetime64 | np.timedelta64, spot: Spot) -> bytes:
     if unit in {"Y", "M"}:
         days = value.astype("datetime64[D]")
         if days.astype(value.dtype) != value:
-            return spot.refuse(value, "it is too far from the present to be counted in days")
+            return spot.refuse("it is too far from the present to be counted in days")
         unit, count = "D", int(days.astype(np.int64))
     return scalars.instant_bytes(count * scalars.ATTOSECONDS[unit])
 
@@ -61,6 +64,17 @@ def _array(array: np.ndarray[Any, Any], spot: Spot) -> bytes:
     return frame("array", plain.dtype.str.encode(), shape, _hash(_canonical(plain.reshape(-1))))
 
 
+def _is_subclass(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
+
+
+@family(_is_subclass)
+def _subclass(array: np.ndarray[Any, Any], spot: Spot) -> bytes:
+    """By class, elements and attributes: pickle would copy the elements to say the same."""
+    attributes = spot.named(vars(array), lambda name: f"{spot.place}.{name}")
+    return frame("array of", spot.child(type(array)), _array(np.asarray(array), spot), attributes)
+
+
 @exactly(np.ma.MaskedArray)
 def _masked(array: np.ma.MaskedArray[Any, Any], spot: Spot) -> bytes:
     """By what is visible: the data under the mask does not count."""
@@ -84,7 +98,7 @@ def _dtype(dtype: np.dtype[Any], spot: Spot) -> bytes:
         return frame("dtype", b"subarray", spot.child(base), spot.child(shape))
     if dtype.fields is None:
         return frame("dtype", b"plain", dtype.str.encode())
-    layout = {name: list(entry[:2]) for name, entry in dtype.fields.items()}
+    layout = [[name, *entry[:2]] for name, entry in sorted(dtype.fields.items())]
     return frame("dtype", b"fields", spot.child([dtype.itemsize, dtype.names, layout]))
 
 

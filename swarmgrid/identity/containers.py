@@ -1,17 +1,15 @@
-"""The encodings of containers, records, members of enums, and paths."""
+"""The encodings of containers and paths."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
-from swarmgrid.identity.encode import Spot, exactly, family, frame, type_name
+from swarmgrid.identity.encode import Spot, exactly, family, frame
 
 
 @exactly(list)
@@ -36,61 +34,39 @@ def _slice(value: slice, spot: Spot) -> bytes:
 
 @exactly(set, frozenset)
 def _set(value: AbstractSet[Any], spot: Spot) -> bytes:
-    return frame("set", *(encoding for encoding, _ in spot.unordered(value)))
+    return frame("set", *spot.unordered(value))
 
 
-@exactly(dict, OrderedDict, defaultdict, Counter, MappingProxyType)
-def _mapping(value: Mapping[Any, Any], spot: Spot) -> bytes:
+@exactly(dict)
+def _dict(value: Mapping[Any, Any], spot: Spot) -> bytes:
+    """In its order, which a loop over it sees."""
     parts: list[bytes] = []
-    for encoding, key in spot.unordered(value, " (key)"):
-        parts += (encoding, spot.child(value[key], _step(key)))
+    for key, item in value.items():
+        parts += (spot.child(key, " (key)"), spot.child(item, step(key)))
     return frame("mapping", *parts)
 
 
-@family(lambda value: isinstance(value, enum.Enum))
-def _member(value: enum.Enum, spot: Spot) -> bytes:
-    name = spot.child(value.name)
-    return frame("enum", _name(value), name, spot.child(value.value, ".value"))
+@exactly(OrderedDict, Counter, MappingProxyType)
+def _mapping(value: Mapping[Any, Any], spot: Spot) -> bytes:
+    """Apart from a dict: they compare and look up differently."""
+    return frame(type(value).__name__, _dict(value, spot))
 
 
-@family(lambda value: isinstance(value, PurePath))
+@exactly(defaultdict)
+def _defaultdict(value: defaultdict[Any, Any], spot: Spot) -> bytes:
+    factory = spot.child(value.default_factory, ".default_factory")
+    return frame("defaultdict", factory, _dict(value, spot))
+
+
+def _is_library_path(value: Any) -> bool:
+    return isinstance(value, PurePath) and type(value).__module__.partition(".")[0] == "pathlib"
+
+
+@family(_is_library_path)
 def _path(value: PurePath, spot: Spot) -> bytes:
     return frame("path", spot.child(value.as_posix()))
 
 
-def is_record(value: Any) -> bool:
-    """Tell whether a value is a dataclass instance and nothing more: not an enum, not callable."""
-    is_other = isinstance(value, type | enum.Enum) or callable(value)
-    return dataclasses.is_dataclass(value) and not is_other
-
-
-@family(is_record)
-def _dataclass(value: Any, spot: Spot) -> bytes:
-    names = [field.name for field in dataclasses.fields(value)]
-    return frame("dataclass", _name(value), *_attributes(value, names, spot))
-
-
-def _is_named_tuple(value: Any) -> bool:
-    return isinstance(value, tuple) and hasattr(type(value), "_fields") and not callable(value)
-
-
-@family(_is_named_tuple)
-def _named_tuple(value: Any, spot: Spot) -> bytes:
-    return frame("namedtuple", _name(value), *_attributes(value, value._fields, spot))
-
-
-def _attributes(value: Any, names: Sequence[str], spot: Spot) -> list[bytes]:
-    return [
-        part
-        for name in names
-        for part in (spot.child(name), spot.child(getattr(value, name, None), f".{name}"))
-    ]
-
-
-def _name(value: Any) -> bytes:
-    return type_name(type(value)).encode()
-
-
-def _step(key: Any) -> str:
+def step(key: Any) -> str:
     """Return the subscript of a key whose text is known to be short and plain."""
     return f"[{key!r}]" if type(key) in {str, int, float, bool, bytes} else "[...]"

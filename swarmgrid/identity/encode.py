@@ -2,20 +2,20 @@
 
 Every encoding is a frame: a tag, the number of its parts, and each part behind its length, so
 that two different values never share one. What the frames of a kind of value hold is said by the
-modules that add to the table here: ``scalars``, ``arrays``, ``containers``, ``frames``, ``code``.
+modules that add to the table here. What no entry of the table is for is taken apart as pickle
+would do it; see ``reduce``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, TypeAlias, TypeVar
 
 from swarmgrid.errors import IdentityError
-from swarmgrid.identity.elsewhere import frame_of_walk
+from swarmgrid.identity.graph import Entry, Node, Reference, combined, digests
 
 # Python's own stack holds about three calls a level; a limit of our own is the same everywhere.
 MAX_DEPTH = 150
@@ -50,7 +50,7 @@ def exactly(*types: type) -> Callable[[AnyEncoder], AnyEncoder]:
 
 
 def family(is_member: Callable[[Any], bool]) -> Callable[[AnyEncoder], AnyEncoder]:
-    """Enter ``encoder(value, spot)`` for a family of types; families must not overlap."""
+    """Enter ``encoder(value, spot)`` for a family of types; of two the first counts."""
 
     def enter(encoder: AnyEncoder) -> AnyEncoder:
         _FAMILIES.append((is_member, encoder))
@@ -68,60 +68,79 @@ def frame(tag: str, *parts: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def type_name(cls: type) -> str:
-    """Return ``module.qualname`` of a class, the same whether its module is imported or run."""
-    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
-
-
-def module_name(name: str) -> str:
-    """Return a module's name; of the running script, the name it is imported by."""
-    if name not in {"__main__", "__mp_main__"}:
-        return name
-    if (walk := frame_of_walk()) is not None:
-        return walk.main
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    if spec is not None:
-        return str(spec.name)
-    return PurePath(file).stem if file else "__main__"
+_REFERENCE = frame("reference")
+_IGNORED = frame("ignored")
 
 
 @dataclass(slots=True)
-class Graph:
-    """The functions, classes and instances met on one walk, numbered in the order they were met.
-
-    They refer to one another by number, so they may do so in circles, however long.
-    """
+class Walk:
+    """One walk over a value: what it has met, and what it leaves out."""
 
     home: str | None = None
     """Top-level module whose code counts as the user's own, wherever it is installed."""
-    is_draft: bool = False
-    """Whether the walk only serves to find an order: references then go by name."""
-    numbers: dict[tuple[int, bool], int] = field(default_factory=dict)
-    nodes: list[tuple[Any, Encoder, Spot]] = field(default_factory=list)
+    ignore: Collection[str] = ()
+    """Names that do not count: ``args``, or ``module:args``."""
+    is_comparison: bool = False
+    """Whether digests are only compared between processes, where what has none may stand."""
+    ignored: set[str] = field(default_factory=set)
+    """Those of them that were met."""
+    entries: list[Entry] = field(default_factory=list)
+    """The named values that count."""
+    codes: list[tuple[str, CodeType]] = field(default_factory=list)
+    """The code objects of the user's functions, and their places."""
+    marks: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    waiting: list[tuple[int, Encoder, str]] = field(default_factory=list)
+
+    def over(self, value: Any, place: str) -> bytes:
+        """Encode a value, and the digests of everything that it refers to."""
+        references: list[Reference] = []
+        encoding = Spot(place, self, references).child(value)
+        # Describing a node may add further ones, which this loop then reaches.
+        for number, describe, there in self.waiting:
+            node = self.nodes[number]
+            node.encoding = describe(node.value, Spot(there, self, node.references))
+        if not references:
+            return frame("value", encoding)
+        done = digests(self.nodes)
+        return frame("value", encoding, combined(encoding, references, done.__getitem__))
+
+    def digest_of_entries(self) -> list[tuple[str, str, str]]:
+        """Return ``(place, kind, digest)`` of every named value that counts."""
+        done = digests(self.nodes)
+        return [
+            (one.place, one.kind, combined(one.encoding, one.references, done.__getitem__).hex())
+            for one in self.entries
+        ]
 
 
-@dataclass(frozen=True, slots=True)
 class Spot:
     """Where the walk stands."""
 
-    place: str
-    """The value's place, as an expression."""
-    graph: Graph
-    inside: tuple[int, ...] = ()
-    """The ids of the values around this one, outermost first."""
-    is_lenient: bool = False
-    """Whether a value that is not understood goes by its class's name instead of failing."""
+    __slots__ = ("inside", "place", "references", "walk")
+
+    def __init__(
+        self, place: str, walk: Walk, references: list[Reference], inside: tuple[int, ...] = ()
+    ) -> None:
+        self.place = place
+        """The value's place, as an expression."""
+        self.walk = walk
+        self.references = references
+        """What the encoding that is being written refers to, in order."""
+        self.inside = inside
+        """The ids of the values around this one, outermost first."""
 
     def child(self, value: Any, step: str = "") -> bytes:
         """Encode a value found one step further."""
         if to_bytes := _LEAVES.get(type(value)):
             return to_bytes(value)
-        spot = replace(self, place=self.place + step, inside=(*self.inside, id(value)))
+        inside = (*self.inside, id(value))
+        spot = Spot(self.place + step, self.walk, self.references, inside)
         if id(value) in self.inside:
-            return spot.refuse(value, "it contains itself")
+            return spot.refuse("it contains itself")
         if len(self.inside) >= MAX_DEPTH:
-            return spot.refuse(value, f"it is nested more than {MAX_DEPTH} deep")
+            return spot.refuse(f"it is nested more than {MAX_DEPTH} deep")
         return _encoder(value)(value, spot)
 
     def children(self, values: Iterable[Any]) -> list[bytes]:
@@ -133,41 +152,83 @@ class Spot:
             for index, value in enumerate(values)
         ]
 
-    def unordered(self, values: Iterable[Any], step: str = "") -> list[tuple[bytes, Any]]:
-        """Return ``(encoding, value)`` in an order that depends on the values alone."""
-        draft = replace(self, graph=Graph(self.graph.home, is_draft=True))
-        pairs = sorted(
-            ((draft.child(value, step), value) for value in values), key=lambda pair: pair[0]
+    def unordered(self, values: Iterable[Any]) -> list[bytes]:
+        """Encode the elements of a set, in an order that depends on them alone."""
+        plain, numbers = [], []
+        for value in values:
+            references: list[Reference] = []
+            encoding = Spot(self.place, self.walk, references, self.inside).child(value)
+            if references:
+                numbers.append(len(self.walk.nodes))
+                self.walk.nodes.append(Node(value, encoding, references))
+            else:
+                plain.append(encoding)
+        if numbers:
+            self.references.append(numbers)
+        return [*sorted(plain), *[_REFERENCE] * len(numbers)]
+
+    def named(
+        self, values: Mapping[str, Any], place: Callable[[str], str], module: str = ""
+    ) -> bytes:
+        """Encode named values, in the order of the names; ``place`` gives the place of a name.
+
+        Those that the user leaves out by ``ignore`` are encoded as such.
+        """
+        parts: list[bytes] = []
+        for name in sorted(values):
+            parts += (name.encode(), self.entry(values[name], place(name), name, module))
+        return frame("names", *parts)
+
+    def attributes(self, values: Mapping[str, Any], place: Callable[[str], str]) -> bytes:
+        """Encode the attributes of an object, as `named` does; they are not listed."""
+        parts: list[bytes] = []
+        for name in sorted(values):
+            there = Spot(place(name), self.walk, self.references)
+            is_ignored = self.walk.ignore and self._is_ignored(name, "")
+            parts += (name.encode(), _IGNORED if is_ignored else there.child(values[name]))
+        return frame("names", *parts)
+
+    def mark(self, value: Any) -> bytes:
+        """Encode an ``object()`` by the place where the walk met it first."""
+        return frame(
+            "mark", self.walk.marks.setdefault(id(value), (value, self.place))[1].encode()
         )
-        if self.graph.is_draft:
-            self.graph.nodes.extend(draft.graph.nodes)
-        elif draft.graph.nodes:
-            pairs = [(self.child(value, step), value) for _, value in pairs]
-        return pairs
 
-    def at(self, step: str) -> Spot:
-        """Return a spot one step further."""
-        return replace(self, place=self.place + step)
+    def entry(self, value: Any, place: str, name: str = "", module: str = "") -> bytes:
+        """Encode a value that is listed among those that count."""
+        walk, start = self.walk, len(self.references)
+        kind = type(value).__qualname__
+        if walk.ignore and self._is_ignored(name, module):
+            encoding, kind = _IGNORED, "ignored"
+        else:
+            encoding = Spot(place, walk, self.references).child(value)
+        walk.entries.append(Entry(place, kind, encoding, tuple(self.references[start:])))
+        return encoding
 
-    def moved(self, place: str, *, is_lenient: bool) -> Spot:
-        """Return a spot at another place, with nothing around it."""
-        return Spot(place, self.graph, is_lenient=is_lenient)
+    def _is_ignored(self, name: str, module: str) -> bool:
+        name = name.removeprefix("import ")
+        parent, _, last = name.rpartition(".")
+        # A name below another module is also that module's.
+        spellings = {name, last, f"{module}:{name}"} | ({f"{parent}:{last}"} if parent else set())
+        found = spellings.intersection(self.walk.ignore)
+        self.walk.ignored |= found
+        return bool(found)
 
-    def refer(self, value: Any, name: str, describe: Encoder) -> bytes:
+    def refer(self, value: Any, describe: Encoder) -> bytes:
         """Encode a reference to a value that ``describe`` encodes after the walk."""
-        graph = self.graph
-        if graph.is_draft:
-            graph.nodes.append((value, describe, self))
-            return frame("name", name.encode())
-        number = graph.numbers.setdefault((id(value), self.is_lenient), len(graph.numbers))
-        if number == len(graph.nodes):
-            graph.nodes.append((value, describe, replace(self, inside=())))
-        return frame("reference", number.to_bytes(8, "little"))
+        walk = self.walk
+        number = walk.numbers.get(id(value))
+        if number is None:
+            number = walk.numbers[id(value)] = len(walk.nodes)
+            walk.nodes.append(Node(value))
+            walk.waiting.append((number, describe, self.place))
+        self.references.append(number)
+        return _REFERENCE
 
-    def refuse(self, value: Any, reason: str) -> bytes:
-        """Encode a value that is not understood, where that is allowed."""
-        if self.is_lenient:
-            return frame("opaque", type_name(type(value)).encode())
+    def refuse(self, reason: str) -> bytes:
+        """Raise the error that a value is not understood."""
+        if self.walk.is_comparison:
+            return frame("opaque")
         raise IdentityError(self.place, reason)
 
 
@@ -177,7 +238,7 @@ def encode(value: Any, place: str = "value", *, home: str | None = None) -> byte
     Parameters
     ----------
     value : object
-        Numbers, text, times, arrays, containers, functions: see ``tests/identity``.
+        Numbers, text, times, arrays, containers, functions, objects: see ``tests/identity``.
     place : str
         The value's name in an error.
     home : str, optional
@@ -188,23 +249,17 @@ def encode(value: Any, place: str = "value", *, home: str | None = None) -> byte
     IdentityError
         The value, or one inside it, has no encoding that is the same in every process.
     """
-    return frame("value", *(part for _, part in encoded_parts(value, place, home=home)))
-
-
-def encoded_parts(
-    value: Any, place: str = "value", *, home: str | None = None
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the encoding's parts with their places: the value, and what it refers to."""
-    graph = Graph(home)
-    yield place, Spot(place, graph).child(value)
-    # Describing a node may add further ones, which this loop then reaches.
-    for node, describe, spot in graph.nodes:
-        yield spot.place, describe(node, spot)
+    return Walk(home).over(value, place)
 
 
 def digest(value: Any, place: str = "value", *, home: str | None = None) -> str:
     """Return 32 hex digits that are the same in every process for the same value; see `encode`."""
-    return hashlib.blake2b(encode(value, place, home=home), digest_size=16).hexdigest()
+    return to_digest(encode(value, place, home=home))
+
+
+def to_digest(encoding: bytes) -> str:
+    """Return the 32 hex digits of an encoding."""
+    return hashlib.blake2b(encoding, digest_size=16).hexdigest()
 
 
 def _encoder(value: Any) -> Encoder:
@@ -219,4 +274,4 @@ def _encoder(value: Any) -> Encoder:
 
 def _token(value: Any, spot: Spot) -> bytes:
     token = spot.child(value.__swarmgrid_token__(), ".__swarmgrid_token__()")
-    return frame("token", type_name(type(value)).encode(), token)
+    return frame("token", spot.child(type(value).__qualname__), token)

@@ -28,7 +28,8 @@ def grid_id(name: str, code: str, params: Mapping[str, Any], axes: Iterable[str]
     IdentityError
         A value in ``params`` is not understood; its place begins with ``params['name']``.
     """
-    fixed = {key: digest(value, f"params[{key!r}]") for key, value in params.items()}
+    # In the order of the names: a function is called by them.
+    fixed = [[key, digest(params[key], f"params[{key!r}]")] for key in sorted(params)]
     return digest(["grid", name, code, fixed, sorted(axes)])
 
 
@@ -55,7 +56,9 @@ def point_seed(grid: str, point: Mapping[str, Any]) -> int:
     point : mapping
         The axis values of the point, by axis name.
     """
-    return int.from_bytes(_hash(frame("seed", grid.encode(), encode(dict(point), "point"))))
+    return int.from_bytes(
+        _hash(frame("seed", grid.encode(), encode(dict(sorted(point.items())), "point")))
+    )
 
 
 def _hash(data: bytes) -> bytes:

@@ -1,177 +1,163 @@
-"""The encodings of classes, and of instances that act: their class's code, and their state."""
+"""The encoding of every other object: its class, and its state as pickle takes it apart."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import functools
+import copyreg
+import gc
 import pickle
-from collections.abc import Callable, Mapping
-from types import (
-    BuiltinFunctionType,
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodType,
-    MethodWrapperType,
-)
+import re
+import sys
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
-from swarmgrid.identity.encode import Spot, exactly, family, frame, type_name
-from swarmgrid.identity.ownership import is_importable, is_own_class, is_own_function, label
+import numpy as np
 
-_BUILTIN_BASES: tuple[Any, ...] = (
-    dict,
-    list,
-    tuple,
-    set,
-    frozenset,
-    str,
-    bytes,
-    int,
-    float,
-    complex,
-)
-_FUNCTIONS = (
-    type,
-    functools.partial,
-    BuiltinFunctionType,
-    FunctionType,
-    MethodType,
-    MethodWrapperType,
+from swarmgrid.identity.containers import step
+from swarmgrid.identity.encode import Spot, exactly, family, frame
+from swarmgrid.identity.ownership import (
+    is_importable,
+    is_own_class,
+    label,
+    library_home,
+    type_name,
 )
 
-
-def named(
-    values: Mapping[str, Any], place: Callable[[str], str], spot: Spot, *, is_lenient: bool
-) -> bytes:
-    """Encode values by name; ``place`` gives the place of a name."""
-    parts: list[bytes] = []
-    for name in sorted(values):
-        there = spot.moved(place(name), is_lenient=is_lenient)
-        parts += (name.encode(), there.child(values[name]))
-    return frame("names", *parts)
-
-
-def place_in(kind: str, whole: str) -> Callable[[str], str]:
-    """Return what gives ``kind 'name' of whole`` for a name."""
-    return lambda name: f"{kind} {name!r} of {whole}"
-
-
-def owner(value: Any, spot: Spot) -> bytes:
-    """Encode what a method is bound to."""
-    is_instance = not isinstance(value, type) and not hasattr(type(value), "__swarmgrid_token__")
-    if is_instance and is_own_class(type(value), spot.graph.home):
-        return _instance(value, spot.at(".__self__"))
-    return spot.child(value, ".__self__")
-
-
-@family(lambda value: isinstance(value, type))
-def _class(cls: type, spot: Spot) -> bytes:
-    if is_own_class(cls, spot.graph.home):
-        return spot.refer(cls, type_name(cls), _describe_class)
-    return frame("name", type_name(cls).encode())
-
-
-def _describe_class(cls: type, spot: Spot) -> bytes:
-    """Encode a class by its attributes, not its source: Python keeps no code object of a class."""
-    place = spot.moved(f"base of {cls.__qualname__}", is_lenient=True)
-    return frame(
-        "class",
-        cls.__qualname__.encode(),
-        place.child(cls.__bases__),
-        _fields(cls, spot),
-        _members(cls, spot),
-        _attributes(cls, spot),
-    )
-
-
-def _fields(cls: type, spot: Spot) -> bytes:
-    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    settings = {one.name: (one.init, one.default, one.default_factory) for one in fields}
-    place = place_in("field", cls.__qualname__)
-    order = spot.child(list(settings))
-    return frame("fields", order, named(settings, place, spot, is_lenient=True))
-
-
-def _members(cls: type, spot: Spot) -> bytes:
-    members = cls.__members__.items() if issubclass(cls, enum.Enum) else ()
-    values = {name: member.value for name, member in members}
-    return named(values, place_in("member", cls.__qualname__), spot, is_lenient=True)
-
-
-def _attributes(cls: type, spot: Spot) -> bytes:
-    home = spot.graph.home
-    values = {name: one for name, one in vars(cls).items() if _is_written(cls, name, one, home)}
-    return named(values, place_in("attribute", cls.__qualname__), spot, is_lenient=True)
-
-
-def _is_written(cls: type, name: str, value: Any, home: str | None) -> bool:
-    """Tell whether a class attribute is the user's, and not Python's own book-keeping."""
-    is_enum, is_dunder = issubclass(cls, enum.Enum), name.startswith("__")
-    if isinstance(value, FunctionType):
-        # What dataclass and namedtuple write has no file, and the fields say the same.
-        has_fields = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "_fields")
-        is_written = is_own_function(value, home) and value.__code__.co_filename != "<string>"
-        return is_written or not (is_enum or (has_fields and is_dunder))
-    if issubclass(cls, enum.Enum) and (name in cls.__members__ or name.startswith("_")):
-        return False
-    is_slot = isinstance(value, MemberDescriptorType | GetSetDescriptorType)
-    return not (is_slot or is_dunder or name == "_abc_impl")
-
-
-def _acts(value: Any) -> bool:
-    return callable(value) and not isinstance(value, (*_FUNCTIONS, enum.Enum))
-
-
-@family(_acts)
-def _callable_object(value: Any, spot: Spot) -> bytes:
-    if hasattr(value, "__swarmgrid_function__"):
-        return spot.child(value.__swarmgrid_function__)
-    if is_own_class(type(value), spot.graph.home):
-        return _instance(value, spot)
-    if is_importable(value, spot.graph.home):
-        return frame("name", label(value).encode())
-    if hasattr(value, "__wrapped__"):
-        wrapped = spot.child(value.__wrapped__, ".__wrapped__")
-        return frame("wrapper", type_name(type(value)).encode(), wrapped)
-    return spot.refer(value, type_name(type(value)), _describe_library_object)
+_ADDRESS = re.compile(r"<.*\bat 0x[0-9A-Fa-f]{6,}>")
+_NO_VALUE = "there is no value in this context"
+_SPARSE_CACHES = {"_has_canonical_format", "_has_sorted_indices", "maxprint"}
 
 
 @exactly(object)
 def _other(value: Any, spot: Spot) -> bytes:
-    """Encode where no other encoder is for a value: only a global of the user's gets by."""
-    if spot.is_lenient and is_own_class(type(value), spot.graph.home):
-        return _instance(value, spot)
-    return spot.refuse(value, f"{type_name(type(value))} objects are not understood")
-
-
-def _instance(value: Any, spot: Spot) -> bytes:
-    return spot.refer(value, type_name(type(value)), _describe_instance)
-
-
-def _describe_instance(value: Any, spot: Spot) -> bytes:
-    slots = [name for cls in type(value).__mro__ for name in _slots(cls)]
-    state = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    state |= getattr(value, "__dict__", {})
-    content = next((base(value) for base in _BUILTIN_BASES if isinstance(value, base)), None)
-    place = spot.place
-    attributes = named(state, lambda name: f"{place}.{name}", spot, is_lenient=spot.is_lenient)
-    return frame("instance", spot.child(type(value)), spot.child(content), attributes)
-
-
-def _slots(cls: type) -> list[str]:
-    return [name for name, one in vars(cls).items() if isinstance(one, MemberDescriptorType)]
+    cls = type(value)
+    if cls is object:  # a mark like MISSING = object(): only which one it is can be asked
+        return spot.mark(value)
+    if hasattr(value, "__swarmgrid_function__"):
+        return spot.child(value.__swarmgrid_function__)
+    if is_own_class(cls, spot.walk.home):
+        return spot.refer(value, _describe)
+    if is_importable(value, spot.walk.home):
+        return frame("name", label(value).encode())
+    if name := library_home(value, spot.walk.home):
+        return frame("name", name.encode())
+    return spot.refer(value, _describe_library_object)
 
 
 def _describe_library_object(value: Any, spot: Spot) -> bytes:
-    """Encode by what pickle would take apart, which is all that the library says of its state."""
+    if type(value) is np.vectorize:
+        return frame("vectorize", spot.child(_vectorized(value)))
+    if callable(value) and hasattr(
+        value, "__wrapped__"
+    ):  # what it keeps of its calls says nothing
+        wrapped = spot.child(value.__wrapped__, ".__wrapped__")
+        return frame("wrapper", type_name(type(value)).encode(), wrapped)
+    if isinstance(value, np.ufunc):
+        return _ufunc(value, spot)
+    return _describe(value, spot)
+
+
+def _vectorized(value: Any) -> list[Any]:
+    names = ("pyfunc", "otypes", "excluded", "signature", "cache")
+    return [getattr(value, name, None) for name in names]
+
+
+def _ufunc(value: np.ufunc, spot: Spot) -> bytes:
+    """Encode a ufunc that no module offers: by the function that ``np.frompyfunc`` was given."""
+    functions = [one for one in gc.get_referents(value) if callable(one)]
+    if not functions and value.__name__.endswith("(vectorized)"):
+        return spot.refuse("it is a ufunc made of a function that cannot be found again")
+    inner = [spot.child(one) for one in functions]
+    return frame("ufunc", value.__name__.encode(), bytes([value.nin, value.nout]), *inner)
+
+
+@family(lambda value: type(value) is np.ufunc and _ufunc_home(value) is not None)
+def _known_ufunc(value: np.ufunc, _spot: Spot) -> bytes:
+    return frame("name", str(_ufunc_home(value)).encode())
+
+
+def _ufunc_home(value: np.ufunc) -> str | None:
+    for module in ("numpy", "scipy.special"):
+        if getattr(sys.modules.get(module), value.__name__, None) is value:
+            return f"{module}.{value.__name__}"
+    return None
+
+
+def _describe(value: Any, spot: Spot) -> bytes:
+    """Encode an object by what pickle would take apart, which is all that can be known of it."""
     try:
-        parts = value.__reduce_ex__(2)
-    except (TypeError, pickle.PicklingError):
-        if hasattr(value, "__name__"):  # a ufunc, or a function compiled by another tool
+        parts = _taken_apart(value, spot)
+    except (TypeError, AttributeError, NotImplementedError, pickle.PicklingError) as error:
+        is_library = not is_own_class(type(value), spot.walk.home)
+        # Compiled by another tool; but a generator's name is that of its function.
+        if callable(value) and hasattr(value, "__name__") and is_library:
             return frame("name", f"{type_name(type(value))} {label(value)}".encode())
-        return spot.refuse(value, f"{type_name(type(value))} objects are not understood")
+        return spot.refuse(f"{type_name(type(value))} objects are not understood ({error})")
     if isinstance(parts, str):
-        return frame("name", label(value).encode())
-    return frame("reduced", *spot.children(parts[:3]))
+        return frame("name", type_name(type(value)).encode(), parts.encode())
+    func, args, state, items, pairs = (*parts, None, None, None)[:5]
+    if type_name(type(value)).startswith("itertools."):
+        return spot.refuse("an iterator changes by being used")
+    for index, one in enumerate(args):
+        _check(one, value, spot, f"[{index}]")
+    return frame(
+        "object",
+        spot.child(type(value)),
+        spot.child(func),
+        b"".join(spot.children(args)),
+        _state(value, state, spot),
+        b"".join(spot.children(items or ())),
+        b"".join(_pairs(pairs or (), spot)),
+    )
+
+
+def _taken_apart(value: Any, spot: Spot) -> Any:
+    if reduce := copyreg.dispatch_table.get(type(value)):
+        return reduce(value)
+    parts = value.__reduce_ex__(4)
+    if isinstance(parts, str) and is_own_class(type(value), spot.walk.home):
+        return object.__reduce_ex__(value, 4)  # a name does not say what the user changed
+    return parts
+
+
+def _state(value: Any, state: Any, spot: Spot) -> bytes:
+    """Encode attributes by name, and anything else that stands for the state as it is."""
+    slots: Any = {}
+    if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
+        state, slots = state
+    if not isinstance(state, dict | None):
+        _check(state, value, spot)
+        return frame("state", spot.child(state))
+    attributes = {**(state or {}), **slots}
+    if "scipy.sparse" in sys.modules and type(value).__module__.startswith("scipy.sparse"):
+        attributes = {k: v for k, v in attributes.items() if k not in _SPARSE_CACHES}
+    if not all(isinstance(name, str) for name in attributes):
+        return frame("state", spot.child(attributes))
+    for name, one in attributes.items():
+        _check(one, value, spot, f".{name}")
+    place = spot.place
+    return spot.attributes(attributes, lambda name: f"{place}.{name}")
+
+
+def _pairs(pairs: Any, spot: Spot) -> Iterator[bytes]:
+    for key, item in pairs:
+        yield spot.child(key, " (key)")
+        yield spot.child(item, step(key))
+
+
+def _check(one: Any, value: Any, spot: Spot, where: str = "") -> None:
+    """Refuse a part of an object that differs from process to process."""
+    is_text = isinstance(one, str) and _ADDRESS.search(one)
+    if is_text or (type(one) is int and one == id(value)):
+        Spot(f"{spot.place}{where}", spot.walk, []).refuse("it is an address in memory")
+
+
+@exactly(weakref.ref)
+def _weak(value: Any, spot: Spot) -> bytes:
+    return frame("weak", spot.child(value(), "()"))
+
+
+@exactly(ContextVar)
+def _context(value: ContextVar[Any], spot: Spot) -> bytes:
+    return frame("context", value.name.encode(), spot.child(value.get(_NO_VALUE), ".get()"))

@@ -7,12 +7,29 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
 from swarmgrid.identity.elsewhere import frame_of_walk
-from swarmgrid.identity.encode import module_name
+
+
+def type_name(cls: type) -> str:
+    """Return ``module.qualname`` of a class, the same whether its module is imported or run."""
+    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
+
+
+def module_name(name: str) -> str:
+    """Return a module's name; of the running script, the name it is imported by."""
+    if name not in {"__main__", "__mp_main__"}:
+        return name
+    if (walk := frame_of_walk()) is not None:
+        return walk.main
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return str(spec.name)
+    return PurePath(file).stem if file else "__main__"
 
 
 def label(value: Any) -> str:
@@ -41,8 +58,9 @@ def is_own_class(cls: type, home: str | None) -> bool:
     """Tell whether the user wrote a class."""
     module = sys.modules.get(cls.__module__)
     # Cython makes up modules for its types; what is typed in has no file either.
+    is_python = any(isinstance(one, FunctionType) for one in vars(cls).values())
     is_made_up = module is not None and not _file(module) and cls.__module__ != "__main__"
-    return not is_made_up and _is_own(cls.__module__, _file(module), home)
+    return (is_python or not is_made_up) and _is_own(cls.__module__, _file(module), home)
 
 
 def is_own_module(value: Any, home: str | None) -> bool:
@@ -54,16 +72,23 @@ def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
     """Import a module if it is the user's own, as the function that names it will.
 
     Without that, a fingerprint would depend on whether the function has run before.
+
+    Returns
+    -------
+    module or None
+        None for a library's module, and where there is none of this name.
     """
     try:
         absolute = importlib.util.resolve_name(name, package)
         if (walk := frame_of_walk()) is not None and walk.modules is not None:
             return walk.modules.get(absolute)
         top = top_level(absolute)
-        spec = importlib.util.find_spec(top)
-        if spec is None or not _is_own(top, spec.origin or "", home):
-            return None
-        return importlib.import_module(absolute)
+        if absolute not in sys.modules:
+            spec = importlib.util.find_spec(top)
+            if spec is None or not _is_own(top, spec.origin or "", home):
+                return None
+        module = importlib.import_module(absolute)
+        return module if is_own_module(module, home) else None
     except (ImportError, ValueError):  # optional, or __main__, which has no spec
         return None
 
@@ -79,15 +104,30 @@ def is_importable(value: Any, home: str | None) -> bool:
     return found is value
 
 
+def library_home(value: Any, home: str | None) -> str | None:
+    """Return ``module.name`` of an object that the module of its class offers, if a library's.
+
+    ``numpy.random.normal`` is bound to the one generator that numpy made for itself.
+    """
+    module = sys.modules.get(type(value).__module__)
+    if module is None or _is_own(module.__name__, _file(module), home):
+        return None
+    found = (name for name, one in list(vars(module).items()) if one is value)
+    name = min(found, default=None)
+    return None if name is None else f"{module.__name__}.{name}"
+
+
 def _file(module: ModuleType | None) -> str:
-    return getattr(module, "__file__", None) or ""
+    folders = getattr(module, "__path__", ())  # of a package without __init__.py
+    return getattr(module, "__file__", None) or next(map(str, folders), "")
 
 
 def _is_own(module: str, file: str, home: str | None) -> bool:
     top = top_level(module)
     if top == home:
         return True
-    is_known = top == "swarmgrid" or top in sys.builtin_module_names
+    known = sys.builtin_module_names if file else sys.stdlib_module_names
+    is_known = top == "swarmgrid" or top in known
     # Code typed in, or made by exec, has no file; only what is frozen into Python is a library's.
     return not (is_known or file.startswith("<frozen") or _is_library_file(file))
 

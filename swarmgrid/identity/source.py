@@ -1,4 +1,4 @@
-"""What a code object says: its own source's tokens, or its instructions, and the names it uses."""
+"""What a code object says: its own source's tokens, or its instructions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ from typing import Any, TypeAlias, TypeGuard, cast
 from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import digest, encode
 
-Chain: TypeAlias = tuple[str, ...]
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
-_LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
 _HEADERS = {"def", "class", "async"}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _LAYOUT = {token.NEWLINE, token.INDENT, token.DEDENT}
@@ -34,8 +31,8 @@ _parsing = threading.Lock()
 """Held while source is parsed: Python 3.11 fails when two threads do that at once."""
 
 
-def own_text(code: CodeType) -> tuple[str, ...]:
-    """Return the tokens of a function's source, or its instructions without a source.
+def own_text(code: CodeType) -> bytes:
+    """Return a digest of the tokens of a function's source, or of its instructions without one.
 
     Tokens are the same on every Python version; instructions are not, but they are still right.
     """
@@ -46,65 +43,16 @@ def own_text(code: CodeType) -> tuple[str, ...]:
 
 # By identity too: code objects of different sources may be equal.
 @functools.lru_cache(maxsize=4096)
-def _own_text(_: int, code: CodeType) -> tuple[str, ...]:
+def _own_text(_: int, code: CodeType) -> bytes:
     found = _segment(code)
     if found is None:
         return _instructions(id(code), code)
-    return ("tokens", *tokens(found))
+    return bytes.fromhex(digest(("tokens", *tokens(found))))
 
 
 @functools.lru_cache(maxsize=4096)
-def _instructions(_: int, code: CodeType) -> tuple[str, ...]:
-    return ("instructions", digest(_content(code, with_positions=False)))
-
-
-@functools.lru_cache(maxsize=4096)
-def used_names(code: CodeType) -> frozenset[Chain]:
-    """Return the names that a function loads from outside, with the attributes it takes of them.
-
-    ``helpers.scale(x) + PI`` gives ``("helpers", "scale")`` and ``("PI",)``.
-    """
-    return frozenset(_chains(code, frozenset(code.co_freevars)))
-
-
-def _chains(code: CodeType, closure: frozenset[str]) -> Iterator[Chain]:
-    chain: Chain = ()
-    for step in dis.get_instructions(code):
-        if step.opname in _ATTRIBUTES and chain:
-            chain = (*chain, step.argval)
-        elif step.opname != "EXTENDED_ARG":
-            if chain:
-                yield chain
-            is_closure = step.opname == "LOAD_DEREF" and step.argval in closure
-            is_outside = is_closure or step.opname in _LOADS
-            chain = (step.argval,) if is_outside else ()
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from _chains(const, closure)
-
-
-@functools.lru_cache(maxsize=4096)
-def imports(code: CodeType) -> frozenset[tuple[str, tuple[str, ...]]]:
-    """Return the modules that a function imports itself, and the names it takes from each.
-
-    ``from .helpers import scale`` gives ``(".helpers", ("scale",))``. Of a module imported whole
-    these are all names of attributes in the function, which is more than it takes.
-    """
-    found = set()
-    pending = [code]
-    attributes = _attribute_names(code)
-    for one in pending:
-        pending += (const for const in one.co_consts if isinstance(const, CodeType))
-        steps = [step for step in dis.get_instructions(one) if step.opname != "EXTENDED_ARG"]
-        for level, names, step in zip(steps, steps[1:], steps[2:], strict=False):
-            if step.opname == "IMPORT_NAME":
-                found.add(("." * level.argval + step.argval, names.argval or attributes))
-    return frozenset(found)
-
-
-def _attribute_names(code: CodeType) -> tuple[str, ...]:
-    nested = (_attribute_names(const) for const in code.co_consts if isinstance(const, CodeType))
-    return tuple(sorted({*code.co_names}.union(*nested)))
+def _instructions(_: int, code: CodeType) -> bytes:
+    return bytes.fromhex(digest(("instructions", _content(code, with_positions=False))))
 
 
 def tokens(source: str) -> list[str]:

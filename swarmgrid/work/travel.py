@@ -23,6 +23,7 @@ from typing import Any
 import cloudpickle
 from cloudpickle.cloudpickle import _decompose_typevar, _dynamic_class_reduce, _make_typevar
 
+from swarmgrid.identity.reached import BOOKKEEPING
 from swarmgrid.work import arrival
 from swarmgrid.work.arrival import ModuleLabel
 from swarmgrid.work.uses import is_travelling, is_travelling_space, uses_any_name, uses_of
@@ -154,7 +155,7 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         self._whole |= {self._key(space)}
         found = {}
         for name, value in list(space.items()):
-            if name.startswith("__") and name.endswith("__"):
+            if name in BOOKKEEPING:
                 continue
             trial = Luggage(dict(self._luggage.modules), dict(self._luggage.classes))
             try:

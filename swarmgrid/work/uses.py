@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeGuard
 
-from swarmgrid.identity import source
+from swarmgrid.identity.instructions import imported_modules, used_names
 from swarmgrid.identity.ownership import is_own_module, own_import
 
 _ABSENT = object()
@@ -40,7 +40,7 @@ def uses_of(func: FunctionType) -> Iterator[Use]:
                 yield from _along(vars(holder), chain[1:])
             continue
         yield from _along(space, chain)
-    for name, attributes in source.imports(func.__code__):
+    for name, attributes in imported_modules(func.__code__):
         module = own_import(name, str(space.get("__package__") or ""), None)
         if is_travelling(module):
             yield from _imported(module, frozenset(attributes), set())
@@ -101,7 +101,7 @@ def _imported(module: ModuleType, names: frozenset[str], seen: set[int]) -> Iter
 
 @functools.lru_cache(maxsize=4096)
 def _used_names(code: CodeType) -> tuple[tuple[str, ...], ...]:
-    return tuple(sorted(source.used_names(code)))
+    return tuple(sorted(used_names(code)))
 
 
 def _all_names(code: CodeType) -> set[str]:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import enum
 import functools
+import itertools
 import json
 import math
 import operator
@@ -15,14 +17,16 @@ import random
 import re
 import subprocess
 import sys
-import threading
 import uuid
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+import weakref
+from argparse import Namespace
+from array import array
+from collections import ChainMap, Counter, OrderedDict, defaultdict, deque, namedtuple
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -84,6 +88,26 @@ class SubclassOfInt(int):
     pass
 
 
+class SubclassOfDict(dict):  # type: ignore[type-arg]
+    pass
+
+
+class SubclassOfArray(np.ndarray):  # type: ignore[type-arg]
+    unit = ""
+
+    @classmethod
+    def of(cls, values: list[float], unit: str = "") -> SubclassOfArray:
+        made = np.array(values).view(cls)
+        made.unit = unit
+        return made
+
+
+def config(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read_string(f"[a]\n{text}")
+    return parser
+
+
 Pair = namedtuple("Pair", ["a", "b"])  # noqa: PYI024 - the untyped kind is what is tested
 ReversedPair = namedtuple("ReversedPair", ["b", "a"])  # noqa: PYI024 - the same
 
@@ -103,24 +127,21 @@ def nan(sign: int) -> float:
 
 
 EQUAL = [
-    pytest.param(np.float32(0.5), 0.5, id="a numpy float is the float"),
-    pytest.param(np.int8(1), 1, id="a numpy integer is the int"),
-    pytest.param(np.uint64(2**64 - 1), 2**64 - 1, id="also beyond int64"),
+    pytest.param(np.float64(0.5), 0.5, id="a numpy float is the float"),
+    pytest.param(np.int64(1), 1, id="a numpy integer is the int"),
     pytest.param(np.True_, True, id="a numpy bool is the bool"),
     pytest.param(np.str_("a"), "a", id="a numpy string is the str"),
     pytest.param(np.bytes_(b"a"), b"a", id="numpy bytes are bytes"),
-    pytest.param(np.complex64(1j), 1j, id="a numpy complex is the complex"),
+    pytest.param(np.complex128(1j), 1j, id="a numpy complex is the complex"),
     pytest.param(nan(1), nan(-1), id="every NaN is the same"),
     pytest.param(np.array([nan(1)]), np.array([nan(-1)]), id="in arrays too"),
     pytest.param(np.array([nan(1) + 1j]), np.array([nan(-1) + 1j]), id="in complex arrays too"),
     pytest.param(b"ab", bytearray(b"ab"), id="bytes by content"),
     pytest.param(b"ab", memoryview(b"ab"), id="a view by content"),
     pytest.param(range(0, 3, 2), range(0, 4, 2), id="ranges of the same numbers"),
-    pytest.param({"a": 1, "b": 2}, {"b": 2, "a": 1}, id="insertion order is irrelevant"),
-    pytest.param({"a": 1}, OrderedDict(a=1), id="an ordered dict is a mapping"),
-    pytest.param({"a": 1}, defaultdict(int, a=1), id="a defaultdict is a mapping"),
-    pytest.param({"a": 1}, Counter("a"), id="a counter is a mapping"),
-    pytest.param({"a": 1}, MappingProxyType({"a": 1}), id="a proxy is a mapping"),
+    pytest.param(defaultdict(int, a=1), defaultdict(int, {"a": 1}), id="defaultdicts"),
+    pytest.param(Namespace(a=1, b=2), Namespace(b=2, a=1), id="attributes have no order"),
+    pytest.param(CallableModel(object()), CallableModel(object()), id="marks by their place"),
     pytest.param({1, 2, 3}, frozenset([3, 2, 1]), id="sets by their elements"),
     pytest.param({len, max}, {max, len}, id="sets of functions have an order too"),
     pytest.param(Path("a/b"), PurePosixPath("a/b"), id="paths by their text"),
@@ -196,7 +217,19 @@ DISTINCT: list[Any] = [
     *([1], (1,), {1}, deque([1]), deque([1], maxlen=3), {1: 1}, [[1]], [1, 1]),
     *(["ab", "c"], ["a", "bc"], ["abc"], ["a", "b", "c"], [["a"], "b"], ["a", ["b"]]),
     *({"a": 1, "b": 2}, {"a:1,b": 2}, {"a": 2, "b": 1}, [("a", 1), ("b", 2)]),
-    *({"1": 1}, {1.0: 1}, {None: 1}, {(1, 2): 1}),
+    *({"1": 1}, {1.0: 1}, {None: 1}, {(1, 2): 1}, {"b": 1, "a": 2}, OrderedDict(a=1)),
+    *(defaultdict(int, a=1), defaultdict(list, a=1), Counter("a"), MappingProxyType({"a": 1})),
+    *(np.float32(1), np.float16(1), np.int8(1), np.uint64(1), np.complex64(1)),
+    *(Namespace(a=1), SimpleNamespace(a=1), Namespace(a=2), Namespace(b=1), object()),
+    *(SubclassOfInt(1), SubclassOfInt(2), SubclassOfDict(a=1), SubclassOfDict(a=2)),
+    *(SubclassOfArray.of([1.0], "m"), SubclassOfArray.of([1.0], "s"), SubclassOfArray.of([2.0])),
+    *(array("d", [1]), array("f", [1]), array("d", [2]), ChainMap({"a": 1}), ChainMap({"a": 2})),
+    *(random.Random(0), random.Random(1), np.random.default_rng(0), np.random.default_rng(1)),
+    *(np.random.RandomState(0), np.random.RandomState(1), np.random, random),
+    *(config("a=1"), config("a=2"), weakref.ref(str), np.frompyfunc(abs, 1, 1)),
+    *(np.frompyfunc(lambda x: x, 1, 1), np.frompyfunc(lambda x: -x, 1, 1), np.add),
+    *(functools.singledispatch(lambda x: x), functools.singledispatch(lambda x: -x)),
+    *(functools.partialmethod(pow, 2), functools.partialmethod(pow, 3), iter([1]), iter([2])),
     *(Path("a"), Path("a/b"), Path("/a")),
     *(Colour.RED, Colour.BLUE, Flavour.RED),
     *(Model(1), OtherModel(1), Model(1.0), Model(1, 2), CallableModel(1), CallableModel(2)),
@@ -272,32 +305,40 @@ def deep() -> list[Any]:
     return value
 
 
+HOLE = (x for x in "ab")
+SILENT = Path(os.devnull).open()  # noqa: SIM115 - an open file is what is tested
+
+
+class Unnamed:
+    pass
+
+
+UNNAMED = repr(Unnamed())
+
+
 REFUSED = [
-    pytest.param(object(), "", "builtins.object", id="an object without state"),
-    pytest.param((x for x in "ab"), "", "generator", id="a generator"),
-    pytest.param(random.Random(0), "", "random.Random", id="a random state"),
-    pytest.param(np.random.default_rng(0), "", "Generator", id="a numpy random state"),
-    pytest.param(threading.Lock(), "", "lock", id="a lock"),
-    pytest.param(sys.stdout, "", "", id="a file"),
-    pytest.param(SubclassOfInt(1), "", "SubclassOfInt", id="a subclass may mean anything"),
-    pytest.param(iter([]), "", "iterator", id="an iterator"),
+    pytest.param(HOLE, "", "generator", id="a generator"),
+    pytest.param(SILENT, "", "TextIOWrapper", id="a file"),
+    pytest.param(itertools.count(), "", "iterator", id="an iterator"),
+    pytest.param(Namespace(a=UNNAMED), ".a", "address", id="an address in memory"),
+    pytest.param(Token(Namespace(a=[HOLE])), ".__swarmgrid_token__().a[0]", "gen", id="deep"),
     pytest.param(deep(), "[0]" * 150, "nested more than", id="a tower of lists"),
     pytest.param(cyclic(), "[1]['again']", "contains itself", id="a circle"),
-    pytest.param([0, 1, 2, Model(object())], "[3].rate", "object", id="a field of a dataclass"),
-    pytest.param({"a": {2: object()}}, "['a'][2]", "object", id="a value in a mapping"),
-    pytest.param({"a": {object(): 2}}, "['a'] (key)", "object", id="a key in a mapping"),
-    pytest.param({(1, 2): object()}, "[...]", "object", id="below a key that is long to write"),
-    pytest.param({"{x}": CallableModel(object())}, "['{x}'].rate", "object", id="in braces"),
-    pytest.param({object()}, "", "object", id="an element of a set"),
-    pytest.param(Pair(1, object()), ".b", "object", id="a field of a named tuple"),
-    pytest.param(np.array([0, object()], object), "[1]", "object", id="an array's element"),
-    pytest.param(pd.Series([object()]), ".values[0]", "object", id="a Series' element"),
+    pytest.param([0, 1, 2, Model(HOLE)], "[3].rate", "generator", id="a field of a dataclass"),
+    pytest.param({"a": {2: HOLE}}, "['a'][2]", "generator", id="a value in a mapping"),
+    pytest.param({"a": {HOLE: 2}}, "['a'] (key)", "generator", id="a key in a mapping"),
+    pytest.param({(1, 2): HOLE}, "[...]", "generator", id="below a key that is long to write"),
+    pytest.param({"{x}": CallableModel(HOLE)}, "['{x}'].rate", "generator", id="in braces"),
+    pytest.param({HOLE}, "", "generator", id="an element of a set"),
+    pytest.param(Pair(1, HOLE), ".b", "generator", id="a field of a named tuple"),
+    pytest.param(np.array([0, HOLE], object), "[1]", "generator", id="an array's element"),
+    pytest.param(pd.Series([HOLE]), ".values[0]", "generator", id="a Series' element"),
     pytest.param(
-        GRID.assign_attrs(k=object()), ".attrs['k']", "object", id="an attribute of a DataArray"
+        GRID.assign_attrs(k=HOLE), ".attrs['k']", "generator", id="an attribute of a DataArray"
     ),
-    pytest.param(Token(object()), ".__swarmgrid_token__()", "object", id="in a token"),
-    pytest.param(functools.partial(len, object()), ".args[0]", "object", id="in a partial"),
-    pytest.param(random.random, ".__self__", "random.Random", id="a method with hidden state"),
+    pytest.param(Token(HOLE), ".__swarmgrid_token__()", "generator", id="in a token"),
+    pytest.param(functools.partial(len, HOLE), ".args[0]", "generator", id="in a partial"),
+    pytest.param(HOLE.send, ".__self__", "generator", id="a method with hidden state"),
     pytest.param(np.datetime64(2**62, "Y"), "", "too far", id="an instant beyond counting"),
 ]
 
@@ -335,7 +376,7 @@ PINNED = {
     "text": ("grün", "2e2d65f1e08fea517beb1b74ca674c61"),
     "nested": (
         {"b": [1, 2.5, None, True], "a": ("x", b"y", {3, 4})},
-        "85a60ce335cb012495cd667a2c34aa47",
+        "a763645b82795a1059f03efc9857b6ea",
     ),
     "array": (np.arange(6, dtype="i4").reshape(2, 3), "bc2a5844abfe8789441fbc5ffc9be92d"),
     "strings": (np.array(["a", "bc"]), "6862a2c3533848f08b14b75de2e5bf89"),
@@ -344,7 +385,7 @@ PINNED = {
     "frame": (pd.DataFrame({"a": [1.5, 2.5]}), "f5429d0c737ee7af5ca314e75e7fdf10"),
     "grid": (GRID, "8920bace4ad314f9bf5c60586d94ed84"),
     "library function": (np.sin, "f868395bf6f91ecc2d402357ed8378a2"),
-    "function": (lambda x, k=2: f"{x!r:>{k}} {f'{x}'}tail", "ddfdf32291969438afd425e14337fa4a"),
+    "function": (lambda x, k=2: f"{x!r:>{k}} {f'{x}'}tail", "8c0a5529f8a82ae6a33ee778e48390bd"),
 }
 
 
@@ -367,7 +408,7 @@ import json
 from tests.identity.test_encode import PINNED
 from swarmgrid.identity import digest
 names = [f"name{i}" for i in range(50)]
-print(json.dumps([digest(set(names)), digest(dict.fromkeys(set(names), {1, "a", None})),
+print(json.dumps([digest(set(names)), digest(dict.fromkeys(names, {1, "a", None})),
                   *(digest(value) for value, _ in PINNED.values())]))
 """
 
@@ -408,7 +449,7 @@ values = st.recursive(
 def spelled(value: Any) -> str:
     """A text that two values share only if they are the same in type and content."""
     if isinstance(value, dict):
-        items = sorted(f"{spelled(key)}: {spelled(item)}" for key, item in value.items())
+        items = [f"{spelled(key)}: {spelled(item)}" for key, item in value.items()]
         return f"dict({len(items)}, {items!r})"
     if isinstance(value, frozenset):
         return f"set({sorted(map(spelled, value))!r})"
@@ -423,10 +464,11 @@ def test_digests_are_equal_exactly_when_the_values_are(one: Any, other: Any) -> 
 
 
 @given(st.dictionaries(st.text(max_size=3), values, max_size=6), st.randoms())
-def test_the_order_of_insertion_does_not_count(value: dict[str, Any], chance: Any) -> None:
+def test_the_order_of_insertion_counts(value: dict[str, Any], chance: Any) -> None:
     items = list(value.items())
     chance.shuffle(items)
-    assert digest(dict(items)) == digest(value)
+    is_same = list(dict(items)) == list(value)
+    assert (digest(dict(items)) == digest(value)) == is_same
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1), st.integers(1, 3))

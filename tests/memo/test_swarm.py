@@ -336,7 +336,12 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "no axes": ({}, PARAMS, {}, "split_spec is {}"),
     "no mapping": ({}, PARAMS, [1, 2], r"split_spec is \[1, 2\]"),
     "a chunk of no axis": ({"memo_chunk_spec": {"q": 1}}, PARAMS, SPEC, "names 'q'"),
-    "params of no digest": ({}, {"alpha": object()}, SPEC, r"params\['alpha'\] cannot be part"),
+    "params of no digest": (
+        {},
+        {"alpha": (n for n in ())},
+        SPEC,
+        r"params\['alpha'\] cannot be part",
+    ),
     "an axis among the params": ({}, {"s": 1}, SPEC, "'s' is in both params and axes"),
     "tasks of no point": ({"exec_chunk_size": 0}, PARAMS, SPEC, "exec_chunk_size is 0"),
     "hashes of bytes": ({"chunk_hash_fn": lambda *key: b""}, PARAMS, SPEC, "returned b''"),
@@ -484,7 +489,7 @@ def test_params_that_look_alike_are_told_apart(tmp_path: Path) -> None:
     assert memo.run({"weights": one}, SPEC)[0] == [0.0] * 8
     assert memo.run({"weights": two}, SPEC)[0] == [1.0] * 8
     with pytest.raises(swarmgrid.IdentityError):
-        memo.run({"weights": object()}, SPEC)
+        memo.run({"weights": (n for n in ())}, SPEC)
 
 
 @pytest.mark.usefixtures("in_process")

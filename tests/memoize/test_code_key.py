@@ -275,7 +275,7 @@ def test_a_variable_that_the_block_reads_before_it_assigns_it_counts(store: str)
 
 
 def test_a_variable_without_a_digest_is_refused_with_its_name(store: str) -> None:
-    lock = iter([1])
+    lock = (n for n in (1, 2))
     with pytest.raises(swarmgrid.IdentityError, match="'lock', which the block reads"):
         with memoize(State(), store) as mem:
             mem.begin()

@@ -1,0 +1,40 @@
+"""What a function may reach without its counting: it says nothing about the function's values."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import Any
+
+from swarmgrid.identity.encode import Spot, exactly, family, frame
+
+_PRIMITIVES: tuple[Any, ...] = (
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.Condition,
+    threading.Event,
+    threading.Semaphore,
+    threading.BoundedSemaphore,
+    threading.Barrier,
+    threading.Thread,
+    threading.local,
+)
+_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+
+
+@exactly(*_PRIMITIVES)
+def _primitive(value: Any, _spot: Spot) -> bytes:
+    """Locks and their kind say when a thread goes on; what is local to a thread is a cache."""
+    return frame("inert", type(value).__name__.encode())
+
+
+@family(lambda value: isinstance(value, logging.Logger | logging.LoggerAdapter | logging.Handler))
+def _logger(_value: Any, _spot: Spot) -> bytes:
+    return frame("inert", b"logger")
+
+
+@family(lambda value: any(value is getattr(sys, name, None) for name in _STREAMS))
+def _stream(_value: Any, _spot: Spot) -> bytes:
+    """The standard streams; other open files are refused."""
+    return frame("inert", b"stream")

@@ -1,0 +1,119 @@
+"""The names that code takes from outside, read from its instructions."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import re
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from types import CodeType
+from typing import Any, TypeAlias
+
+Chain: TypeAlias = tuple[str, ...]
+Import: TypeAlias = tuple[str, str, str]
+
+_KINDS = {
+    **dict.fromkeys(["LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"], "global"),
+    **dict.fromkeys(["LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"], "cell"),
+    **dict.fromkeys(["LOAD_ATTR", "LOAD_METHOD"], "attribute"),
+    **dict.fromkeys(["STORE_NAME", "STORE_GLOBAL", "STORE_DEREF"], "store"),
+    "IMPORT_FROM": "from",
+}
+"""What an instruction does with a name, in the same words for every version of Python."""
+_FAST = re.compile("(LOAD|STORE)_FAST")
+_LOCAL = {"LOAD": "local", "STORE": "store"}
+
+
+@functools.lru_cache(maxsize=4096)
+def used_names(code: CodeType) -> frozenset[Chain]:
+    """Return the names that a function loads from outside, with the attributes it takes of them.
+
+    ``helpers.scale(x) + PI`` gives ``("helpers", "scale")`` and ``("PI",)``. A name that the
+    function imports itself counts as one from outside.
+    """
+    imported = {alias for alias, _, _ in imports(code)}
+    return frozenset(_chains(code, imported, imported | {*code.co_freevars}))
+
+
+def _chains(code: CodeType, names: AbstractSet[str], cells: AbstractSet[str]) -> Iterator[Chain]:
+    chain: Chain = ()
+    for kind, name in _events(code):
+        if kind == "attribute" and chain:
+            chain = (*chain, name)
+            continue
+        if chain:
+            yield chain
+        is_name = kind == "global" or (kind == "local" and name in names)
+        chain = (name,) if is_name or (kind == "cell" and name in cells) else ()
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _chains(const, names, cells)
+
+
+@functools.lru_cache(maxsize=4096)
+def imports(code: CodeType) -> frozenset[Import]:
+    """Return what a function imports itself: the name it gives it, the module, the name there.
+
+    ``from .helpers import scale as s`` gives ``("s", ".helpers", "scale")``. Without a name there
+    the module itself is meant, by ``"."``, or by ``""`` the package at the head of its name:
+    ``import a.b as c`` gives ``("c", "a.b", ".")``, and ``import a.b`` gives ``("a", "a.b", "")``.
+    """
+    found = set()
+    module = name = ""
+    has_names = False
+    for kind, text in _events(code):
+        if kind in {"import", "from import"}:
+            module, name, has_names = text, "", kind == "from import"
+        elif kind == "from":
+            name = text if has_names else "."
+        elif kind == "store" and module:
+            found.add((text, module, name))
+            module = module if has_names else ""
+    nested = (imports(const) for const in code.co_consts if isinstance(const, CodeType))
+    return frozenset(found).union(*nested)
+
+
+@functools.lru_cache(maxsize=4096)
+def imported_modules(code: CodeType) -> frozenset[tuple[str, tuple[str, ...]]]:
+    """Return the modules that a function imports itself, and all names it may take of each."""
+    found: dict[str, set[str]] = {}
+    for _, module, name in imports(code):
+        for path in (module, module.partition(".")[0]) if name == "" else (module,):
+            found.setdefault(path, _attribute_names(code)).add(name)
+    return frozenset((path, tuple(sorted(names))) for path, names in found.items())
+
+
+def _attribute_names(code: CodeType) -> set[str]:
+    nested = (_attribute_names(const) for const in code.co_consts if isinstance(const, CodeType))
+    return {*code.co_names}.union(*nested)
+
+
+def _events(code: CodeType) -> Iterator[tuple[str, str]]:
+    """Yield how a code object gets at names."""
+    inner = {*code.co_cellvars, *code.co_freevars}
+    constants: list[Any] = [None, None]
+    for step in dis.get_instructions(code):
+        name, value = step.opname, step.argval
+        if kind := _KINDS.get(name):
+            yield kind, value
+        elif name == "IMPORT_NAME":
+            level, names = constants
+            yield "from import" if names else "import", "." * level + value
+        elif name in {"LOAD_CONST", "LOAD_SMALL_INT"}:
+            constants = [constants[-1], value]
+            yield "other", ""
+        elif "_FAST" in name:
+            yield from _locals(name, value, inner)
+        elif name != "EXTENDED_ARG":
+            yield "other", ""
+
+
+def _locals(name: str, value: Any, inner: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    """Yield what an instruction does with local variables; from Python 3.13 on with several."""
+    for action, local in zip(
+        _FAST.findall(name), value if isinstance(value, tuple) else (value,), strict=False
+    ):
+        # To make a closure, a cell is loaded as if it were a variable.
+        is_use = local not in inner and name != "LOAD_FAST_AND_CLEAR"
+        yield _LOCAL[action] if is_use else "other", local
