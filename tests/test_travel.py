@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import multiprocessing
@@ -14,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,7 @@ import swarmgrid
 from swarmgrid.errors import WorkerError
 from swarmgrid.storage.layout import GridPath
 from swarmgrid.storage.location import Location
+from swarmgrid.work import forkserver
 from swarmgrid.work.job import Job
 from swarmgrid.work.parcel import to_parcel, unsealed
 
@@ -521,7 +522,10 @@ def surrounded(x: float) -> str:
 
 
 def test_the_environment_travels(
-    new_memory_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    new_memory_store: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    receiver: Receiver,
 ) -> None:
     def computed() -> str:
         ds = swarmgrid.compute(
@@ -534,6 +538,8 @@ def test_the_environment_travels(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("/nowhere/else")
     assert computed() == surrounded(1.0) == f"set since{tmp_path}True"
+    # which a worker that is started later has, too, whatever became of it here
+    assert receiver.results(sent(surrounded), [(1.0,)], is_own_process=True) == [surrounded(1.0)]
     monkeypatch.delenv("SWARMGRID_TEST")
     assert computed() == f"none{tmp_path}True"
 
@@ -595,20 +601,23 @@ def test_a_fork_server_that_cannot_be_reached_is_started_anew(
     assert server()._forkserver_pid != before
 
 
-def kills_server_once(x: int, marker: str) -> int:
-    with contextlib.suppress(FileExistsError):
-        Path(marker).touch(exist_ok=False)
+def kills_server_twice(x: int, folder: str) -> int:
+    n = len(list(Path(folder).iterdir()))
+    if x == 3 and n < 2:
+        Path(folder, str(n)).touch()
         os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)  # the run does not wait for it
     return x * x
 
 
 def test_a_fork_server_killed_during_a_run_costs_no_point(
-    new_memory_store: Callable[[], str], tmp_path: Path
+    new_memory_store: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(forkserver, "_ended", set())
     ds = swarmgrid.compute(
-        {"marker": str(tmp_path / "marker")},
+        {"folder": str(tmp_path)},
         axes={"x": np.arange(6)},
-        func=kills_server_once,
+        func=kills_server_twice,
         store=new_memory_store(),
         executor="processes",
         workers=2,

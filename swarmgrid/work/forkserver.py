@@ -44,7 +44,7 @@ def started(worker: Any, preload: list[str]) -> int | None:
     multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
     for n in range(1, TRIES + 1):
         try:
-            _forget_unreachable()
+            _restore_folder()
             worker.start()
             pid: int | None = _server()._forkserver_pid
         except (OSError, EOFError) as error:
@@ -94,18 +94,13 @@ def _server() -> Any:
     return forkserver._forkserver
 
 
-def _forget_unreachable() -> None:
-    """Have a new server started where nobody can reach the present one any more."""
+def _restore_folder() -> None:
+    """Make the folder again in which the next server's socket is to lie."""
     folder = process.current_process()._config.get("tempdir")  # type: ignore[attr-defined]
     if folder is not None and not Path(folder).is_dir():
         # multiprocessing goes on to use it, and to delete it in the end
         with contextlib.suppress(OSError):
             Path(folder).mkdir(mode=0o700, parents=True)
-    address = _server()._forkserver_address
-    is_file = isinstance(address, str) and not address.startswith("\0")
-    if is_file and not Path(address).exists():
-        _log.warning("the fork server's temporary folder was deleted; starting it anew")
-        _leave()
 
 
 def _leave() -> None:
