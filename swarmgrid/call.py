@@ -195,6 +195,7 @@ def _request(
         vectorized=options.vectorized,
         rng=options.rng,
         where=where,
+        depends=options.depends,
     )
 
 

@@ -8,6 +8,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ PEERS_WORDS = {
     "exec_chunk_size": "batch_size task_size batchsize",
     "func": "function fn fun f func_name exec_fn callable",
     "version": "func_version cache_version token key salt",
+    "depends": "dependencies depends_on depend files",
     "verbose": "progress progress_bar progressbar show_progress verbosity disp",
     "rng": "seed random_state random_seed generator",
     "executor": "backend scheduler engine pool mode prefer",
@@ -199,6 +201,12 @@ def _func(name: str, value: Any) -> Any:
     return value
 
 
+def _depends(name: str, value: Any) -> Any:
+    if isinstance(value, (str, Path, Mapping, list, tuple)):
+        return value
+    raise _wrong(name, value, "packages' names, pathlib.Paths, named values, or a list of these")
+
+
 def _store(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
     if isinstance(value, (str, os.PathLike)) or hasattr(value, "set_if_not_exists"):
         return value
@@ -360,6 +368,7 @@ CHECKS: dict[str, Check] = {
     "store": _optional(_store),
     "storage_options": _optional(_named("a mapping, such as {'region': 'eu-west-1'}")),
     "version": _optional(_version),
+    "depends": _optional(_depends),
     "chunks": _optional(_lengths),
     "shards": _optional(_lengths),
     "outputs": _optional(_outputs),

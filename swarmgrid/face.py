@@ -50,6 +50,10 @@ def compute(
     version : str, optional
         Stands for the function's code in the identity. Left out, the code itself does: an
         edited function, or one that it calls, makes a new grid.
+    depends : str or Path or mapping or list, optional
+        What the results depend on that neither code nor params show, beside either of them: an
+        installed package by its name, whose version counts; a ``pathlib.Path``, whose content
+        counts; a mapping from names to paths and values; or a list of these.
     chunks : int or mapping, optional
         Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Axes left out are
         chosen for you; an existing grid keeps what it has.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid import identity
 from swarmgrid.errors import InputError, brief
 from swarmgrid.storage import metadata
 from swarmgrid.storage.layout import DATA, METADATA, GridPath
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from swarmgrid.options import Options
     from swarmgrid.space.axis import Axis
     from swarmgrid.storage.blobs import Blobs
+
+_GRID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Target:
             path=self.path,
             location=self.location,
             version=self.function.version,
+            depends=self.function.depends,
             chunks={},
         )
 
@@ -73,7 +79,13 @@ def target(
         If several such grids are stored.
     """
     func, location = func_of(options), location_of(options)
-    function = identified(func, options.version, options.rng, vectorized=options.vectorized)
+    function = identified(
+        func,
+        options.version,
+        options.rng,
+        vectorized=options.vectorized,
+        depends=options.depends,
+    )
     params = to_mapping("params", params)
     names = _axis_names(axes)
     if names is None:
@@ -118,12 +130,14 @@ def _stored_axis_names(
     blobs: Blobs, function: Function, params: Mapping[str, Any]
 ) -> list[str] | None:
     """The axes of the one stored grid of a function that has these params, if there is one."""
-    folder = GridPath(function.short_name, "").folder
+    folder = f"{DATA}/{GridPath(function.short_name, '').folder}/"
+    grids = [name for name in blobs.names(folder) if _GRID.fullmatch(name)]
     found = []
-    for grid in blobs.names(f"{DATA}/{folder}/"):
-        data = blobs.get(f"{DATA}/{folder}/{grid}/{METADATA}") if grid != METADATA else None
-        names = metadata.stored_axes(data) if data is not None else None
-        if names is not None and function.path(params, names).grid == grid:
+    for _, alike in itertools.groupby(sorted(grids), lambda grid: grid[: identity.AXES_DIGITS]):
+        names = _common_axes(blobs, folder, alike)
+        if names is None or not params.keys().isdisjoint(names):
+            continue
+        if function.path(params, names).grid in grids:
             found.append(names)
     if len(found) > 1:
         raise InputError(
@@ -131,6 +145,19 @@ def _stored_axis_names(
             f"{' and '.join(map(str, found))}; pass axes="
         )
     return found[0] if found else None
+
+
+def _common_axes(blobs: Blobs, folder: str, alike: Iterable[str]) -> list[str] | None:
+    """The names of the axes of grids whose ids say that they have the same: read from one of them.
+
+    From the next where the document of one is missing or damaged.
+    """
+    for grid in alike:
+        data = blobs.get(f"{folder}{grid}/{METADATA}")
+        names = None if data is None else metadata.stored_axes(data)
+        if names is not None and grid.startswith(identity.axes_id(names)):
+            return names
+    return None
 
 
 def _free_parameters(func: Callable[..., Any], given: set[str | None]) -> list[str]:

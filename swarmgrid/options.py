@@ -22,6 +22,7 @@ class OptionTypes(TypedDict, total=False):
     store: str | os.PathLike[str] | Any
     storage_options: Mapping[str, Any] | None
     version: str | None
+    depends: Any
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
     shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
@@ -69,6 +70,10 @@ class Options:
     """What obstore needs to open a URL: endpoint, credentials, ..."""
     version: str | None = None
     """Stands for the function's code in the identity; None: the code itself does."""
+    depends: Any = None
+    """What the results depend on besides the code and the params: the name of an installed
+    package, whose version counts, a `pathlib.Path`, whose content counts, a mapping from names to
+    paths and values, or a list of these."""
     chunks: Any = None
     """Chunk lengths by axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``, or one for all; an axis
     left out is chosen for you, and an existing grid keeps what it has."""

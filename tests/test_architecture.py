@@ -37,7 +37,7 @@ WITHIN_WORK = [  # the coordinator stands on what it coordinates
     {"uses"},
     {"travel"},
     {"parcel"},
-    {"settings", "signature", "throttle", "unpack", "wanted"},
+    {"depends", "fixed", "settings", "signature", "throttle", "unpack", "wanted"},
     {"batch", "collect", "coverage", "request", "tally"},
     {"attempts", "calls", "plan", "source"},
     {"interrupt", "ledger", "retry"},

@@ -29,6 +29,16 @@ def locked(s: int, lock: Any = None) -> float:
         return float(s)
 
 
+class Guard:
+    """What has an identity, and does not travel."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __swarmgrid_token__(self) -> str:
+        return ""
+
+
 class Opaque:
     """A class that says nothing about what its objects hold."""
 
@@ -220,7 +230,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         "'s' is both an axis and an output",
     ),
     "a function that does not travel": (
-        {"func": functools.partial(locked, lock=threading.Lock()), "version": "1", "params": {}},
+        {"func": functools.partial(locked, lock=Guard()), "version": "1", "params": {}},
         swarmgrid.InputError,
         "the function cannot be sent to worker processes: .*executor='threads'",
     ),

@@ -15,9 +15,10 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
     reached,
     scalars,
 )
+from swarmgrid.identity.bound import bound, keywords
 from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest
-from swarmgrid.identity.keys import chunk_key, grid_id, point_seed
+from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
 from swarmgrid.identity.ownership import module_name
 from swarmgrid.identity.parts import (
     Fingerprint,
@@ -30,9 +31,12 @@ from swarmgrid.identity.parts import (
 )
 
 __all__ = [
+    "AXES_DIGITS",
     "Fingerprint",
     "Frame",
     "Part",
+    "axes_id",
+    "bound",
     "changes",
     "chunk_key",
     "digest",
@@ -41,6 +45,7 @@ __all__ = [
     "fingerprint_parts",
     "function_name",
     "grid_id",
+    "keywords",
     "module_name",
     "point_seed",
 ]

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from swarmgrid.identity.encode import digest, encode, frame
 
+AXES_DIGITS = 8
+"""How many digits of a grid's id tell of its axes: who knows the axes of one grid knows them of
+all grids whose ids begin so, and needs not read these."""
 
-def grid_id(name: str, code: str, params: Mapping[str, Any], axes: Iterable[str]) -> str:
-    """Return 32 hex digits for a function, its version or code, fixed values and axes.
+
+def grid_id(
+    name: str,
+    code: object,
+    fixed: Mapping[str, str],
+    axes: Collection[str],
+    *,
+    how: Mapping[str, Any] | None = None,
+    depends: Iterable[tuple[str, ...]] = (),
+) -> str:
+    """Return 32 hex digits for a function, what it is called with, and the axes.
+
+    The first 8 are those of `axes_id`.
 
     Parameters
     ----------
     name : str
         The function's name; see `function_name`.
-    code : str
-        Its version, or its `fingerprint`.
-    params : mapping
-        The fixed values, by name.
-    axes : iterable of str
+    code : object
+        Its version with what it holds (see `bound`), or its `fingerprint`.
+    fixed : mapping
+        The digests of the values that are the same at every point, by parameter.
+    axes : collection of str
         The names of the axes, in any order.
-
-    Raises
-    ------
-    IdentityError
-        A value in ``params`` is not understood; its place begins with ``params['name']``.
+    how : mapping, optional
+        How the function is called, where that changes what it returns.
+    depends : iterable of tuple of str, optional
+        What it depends on besides.
     """
-    # In the order of the names: a function is called by them.
-    fixed = [[key, digest(params[key], f"params[{key!r}]")] for key in sorted(params)]
-    return digest(["grid", name, code, fixed, sorted(axes)])
+    parts = [
+        name,
+        code,
+        sorted((how or {}).items()),
+        list(depends),
+        sorted(fixed.items()),
+        sorted(axes),
+    ]
+    return axes_id(axes) + digest(["grid", *parts])[AXES_DIGITS:]
+
+
+def axes_id(axes: Collection[str]) -> str:
+    """Return 8 hex digits for the names of axes, in any order."""
+    return digest(["axes", *sorted(axes)])[:AXES_DIGITS]
 
 
 def chunk_key(grid: str, bins: Sequence[bytes]) -> bytes:

@@ -64,6 +64,10 @@ class PointCall:
             )
         return f"{point} {' '.join(self._extras)}".rstrip()
 
+    def __swarmgrid_token__(self) -> str:
+        """What it holds: how it calls. The version that it has says what it calls."""
+        return self.description
+
     def __call__(self, /, **values: Any) -> Any:
         """The outputs of one point, by the names of their variables."""
         point = {name: values.pop(name) for name in self._axes}

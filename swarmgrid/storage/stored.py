@@ -255,7 +255,12 @@ def _users(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-OWN_ATTRIBUTES = ("swarmgrid_function", "swarmgrid_params", "swarmgrid_version")
+OWN_ATTRIBUTES = (
+    "swarmgrid_function",
+    "swarmgrid_params",
+    "swarmgrid_version",
+    "swarmgrid_depends",
+)
 
 
 def check_format(attributes: Mapping[str, Any], key: str) -> None:

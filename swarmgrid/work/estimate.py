@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from swarmgrid.work.plan import n_wanted, new_chunking
@@ -49,6 +49,8 @@ class Plan:
     seconds: float | None
     """Time inside the function for the missing points, by what the stored ones took; ``n``
     workers need an ``n``-th of it. None while nothing was measured."""
+    depends: Mapping[str, str] = field(default_factory=dict)
+    """What ``depends=`` counts, as it is now: packages' versions, digests of files and values."""
 
     def __str__(self) -> str:
         size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
@@ -61,7 +63,7 @@ class Plan:
             f"({self.points_cached} cached, {self.points_skipped} left out), in "
             f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
             f"chunks: {self.reason}"
-        )
+        ) + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
 
     def _along(self, chunks: Mapping[str, int]) -> str:
         """Chunk lengths; one with room for more says how many values there are."""
@@ -110,6 +112,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
             chunks_missing=chunks,
             nbytes=None,
             seconds=None,
+            depends=request.depends.shown(),
         )
     missing = coverage.n_missing()
     cost = manifest.seconds_per_point() if manifest is not None else None
@@ -129,6 +132,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         chunks_missing=coverage.n_incomplete(),
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
         seconds=None if cost is None else cost * missing,
+        depends=request.depends.shown(),
     )
 
 

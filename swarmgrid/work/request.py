@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,8 @@ from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.storage.layout import GridPath
+from swarmgrid.work.depends import Depends, to_depends
+from swarmgrid.work.fixed import Defaults
 from swarmgrid.work.labels import MisfitError
 from swarmgrid.work.shown import shown_params
 from swarmgrid.work.signature import check_signature, may_sweep
@@ -41,6 +44,8 @@ class Request:
     location: Location
     version: str
     """The version as it is part of the identity: given by the user, or ``code-<digest>``."""
+    depends: Depends
+    """What the function depends on besides."""
     chunks: Mapping[str, int]
     """The chunk lengths asked for; empty: what is stored, or what we choose."""
     schema: Schema | None = None
@@ -65,11 +70,14 @@ class Request:
 
     def attributes(self) -> dict[str, Any]:
         """What the grid's group says of the function."""
-        return {
+        found = {
             "swarmgrid_function": self.path.function,
             "swarmgrid_params": shown_params(self.params),
             "swarmgrid_version": self.version,
         }
+        if self.depends:
+            found["swarmgrid_depends"] = json.dumps(self.depends.shown())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +88,20 @@ class Function:
     """``module.qualname``."""
     version: str
     """As the user pinned it, or ``code-<fingerprint>``."""
-    is_pinned: bool
-    how: str
+    code: object
+    """What stands for its code: the version and what the function holds, or the fingerprint."""
+    how: Mapping[str, Any]
     """How it is called, where that changes what it returns: with a generator, or with blocks."""
+    defaults: Defaults
+    depends: Depends
 
-    def path(self, params: Mapping[str, Any], axes: Iterable[str]) -> GridPath:
+    def path(self, params: Mapping[str, Any], axes: Collection[str]) -> GridPath:
         """The grid of some params and axes."""
-        code = (f"version-{self.version}" if self.is_pinned else self.version) + self.how
-        return GridPath(self.short_name, identity.grid_id(self.name, code, params, axes))
+        fixed = self.defaults.filled(params, axes)
+        grid = identity.grid_id(
+            self.name, self.code, fixed, axes, how=self.how, depends=self.depends.key()
+        )
+        return GridPath(self.short_name, grid)
 
     @property
     def short_name(self) -> str:
@@ -96,20 +110,31 @@ class Function:
 
 
 def identified(
-    func: Callable[..., Any], version: str | None, rng: str | None, *, vectorized: bool
+    func: Callable[..., Any],
+    version: str | None,
+    rng: str | None,
+    *,
+    vectorized: bool,
+    depends: object = None,
 ) -> Function:
     """The identity of a function, by its version or, without one, by its code.
 
     Raises
     ------
     IdentityError
-        If it closes over a value that has no stable digest.
+        If it holds a value that has no stable digest.
+    InputError
+        If something that it depends on is not there.
     """
     name = identity.function_name(func)
-    how = (f" rng={rng}" if rng is not None else "") + (" vectorized" if vectorized else "")
+    how = {"rng": rng, "vectorized": bool(vectorized)}
+    code: tuple[object, ...]
     if version is not None:
-        return Function(name, str(version), is_pinned=True, how=how)
-    return Function(name, f"code-{identity.fingerprint(func)}", is_pinned=False, how=how)
+        shown, code = str(version), ("version", str(version), identity.bound(func))
+    else:
+        fingerprint = identity.fingerprint(func)
+        shown, code = f"code-{fingerprint}", ("code", fingerprint)
+    return Function(name, shown, code, how, Defaults.of(func, name, rng), to_depends(depends))
 
 
 def to_request(
@@ -126,6 +151,7 @@ def to_request(
     vectorized: bool = False,
     rng: str | None = None,
     where: object = None,
+    depends: object = None,
 ) -> Request:
     """The request that a call describes.
 
@@ -148,7 +174,7 @@ def to_request(
     check_signature(func, params, axes, rng)
     checked = to_axes(axes)
     names = tuple(axis.name for axis in checked)
-    function = identified(func, version, rng, vectorized=vectorized)
+    function = identified(func, version, rng, vectorized=vectorized, depends=depends)
     schema = to_schema(outputs, names)
     spec = to_chunk_spec(chunks, names)
     if schema is not None:
@@ -160,6 +186,7 @@ def to_request(
         path=function.path(params, names),
         location=location,
         version=function.version,
+        depends=function.depends,
         chunks=spec,
         shards=to_shard_spec(shards, spec, names),
         schema=schema,

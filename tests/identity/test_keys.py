@@ -5,48 +5,68 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarmgrid.errors import IdentityError
-from swarmgrid.identity import chunk_key, grid_id, point_seed
+from swarmgrid.identity import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
 
-PARAMS = {"alpha": 0.4, "model": "fast"}
 GRID = "0123456789abcdef0123456789abcdef"
-
-OTHERS = [
-    pytest.param("other.f", "c", PARAMS, ["s", "x"], id="another function"),
-    pytest.param("sim.f", "d", PARAMS, ["s", "x"], id="other code"),
-    pytest.param("sim.f", "c", {"alpha": 0.4}, ["s", "x"], id="a parameter less"),
-    pytest.param("sim.f", "c", PARAMS | {"alpha": 1}, ["s", "x"], id="another value"),
-    pytest.param("sim.f", "c", PARAMS, ["s"], id="an axis less"),
-    pytest.param("sim.f", "c", PARAMS, ["s", "y"], id="another axis"),
-    pytest.param("sim.fc", "", PARAMS, ["s", "x"], id="a name that ends in the code"),
-]
+FIXED = {"alpha": "1", "model": "2"}
 
 
-@pytest.mark.parametrize(("name", "code", "params", "axes"), OTHERS)
-def test_a_grid_is_told_by_function_code_params_and_axes(
-    name: str, code: str, params: dict[str, Any], axes: list[str]
-) -> None:
-    assert grid_id(name, code, params, axes) != grid_id("sim.f", "c", PARAMS, ["s", "x"])
-
-
-def test_neither_the_order_of_params_nor_of_axes_counts() -> None:
-    turned = dict(reversed(PARAMS.items()))
-    assert grid_id("f", "c", turned, ["x", "s"]) == grid_id("f", "c", PARAMS, iter(["s", "x"]))
-
-
-def test_the_place_of_a_value_that_is_not_understood_begins_with_params() -> None:
-    with pytest.raises(IdentityError, match=r"^params\['model'\]\[1\] cannot be part"):
-        grid_id("f", "c", {"model": [0, (x for x in "ab")]}, [])
+def test_neither_the_order_of_params_nor_of_axes_nor_of_ways_to_call_counts() -> None:
+    turned = dict(reversed(FIXED.items()))
+    one = grid_id("f", "c", FIXED, ["s", "x"], how={"rng": None, "vectorized": True})
+    assert one == grid_id("f", "c", turned, ["x", "s"], how={"vectorized": True, "rng": None})
 
 
 def test_ids_are_pinned() -> None:
-    assert grid_id("sim.f", "c", PARAMS, ["s", "x"]) == "54813977807092ae8dc7c20c73a859c8"
+    assert grid_id("sim.f", "c", FIXED, ["s", "x"]) == "324fd638d0139c7c3a8da06615496c5f"
     assert chunk_key(GRID, [b"a", b"bc"]).hex() == "eaa845f8155d408d72abcb8d804cae2d"
     assert point_seed(GRID, {"s": 3, "x": "a"}) == 103939578017614123968208429459682279152
+
+
+TEXT = st.text("ab =", max_size=3)
+IDENTITIES = st.fixed_dictionaries(
+    {
+        "name": TEXT,
+        "code": st.tuples(st.sampled_from(["version", "code"]), TEXT, st.lists(TEXT, max_size=2)),
+        "fixed": st.dictionaries(TEXT, TEXT, max_size=2),
+        "axes": st.sets(TEXT, max_size=2),
+        "how": st.fixed_dictionaries({"rng": st.none() | TEXT, "vectorized": st.booleans()}),
+        "depends": st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=2),
+    }
+)
+
+
+@given(IDENTITIES, IDENTITIES, st.sets(st.sampled_from(["name", "code", "fixed", "axes", "how"])))
+@example(
+    {
+        "name": "f",
+        "code": ("version", "1 rng=x", []),
+        "fixed": {},
+        "axes": set(),
+        "how": {},
+        "depends": [],
+    },
+    {
+        "name": "f",
+        "code": ("version", "1", []),
+        "fixed": {},
+        "axes": set(),
+        "how": {"rng": "x"},
+        "depends": [],
+    },
+    set(),
+)
+def test_two_grids_have_one_id_exactly_when_all_parts_are_equal(
+    one: dict[str, Any], other: dict[str, Any], shared: set[str]
+) -> None:
+    other = {**other, **{name: one[name] for name in shared}}
+    assert (grid_id(**one) == grid_id(**other)) == (one == other)
+    assert (grid_id(**one)[:AXES_DIGITS] == axes_id(other["axes"])) == (
+        one["axes"] == other["axes"]
+    )
 
 
 @given(st.lists(st.binary(max_size=3), max_size=3), st.lists(st.binary(max_size=3), max_size=3))

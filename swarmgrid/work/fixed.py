@@ -1,0 +1,58 @@
+"""The values that a call fixes: the params, and the defaults of the parameters left out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmgrid import identity
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a function takes where it is given nothing.
+
+    ``f(2)`` and ``f(2, mode="fast")`` are one computation where ``"fast"`` is the default. So
+    defaults count as params do, and one that was changed makes another grid, under a ``version=``
+    too.
+    """
+
+    name: str
+    """The function's."""
+    values: Mapping[str, Any]
+    """By parameter; the keyword arguments of a partial among them."""
+
+    @classmethod
+    def of(cls, func: Callable[..., Any], name: str, rng: str | None) -> Defaults:
+        """The defaults of a function; none where Python cannot tell its signature."""
+        try:
+            parameters = list(inspect.signature(func).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        found = {p.name: p.default for p in parameters if p.default is not p.empty}
+        found |= identity.keywords(func)
+        return cls(name, {key: value for key, value in found.items() if key != rng})
+
+    def filled(self, params: Mapping[str, Any], axes: Iterable[str]) -> dict[str, str]:
+        """The digest of every value that stays the same at all points, by parameter.
+
+        Raises
+        ------
+        IdentityError
+            If a value is not understood.
+        """
+        swept = set(axes)
+        found = {
+            key: self._digest(key, value, f"default {key!r} of {self.name}")
+            for key, value in self.values.items()
+            if key not in swept and key not in params
+        }
+        given = {key: self._digest(key, v, f"params[{key!r}]") for key, v in params.items()}
+        return found | given
+
+    def _digest(self, key: str, value: Any, place: str) -> str:
+        if type(value) is object and value is self.values.get(key):
+            return "a mark"  # MISSING = object(): it has no content, and stands for itself
+        return identity.digest(value, place)
