@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -327,3 +328,49 @@ def test_a_param_with_keys_of_any_kind_is_computed_with(key: Any) -> None:
         {"table": {key: 3.0}}, {"x": [1, 2]}, func=value_at, store=MemoryStore(), **SYNC
     )
     assert ds["value"].values.tolist() == [3.0, 6.0]
+
+
+# ---- compute inside workers of others
+
+
+def computed(store: str, version: str, **options: Any) -> float:
+    ds = swarmgrid.compute(
+        axes={"x": range(4)}, func=double, store=store, version=version, verbose=0, **options
+    )
+    return float(ds["value"].sum())
+
+
+def test_a_daemonic_process_computes_with_workers(tmp_path: Path) -> None:
+    options = {"executor": "processes", "workers": 1}
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply_async(computed, (str(tmp_path), "1"), options)
+        assert found.get(timeout=60) == 12.0
+
+
+@pytest.fixture
+def small_cluster() -> Iterator[Any]:
+    """A cluster of one thread, which a task that waits for another one would block."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_a_task_of_a_cluster_computes_by_itself_or_on_the_cluster(
+    small_cluster: Any, tmp_path: Path
+) -> None:
+    def on_the_cluster(store: str) -> float:
+        from distributed import get_client, worker_client
+
+        first = computed(store, "2", client=get_client())
+        with worker_client() as client:
+            return first + computed(store, "3", client=client)
+
+    alone = small_cluster.submit(computed, str(tmp_path), "1", pure=False)
+    assert alone.result(timeout=60) == 12.0
+    shared = small_cluster.submit(on_the_cluster, str(tmp_path), pure=False)
+    assert shared.result(timeout=60) == 24.0

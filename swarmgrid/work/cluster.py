@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, cast
@@ -51,6 +52,7 @@ class Cluster:
         self._job: Any = None
         self._is_stopped = False
         self._running: dict[Any, tuple[Task, float]] = {}
+        self._has_seceded = is_in_task() and _secede()
         self.n_workers = max(1, sum(client.nthreads().values()))
         self.task_seconds = max(TASK_SECONDS, self.n_workers / TASKS_PER_SECOND)
         self.short_seconds = max(SHORT_SECONDS, self.n_workers / PEAK_TASKS_PER_SECOND)
@@ -127,6 +129,38 @@ class Cluster:
         self._client.cancel([f for f in self._running if f.status == "pending"])
         if self._job is not None:
             self._job.release()
+        if self._has_seceded:
+            from distributed import rejoin
+
+            self._has_seceded = False
+            rejoin()
+
+
+def _secede() -> bool:
+    """Give the worker's thread to others: our tasks would wait for it, and it for them.
+
+    False where it was given up before, as ``worker_client`` does.
+    """
+    from distributed import secede
+
+    try:
+        secede()
+    except KeyError:  # dask's word for a thread that is not of its pool any more
+        return False
+    return True
+
+
+def is_in_task() -> bool:
+    """Whether this thread is computing a task of a ``dask.distributed`` worker."""
+    if "distributed.worker" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 def _receipt(future: Any, result: Any) -> Receipt:

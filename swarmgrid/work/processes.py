@@ -19,7 +19,7 @@ from swarmgrid.work.calls import IDLE, is_calling
 from swarmgrid.work.job import BEGUN, LATE, N_PULSE, STOP, TRY, Lost, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
 PRELOAD = ["swarmgrid.work.worker", "swarmgrid.storage.files", "swarmgrid.storage.location"]
@@ -243,13 +243,28 @@ def _how(exit_code: int) -> str:
     return f"ended with exit code {exit_code}"
 
 
+@contextlib.contextmanager
+def _allowed_to_have_children() -> Iterator[None]:
+    """Let a daemonic process, such as a worker of ``multiprocessing.Pool``, start workers.
+
+    It is refused that because it may be ended at any time; our workers end with it.
+    """
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
+    is_daemonic = config.get("daemon", False)
+    config["daemon"] = False
+    try:
+        yield
+    finally:
+        config["daemon"] = is_daemonic
+
+
 def _start_without_main(process: Any) -> int | None:
     """Start a process that does not run the user's script again, guarded or not.
 
     What a function of ``__main__`` needs travels with it, by value. Returns the process id of the
     fork server that it came from, if there is one.
     """
-    with _starting:
+    with _starting, _allowed_to_have_children():
         main = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")
         try:

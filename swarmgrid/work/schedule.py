@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError
-from swarmgrid.work.cluster import Cluster
+from swarmgrid.work.cluster import Cluster, is_in_task
 from swarmgrid.work.executors import DaskInProcess, DaskProcesses, InProcess
 from swarmgrid.work.parcel import to_parcel
 from swarmgrid.work.processes import process_count
@@ -36,6 +36,8 @@ def executor_for(job: Job, settings: Settings) -> Executor:
     if client is None and executor is None:
         found = configured()
         client, executor = found.client, found.executor
+        if executor == "sync" and settings.needs_processes and is_in_task():
+            executor = "processes"
         replace(settings, client=client, executor=executor).check()
         if found.get is not None:
             return DaskInProcess(job, found.get, n)
@@ -102,6 +104,8 @@ def configured() -> Configured:
     owner = getattr(get, "__self__", None)
     if get is None:
         return Configured()
+    if owner is not None and hasattr(owner, "scatter") and is_in_task():
+        return Configured(executor="sync")  # the task has one thread; the others have tasks, too
     if owner is not None and hasattr(owner, "scatter"):
         return Configured(client=owner)
     names = {
