@@ -97,3 +97,14 @@ def test_every_error_survives_pickling() -> None:
     for error in samples:
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+
+
+def test_the_version_is_in_one_place() -> None:
+    import tomllib
+
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["path"] == "swarmgrid/__init__.py"
+    assert f'__version__ = "{swarmgrid.__version__}"' in Path(swarmgrid.__file__).read_text()

@@ -7,6 +7,8 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swarmgrid.errors import ChunksError, brief
 
 if TYPE_CHECKING:
@@ -76,12 +78,12 @@ def _length(name: str, value: Any, what: str) -> int | None:
     if value is None:
         return None
     wrong = f"the {what} length of axis {name!r} is {brief(value)}; expected "
+    if isinstance(value, (bool, np.bool_)):
+        raise ChunksError(f"{wrong}an integer")
     try:
         length = operator.index(value)
     except TypeError:
         raise ChunksError(f"{wrong}an integer") from None
-    if isinstance(value, bool):
-        raise ChunksError(f"{wrong}an integer")
     if length < 1:
         raise ChunksError(f"{wrong}at least 1")
     return length
