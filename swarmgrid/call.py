@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.checks import check_view_chunks
@@ -35,9 +35,11 @@ class Call:
         params: Mapping[str, Any] | None,
         axes: Mapping[str, Any] | None,
         where: Any,
+        *,
+        is_lookup: bool = False,
     ) -> None:
         self._options = options
-        self.request = _request(options, params, axes, where)
+        self.request = replace(_request(options, params, axes, where), is_lookup=is_lookup)
         self._snapshot: Snapshot | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
@@ -159,7 +161,7 @@ def opened(
     from swarmgrid import view
 
     if isinstance(axes, Mapping):
-        call = Call(options, params, axes, None)
+        call = Call(options, params, axes, None, is_lookup=True)
         if not call.is_stored:
             raise target(options, params, list(axes)).nothing_stored()
         return call.dataset()

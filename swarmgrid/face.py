@@ -33,8 +33,9 @@ def compute(
         read-only: what it changes in place no other call sees, nor the caller.
     axes : mapping, optional
         The swept values, by parameter: lists, ranges, arrays, pandas indexes or xarray
-        coordinates of ints, floats, bools, strings, datetimes, timedeltas or enum members. The
-        grid is their cartesian product; ``{}`` is the single point of the params.
+        coordinates of ints, floats, bools, strings, datetimes, timedeltas or enum members; or
+        mappings from labels to any values, ``{"none": None, "4": 4}``. The grid is their
+        cartesian product; ``{}`` is the single point of the params.
     where : callable or xr.DataArray, optional
         Which points are wanted: a function of (some of) the axes and params that returns a bool,
         or a boolean array over (some of) the axes. The others read as missing: integers become

@@ -302,9 +302,9 @@ AXES: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", AXES)
 def test_wrong_axes_say_what_to_write(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from swarmgrid.space import axis
+    from swarmgrid.space import collection
 
-    monkeypatch.setattr(axis, "MAX_READ", 1000)
+    monkeypatch.setattr(collection, "MAX_READ", 1000)
     axes, message = AXES[case]
     with pytest.raises(swarmgrid.InputError, match=message):
         swarmgrid.compute({}, axes, func=double, store="memory://axes")

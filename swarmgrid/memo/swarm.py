@@ -295,6 +295,11 @@ class SwarmMemo:
             raise InputError(
                 f"split_spec is {split_spec!r}; expected a mapping from axes to their values"
             )
+        labelled = [name for name, values in split_spec.items() if isinstance(values, Mapping)]
+        if labelled:
+            raise InputError(
+                f"split_spec has a mapping for {labelled[0]!r}; expected a list of its values"
+            )
         order = list(split_spec) if self._axis_order is None else list(self._axis_order)
         if sorted(order, key=str) != sorted(split_spec, key=str):
             raise InputError(

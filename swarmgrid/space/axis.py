@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-from collections.abc import Iterator, KeysView, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid.errors import AxisError, InputError, brief
+from swarmgrid.identity import digest
+from swarmgrid.space.collection import one_dimensional
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.texts import to_text
 from swarmgrid.space.times import to_nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
-Kind = Literal["int", "float", "bool", "str", "datetime", "timedelta", "enum"]
+Kind = Literal["int", "float", "bool", "str", "datetime", "timedelta", "enum", "label"]
 
 _DTYPES: dict[Kind, np.dtype[Any]] = {
     "int": np.dtype("int64"),
@@ -30,6 +28,7 @@ _DTYPES: dict[Kind, np.dtype[Any]] = {
     "bool": np.dtype("bool"),
     "str": np.dtype(object),
     "enum": np.dtype(object),
+    "label": np.dtype(object),
     "datetime": np.dtype("int64"),
     "timedelta": np.dtype("int64"),
 }
@@ -44,9 +43,11 @@ class Axis:
     name: str
     """The name of the function's parameter, the coordinate and the dimension."""
     kind: Kind
-    """What the function receives: an int, float, bool, str, datetime64, timedelta64 or enum."""
+    """What the function receives: an int, float, bool, str, datetime64, timedelta64 or enum; of a
+    label what it stands for."""
     values: NDArray[Any]
-    """``(n,)``: int64 (times in ns), float64, bool, or object holding str (enums by name)."""
+    """``(n,)``: int64 (times in ns), float64, bool, or object holding str (enums by name,
+    labels)."""
     enum: type[Enum] | None = None
     """The class of an enum axis; None on an axis read from a store."""
     enum_name: str | None = None
@@ -54,6 +55,11 @@ class Axis:
     is_int: NDArray[np.bool_] | None = None
     """``(n,)``, of a float axis: the values that the function receives as ints, because they were
     ints when they were first asked for; None: there are none."""
+
+    digests: NDArray[Any] | None = None
+    """``(n,)`` str, of labels: the digest of what each stands for; None: it is not known."""
+    objects: Mapping[str, Any] | None = None
+    """What labels stand for; None on an axis read from a store."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -64,7 +70,7 @@ class Axis:
             return self.values.view("datetime64[ns]")
         if self.kind == "timedelta":
             return self.values.view("timedelta64[ns]")
-        if self.kind in {"str", "enum"}:
+        if self.kind in {"str", "enum", "label"}:
             return to_text(self.values)
         return self.values
 
@@ -83,9 +89,16 @@ class Axis:
             return values
         return [int(v) if i else v for v, i in zip(values, self.is_int.tolist(), strict=True)]
 
+    def hashed(self) -> NDArray[Any]:
+        """``(n,)``: what identifies the values; of a label what it stands for, too."""
+        if self.kind != "label" or self.digests is None:
+            return self.values
+        both = [f"{len(v)}:{v}{d}" for v, d in zip(self.values, self.digests, strict=True)]
+        return np.array([*both, None], object)[:-1]
+
     def label(self, position: int) -> Any:
         """One value as people read it: a plain Python value, or a datetime64 or timedelta64."""
-        if self.kind in {"str", "enum"}:
+        if self.kind in {"str", "enum", "label"}:
             return str(self.values[position])
         value = self.labels()[position]
         return value if self.kind in {"datetime", "timedelta"} else value.item()
@@ -98,7 +111,8 @@ class Axis:
     def take(self, positions: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Axis:
         """The axis holding only the values at ``positions = (k,)``, a mask or a slice."""
         is_int = None if self.is_int is None else self.is_int[positions]
-        return replace(self, values=self.values[positions], is_int=is_int)
+        digests = None if self.digests is None else self.digests[positions]
+        return replace(self, values=self.values[positions], is_int=is_int, digests=digests)
 
     def extended(self, more: Axis) -> Axis:
         """The axis with the values of another of its kind appended."""
@@ -109,7 +123,11 @@ class Axis:
             is_int = np.concatenate(
                 [np.zeros(len(a), bool) if a.is_int is None else a.is_int for a in (self, more)]
             )
-        return replace(self, values=np.concatenate([self.values, more.values]), is_int=is_int)
+        digests = None
+        if self.digests is not None and more.digests is not None:
+            digests = np.concatenate([self.digests, more.digests])
+        values = np.concatenate([self.values, more.values])
+        return replace(self, values=values, is_int=is_int, digests=digests)
 
 
 def to_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
@@ -139,9 +157,10 @@ def to_axis(name: str, values: object) -> Axis:
     ----------
     name : str
         The axis' name.
-    values : iterable
+    values : iterable or mapping
         ``(n,)`` ints, floats, bools, strings, datetimes, timedeltas or members of one enum: a
-        list, tuple, range, numpy array, pandas index or series, or xarray coordinate.
+        list, tuple, range, numpy array, pandas index or series, or xarray coordinate. A mapping
+        from labels to whatever the function is to receive.
 
     Raises
     ------
@@ -149,10 +168,29 @@ def to_axis(name: str, values: object) -> Axis:
         If the values are not one-dimensional, of no kind that an axis can have, of mixed kinds,
         missing (NaN, NaT, None), too large for 64 bits, or not unique.
     """
-    items = _one_dimensional(name, values)
+    if isinstance(values, Mapping) and not hasattr(values, "data_vars"):
+        return _from_labels(name, values)
+    items = one_dimensional(name, values)
     axis = _from_array(name, items) if isinstance(items, np.ndarray) else _from_list(name, items)
     _check_text(axis)
     _check_unique(axis)
+    return axis
+
+
+def _from_labels(name: str, values: Mapping[Any, Any]) -> Axis:
+    """The axis of labels that stand for any values which have a digest."""
+    wrong = [label for label in values if not isinstance(label, str)]
+    if wrong:
+        raise AxisError(
+            f"axis {name!r} has the label {brief(wrong[0])}; expected a mapping from texts to "
+            "values, such as {'none': None, '4': 4}"
+        )
+    labels = [str.__str__(label) for label in values]
+    objects = dict(zip(labels, values.values(), strict=True))
+    digests = [digest(value, f"axes[{name!r}][{label!r}]") for label, value in objects.items()]
+    columns = [np.array([*column, None], object)[:-1] for column in (labels, digests)]
+    axis = Axis(name, "label", columns[0], digests=columns[1], objects=objects)
+    _check_text(axis)
     return axis
 
 
@@ -173,6 +211,7 @@ def promoted(axis: Axis, kind: Kind) -> Axis:
         raise AxisError(
             f"axis {axis.name!r} holds {axis.kind} values here and {kind} values in the stored "
             "grid; pass one kind, or use another name or store"
+            + (". Labels are a mapping from texts to values" if kind == "label" else "")
         )
     large = (axis.values > MAX_EXACT) | (axis.values < -MAX_EXACT)
     if large.any():
@@ -181,77 +220,6 @@ def promoted(axis: Axis, kind: Kind) -> Axis:
             "float64; it cannot share an axis with floats"
         )
     return Axis(axis.name, "float", axis.values.astype("float64"), is_int=np.ones(len(axis), bool))
-
-
-def _one_dimensional(name: str, values: object) -> NDArray[Any] | list[Any]:
-    if isinstance(values, (list, tuple)):
-        return list(values)
-    if isinstance(values, range):
-        return np.asarray(values) if len(values) else np.empty(0, "int64")
-    is_unordered = isinstance(values, AbstractSet) and not isinstance(values, KeysView)
-    if is_unordered or isinstance(values, _UNFIT) or not hasattr(values, "__iter__"):
-        raise AxisError(f"axis {name!r} is {brief(values)}; {_expected(values)}")
-    if hasattr(values, "__array__"):
-        return _one_dimensional_array(name, values)
-    iterable: Iterable[Any] = values
-    try:
-        return _read_once(name, iterable) if isinstance(iterable, Iterator) else list(iterable)
-    except AxisError:
-        raise
-    except Exception as error:
-        raise AxisError(f"axis {name!r} cannot be read: {error!r}; pass a list") from error
-
-
-MAX_READ = 10**7
-"""Values of an iterator: it may be one without an end."""
-
-
-def _read_once(name: str, values: Iterator[Any]) -> list[Any]:
-    items = list(itertools.islice(values, MAX_READ + 1))
-    if not items:
-        raise AxisError(
-            f"axis {name!r} is {brief(values)}, which has nothing more to give; it can be read "
-            "once. Pass a list"
-        )
-    if len(items) > MAX_READ:
-        raise AxisError(
-            f"axis {name!r} is {brief(values)}, which gives more than {MAX_READ} values; pass a "
-            "numpy array if there are so many"
-        )
-    return items
-
-
-_UNFIT = (str, bytes, bytearray, memoryview, Mapping)
-"""What can be iterated over, and is no ordered collection of values."""
-
-
-def _expected(values: object) -> str:
-    """What an axis was expected to be, and what to write in place of some values."""
-    expected = "expected an ordered collection of values, such as a list or a numpy array"
-    if isinstance(values, AbstractSet):
-        return f"{expected}: sorted(...) makes a list of a set, in an order that lasts"
-    if isinstance(values, (str, bytes)):
-        return f"{expected}: [{brief(values)}] for this one value"
-    if values is not None and not hasattr(values, "__iter__"):
-        return f"{expected}: [{brief(values)}] for one value; a fixed one belongs in params"
-    return expected
-
-
-def _one_dimensional_array(name: str, values: Any) -> NDArray[Any] | list[Any]:
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise AxisError(f"axis {name!r} has masked values, which cannot be looked up")
-    try:
-        array = np.asarray(values)
-    except Exception as error:  # a Dataset, a tensor on another device, ...
-        raise AxisError(
-            f"axis {name!r} is a {type(values).__name__}, which makes no numpy array: {error}. "
-            "Pass a list or a numpy array of its values"
-        ) from error
-    if array.ndim != 1:
-        raise AxisError(
-            f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one"
-        )
-    return array if array.dtype != object and array.dtype.kind != "T" else list(array)
 
 
 def _from_list(name: str, items: list[Any]) -> Axis:
@@ -288,7 +256,8 @@ def _kind_of(name: str, item: object) -> Kind:
             return kind
     raise AxisError(
         f"axis {name!r} holds {brief(item)}, a {type(item).__name__}; expected int, float, bool, "
-        "str, datetime, timedelta or enum values"
+        "str, datetime, timedelta or enum values. Give any other value a label: "
+        f"axes={{{name!r}: {{'{'none' if item is None else 'label'}': ...}}}}"
     )
 
 
@@ -383,7 +352,7 @@ def _from_array(name: str, array: NDArray[Any]) -> Axis:
 
 def _check_text(axis: Axis) -> None:
     try:
-        "".join(axis.values if axis.kind == "str" else ()).encode()
+        "".join(axis.values if axis.kind in {"str", "label"} else ()).encode()
     except UnicodeEncodeError as error:
         raise AxisError(
             f"axis {axis.name!r} holds text that UTF-8 cannot hold: {error.reason}"

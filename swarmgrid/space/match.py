@@ -30,9 +30,25 @@ def reconciled(stored: Axis, requested: Axis) -> tuple[Axis, Axis]:
             f"axis {requested.name!r} holds members of {requested.enum_name} here and of "
             f"{stored.enum_name} in the stored grid; expected members of one enum"
         )
+    if stored.kind == "label" == requested.kind:
+        _check_same_values(stored, requested)
     if (stored.kind, requested.kind) == ("int", "float"):
         return promoted(stored, "float"), requested
     return stored, promoted(requested, stored.kind)
+
+
+def _check_same_values(stored: Axis, requested: Axis) -> None:
+    """Raise AxisError where a label stands for something else than it did."""
+    if stored.digests is None or requested.digests is None:
+        return
+    known = dict(zip(stored.values, stored.digests, strict=True))
+    for label, value in zip(requested.values, requested.digests, strict=True):
+        if known.get(label, value) != value:
+            raise AxisError(
+                f"the label {label!r} of axis {requested.name!r} stands for another value here "
+                "than in the stored grid, whose points were computed with that. Give the new "
+                "value a label of its own, or make a new grid with version= or in another store"
+            )
 
 
 def positions(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArray[np.intp]:

@@ -62,6 +62,8 @@ class StoredAxis:
         attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
         if self.axis.enum_name:
             attributes["swarmgrid_enum"] = self.axis.enum_name
+        if self.axis.digests is not None:
+            attributes["swarmgrid_labels"] = self.axis.digests.tolist()
         if self.axis.is_int is not None and self.axis.has_both:
             attributes["swarmgrid_ints"] = to_runs(self.axis.is_int)
         n, dims = len(self.axis), (self.axis.name,)
@@ -126,7 +128,7 @@ class StoredGrid:
 
     def axis_digest(self, name: str, n: int | None = None) -> str:
         """The digest of an axis' first ``n`` values, the same before and after a promotion."""
-        values = self.axes[self.names.index(name)].values
+        values = self.axes[self.names.index(name)].hashed()
         n = len(values) if n is None else n
         if (name, n) not in self._digests:
             data = canonical_bytes(values[:n])
@@ -136,7 +138,7 @@ class StoredGrid:
     def bin_bytes(self, index: tuple[int, ...]) -> list[bytes]:
         """For every axis the values of one chunk's bin, as `chunk_key` takes them."""
         return [
-            canonical_bytes(axis.values[i * chunk : (i + 1) * chunk])
+            canonical_bytes(axis.take(slice(i * chunk, (i + 1) * chunk)).hashed())
             for axis, chunk, i in zip(self.axes, self.chunk_shape, index, strict=True)
         ]
 
@@ -346,6 +348,14 @@ def _column(
     return np.concatenate(blocks)[tuple(slice(n) for n in shape)]
 
 
+def _label_digests(digests: Any, n: int) -> NDArray[Any]:
+    """The digests of what an axis' labels stand for; ValueError if they are none."""
+    is_whole = isinstance(digests, list) and len(digests) >= n  # a growth may have begun
+    if not is_whole or not all(isinstance(d, str) and len(d) == 32 for d in digests):
+        raise ValueError("swarmgrid_labels does not say what each label stands for")
+    return np.array([*digests[:n], None], object)[:-1]
+
+
 def _stored_axis(
     document: metadata.Document, name: str, values: NDArray[Any], chunk: int
 ) -> StoredAxis:
@@ -360,6 +370,9 @@ def _stored_axis(
         ints = values[is_int]
         if not ((np.abs(ints) <= MAX_EXACT) & (ints == np.trunc(ints))).all():
             raise ValueError("swarmgrid_ints names a value that is no exact integer")
-    axis = Axis(name, kind, values, enum_name=enum_name, is_int=is_int)
+    digests = None
+    if kind == "label":
+        digests = _label_digests(attributes["swarmgrid_labels"], len(values))
+    axis = Axis(name, kind, values, enum_name=enum_name, is_int=is_int, digests=digests)
     (coord_chunk,) = metadata.chunk_shape(document)
     return StoredAxis(axis, chunk, coord_chunk, metadata.separator(document))

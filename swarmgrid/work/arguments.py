@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import fractions
+import functools
 import io
 import pathlib
 import pickle
@@ -57,7 +58,8 @@ def with_own_arguments(func: Callable[..., Any], job: Job) -> Callable[..., Any]
     """
     copies, rng, grid = job.copies, job.rng, job.path.grid
     names = [axis.name for axis in job.axes]
-    if copies is None and rng is None and not job.vectorized:
+    labelled = _label_values(job)
+    if copies is None and rng is None and not job.vectorized and not labelled:
         return func
 
     def call(**arguments: Any) -> Any:
@@ -65,6 +67,8 @@ def with_own_arguments(func: Callable[..., Any], job: Job) -> Callable[..., Any]
             arguments[rng] = _generator(grid, names, arguments)
         if job.vectorized:  # they are views of the axes, which name and place the values
             arguments |= {name: arguments[name].copy() for name in names}
+        for name, to_value in labelled.items():
+            arguments[name] = to_value(arguments[name])
         if copies is None:
             return func(**arguments)
         arguments |= copies()
@@ -76,6 +80,33 @@ def with_own_arguments(func: Callable[..., Any], job: Job) -> Callable[..., Any]
             raise
 
     return call
+
+
+def _label_values(job: Job) -> dict[str, Callable[[Any], Any]]:
+    """By axis of labels, what makes the value of a label, or the values of an array of them.
+
+    Labels travel, name points and seed generators; the function alone sees what they stand for.
+    """
+    found: dict[str, Callable[[Any], Any]] = {}
+    for axis in job.axes:
+        if axis.objects is not None:
+            copies = {label: copies_of({"": value}) for label, value in axis.objects.items()}
+            found[axis.name] = functools.partial(_value_of, axis.objects, copies)
+    return found
+
+
+def _value_of(
+    objects: Mapping[str, Any],
+    copies: Mapping[str, Callable[[], dict[str, Any]] | None],
+    label: Any,
+) -> Any:
+    if isinstance(label, np.ndarray):
+        values = np.empty(label.shape, object)
+        for index in np.ndindex(label.shape):
+            values[index] = _value_of(objects, copies, str(label[index]))
+        return values
+    make = copies[label]
+    return objects[label] if make is None else make()[""]
 
 
 def copies_of(params: Mapping[str, Any]) -> Callable[[], dict[str, Any]] | None:

@@ -54,7 +54,10 @@ def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Co
     axes, places = [], []
     for stored in grid.stored_axes:
         tolerance = request.tolerance.get(stored.axis.name, 0.0)
-        grown, place = _grown(stored, wanted[stored.axis.name], tolerance)
+        asked_axis = wanted[stored.axis.name]
+        if request.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
+            asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
+        grown, place = _grown(stored, asked_axis, tolerance)
         axes.append(grown)
         places.append(AxisSelection(place, stored.chunk))
     selection = Selection(tuple(places))
@@ -84,10 +87,12 @@ def _grown(
             f"{value}; expected one"
         )
     if not new.any():  # to look ints up by floats is no reason to make floats of them
-        return replace(stored, axis=replace(stored.axis, enum=want.enum)), place
+        return replace(
+            stored, axis=replace(stored.axis, enum=want.enum, objects=want.objects)
+        ), place
     place[new] = len(have) + np.arange(int(new.sum()))
     separator = stored.separator if have.kind == stored.axis.kind else "/"
-    axis = replace(have.extended(want.take(new)), enum=want.enum)
+    axis = replace(have.extended(want.take(new)), enum=want.enum, objects=want.objects)
     return StoredAxis(axis, stored.chunk, stored.coord_chunk, separator), place
 
 

@@ -58,6 +58,9 @@ class Request:
     shards: Mapping[str, int] | Literal[False] | None = None
     """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
 
+    is_lookup: bool = False
+    """Whether nothing is to be computed, so that labels do not need what they stand for."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """The axes' names."""

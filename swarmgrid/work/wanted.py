@@ -67,7 +67,10 @@ def _from_condition(
         check_signature(where, fixed, [axis.name for axis in used], None)
     except SignatureError as error:
         raise InputError(f"where cannot be called: {error}") from None
-    columns = [axis.arguments() for axis in used]
+    columns = [
+        axis.arguments() if axis.objects is None else [axis.objects[v] for v in axis.values]
+        for axis in used
+    ]
     over_used = np.empty(tuple(map(len, columns)), bool)
     for index in np.ndindex(over_used.shape):
         point = {
