@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swarmgrid.checks import check_view_chunks
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.find import func_of, location_of, target
+from swarmgrid.space.match import NEAR, near_misses
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.work.coverage import Coverage
 from swarmgrid.work.diagnostics import Diagnostics
@@ -49,6 +53,7 @@ class Call:
         except DamageError as error:
             self._damage = error
         self._check_view_chunks()
+        self._warn_of_near_misses()
 
     def plan(self) -> Plan:
         """What would be computed."""
@@ -118,6 +123,25 @@ class Call:
         coverage, request = self._coverage, self.request
         schema = request.schema if coverage is None else coverage.grid.schema
         check_view_chunks(self._options.view_chunks, request.names, request.shape, schema)
+
+    def _warn_of_near_misses(self) -> None:
+        """Warn of floats that are new for a digit at their end."""
+        if self._snapshot is None:
+            return
+        stored = {axis.name: axis for axis in self._snapshot.grid.axes}
+        for axis in self.request.axes:
+            tolerance = self.request.tolerance.get(axis.name, 0.0)
+            near = near_misses(stored[axis.name], axis, tolerance)
+            if len(near):
+                largest = float(np.abs(near).max())
+                warnings.warn(
+                    f"axis {axis.name!r}: {len(near)} of {len(axis)} values, such as "
+                    f"{float(near[0])!r}, differ from stored ones by less than 1e-9 of their "
+                    "size, and count as new. If they are meant to be the same, pass "
+                    f"tolerance={{{axis.name!r}: {largest * NEAR:.0e}}}",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
 
     def _check_kept(self, done: Diagnostics) -> None:
         """See that the manifest still speaks of everything that is computed."""

@@ -379,7 +379,7 @@ CHECKS: dict[str, Check] = {
     "client": _optional(_client),
     "workers": _optional(_whole(1)),
     "exec_chunk_size": _optional(_whole(1)),
-    "flush_interval": _seconds,
+    "flush_interval": _optional(_seconds),
     "on_error": _one_of("raise", "record"),
     "retries": _whole(0),
     "retry_failed": _flag,

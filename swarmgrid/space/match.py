@@ -85,6 +85,39 @@ def positions(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArray[
     return found
 
 
+NEAR = 1e-9
+"""Relative: floats this close, and not equal, are one number that was computed in two ways."""
+
+
+def near_misses(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArray[np.float64]:
+    """The requested floats that are not stored, while a number as good as equal is.
+
+    Parameters
+    ----------
+    stored, requested : Axis
+        The values of an axis.
+    tolerance : float
+        Values this close stand for each other, and are no misses.
+    """
+    kinds = {stored.kind, requested.kind}
+    if not len(stored) or not len(requested) or not {"float"} <= kinds <= {"int", "float"}:
+        return np.empty(0)
+    have, want = stored.values.astype("float64"), requested.values.astype("float64")
+    common = min(len(have), len(want))
+    if np.array_equal(have[:common], want[:common]):
+        want = want[common:]
+    if not len(want):
+        return want
+    ranked = np.sort(have)
+    right = np.minimum(np.searchsorted(ranked, want), len(ranked) - 1)
+    left = np.maximum(right - 1, 0)
+    with np.errstate(invalid="ignore"):  # infinities
+        distance = np.minimum(np.abs(ranked[left] - want), np.abs(ranked[right] - want))
+        is_near = (distance > tolerance) & (distance <= NEAR * np.abs(want))
+    near: NDArray[np.float64] = want[is_near & np.isfinite(want)]
+    return near
+
+
 def _exact(have: NDArray[Any], want: NDArray[Any]) -> NDArray[np.intp]:
     if len(have) == 0:
         return np.full(len(want), -1, np.intp)

@@ -20,7 +20,7 @@ import numpy as np
 from swarmgrid.space.points import boxes
 from swarmgrid.work.collect import Collector
 from swarmgrid.work.job import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
-from swarmgrid.work.labels import MisfitError
+from swarmgrid.work.labels import MisfitError, check_point
 from swarmgrid.work.travel import packed_to_return
 from swarmgrid.work.unpack import fitted, inferred, of_block, unpacked
 
@@ -121,6 +121,7 @@ class PointCalls:
         self._pulse = pulse
         self._first = first
         self._names = [axis.name for axis in bins]
+        self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in bins]
         self._collector = None if schema is None else Collector(schema, len(piece.points))
         self._failed: list[int] = []
         self._failures: list[Failure] = []
@@ -175,6 +176,7 @@ class PointCalls:
                     if type(result) in types:
                         append(result)  # type: ignore[misc]
                     else:
+                        check_point(result, self._checked, (*values, value))
                         types, append = self._add(result)
                 except BaseException as error:  # the function's own, as a rule
                     if is_interruption(error):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +48,29 @@ def in_order(
             "point"
         )
     return array.transpose([*range(lead), *(lead + dims.index(dim) for dim in expected)])
+
+
+def check_point(result: Any, names: Sequence[str], point: Sequence[Any]) -> None:
+    """Raise MisfitError where a result says that it is of another point.
+
+    A DataArray or Dataset may say so by a coordinate without dims that is named as an axis. The
+    right value is left out, as the grid's own coordinate has it.
+    """
+    coords = getattr(result, "coords", None)
+    if not isinstance(coords, Mapping):
+        return
+    for name, value in zip(names, point, strict=False):
+        if not name or name not in coords or coords[name].ndim:
+            continue
+        said = coords[name].values
+        expected = np.asarray(value)
+        if said.dtype.kind == expected.dtype.kind == "f":
+            expected = expected.astype(said.dtype)  # a float32 says as much as it can
+        if not np.array_equal(said, expected):
+            raise MisfitError(
+                f"coordinate {name!r} is {said[()]!r} at the point {name}={value!r}; return a "
+                "value that is not the axis' own as an output of another name"
+            )
 
 
 def axes_first(

@@ -171,7 +171,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "string": ("abc", "is 'abc'; expected an ordered collection"),
     "bytes": (b"abc", "expected an ordered collection"),
     "set": ({1}, r"is \{1\}; expected an ordered collection"),
-    "dict": ({"a": 1}, "expected an ordered collection"),
     "0-d array": (np.array(1), "has 0 dimensions"),
     "2-d array": (np.zeros((2, 3)), r"has 2 dimensions, shape \(2, 3\); expected one"),
     "data frame": (pd.DataFrame({"a": [1]}), "has 2 dimensions"),
