@@ -21,6 +21,8 @@ class Frame:
     """The name by which the caller's script would be imported."""
     modules: Mapping[str, ModuleType] | None = None
     """The user's own modules by name, where they have travelled; None: as they are here."""
+    missing: frozenset[str] = frozenset()
+    """``module.name`` of what cannot travel, of modules that are used as values."""
 
 
 _frame: ContextVar[Frame | None] = ContextVar("swarmgrid_frame", default=None)

@@ -7,6 +7,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from swarmgrid.identity import instructions
+from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import Spot, family, frame
 from swarmgrid.identity.ownership import is_own_module, module_name, own_import
 
@@ -106,8 +107,13 @@ def _module(module: ModuleType, spot: Spot) -> bytes:
 
 
 def _describe_module(module: ModuleType, spot: Spot) -> bytes:
-    values = {name: value for name, value in vars(module).items() if name not in BOOKKEEPING}
-    whole = module.__name__
+    whole, walk = module.__name__, frame_of_walk()
+    missing = frozenset() if walk is None else walk.missing
+    values = {
+        name: value
+        for name, value in vars(module).items()
+        if name not in BOOKKEEPING and f"{whole}.{name}" not in missing
+    }
     return frame(
         "own module", spot.named(values, lambda name: f"attribute {name!r} of {whole}", whole)
     )

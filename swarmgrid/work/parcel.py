@@ -35,6 +35,8 @@ class Slip:
     """The name by which the caller's script would be imported."""
     parts: Mapping[str, str]
     """The digests of what counts for the function's fingerprint, by place; empty: not known."""
+    missing: frozenset[str]
+    """What cannot travel of modules that are used as values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Parcel:
             self.hindrance,
             self.main,
             self.parts,
+            frozenset() if luggage is None else frozenset(luggage.missing),
         )
         return pickle.dumps((slip, self.code, rest), pickle.HIGHEST_PROTOCOL)
 
@@ -80,13 +83,15 @@ def to_parcel(job: Job) -> Parcel:
         If it cannot travel, naming the part at fault.
     """
     contents = job.func, job.params, job.location, job.axes
-    luggage, parts = Luggage(), _parts(job.call(), None)
+    luggage, here = Luggage(), Frame(module_name("__main__"))
     try:
-        return Parcel(job.path.function, packed(contents, luggage), luggage, "", parts)
+        code = packed(contents, luggage)
+        parts = _parts(job.call(), replace(here, missing=frozenset(luggage.missing)))
+        return Parcel(job.path.function, code, luggage, "", parts)
     except Exception as error:  # noqa: BLE001  # any class may raise anything
         hindrance = f"{type(error).__name__}: {error}"
     code = _by_reference(job, contents)  # the worker's check decides whether that is the same
-    return Parcel(job.path.function, code, None, hindrance, parts)
+    return Parcel(job.path.function, code, None, hindrance, _parts(job.call(), here))
 
 
 def unsealed(data: bytes, *, is_own_process: bool) -> Job:
@@ -120,7 +125,8 @@ def unsealed(data: bytes, *, is_own_process: bool) -> Job:
             traceback.format_exc(),
         ) from None
     job = replace(light, func=func, params=params, location=location)
-    _check(slip, _parts(job.call(), None if slip.hindrance else arrivals.by_name, slip.main))
+    modules = None if slip.hindrance else arrivals.by_name
+    _check(slip, _parts(job.call(), Frame(slip.main, modules, slip.missing)))
     return job
 
 
@@ -129,6 +135,7 @@ def _check(slip: Slip, parts: Mapping[str, str]) -> None:
     names = [name for name in slip.parts if parts.get(name) != slip.parts[name]]
     if not names:
         return
+    names = names[:-1] or names  # the last is the whole of them
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     why = "its own packages are others there"
     if slip.hindrance:
@@ -143,12 +150,10 @@ def _check(slip: Slip, parts: Mapping[str, str]) -> None:
     )
 
 
-def _parts(
-    func: Callable[..., Any], modules: Mapping[str, Any] | None, main: str | None = None
-) -> dict[str, str]:
+def _parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
     """The digests of what counts; none where the function has none, and goes by a version."""
     try:
-        return fingerprint_parts(func, Frame(main or module_name("__main__"), modules))
+        return fingerprint_parts(func, by)
     except IdentityError:
         return {}
 

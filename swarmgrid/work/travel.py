@@ -47,6 +47,8 @@ class Luggage:
     modules: dict[str, ModuleLabel] = field(default_factory=dict)
     classes: dict[type, str] = field(default_factory=dict)
     """The classes that travel by value, and their keys."""
+    missing: set[str] = field(default_factory=set)
+    """``module.name`` of what cannot travel, of modules that are used as values."""
     spaces: list[dict[str, Any]] = field(default_factory=list)
     """The modules' namespaces, kept because some keys are made of their addresses."""
 
@@ -160,9 +162,10 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
             trial = Luggage(dict(self._luggage.modules), dict(self._luggage.classes))
             try:
                 _Packer(io.BytesIO(), trial, {}, self._whole).dump(value)
-            except Exception:  # noqa: BLE001, S112  # any class may raise anything
-                continue
-            found[name] = value
+            except Exception:  # noqa: BLE001  # any class may raise anything
+                self._luggage.missing.add(f"{space.get('__name__')}.{name}")
+            else:
+                found[name] = value
         return found
 
     # ---- functions
