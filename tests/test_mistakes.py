@@ -415,3 +415,48 @@ def test_paths_are_relative_to_the_folder_of_the_call_or_to_home(
             swarmgrid.compute({}, {"x": [1]}, func=double, store=store, executor="sync")
         assert sorted(p.name for p in folder.iterdir()) == ["here", "home", "path"]
         assert (folder / "home/there/data.zarr").is_dir()
+
+
+# ---- SwarmMemo, memoize and State
+
+MEMO: dict[str, Any] = {
+    "cache_root": "memory://mistakes-memo",
+    "memo_chunk_spec": {"a": 1},
+    "exec_chunk_size": 2,
+    "enumerate_points": lambda params, split_spec: [(a,) for a in split_spec["a"]],
+    "exec_fn": lambda params, point: point[0],
+    "collate_fn": sum,
+    "merge_fn": list,
+    "chunk_hash_fn": None,
+    "cache_version": "v1",
+    "max_workers": None,
+    "axis_order": None,
+    "verbose": 0,
+}
+
+
+@pytest.mark.parametrize("name", MEMO)
+@quickly
+@given(value=anything)
+def test_any_argument_of_a_memo_is_taken_or_refused(name: str, value: Any) -> None:
+    with folder_to_work_in(), contextlib.suppress(swarmgrid.SwarmgridError):
+        swarmgrid.SwarmMemo(**{**MEMO, name: value})
+
+
+@quickly
+@given(value=anything)
+def test_any_call_of_a_memo_and_of_memoize_is_taken_or_refused(value: Any) -> None:
+    memo = swarmgrid.SwarmMemo(**MEMO)
+    state = swarmgrid.State(a=1)
+    for call in (
+        lambda: memo.dataset(value, {"a": [1]}),
+        lambda: memo.dataset({}, value),
+        lambda: swarmgrid.State(value),
+        lambda: swarmgrid.memoize(value, "memory://mistakes"),
+        lambda: swarmgrid.memoize(state, value),
+        lambda: swarmgrid.memoize(state, "memory://mistakes", hash_by=value),
+        lambda: swarmgrid.memoize(state, "memory://mistakes", mode=value),
+        lambda: swarmgrid.memoize(state, "memory://mistakes", storage_options=value),
+    ):
+        with folder_to_work_in(), contextlib.suppress(swarmgrid.SwarmgridError):
+            call()

@@ -18,7 +18,8 @@ from swarmgrid.blocks.graph import Pending, Snapshot, snapshot
 from swarmgrid.blocks.replay import Replay
 from swarmgrid.blocks.state import State, StateTarget
 from swarmgrid.blocks.uses import code_digest
-from swarmgrid.errors import DamageError, InputError
+from swarmgrid.checks import checked
+from swarmgrid.errors import DamageError, InputError, brief
 from swarmgrid.identity import digest
 from swarmgrid.options import current_options
 from swarmgrid.storage.location import to_location
@@ -100,12 +101,16 @@ def memoize(
     >>> run(), run()
     ((False, (3,)), (True, (3,)))
     """
-    if mode not in MODES:
-        raise InputError(f"mode is {mode!r}; expected one of {', '.join(map(repr, MODES))}")
-    parts = {hash_by} if isinstance(hash_by, str) else set(hash_by)
+    if not isinstance(mode, str) or mode not in MODES:
+        raise InputError(f"mode is {brief(mode)}; expected one of {', '.join(map(repr, MODES))}")
+    try:
+        parts = {hash_by} if isinstance(hash_by, str) else set(hash_by)
+    except TypeError:  # no collection, or not of texts
+        parts = set()
     if not parts <= PARTS or not parts:
-        raise InputError(f"hash_by is {hash_by!r}; expected some of {sorted(PARTS)}")
+        raise InputError(f"hash_by is {brief(hash_by)}; expected some of {sorted(PARTS)}")
     options = current_options()
+    store, storage_options = checked("store", store), checked("storage_options", storage_options)
     if store is None:
         store, storage_options = options.store, options.storage_options
     if store is None and mode != "ignore":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 from swarmgrid.blocks.graph import Pending, check_value, snapshot
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 
 
 class State(MutableMapping[str, Any]):
@@ -43,7 +43,13 @@ class State(MutableMapping[str, Any]):
     ) -> None:
         self._values: dict[str, Any] = {}
         self._lock = threading.RLock()
-        self.update(values, **named)
+        try:
+            pairs = dict(values)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"a State is made of {brief(values)}; expected a mapping from names to values"
+            ) from None
+        self.update(pairs, **named)
 
     def __getitem__(self, name: str) -> Any:
         with self._lock:  # of two threads that read a pending value, both get the same

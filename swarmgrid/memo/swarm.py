@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swarmgrid.errors import DamageError, InputError
+from swarmgrid.checks import checked
+from swarmgrid.errors import DamageError, InputError, brief
 from swarmgrid.memo.diagnostics import MemoDiagnostics
 from swarmgrid.memo.points import enumerated
 from swarmgrid.memo.records import PointCall, field_names
@@ -122,7 +123,26 @@ class SwarmMemo:
         }
         for name, func in functions.items():
             if not callable(func):
-                raise InputError(f"{name} is {func!r}; expected a function")
+                raise InputError(f"{name} is {brief(func)}; expected a function")
+        if chunk_hash_fn is not None and not callable(chunk_hash_fn):
+            raise InputError(f"chunk_hash_fn is {brief(chunk_hash_fn)}; expected a function")
+        if axis_order is not None and not isinstance(axis_order, (list, tuple)):
+            raise InputError(
+                f"axis_order is {brief(axis_order)}; expected a list of the axes' names"
+            )
+        if not isinstance(memo_chunk_spec, Mapping):
+            raise InputError(
+                f"memo_chunk_spec is {brief(memo_chunk_spec)}; expected a mapping from axes to "
+                "lengths, such as {'s': 3}"
+            )
+        for option, value in {
+            "store": cache_root,
+            "exec_chunk_size": exec_chunk_size,
+            "version": cache_version,
+            "workers": max_workers,
+            "verbose": verbose,
+        }.items():
+            checked(option, value)
         to_chunk_spec(memo_chunk_spec, list(memo_chunk_spec))  # a wrong length is an error here
         self._cache_root = cache_root
         self._memo_chunk_spec = memo_chunk_spec
