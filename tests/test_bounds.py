@@ -347,6 +347,20 @@ def test_a_daemonic_process_computes_with_workers(tmp_path: Path) -> None:
         assert found.get(timeout=60) == 12.0
 
 
+def test_a_start_method_that_workers_do_not_know_is_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Joblibs(type(multiprocessing.get_context("spawn"))):  # type: ignore[misc]
+        """The default context in a worker of joblib."""
+
+        _name = "loky"
+
+    default = multiprocessing.context._default_context
+    monkeypatch.setattr(default, "_actual_context", ours := Joblibs())
+    assert computed(str(tmp_path), "1", executor="processes", workers=1) == 12.0
+    assert default._actual_context is ours
+
+
 @pytest.fixture
 def small_cluster() -> Iterator[Any]:
     """A cluster of one thread, which a task that waits for another one would block."""

@@ -252,10 +252,16 @@ def _allowed_to_have_children() -> Iterator[None]:
     config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
     is_daemonic = config.get("daemon", False)
     config["daemon"] = False
+    default: Any = multiprocessing.context._default_context  # noqa: SLF001
+    method = default._actual_context  # noqa: SLF001
+    if method is not None and method._name not in multiprocessing.get_all_start_methods():  # noqa: SLF001
+        default._actual_context = _context  # noqa: SLF001  # joblib's, which a worker does not know
     try:
         yield
     finally:
         config["daemon"] = is_daemonic
+        if method is not None:
+            default._actual_context = method  # noqa: SLF001
 
 
 def _start_without_main(process: Any) -> int | None:
