@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.find import target
 from swarmgrid.storage import lease
 from swarmgrid.storage.admission import check_writable
-from swarmgrid.storage.failures import read_all_failures
+from swarmgrid.storage.failures import read_all_failures, within
 from swarmgrid.storage.mend import mend_grid
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.storage.verify import verify_grid
@@ -35,7 +35,7 @@ def failed_points(
         return view.failure_table((), [])
     left = [
         failure
-        for (index, offset), failure in failures.items()
+        for (index, offset), failure in within(failures, snapshot.grid).items()
         if not snapshot.manifest.holds(index, offset, snapshot.grid.chunk_shape)
     ]
     return view.failure_table(snapshot.grid.names, left)

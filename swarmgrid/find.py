@@ -153,7 +153,7 @@ def _common_axes(blobs: Blobs, folder: str, alike: Iterable[str]) -> list[str] |
     From the next where the document of one is missing or damaged.
     """
     for grid in alike:
-        data = blobs.get(f"{folder}{grid}/{METADATA}")
+        data = blobs.get(f"{folder}{grid}/{METADATA}", metadata.MAX_DOCUMENT)
         names = None if data is None else metadata.stored_axes(data)
         if names is not None and grid.startswith(identity.axes_id(names)):
             return names

@@ -20,7 +20,7 @@ from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection, outer_index
 from swarmgrid.space.texts import to_text
-from swarmgrid.storage.block import chunk_key, decoded_chunk
+from swarmgrid.storage.block import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.marks import mark_chunk
 from swarmgrid.storage.parts import in_parts
@@ -256,7 +256,7 @@ class GridArray(BackendArray):
     def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
-        found = self._blobs.get_many(keys)
+        found = self._blobs.get_many(keys, chunk_limit(self._grid, self._output))
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
                 block = decoded_chunk(data, key, self._grid, self._output)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import DamageError, InputError
+from swarmgrid.errors import DamageError, InputError, StoreError
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.storage import metadata
-from swarmgrid.storage.codec import checksum, decoded, encoded, filled
+from swarmgrid.storage.codec import checksum, decoded, encoded, filled, raw_nbytes, stored_limit
 from swarmgrid.storage.layout import DATA, METADATA
 from swarmgrid.storage.parts import in_parts
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_CHUNK_BYTES = 2**25
 """Large enough that requests do not matter, small enough to be compressed in memory."""
+_DTYPE = re.compile(r"[<>|=][biufcmMUSV]\d{1,9}(\[\d{0,9}[A-Za-z]{1,7}\])?", re.ASCII)
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -59,6 +61,14 @@ class RecordedArray:
         return _chunk_shape(self.stored_shape, max(1, self.dtype.itemsize))
 
     @property
+    def n_chunks(self) -> int:
+        """How many chunks it has; none of an array without elements."""
+        if 0 in self.stored_shape:
+            return 0
+        pairs = zip(self.stored_shape, self.chunk_shape, strict=True)
+        return math.prod(-(-n // length) for n, length in pairs)
+
+    @property
     def chunks(self) -> list[tuple[int, ...]]:
         """The index of every chunk, in C order."""
         counts = (
@@ -69,6 +79,10 @@ class RecordedArray:
     def key(self, index: tuple[int, ...]) -> str:
         """The key of a chunk."""
         return f"{DATA}/{self.group}/{self.name}/{'.'.join(('c', *map(str, index)))}"
+
+    @property
+    def _limit(self) -> int:
+        return stored_limit(raw_nbytes(self.stored_dtype, self.chunk_shape))
 
     @property
     def metadata_key(self) -> str:
@@ -120,7 +134,7 @@ class RecordedArray:
         chosen += [np.arange(n) for n in _inner(self.dtype)]
         selection = Selection(tuple(map(AxisSelection, chosen, self.chunk_shape)))
         memory = np.dtype(object) if self.stored_dtype == STRING else np.dtype(self.stored_dtype)
-        values = np.empty(selection.shape, memory)
+        values = _empty(selection.shape, memory)
         number = {index: i for i, index in enumerate(self.chunks)}
 
         def take_in(part: Sequence[tuple[int, ...]]) -> None:
@@ -138,7 +152,7 @@ class RecordedArray:
         self, blobs: Blobs, indices: list[tuple[int, ...]], expected: list[int]
     ) -> Iterator[NDArray[Any]]:
         keys = [self.key(index) for index in indices]
-        for key, data, crc in zip(keys, blobs.get_many(keys), expected, strict=True):
+        for key, data, crc in zip(keys, blobs.get_many(keys, self._limit), expected, strict=True):
             if data is None:
                 raise DamageError(key, f"it is missing; {ADVICE}")
             try:
@@ -151,6 +165,15 @@ class RecordedArray:
 
 
 ADVICE = "run the block once with mode='rewrite'"
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:
+        raise StoreError(
+            f"a recorded array of the shape {shape} cannot be read: {error}"
+        ) from None
 
 
 def check_storable(values: NDArray[Any], place: str) -> None:
@@ -172,8 +195,15 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
 
 
 def to_dtype(text: str) -> np.dtype[Any]:
-    """The dtype of a recorded text."""
-    return np.dtypes.StringDType() if text == "T" else np.dtype(text)
+    """The dtype of a recorded text; ValueError if it is of no array that can be recorded.
+
+    Above all not of objects: numpy would take recorded bytes for their addresses.
+    """
+    if text == "T":
+        return np.dtypes.StringDType()
+    if not isinstance(text, str) or not _DTYPE.fullmatch(text):
+        raise ValueError(f"{text!r} is no dtype of a recorded array")
+    return np.dtype(text)
 
 
 def _is_raw(dtype: np.dtype[Any]) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from swarmgrid.blocks.graph import Snapshot
 from swarmgrid.blocks.records import Path, Record, nodes_in, reference, text
-from swarmgrid.blocks.scalars import Node
+from swarmgrid.blocks.scalars import Node, from_node
+
+_KINDS = {"list", "dict", "array", "variable", "dataarray"}
+MAX_DEPTH = 900
+"""How deep new objects lie in each other at most: they are made by recursion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,43 @@ class Delta:
             {number: tuple(path) for number, path in stored["old"]},
         )
 
+    def check(self, arrays: Collection[int]) -> None:
+        """Raise ValueError where the delta is none that `difference` makes.
+
+        Parameters
+        ----------
+        arrays : collection of int
+            The numbers of the arrays that are recorded with it.
+        """
+        texts = [*self.changed, *self.removed, *(self.order or ())]
+        nodes = [*self.changed.values()]
+        for number, record in self.records.items():
+            nodes += record.children.values()
+            if record.kind not in _KINDS or not isinstance(record.meta, dict):
+                raise ValueError(f"object {number} is of no known kind")
+            if record.kind == "array" and number not in arrays:
+                raise ValueError(f"the array {number} is not recorded")
+        known = self.records.keys() | self.old.keys()
+        named = {number for node in nodes for number in checked_references(node)}
+        if not named <= known:
+            raise ValueError("it names objects that are not there")
+        if not all(type(n) is int for n in known) or not all(type(t) is str for t in texts):
+            raise ValueError("it has names or numbers of other types")
+        self._check_circles()
+
+    def _check_circles(self) -> None:
+        """Raise ValueError where new objects hold each other, or lie too deep in each other."""
+        below = {
+            n: {k for c in self.records[n].children.values() for k in references(c)} & self.new
+            for n in self.new
+        }
+        for _ in range(MAX_DEPTH):
+            if not below:
+                return
+            leaves = {n for n, inner in below.items() if not inner}
+            below = {n: inner - leaves for n, inner in below.items() if n not in leaves}
+        raise ValueError("its objects hold each other")
+
     @property
     def new(self) -> set[int]:
         """The numbers of the objects that a replay makes."""
@@ -63,6 +104,19 @@ class Delta:
                     if number not in self.old:
                         pending += self.records[number].children.values()
         return found
+
+
+def checked_references(node: Node) -> Iterator[int]:
+    """What `references` gives of a node, and what is no node is a ValueError."""
+    if isinstance(node, list):
+        raise ValueError("a list is no node")
+    if isinstance(node, dict) and "tuple" in node:
+        for inner in node["tuple"]:
+            yield from checked_references(inner)
+    elif isinstance(node, dict) and "ref" in node:
+        yield node["ref"]
+    else:
+        from_node(node)
 
 
 def difference(before: Snapshot, after: Snapshot) -> Delta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 Node = Any
 """A JSON value: None, a bool, a string, a number, or a dict of one tagged item."""
 
+_DTYPE = re.compile(r"[<>|=][biufcmMSU]\d{1,9}(\[\d{0,9}[A-Za-z]{1,7}\])?", re.ASCII)
 _MAX_BITS = 64
 """Larger integers are written in hexadecimal: Python limits the length of decimal ones."""
 
@@ -49,7 +51,13 @@ def from_node(node: Node) -> Any:
     ((tag, content),) = node.items()
     if tag == "numpy":
         dtype, data = content
-        return np.ndarray((), dtype, bytes.fromhex(data))[()]  # of no bytes, too
+        # one of objects would take the bytes for addresses in memory
+        if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
+            raise ValueError(f"{dtype!r} is no dtype of a scalar")
+        value = np.dtype(dtype)
+        if value.itemsize != len(data) // 2:
+            raise ValueError(f"{len(data) // 2} bytes are no {dtype}")
+        return np.ndarray((), value, bytes.fromhex(data))[()]  # of no bytes, too
     if tag == "int":
         return int(content, 16)
     if tag == "float":

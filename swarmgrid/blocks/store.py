@@ -20,6 +20,7 @@ from swarmgrid.blocks.graph import Snapshot
 from swarmgrid.blocks.records import reference
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.identity import digest
+from swarmgrid.space.names import checked_name
 from swarmgrid.storage import metadata
 from swarmgrid.storage.layout import DATA, FORMAT, MANIFEST, METADATA
 from swarmgrid.storage.stored import check_format
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 FOLDER = "memoized-blocks"
 """No function has this name, as it is no identifier: no grid lies there."""
+MAX_COMMIT = 2**28
+"""The most bytes of a commit."""
+_GROUP = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/[0-9a-f]{{32}}")
 _HIDDEN_STEPS = {"variable", "data"}
 
 
@@ -69,18 +73,21 @@ def read_recording(location: Location, key: str) -> Recording | None:
     FormatError
         If it was written in a newer format.
     """
-    data = location.open().get(commit_key(key))
+    data = location.open().get(commit_key(key), MAX_COMMIT)
     if data is None:
         return None
     try:
         document = metadata.from_bytes(data)
-        check_format(document["attributes"], commit_key(key))
+        attributes = metadata.attributes_of(document)
+        check_format(attributes, commit_key(key))
         metadata.check_seal(document)
-        attributes = document["attributes"]
-        delta = Delta.from_json(attributes["delta"])
         group, stored = attributes["group"], attributes["arrays"]
+        if attributes["swarmgrid_block"] != key or not _GROUP.fullmatch(group):
+            raise ValueError("it is that of another block")
         found = {int(number): _array(group, one) for number, one in stored.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        delta = Delta.from_json(attributes["delta"])
+        delta.check(found)
+    except metadata.MALFORMED as error:
         raise DamageError(commit_key(key), str(error)) from None
     return Recording(location, delta, found)
 
@@ -90,11 +97,11 @@ def check_writable(location: Location) -> None:
     if getattr(location.store, "read_only", False):
         raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
     key = f"{DATA}/{METADATA}"
-    data = location.open().get(key)
+    data = location.open().get(key, metadata.MAX_DOCUMENT)
     if data is not None:
         try:
-            check_format(metadata.from_bytes(data)["attributes"], key)
-        except (ValueError, KeyError) as error:
+            check_format(metadata.attributes_of(metadata.from_bytes(data)), key)
+        except ValueError as error:
             raise DamageError(key, str(error)) from None
 
 
@@ -159,7 +166,13 @@ def _write_array(
 
 def _array(group: str, stored: Mapping[str, Any]) -> RecordedArray:
     dtype, shape = arrays.to_dtype(stored["dtype"]), tuple(stored["shape"])
-    return RecordedArray(group, stored["name"], dtype, shape, tuple(stored["checksums"]))
+    name, checksums = checked_name("an array", stored["name"]), tuple(stored["checksums"])
+    if len(shape) > metadata.MAX_DIMS or not all(type(n) is int and 0 <= n < 2**62 for n in shape):
+        raise ValueError(f"array {name!r} has lengths that no array has")
+    array = RecordedArray(group, name, dtype, shape, checksums)
+    if array.n_chunks != len(checksums):
+        raise ValueError(f"array {name!r} has {len(checksums)} checksums of its chunks")
+    return array
 
 
 def _commit(key: str, group: str, delta: Delta, written: Mapping[int, Any]) -> bytes:
@@ -170,7 +183,7 @@ def _commit(key: str, group: str, delta: Delta, written: Mapping[int, Any]) -> b
         "delta": delta.to_json(),
         "arrays": {str(number): one for number, one in written.items()},
     }
-    return metadata.to_bytes(metadata.sealed({"attributes": attributes}))
+    return metadata.to_bytes(metadata.sealed({"attributes": attributes}), MAX_COMMIT)
 
 
 def _parents(group: str) -> list[str]:

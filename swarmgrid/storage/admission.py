@@ -58,12 +58,12 @@ def check_writable(location: Location) -> None:
 
 def _check_root(blobs: Blobs) -> None:
     key = f"{DATA}/{METADATA}"
-    data = blobs.get(key)
+    data = blobs.get(key, metadata.MAX_DOCUMENT)
     if data is None:
         return
     try:
-        attributes = metadata.from_bytes(data)["attributes"]
-    except (ValueError, KeyError):
+        attributes = metadata.attributes_of(metadata.from_bytes(data))
+    except ValueError:
         return  # nothing that values depend on; `verify` reports it
     check_format(attributes, key)
 

@@ -21,6 +21,11 @@ T = TypeVar("T")
 
 CONCURRENT_REQUESTS = 32
 """Requests in flight at once: enough to hide a remote store's latency."""
+MAX_OBJECT = 2**31 + 2**25
+"""The most bytes of any object: a chunk of `MAX_NBYTES` that could not be compressed."""
+UNREADABLE = b""
+"""What is read of a thing that is no object: a fifo, a device, a file above the limit. None of
+our objects is empty, so that every reader takes it for a damaged one."""
 
 
 class Blobs(Protocol):
@@ -31,11 +36,14 @@ class Blobs(Protocol):
         """Whether `create` claims to be exclusive among processes."""
         ...
 
-    def get(self, key: str) -> bytes | None:
-        """The object's bytes; None where there is none."""
+    def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
+        """The object's bytes; None where there is none.
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Several objects, read concurrently where that helps."""
+        `UNREADABLE` where it has more than ``limit`` bytes, or is no regular file.
+        """
+
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
+        """Several objects, each as `get` reads it; concurrently where that helps."""
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, replacing what was there."""
@@ -63,11 +71,23 @@ class Blobs(Protocol):
 
 
 class ZarrBlobs:
-    """The objects of a ``zarr.abc.store.Store``, through zarr's own event loop."""
+    """The objects of a ``zarr.abc.store.Store``, through zarr's own event loop.
 
-    def __init__(self, store: Store, name: str = "") -> None:
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The store.
+    name : str
+        What errors call it.
+    files : Blobs, optional
+        The same objects as files, to read them from: zarr's own reading of a directory waits
+        for ever at a fifo.
+    """
+
+    def __init__(self, store: Store, name: str = "", files: Blobs | None = None) -> None:
         self._store = store
         self._name = name or str(store)
+        self._files = files
 
     @property
     def is_create_atomic(self) -> bool:
@@ -76,10 +96,13 @@ class ZarrBlobs:
 
         return type(innermost(self._store)).set_if_not_exists is not Store.set_if_not_exists
 
-    def get(self, key: str) -> bytes | None:
-        return self.get_many([key])[0]
+    def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
+        return self.get_many([key], limit)[0]
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
+        if self._files is not None:
+            return self._files.get_many(keys, limit)
+
         async def read_all() -> list[bytes | None]:
             gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
 
@@ -89,7 +112,9 @@ class ZarrBlobs:
                         buffer = await self._store.get(key, self._prototype())
                     except FileNotFoundError:  # a read-only store that is not there yet
                         return None
-                return None if buffer is None else buffer.to_bytes()
+                if buffer is None:
+                    return None
+                return buffer.to_bytes() if len(buffer) <= limit else UNREADABLE
 
             return list(await asyncio.gather(*map(read, keys)))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
 from swarmgrid.errors import DamageError
 from swarmgrid.space.points import Points
-from swarmgrid.storage.codec import checksum, decoded, encoded, filled
+from swarmgrid.storage.codec import checksum, decoded, encoded, filled, raw_nbytes, stored_limit
 from swarmgrid.storage.segment import Row
 from swarmgrid.storage.shard import decoded_shard, encoded_shard
 
@@ -47,9 +48,10 @@ def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
     """
     outputs = grid.schema.outputs
     keys = [chunk_key(grid, name, index) for name in outputs]
+    limit = max((chunk_limit(grid, output) for output in outputs.values()), default=0)
     return {
         name: decoded_chunk(data, key, grid, outputs[name]).copy()
-        for name, key, data in zip(outputs, keys, blobs.get_many(keys), strict=True)
+        for name, key, data in zip(outputs, keys, blobs.get_many(keys, limit), strict=True)
     }
 
 
@@ -91,6 +93,15 @@ def _encoded(values: NDArray[Any], grid: StoredGrid, output: Output) -> bytes:
     if inner is None:
         return encoded(values, output.dtype)
     return encoded_shard(values, output.dtype, inner)
+
+
+def chunk_limit(grid: StoredGrid, output: Output) -> int:
+    """The most bytes that a chunk of an output is stored in."""
+    shape, inner = grid.block_shape(output), grid.inner_block_shape(output)
+    parts = 1
+    if inner is not None:
+        parts = math.prod(n // max(1, i) for n, i in zip(shape, inner, strict=True))
+    return stored_limit(raw_nbytes(output.dtype, shape), parts)
 
 
 def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, output: Output) -> NDArray[Any]:

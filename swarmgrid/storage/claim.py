@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +17,13 @@ from swarmgrid.storage.layout import LOCKS
 if TYPE_CHECKING:
     from swarmgrid.storage.blobs import Blobs
 
+MAX_LEASE_SECONDS = 3600.0
+"""So long a lease may be at most: a grid whose owner is gone waits for it."""
+MAX_CLAIM = 2**16
+"""The most bytes of a lease file."""
+MAX_EPOCH = 10**12 - 10**6
+"""A file of a higher number is no lease: nobody could follow it."""
+_NAME = re.compile(r"(\d{12})\.json", re.ASCII)
 _PROC = Path("/proc")
 
 
@@ -49,11 +57,23 @@ class Claim:
     def from_bytes(cls, data: bytes | None) -> Claim | None:
         """A stored claim; None where the bytes are damaged or gone."""
         try:
-            document = metadata.from_bytes(data or b"")
-            metadata.check_seal(document)
-            return cls(**{f.name: document["attributes"][f.name] for f in fields(cls)})
-        except (ValueError, KeyError, TypeError, AttributeError):
+            attributes = metadata.sealed_attributes(data or b"")
+            claim = cls(**{f.name: attributes[f.name] for f in fields(cls)})
+        except (ValueError, KeyError):
             return None
+        return claim if claim._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether every member is of its type and within its bounds: a file may say anything."""
+        return (
+            all(type(text) is str for text in (self.writer, self.host, self.started))
+            and type(self.pid) is int
+            and 0 < self.pid < 2**31
+            and type(self.seconds) in {int, float}
+            and 0 <= self.seconds <= MAX_LEASE_SECONDS
+            and type(self.beat) is int
+            and type(self.released) is bool
+        )
 
     def is_of_this_process(self) -> bool:
         """Whether this very process made the claim."""
@@ -80,8 +100,9 @@ def claim_key(grid: str, epoch: int) -> str:
 
 def epochs(blobs: Blobs, grid: str) -> list[int]:
     """The numbers of a grid's lease files, ascending."""
-    names = blobs.names(f"{LOCKS}/{grid}/")
-    return sorted(int(name[:12]) for name in names if _is_lease(name))
+    found = map(_NAME.fullmatch, blobs.names(f"{LOCKS}/{grid}/"))
+    numbers = (int(name[1]) for name in found if name is not None)
+    return sorted(number for number in numbers if number <= MAX_EPOCH)
 
 
 def highest_claim(blobs: Blobs, grid: str) -> tuple[int, Claim | None]:
@@ -89,11 +110,7 @@ def highest_claim(blobs: Blobs, grid: str) -> tuple[int, Claim | None]:
     found = epochs(blobs, grid)
     if not found:
         return -1, None
-    return found[-1], Claim.from_bytes(blobs.get(claim_key(grid, found[-1])))
-
-
-def _is_lease(name: str) -> bool:
-    return name.endswith(".json") and name[:12].isdecimal() and len(name) == 17
+    return found[-1], Claim.from_bytes(blobs.get(claim_key(grid, found[-1]), MAX_CLAIM))
 
 
 def _start_of(pid: int) -> str | None:

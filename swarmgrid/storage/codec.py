@@ -14,12 +14,20 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import compress, decompress
 
+from swarmgrid.space.chunks import MAX_NBYTES
 from swarmgrid.space.outputs import STRING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ZSTD_LEVEL = 1
+MAX_EXPANDED, MAX_RATIO = 2**26, 2**10
+"""A frame of ``n`` bytes stands for at most the larger of ``MAX_EXPANDED`` and ``n * MAX_RATIO``
+bytes: zstd alone would take 64 KB for 2 GB. What compresses better is written uncompressed."""
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_BLOCK = 2**17
+_ZSTD_WINDOW = 0x48
+"""512 KiB, as level 1 has: decoders that stream refuse windows that are much larger."""
 _strings = VLenUTF8()
 
 
@@ -44,16 +52,78 @@ def encoded(values: NDArray[Any], dtype: str) -> bytes:
 
 
 def compressed(data: Any) -> bytes:
-    """Bytes as one zstd frame."""
-    return bytes(compress(data, ZSTD_LEVEL, checksum=True))
+    """Bytes as one zstd frame, which readers know from its beginning to be no bomb."""
+    frame = bytes(compress(data, ZSTD_LEVEL, checksum=True))
+    nbytes = memoryview(data).nbytes
+    return frame if nbytes <= _most_expanded(len(frame)) else _uncompressed_frame(data)
 
 
 def decompressed(data: Any) -> bytes:
-    """The bytes of a zstd frame; ValueError if it is none."""
+    """The bytes of a zstd frame; ValueError if it is none, or one that `compressed` never makes.
+
+    Nothing is allocated before the size that the frame declares is known to be sound.
+    """
+    check_expansion(data)
     try:
         return bytes(decompress(data))
     except RuntimeError as error:  # numcodecs' word for a broken frame
         raise ValueError(str(error)) from None
+
+
+def check_expansion(frame: Any) -> int:
+    """How many bytes a zstd frame says that it stands for; ValueError if these are too many."""
+    if not frame:
+        raise ValueError("it is empty, no regular file, or larger than it can be")
+    nbytes = _declared_nbytes(bytes(frame[:18]))
+    if nbytes is None:
+        raise ValueError("it is no zstd frame that says its size")
+    if nbytes > _most_expanded(len(frame)):
+        raise ValueError(f"its {len(frame)} bytes would expand to {nbytes}, as none of ours do")
+    return nbytes
+
+
+def _most_expanded(n: int) -> int:
+    return min(MAX_NBYTES, max(MAX_EXPANDED, n * MAX_RATIO))
+
+
+def _declared_nbytes(head: bytes) -> int | None:
+    """What a frame's header says of its content's size (RFC 8878, 3.1.1.1); None for nothing."""
+    if head[:4] != _ZSTD_MAGIC or len(head) < 6:
+        return None
+    descriptor = head[4]
+    is_single = bool(descriptor & 0x20)
+    start = 5 + (not is_single) + (0, 1, 2, 4)[descriptor & 3]
+    width = (int(is_single), 2, 4, 8)[descriptor >> 6]
+    field = head[start : start + width]
+    if not width or len(field) < width:
+        return None
+    return int.from_bytes(field, "little") + (256 if width == 2 else 0)
+
+
+def _uncompressed_frame(data: Any) -> bytes:
+    """Bytes as a zstd frame of blocks that are not compressed."""
+    view = memoryview(data).cast("B")
+    head = _ZSTD_MAGIC + bytes([0xC0, _ZSTD_WINDOW]) + len(view).to_bytes(8, "little")
+    parts: list[bytes | memoryview] = [head]
+    for start in range(0, len(view), _ZSTD_BLOCK):
+        block = view[start : start + _ZSTD_BLOCK]
+        is_last = start + _ZSTD_BLOCK >= len(view)
+        parts += [(is_last | len(block) << 3).to_bytes(3, "little"), block]
+    return b"".join(parts)
+
+
+def stored_limit(nbytes: int | None, n_parts: int = 1) -> int:
+    """The most bytes that an object is stored in.
+
+    Parameters
+    ----------
+    nbytes : int or None
+        Its size before compression; None: strings, whose lengths only their chunk says.
+    n_parts : int
+        How many chunks it has: more than one in a shard.
+    """
+    raw = MAX_NBYTES if nbytes is None else min(nbytes, MAX_NBYTES)
+    return raw + raw // 64 + 1024 * n_parts
 
 
 def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -66,7 +136,16 @@ def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """
     if 0 in shape:
         return filled(shape, dtype)
+    nbytes = raw_nbytes(dtype, shape)
+    found = check_expansion(data)
+    if nbytes is not None and found != nbytes:
+        raise ValueError(f"{found} bytes instead of {shape} of {dtype}")
     return from_raw(decompressed(data), dtype, shape)
+
+
+def raw_nbytes(dtype: str, shape: tuple[int, ...]) -> int | None:
+    """The size of a chunk before compression; None for strings."""
+    return None if dtype == STRING else math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -79,7 +158,7 @@ def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """
     if dtype == STRING:
         count = int.from_bytes(raw[:4], "little")  # read by the decoder, which trusts it
-        if len(raw) < 4 or count != math.prod(shape):
+        if count != math.prod(shape) or len(raw) < 4 + 4 * count:
             raise ValueError(f"{count} strings instead of {shape}")
         values: NDArray[Any] = _strings.decode(raw)
         if len(raw) != 4 + 4 * count + len("".join(values).encode()):

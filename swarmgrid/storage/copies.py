@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.storage import metadata
-from swarmgrid.storage.codec import decoded
+from swarmgrid.storage.codec import decoded, raw_nbytes, stored_limit
 from swarmgrid.storage.growth import copy_key
 from swarmgrid.storage.report import Finding
 from swarmgrid.storage.stored import canonical_bytes
@@ -60,7 +60,7 @@ def _needed_pair(
     """A chunk that the grid is read from, and which was found whole, against its copy."""
     key = f"{grid.path.prefix}{name}/{chunk}"
     copy = copy_key(grid.path, key)
-    original, data = blobs.get_many([key, copy])
+    original, data = blobs.get_many([key, copy], _limit(document))
     if data == original or original is None:
         return
     if data is None:
@@ -87,7 +87,7 @@ def _other_pair(
     """
     key = f"{grid.path.prefix}{name}/{chunk}"
     copy = copy_key(grid.path, key)
-    pair = dict(zip((key, copy), blobs.get_many([key, copy]), strict=True))
+    pair = dict(zip((key, copy), blobs.get_many([key, copy], _limit(document)), strict=True))
     whole = {
         at: data
         for at, data in pair.items()
@@ -99,6 +99,10 @@ def _other_pair(
             yield Finding(at, "it cannot be read", mended=good, is_removed=good is None)
         elif data != good:
             yield Finding(at, _AHEAD, is_note=True, mended=good)
+
+
+def _limit(document: metadata.Document) -> int:
+    return stored_limit(raw_nbytes(document["data_type"], metadata.chunk_shape(document)))
 
 
 def _values(data: bytes, document: metadata.Document) -> NDArray[Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from swarmgrid.storage.blobs import Blobs
     from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.stored import StoredGrid
 
 SUFFIX = ".err"
 """What the names of such objects end with."""
+MAX_NBYTES = 2**28
+"""The most bytes of such an object."""
 MERGE_FROM = 8
 """So many objects are merged into one."""
 Place = tuple[tuple[int, ...], tuple[int, ...]]
@@ -141,17 +145,24 @@ def write_failures(
 ) -> None:
     """Keep some failures under a new name."""
     records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
-    document = metadata.sealed({"attributes": {"failures": records}})
-    blobs.put(f"{path.manifest}{name}", json.dumps(document).encode())
+    key = f"{path.manifest}{name}"
+    data = b""
+    for cut in ("", "traceback", "reason"):  # so that readers, who bound what they read, take it
+        records = [{**record, cut: ""} for record in records] if cut else records
+        document = metadata.sealed({"attributes": {"key": key, "failures": records}})
+        data = json.dumps(document).encode()
+        if len(data) <= MAX_NBYTES:
+            break
+    blobs.put(key, data)
 
 
 def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Place, FailedPoint]:
     """The last failure of every point that failed, by place; unreadable objects are left out."""
     ordered = sorted(names)
     found: dict[Place, FailedPoint] = {}
-    read = blobs.get_many([path.manifest + name for name in ordered])
+    read = blobs.get_many([path.manifest + name for name in ordered], MAX_NBYTES)
     for name, data in zip(ordered, read, strict=True):
-        failures = [] if data is None else decoded_failures(data)
+        failures = [] if data is None else decoded_failures(data, path.manifest + name)
         if failures is None:  # what is lost is a message; the points are tried again anyway
             _log.warning("%s%s cannot be read: failures are lost", path.manifest, name)
         found |= {failure.place: failure for failure in failures or ()}
@@ -167,25 +178,62 @@ def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
             return found
 
 
-def decoded_failures(data: bytes) -> list[FailedPoint] | None:
-    """The failures that an object holds; None if it is not as it was written."""
-    known = {field.name for field in fields(FailedPoint)}
+def decoded_failures(data: bytes, key: str) -> list[FailedPoint] | None:
+    """The failures that an object holds; None if it is not as it was written under its key."""
     try:
-        document = metadata.from_bytes(data)
-        metadata.check_seal(document)
-        records = [
-            {k: v for k, v in record.items() if k in known}
-            for record in document["attributes"]["failures"]
-        ]
-        return [_from_record(record) for record in records]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        attributes = metadata.sealed_attributes(data)
+        if attributes["key"] != key:
+            return None
+        return [_from_record(record) for record in attributes["failures"]]
+    except metadata.MALFORMED:
         return None
 
 
 def _from_record(record: dict[str, Any]) -> FailedPoint:
-    tuples = {
-        name: tuple(record[name])
-        for name in ("index", "offset", "extent")
-        if record.get(name) is not None
+    """A failure; ValueError if a member is of another type, or out of bounds."""
+    known = {
+        field.name: record[field.name] for field in fields(FailedPoint) if field.name in record
     }
-    return FailedPoint(**{**record, **tuples})
+    for name in ("index", "offset", "extent"):
+        if known.get(name) is not None:
+            known[name] = tuple(known[name])
+    failure = FailedPoint(**known)
+    places = (failure.index, failure.offset, failure.extent or ())
+    numbers = [failure.attempt, *itertools.chain.from_iterable(places)]
+    texts = (failure.exception, failure.reason, failure.traceback, failure.time, failure.bits)
+    if not (
+        all(type(n) is int and 0 <= n < 2**31 for n in numbers)
+        and len(failure.index) == len(failure.offset) == len(failure.extent or failure.index)
+        and all(type(text) is str for text in texts)
+        and type(failure.point) is dict
+    ):
+        raise ValueError("a member is of another type, or out of bounds")
+    return failure
+
+
+def within(failures: Mapping[Place, FailedPoint], grid: StoredGrid) -> dict[Place, FailedPoint]:
+    """Those of some failures that are of points of a grid."""
+    return {place: failure for place, failure in failures.items() if _is_within(failure, grid)}
+
+
+def is_inside(place: Place, grid: StoredGrid) -> bool:
+    """Whether a place is one of a grid."""
+    index, offset = place
+    counts = [len(axis) for axis in grid.axes]
+    return len(index) == len(offset) == len(counts) and all(
+        o < n and i * n + o < count
+        for i, o, n, count in zip(index, offset, grid.chunk_shape, counts, strict=True)
+    )
+
+
+def _is_within(failure: FailedPoint, grid: StoredGrid) -> bool:
+    extent = failure.extent or tuple(i + 1 for i in failure.offset)
+    if not is_inside(failure.place, grid):
+        return False
+    if any(not 0 < e <= n for e, n in zip(extent, grid.chunk_shape, strict=True)):
+        return False
+    try:
+        n_bits = len(bytes.fromhex(failure.bits))
+    except ValueError:
+        return False
+    return n_bits in {0, -(-math.prod(extent) // 8)}

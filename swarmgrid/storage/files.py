@@ -13,10 +13,12 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import time
 from typing import TYPE_CHECKING, Literal
 
 from swarmgrid.errors import LeaseLostError, StoreError
+from swarmgrid.storage.blobs import MAX_OBJECT, UNREADABLE
 from swarmgrid.storage.layout import LOCKS
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ FREE = "free"
 """The group of the writers that need no lease, and that nobody fences."""
 FREE_SECONDS = 3600.0
 """A free writer, which writes for moments, has been killed if it was silent for so long."""
+_NO_FILE = {errno.ENXIO, errno.ENODEV, errno.ELOOP}
+"""What opening a socket, a device without a driver or a circle of links gives."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 # os.path and open are used here, not pathlib: making a Path costs as much as the system call.
@@ -60,48 +64,61 @@ class FileBlobs:
         self._writer = f"{group}-{writer or secrets.token_hex(8)}"
         self._staging = f"{root}/{STAGING}/{self._writer}"
         self._numbers = itertools.count()  # unlike a generator, threads may share it
+        self._known_folders: set[str] = set()
 
     is_create_atomic = True
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
+        path = self._path(key)
         try:
-            with open(f"{self._root}/{key}", "rb", buffering=0) as file:
+            # without O_NONBLOCK, to open a fifo would wait for somebody who writes to it
+            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(number, "rb", buffering=0) as file:  # of a folder, this is an OSError
+                status = os.fstat(number)
+                if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                    return UNREADABLE
                 return file.read()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
+            if error.errno in _NO_FILE:
+                return UNREADABLE
             raise self._failed("read", error) from error
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.get(key) for key in keys]
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
+        return [self.get(key, limit) for key in keys]
 
     def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
         with self._staged(data) as staged:
-            self._place(os.replace, staged, f"{self._root}/{key}")
+            self._place(os.replace, staged, path)
 
     def create(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
         with self._staged(data) as staged:
             try:
-                self._place(os.link, staged, f"{self._root}/{key}")
+                self._place(os.link, staged, path)
             except FileExistsError:
                 return False
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                return _create_in_place(f"{self._root}/{key}", data)
+                return _create_in_place(path, data)
             return True
 
     def delete(self, key: str) -> None:
+        path = self._path(key)
         try:
-            os.unlink(f"{self._root}/{key}")
+            os.unlink(path)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
         except OSError as error:
             raise self._failed("written", error) from error
 
     def names(self, prefix: str) -> list[str]:
+        path = self._path(prefix)
         try:
-            return sorted(os.listdir(f"{self._root}/{prefix}"))
+            return sorted(os.listdir(path))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -121,6 +138,26 @@ class FileBlobs:
             is_other = name.startswith(f"{self._group}-") and name != self._writer
             if is_other or (name.startswith(f"{FREE}-") and self._is_old(name)):
                 self._remove_staging(name)
+
+    def _path(self, key: str) -> str:
+        """The file of a key; StoreError where that would lie outside of the store.
+
+        A folder in a store that came from elsewhere may be a link to one of the user's own,
+        where names would be listed, written and swept. Files that are links are read, as stores
+        under git-annex or DVC consist of such; a write replaces the link.
+        """
+        folder = key.rpartition("/")[0]
+        if folder not in self._known_folders:
+            path = self._root
+            for part in folder.split("/") if folder else ():
+                path = f"{path}/{part}"
+                if part in {"", ".", ".."} or os.path.islink(path):
+                    raise StoreError(
+                        f"{folder} in store {self._root} leads out of it ({part!r} is a symbolic "
+                        "link or no name); expected folders. Put a folder in the link's place"
+                    )
+            self._known_folders.add(folder)
+        return f"{self._root}/{key}"
 
     def _is_old(self, name: str) -> bool:
         """Whether nobody has staged anything in a folder for so long that its writer is gone."""

@@ -68,7 +68,7 @@ def write_parents(blobs: Blobs, path: GridPath) -> None:
     for key in path.parents:
         attributes = {"swarmgrid_format": FORMAT} if key.count("/") == 1 else {}
         data = metadata.to_bytes(metadata.group_document(attributes))
-        if not metadata.is_group(blobs.get(key)):
+        if not metadata.is_group(blobs.get(key, metadata.MAX_DOCUMENT)):
             blobs.put(key, data)
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import InputError, LeaseLostError
-from swarmgrid.storage.claim import Claim, claim_key, epochs, highest_claim
+from swarmgrid.storage.claim import MAX_CLAIM, Claim, claim_key, epochs, highest_claim
 from swarmgrid.storage.nesting import runs_around
 
 if TYPE_CHECKING:
@@ -157,7 +157,9 @@ def acquired(
         claim = Claim.of_this_process(seconds)
         blobs = location.open(path.grid, claim.writer)
         epoch = _highest(blobs, path.grid)
-        if epoch >= 0 and not watch.may_follow(epoch, blobs.get(claim_key(path.grid, epoch))):
+        if epoch >= 0 and not watch.may_follow(
+            epoch, blobs.get(claim_key(path.grid, epoch), MAX_CLAIM)
+        ):
             _check_not_own(path, watch.writer)
             time.sleep(_POLL_SECONDS)
             continue

@@ -56,7 +56,7 @@ class Location:
         store = self._zarr_store()
         if writer is not None and is_object_store(store):
             return FencedBlobs(store, self.url, group, writer)
-        return ZarrBlobs(store, self.url)
+        return ZarrBlobs(store, self.url, _files_of(store))
 
     def expression(self, group: str) -> str | None:
         """The Python expression that opens a group of the data, without swarmgrid.
@@ -178,6 +178,13 @@ def _from_zarr_store(store: Any) -> Location:
             "directory and zip that, or open the store read-only (mode='r') to read it"
         )
     return Location(str(store), store=store)
+
+
+def _files_of(store: Any) -> FileBlobs | None:
+    """The files of a store of zarr's that is a directory; None for any other."""
+    from zarr.storage import LocalStore
+
+    return FileBlobs(str(store.root)) if type(store) is LocalStore else None
 
 
 def _open_zip(store: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.storage.metadata import shortened
 from swarmgrid.storage.segment import Rows, Segment
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Manifest:
     """The segments that hold the rows, and how many each has."""
     damaged: tuple[str, ...] = ()
     """Segments that could not be read; their points count as not computed."""
+    ahead: tuple[str, ...] = ()
+    """Segments that speak of more values than an axis has: the grid's document is older."""
 
     def coverage(
         self, selection: Selection
@@ -144,13 +147,20 @@ def read_manifest(
     parts: list[Rows] = []
     sizes: dict[str, int] = {}
     damaged: list[str] = []
-    for name, data in zip(names, blobs.get_many([path.manifest + n for n in names]), strict=True):
-        if data is None:
-            return None
+    ahead: list[str] = []
+    read = dict(zip(names, blobs.get_many([path.manifest + n for n in names]), strict=True))
+    gone = [name for name, data in read.items() if data is None]
+    if gone and not {*gone} <= {*blobs.names(path.manifest)}:
+        return None
+    for name, data in read.items():
         try:
+            if data is None:  # it still is listed: as a folder
+                raise ValueError("it is no file")  # noqa: TRY301  # one way for what is wrong
             segment = Segment.from_bytes(data)
-            _check(segment, stored)
-        except (ValueError, KeyError, TypeError) as error:
+            _check(segment, stored, path.manifest + name)
+        except ValueError as error:
+            if isinstance(error, _AheadError):
+                ahead.append(name)
             _log.warning(
                 "%s%s is damaged: %s; its points will be computed again",
                 path.manifest,
@@ -162,14 +172,20 @@ def read_manifest(
         parts.append(segment.rows)
         sizes[name] = len(segment.rows)
     rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))
-    return Manifest(rows, sizes, tuple(damaged))
+    return Manifest(rows, sizes, tuple(damaged), tuple(ahead))
+
+
+def older_than(manifest: Manifest) -> str:
+    """What is wrong with the document of a grid whose segments are ahead of it."""
+    return f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis"
 
 
 def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, rows: Rows) -> int:
     """Commit rows under a new name; how many bytes that took."""
     axes = {axis.name: (len(axis), stored.axis_digest(axis.name)) for axis in stored.axes}
-    data = Segment(axes, tuple(stored.schema.outputs), rows).to_bytes()
-    blobs.put(f"{path.manifest}{name}", data)
+    key = f"{path.manifest}{name}"
+    data = Segment(axes, tuple(stored.schema.outputs), rows, key).to_bytes()
+    blobs.put(key, data)
     return len(data)
 
 
@@ -192,10 +208,38 @@ def to_merge(sizes: Mapping[str, int]) -> list[str]:
     return [name for level in classes if level <= max(full) for name in classes[level]]
 
 
-def _check(segment: Segment, stored: StoredGrid) -> None:
+class _AheadError(ValueError):
+    """A segment speaks of values that the grid's document does not have yet."""
+
+
+def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
+    """Raise ValueError where a segment is not this one of this grid, or points outside of it."""
+    if segment.key != key:
+        raise ValueError(f"it was written as {shortened(segment.key)}")
     if segment.outputs != tuple(stored.schema.outputs):
         raise ValueError(f"it speaks of the outputs {segment.outputs}")
+    if segment.axes.keys() != {*stored.names}:
+        raise ValueError(f"it speaks of the axes {tuple(segment.axes)}")
+    _check_rows(segment, stored)
+    longer = [axis.name for axis in stored.axes if segment.axes[axis.name][0] > len(axis)]
+    if longer:
+        raise _AheadError(f"it speaks of more values of axis {longer[0]!r}")
     for axis in stored.axes:
         n, digest = segment.axes[axis.name]
-        if n > len(axis) or stored.axis_digest(axis.name, n) != digest:
+        if stored.axis_digest(axis.name, n) != digest:
             raise ValueError(f"it speaks of other values of axis {axis.name!r}")
+
+
+def _check_rows(segment: Segment, stored: StoredGrid) -> None:
+    """Raise ValueError where a row has points that its chunk does not have."""
+    rows, lengths = segment.rows, np.array(stored.chunk_shape, np.int64)
+    counts = np.array([segment.axes[name][0] for name in stored.names], np.int64)
+    left = counts - rows.index.astype(np.int64) * lengths
+    is_inside = (rows.index >= 0) & (rows.extent >= 1)
+    is_inside &= rows.extent <= np.minimum(left, lengths)
+    if not is_inside.all():
+        raise ValueError("it speaks of points outside of the grid")
+    sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
+    bitmaps = np.diff(rows.bits_end, prepend=0)
+    if not ((bitmaps == 0) | (bitmaps == -(-sizes // 8))).all():
+        raise ValueError("it has bitmaps of other sizes than their boxes")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from swarmgrid.storage.location import Location
 
 SUFFIX = ".bad"
-_NAME = re.compile(r"c((?:\.\d+)*)\.bad")
+_NAME = re.compile(r"c((?:\.\d{1,10})*)\.bad", re.ASCII)
 
 
 def marks(names: Iterable[str]) -> list[tuple[int, ...]]:

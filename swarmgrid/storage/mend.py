@@ -11,6 +11,7 @@ import numpy as np
 from swarmgrid.errors import DamageError
 from swarmgrid.storage import failures, marks, metadata
 from swarmgrid.storage.copies import copies
+from swarmgrid.storage.described import check_array
 from swarmgrid.storage.growth import copy_key, write_documents, write_parents
 from swarmgrid.storage.layout import METADATA
 from swarmgrid.storage.manifest import read_manifest, write_segment
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.storage.layout import GridPath
     from swarmgrid.storage.lease import Lease
+    from swarmgrid.storage.manifest import Manifest
     from swarmgrid.storage.snapshot import Snapshot
     from swarmgrid.storage.stored import StoredGrid
 
@@ -122,7 +124,10 @@ def tidied(held: Lease, snapshot: Snapshot) -> bool:
             snapshot.grid.path,
             names,
             name,
-            lambda place: snapshot.manifest.holds(*place, shape),
+            lambda place: (
+                not failures.is_inside(place, snapshot.grid)
+                or snapshot.manifest.holds(*place, shape)
+            ),
         )
     if snapshot.suspects:
         void_bad_rows(held, snapshot.grid, snapshot.suspects)
@@ -131,49 +136,78 @@ def tidied(held: Lease, snapshot: Snapshot) -> bool:
 
 def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:
     """The grid, after mending its group document and coordinates as far as that goes."""
+    mended: set[str] = set()
     while True:  # each round mends the object that the last one stumbled over
-        try:
-            data = held.blobs.get(path.metadata)
-            grid = read_grid(held.blobs, path, data)
+        data = held.blobs.get(path.metadata, metadata.MAX_DOCUMENT)
+        grid, damaged = _read(held, path, data)
+        if grid is not None and not damaged:
+            return grid
+        if damaged in mended:  # what was made of it is no better
             if grid is not None:
-                return grid
-            damaged = path.metadata
-        except DamageError as error:
-            damaged = error.key
+                _drop_ahead(held, path, grid)
+            return grid
+        mended.add(damaged)
         held.check()
         if damaged == path.metadata:
             rebuilt = _rebuilt_group(held, path, attributes)
-            if rebuilt is None:
-                return None
-            if rebuilt == data:
-                return None
-            held.blobs.put(path.metadata, rebuilt)
-        elif not _restored(held, path, damaged):
-            return None
+            if rebuilt is not None:
+                held.blobs.put(path.metadata, rebuilt)
+        else:
+            _restore(held, path, damaged)
+
+
+def _read(held: Lease, path: GridPath, data: bytes | None) -> tuple[StoredGrid | None, str]:
+    """The grid, if its document can be read, and the key of what is wrong; empty for nothing."""
+    try:
+        grid = read_grid(held.blobs, path, data)
+    except DamageError as error:
+        return None, error.key
+    if grid is None:
+        return None, path.metadata
+    manifest = _manifest(held, path, grid)
+    return grid, path.metadata if manifest is not None and manifest.ahead else ""
+
+
+def _manifest(held: Lease, path: GridPath, grid: StoredGrid) -> Manifest | None:
+    names = [name for name in held.blobs.names(path.manifest) if name.endswith(".seg")]
+    return read_manifest(held.blobs, path, names, grid)
+
+
+def _drop_ahead(held: Lease, path: GridPath, grid: StoredGrid) -> None:
+    """Delete segments that speak of axis values which are nowhere any more."""
+    manifest = _manifest(held, path, grid)
+    for name in manifest.ahead if manifest is not None else ():
+        held.check()
+        held.blobs.delete(path.manifest + name)
 
 
 def _rebuilt_group(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bytes | None:
     """The group document that the arrays' own make up; None if that is not possible."""
     documents: dict[str, metadata.Document] = {}
     for name in held.blobs.names(path.prefix):
-        data = held.blobs.get(path.array_metadata(name)) if name != METADATA else None
+        if name == METADATA:
+            continue
+        data = held.blobs.get(path.array_metadata(name), metadata.MAX_DOCUMENT)
         with contextlib.suppress(ValueError):
             if data is not None:
-                documents[name] = metadata.from_bytes(data)
+                document = metadata.from_bytes(data)
+                check_array(document, name)
+                documents[name] = document
+    attributes = {**attributes, "swarmgrid_grid": path.grid}
     for name in held.blobs.names(path.manifest):
-        with contextlib.suppress(ValueError, KeyError):  # segments say the order of everything
-            segment = Segment.from_bytes(held.blobs.get(path.manifest + name) or b"")
-            group = metadata.rebuilt_group(
-                documents, attributes, list(segment.axes), segment.outputs
-            )
+        with contextlib.suppress(*metadata.MALFORMED):  # segments say the order of everything
+            key = path.manifest + name
+            segment = Segment.from_bytes(held.blobs.get(key) or b"")
+            if segment.key != key:
+                continue
+            axes = metadata.checked_names(list(segment.axes), "axes")
+            group = metadata.rebuilt_group(documents, attributes, axes, segment.outputs)
             return None if group is None else metadata.to_bytes(group)
     return None
 
 
-def _restored(held: Lease, path: GridPath, key: str) -> bool:
-    """Write a coordinate's chunk again from its copy; whether there was one."""
+def _restore(held: Lease, path: GridPath, key: str) -> None:
+    """Write a coordinate's chunk again from its copy."""
     data = held.blobs.get(copy_key(path, key))
-    if data is None or data == held.blobs.get(key):
-        return False
-    held.blobs.put(key, data)
-    return True
+    if data is not None:
+        held.blobs.put(key, data)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import numpy as np
 
+from swarmgrid.errors import InputError
+from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Output
 from swarmgrid.storage.codec import codecs, fill_value
 from swarmgrid.storage.layout import FORMAT
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Document = dict[str, Any]
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What it raises to read members of JSON that are of other types than expected."""
+MAX_DIMS = 64
+"""Of numpy's arrays."""
+CHECKSUMS = "swarmgrid_checksums"
+"""The attribute of a coordinate that holds the checksums of its chunks' values."""
+MAX_DOCUMENT = 2**26
+"""The most bytes of a Zarr document."""
+MAX_DEPTH = 200
+"""How deep lists and objects lie in each other at most, in any JSON that is read."""
+_TOO_DEEP = f"its lists and objects lie more than {MAX_DEPTH} deep"
 SEAL = "swarmgrid_crc32c"
 """The attribute of a grid's group that holds the checksum of its document."""
 
@@ -116,9 +129,15 @@ def group_document(
     return document
 
 
-def to_bytes(document: Document) -> bytes:
+def to_bytes(document: Document, limit: int = MAX_DOCUMENT) -> bytes:
     """A document as it is stored."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    data = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    if len(data) > limit:
+        raise InputError(
+            f"a document has {len(data)} bytes of JSON; expected at most {limit}. Hold what is "
+            "large in arrays"
+        )
+    return data
 
 
 def sealed(document: Document) -> Document:
@@ -127,9 +146,31 @@ def sealed(document: Document) -> Document:
     return {**document, "attributes": {**attributes, SEAL: _seal(document)}}
 
 
+def sealed_attributes(data: bytes) -> Document:
+    """The attributes of a stored document with a seal, and nothing else that counts.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no such document, or not as they were sealed.
+    """
+    document = from_bytes(data, has_constants=True)
+    check_seal(document)
+    attributes: Document = document["attributes"]
+    return attributes
+
+
+def attributes_of(document: Document) -> Document:
+    """The attributes of a document; ValueError if it has none."""
+    attributes = document.get("attributes")
+    if not isinstance(attributes, dict):
+        raise ValueError("it has no attributes")
+    return attributes
+
+
 def check_seal(document: Document) -> None:
     """Raise ValueError if the document is not as it was sealed."""
-    if document["attributes"].get(SEAL) != _seal(document):
+    if attributes_of(document).get(SEAL) != _seal(document):
         raise ValueError("its checksum does not match: it was changed after it was written")
 
 
@@ -139,26 +180,80 @@ def _seal(document: Document) -> str:
     return f"{google_crc32c.value(text.encode()):08x}"
 
 
-def from_bytes(data: bytes) -> Document:
+def from_bytes(data: bytes, *, has_constants: bool = False) -> Document:
     """A stored document.
+
+    Parameters
+    ----------
+    data : bytes
+        JSON.
+    has_constants : bool
+        Whether ``NaN`` and ``Infinity`` may stand in it, which are no JSON.
 
     Raises
     ------
     ValueError
         If the bytes are no JSON object.
     """
-    document = json.loads(data)
+    if not data:
+        raise ValueError("it is empty, no regular file, or larger than it can be")
+    try:
+        document = json.loads(
+            str(data, "utf-8"), parse_constant=float if has_constants else _refused
+        )
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
+    _check_depth(document)
     return document
+
+
+def _refused(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _check_depth(document: Document) -> None:
+    """Raise ValueError where lists and objects lie so deep in each other that recursion fails."""
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def stored_axes(data: bytes) -> list[str] | None:
     """The names of a grid's axes, from its group's bytes; None if they are not of a grid."""
     try:
-        return list(from_bytes(data)["attributes"]["swarmgrid_axes"])
-    except (ValueError, KeyError, TypeError):
+        return checked_names(attributes_of(from_bytes(data)).get("swarmgrid_axes"), "axes")
+    except ValueError:
         return None
+
+
+def checked_names(names: Any, what: str) -> list[str]:
+    """The names of axes, outputs or dims, as a document says them; ValueError if they are none.
+
+    A name is a part of keys: it must not lead elsewhere.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its {what} are {shortened(names)}; expected a list of names")
+    if len({*names}) < len(names):
+        raise ValueError(f"its {what} are {shortened(names)}; expected different names")
+    for name in names:
+        checked_name("an array", name)
+    return names
+
+
+def shortened(value: Any) -> str:
+    """A value of a document as an error shows it."""
+    text = ascii(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def is_group(data: bytes | None) -> bool:
@@ -178,14 +273,12 @@ def rebuilt_group(
 ) -> Document | None:
     """The document of a grid's group, made up from those of its arrays; None if one is missing.
 
-    Where a crash left the arrays' shapes apart, the shorter one is right.
+    Where a crash left the arrays' shapes apart, the axes' own are right: their chunks are written
+    before any document, and points that the outputs lack are not computed.
     """
     if any(name not in arrays for name in (*axes, *outputs)):
         return None
     lengths = {axis: arrays[axis]["shape"][0] for axis in axes}
-    for name in outputs:
-        for axis, n in zip(axes, arrays[name]["shape"], strict=False):
-            lengths[axis] = min(lengths[axis], n)
     whole = {}
     for name, document in arrays.items():
         dims = document["dimension_names"]

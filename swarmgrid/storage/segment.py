@@ -3,7 +3,7 @@
 ::
 
     "SWGS"  u4 crc32c of all that follows  u4 length of the header
-    header  JSON: format, axes, outputs, columns [[name, dtype, shape], ...]
+    header  JSON: format, key, axes, outputs, columns [[name, dtype, shape], ...]
     columns, each little-endian in C order, one after the other, in one zstd frame
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ import numpy as np
 
 from swarmgrid.errors import FormatError
 from swarmgrid.space.points import Points
-from swarmgrid.storage.codec import compressed, decompressed
+from swarmgrid.storage.codec import check_expansion, compressed, decompressed
 from swarmgrid.storage.layout import FORMAT
+from swarmgrid.storage.metadata import MALFORMED, from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,12 +133,15 @@ class Segment:
     outputs: tuple[str, ...]
     """The names of the outputs, in the order of the checksums."""
     rows: Rows
+    key: str = ""
+    """Its own key: what lies under another is not the segment that was written there."""
 
     def to_bytes(self) -> bytes:
         """The segment as it is stored."""
         columns = [(name, getattr(self.rows, name)) for name in Rows.__slots__]
         header = {
             "format": FORMAT,
+            "key": self.key,
             "axes": {name: list(entry) for name, entry in self.axes.items()},
             "outputs": list(self.outputs),
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
@@ -162,19 +167,64 @@ class Segment:
         _, crc, length = _HEAD.unpack_from(data)
         if google_crc32c.value(data[8:]) != crc:
             raise ValueError("its checksum does not match")
-        header: dict[str, Any] = json.loads(data[_HEAD.size : _HEAD.size + length])
-        if header["format"] > FORMAT:
+        header = from_bytes(data[_HEAD.size : _HEAD.size + length])
+        version = header.get("format")
+        if type(version) is int and version > FORMAT:
             raise FormatError(
-                f"a manifest segment has the format version {header['format']}; this swarmgrid "
+                f"a manifest segment has the format version {version}; this swarmgrid "
                 f"reads up to {FORMAT}. Install a newer swarmgrid-zarr"
             )
-        frame = data[_HEAD.size + length :]
-        raw = decompressed(frame) if frame else b""
-        columns, offset = {}, 0
-        for name, dtype, shape in header["columns"]:
-            count = math.prod(shape)
-            columns[name] = np.frombuffer(raw, dtype, count, offset).reshape(shape)
-            offset += columns[name].nbytes
-        axes = {name: (int(n), str(digest)) for name, (n, digest) in header["axes"].items()}
-        known = {name: columns[name] for name in Rows.__slots__}
-        return cls(axes, tuple(header["outputs"]), Rows(**known))
+        try:
+            axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
+            outputs = tuple(header["outputs"])
+            is_sound = (
+                version == FORMAT
+                and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
+                and all(isinstance(text, str) for text in (*outputs, header["key"]))
+            )
+            columns = _columns(header["columns"], data[_HEAD.size + length :])
+            rows = Rows(**{name: columns[name] for name in Rows.__slots__})
+        except MALFORMED as error:
+            raise ValueError(f"its header makes no sense: {error!r}") from None
+        if not is_sound or not _fits(rows, len(axes), len(outputs)):
+            raise ValueError("its columns do not fit its header")
+        return cls(axes, outputs, rows, header["key"])
+
+
+_COLUMN_TYPE = re.compile(r"[<|][biuf][1248]")
+
+
+def _columns(entries: Any, frame: bytes) -> dict[str, NDArray[Any]]:
+    """The columns of a segment, once it is known that they are what the frame expands to."""
+    sizes = []
+    for name, dtype, shape in entries:
+        is_shape = len(shape) <= 2 and all(type(n) is int and n >= 0 for n in shape)
+        if not is_shape or not _COLUMN_TYPE.fullmatch(dtype):
+            raise ValueError(f"column {name!r} has the dtype {dtype!r} and the shape {shape!r}")
+        sizes.append(math.prod(shape) * int(dtype[2:]))
+    if sum(sizes) != (check_expansion(frame) if frame else 0):
+        raise ValueError(f"columns of {sum(sizes)} bytes are not what is stored")
+    raw = decompressed(frame) if frame else b""
+    columns, offset = {}, 0
+    for (name, dtype, shape), nbytes in zip(entries, sizes, strict=True):
+        columns[name] = np.frombuffer(raw, dtype, math.prod(shape), offset).reshape(shape)
+        offset += nbytes
+    return columns
+
+
+def _fits(rows: Rows, n_axes: int, n_outputs: int) -> bool:
+    """Whether columns have the dtypes and shapes that are written, and bitmaps in order."""
+    like = Rows.from_rows([], n_axes, n_outputs)
+    n = len(rows.seconds)
+    columns = {name: (getattr(rows, name), getattr(like, name)) for name in Rows.__slots__}
+    is_alike = all(
+        got.dtype == expected.dtype
+        and got.shape == ((n, *expected.shape[1:]) if name != "bits" else got.shape[:1])
+        for name, (got, expected) in columns.items()
+    )
+    if not is_alike:
+        return False
+    ends = rows.bits_end
+    is_last = (int(ends[-1]) if n else 0) == len(rows.bits)
+    has_order = bool((np.diff(ends, prepend=0) >= 0).all()) and (not n or int(ends[0]) >= 0)
+    return is_last and has_order and bool((np.isfinite(rows.seconds) & (rows.seconds >= 0)).all())

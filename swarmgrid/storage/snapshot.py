@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.storage import metadata
 from swarmgrid.storage.failures import SUFFIX
-from swarmgrid.storage.manifest import Manifest, read_manifest
+from swarmgrid.storage.manifest import Manifest, older_than, read_manifest
 from swarmgrid.storage.marks import marks
 from swarmgrid.storage.stored import read_grid
 
@@ -46,7 +47,7 @@ def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
     """
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)
-        grid = read_grid(blobs, path, blobs.get(path.metadata))
+        grid = read_grid(blobs, path, blobs.get(path.metadata, metadata.MAX_DOCUMENT))
         if grid is None:
             if any(name.endswith(".seg") for name in names):
                 raise DamageError(path.metadata, "it is missing, but its manifest is there")
@@ -54,6 +55,8 @@ def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
         if manifest is not None:  # else a writer merged segments meanwhile: look again
+            if manifest.ahead:
+                raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))
             suspects = tuple(marks(names))
             return Snapshot(grid, manifest.without(suspects), failures, suspects)

@@ -10,10 +10,15 @@ import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
-from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
 from swarmgrid.storage import metadata
-from swarmgrid.storage.codec import decoded, filled
+from swarmgrid.storage.codec import checksum, decoded, filled, raw_nbytes, stored_limit
+from swarmgrid.storage.described import (
+    MAX_COORD_CHUNK,
+    MIN_COORD_CHUNK,
+    check_same,
+    checked_documents,
+)
 from swarmgrid.storage.layout import FORMAT
 
 if TYPE_CHECKING:
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from swarmgrid.storage.layout import GridPath
 
 _TIMES: dict[str, str] = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}
-MIN_COORD_CHUNK, MAX_COORD_CHUNK = 1024, 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,12 @@ class StoredAxis:
         room = 2 ** max(len(axis) - 1, 0).bit_length()
         return cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
 
+    def checksums(self) -> list[int]:
+        """The CRC-32C of the values of every chunk of the coordinate, unused ones left out."""
+        length, values = self.coord_chunk, self.axis.values
+        parts = (values[i : i + length] for i in range(0, len(values), length))
+        return [checksum(part, self.bytes_dtype) for part in parts]
+
     def document(self) -> metadata.Document:
         """The metadata document of the coordinate."""
         attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
@@ -66,6 +76,7 @@ class StoredAxis:
             attributes["swarmgrid_labels"] = self.axis.digests.tolist()
         if self.axis.is_int is not None and self.axis.has_both:
             attributes["swarmgrid_ints"] = to_runs(self.axis.is_int)
+        attributes[metadata.CHECKSUMS] = self.checksums()
         n, dims = len(self.axis), (self.axis.name,)
         return metadata.array_document(
             self.dtype, (n,), (self.coord_chunk,), dims, attributes, self.separator
@@ -147,12 +158,11 @@ class StoredGrid:
         found = {stored.axis.name: stored.document() for stored in self.stored_axes}
         for name, coord in self.schema.coords.items():
             output = coord.output
+            sums = [checksum(coord.values, output.dtype)] if coord.values.size else []
+            plain = metadata.plain_attributes(coord.attrs, output.dtype)
+            attributes = {**plain, metadata.CHECKSUMS: sums}
             found[name] = metadata.array_document(
-                output.dtype,
-                output.shape,
-                output.shape,
-                output.dims,
-                metadata.plain_attributes(coord.attrs, output.dtype),
+                output.dtype, output.shape, output.shape, output.dims, attributes
             )
         lengths = tuple(len(axis) for axis in self.axes)
         for name, output in self.schema.outputs.items():
@@ -174,6 +184,7 @@ class StoredGrid:
             **_users(self.schema.attrs),
             **self.attributes,
             "swarmgrid_format": FORMAT,
+            "swarmgrid_grid": self.path.grid,
             "swarmgrid_axes": list(self.names),
             "swarmgrid_outputs": list(self.schema.outputs),
         }
@@ -199,16 +210,18 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         return None
     try:
         document = metadata.from_bytes(data)
-        attributes = document["attributes"]
+        attributes = metadata.attributes_of(document)
         check_format(attributes, path.metadata)
         metadata.check_seal(document)
-        documents = document["consolidated_metadata"]["metadata"]
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise DamageError(path.metadata, str(error)) from None
     try:  # a repair may have made up the group's document from a damaged one of an array
-        return _interpreted(blobs, path, attributes, documents)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        documents = checked_documents(document, attributes, path.grid)
+        grid = _interpreted(blobs, path, attributes, documents)
+        check_same(grid.documents(), documents, grid.names)
+    except metadata.MALFORMED as error:
         raise DamageError(path.metadata, f"it cannot be understood: {error!r}") from None
+    return grid
 
 
 def _interpreted(
@@ -219,8 +232,6 @@ def _interpreted(
 ) -> StoredGrid:
     """The grid that a group's attributes and its arrays' documents describe."""
     axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
-    for name in documents:  # it becomes part of keys, and a document may come from a stranger
-        checked_name("an array", name)
     n_axes = len(axis_names)
     columns = [name for name in documents if name not in outputs]
     values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
@@ -231,9 +242,7 @@ def _interpreted(
     )
     coords = {
         name: Coord(
-            tuple(documents[name]["dimension_names"]),
-            values[name],
-            metadata.stored_output(documents[name], 0).attrs,
+            tuple(documents[name]["dimension_names"]), values[name], _attrs(documents[name])
         )
         for name in columns
         if name not in axis_names
@@ -243,9 +252,16 @@ def _interpreted(
         coords,
         _users(attributes),
     )
+    schema.check(tuple(axis_names))
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
     inner = metadata.inner_shape(documents[outputs[0]])
     return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes])
+
+
+def _attrs(document: metadata.Document) -> dict[str, Any]:
+    """A coordinate's attributes that are the user's."""
+    attrs = metadata.stored_output(document, 0).attrs
+    return {name: value for name, value in attrs.items() if name != metadata.CHECKSUMS}
 
 
 def _users(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,7 +284,7 @@ OWN_ATTRIBUTES = (
 def check_format(attributes: Mapping[str, Any], key: str) -> None:
     """Raise FormatError where a group says that it has a newer format."""
     version = attributes.get("swarmgrid_format", FORMAT)
-    if not isinstance(version, int) or version > FORMAT:
+    if type(version) is int and version > FORMAT:
         raise FormatError(
             f"{key} has the format version {version}; this swarmgrid reads up to {FORMAT}. "
             "Install a newer swarmgrid-zarr, or use another store"
@@ -316,8 +332,14 @@ def _read_columns(
     """The values of coordinates of one chunk or, in one dimension, of several."""
     keys = {name: _column_keys(path, name, documents[name]) for name in names}
     flat = [key for name in names for key in keys[name]]
-    data = dict(zip(flat, blobs.get_many(flat), strict=True))
+    data = dict(zip(flat, blobs.get_many(flat, _limit(documents, names)), strict=True))
     return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
+
+
+def _limit(documents: Mapping[str, metadata.Document], names: Sequence[str]) -> int:
+    """The most bytes that a chunk of some coordinates is stored in."""
+    shapes = [(documents[n]["data_type"], metadata.chunk_shape(documents[n])) for n in names]
+    return max((stored_limit(raw_nbytes(dtype, shape)) for dtype, shape in shapes), default=0)
 
 
 def _column_keys(path: GridPath, name: str, document: metadata.Document) -> list[str]:
@@ -333,14 +355,21 @@ def _column(
 ) -> NDArray[Any]:
     shape, chunk = tuple(document["shape"]), metadata.chunk_shape(document)
     dtype = metadata.stored_output(document, 0).dtype
+    sums = document["attributes"][metadata.CHECKSUMS]
     blocks = []
-    for key, data in parts:
+    for i, (key, data) in enumerate(parts):
         if data is None:
             raise DamageError(key, "it is missing")
         try:
-            blocks.append(decoded(data, dtype, chunk))
+            block = decoded(data, dtype, chunk)
         except ValueError as error:
             raise DamageError(key, str(error)) from None
+        used = block[: shape[0] - i * chunk[0]] if len(shape) == 1 else block
+        if checksum(used, dtype) != sums[i]:
+            raise DamageError(
+                key, "its values are not those that the grid has: it is another's, or older"
+            )
+        blocks.append(block)
     if not blocks:
         return filled(shape, dtype)
     if not shape:

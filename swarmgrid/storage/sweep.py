@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from swarmgrid.storage import failures, marks
-from swarmgrid.storage.claim import Claim, claim_key, epochs
+from swarmgrid.storage.claim import MAX_CLAIM, Claim, claim_key, epochs
 from swarmgrid.storage.copies import COPY
 from swarmgrid.storage.layout import LOCKS, METADATA, PROBE
 from swarmgrid.storage.report import Finding
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from swarmgrid.storage.layout import GridPath
     from swarmgrid.storage.stored import StoredGrid
 
-CHUNK_NAME = re.compile(r"c([./]?\d+)*")
+CHUNK_NAME = re.compile(r"c([./]\d{1,19})*", re.ASCII)
 _HALVES = (".partial", ".tmp")
 """What the names of files end with that other writers rename once they are whole."""
 _LEFT = "it is left over from a writer that was killed"
@@ -63,8 +63,8 @@ def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     for name in blobs.names(path.manifest):
         key = path.manifest + name
         if name.endswith(failures.SUFFIX):
-            data = blobs.get(key)
-            if data is not None and failures.decoded_failures(data) is None:
+            data = blobs.get(key, failures.MAX_NBYTES)
+            if data is not None and failures.decoded_failures(data, key) is None:
                 reason = "it cannot be read: what failed, and why, is lost"
                 yield Finding(key, reason, is_removed=True)
         elif name.endswith(_HALVES):
@@ -83,7 +83,7 @@ def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     staging = blobs.names(f"{LOCKS}/staging/")  # before the leases: an owner's folder is older
     numbers = epochs(blobs, path.grid)
     keys = [claim_key(path.grid, number) for number in numbers]
-    data = blobs.get(keys[-1]) if keys else None
+    data = blobs.get(keys[-1], MAX_CLAIM) if keys else None
     claim = Claim.from_bytes(data)
     is_held = claim is not None and not claim.released and not claim.is_dead()
     if claim is None and data is not None:
@@ -100,13 +100,14 @@ def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
         left = (n for n in staging if n.startswith(f"{path.grid}-") and n != owner)
         yield from (Finding(f"{LOCKS}/staging/{name}", _LEFT, is_note=True) for name in left)
     for name in blobs.names(f"{LOCKS}/"):
-        trier = Claim.from_bytes(blobs.get(f"{LOCKS}/{name}")) if name.startswith(PROBE) else None
+        probe = blobs.get(f"{LOCKS}/{name}", MAX_CLAIM) if name.startswith(PROBE) else None
+        trier = Claim.from_bytes(probe)
         if trier is not None and trier.is_dead():
             yield Finding(f"{LOCKS}/{name}", _LEFT, is_note=True, is_removed=True)
 
 
 def _stray(blobs: Blobs, key: str) -> Finding:
     """An object, or a folder, where there should be none; folders are left alone."""
-    if blobs.get(key) is None:
+    if blobs.get(key, 0) is None:
         return Finding(key, _FOREIGN, is_note=True)
     return Finding(key, _LEFT, is_removed=True)

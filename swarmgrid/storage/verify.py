@@ -9,11 +9,11 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.storage import metadata
-from swarmgrid.storage.block import chunk_key, decoded_chunk
+from swarmgrid.storage.block import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.storage.codec import checksum, fill_value
 from swarmgrid.storage.copies import COPY, copies
 from swarmgrid.storage.layout import METADATA
-from swarmgrid.storage.manifest import read_manifest
+from swarmgrid.storage.manifest import older_than, read_manifest
 from swarmgrid.storage.marks import mark_name, marks
 from swarmgrid.storage.report import Finding, Report, to_report
 from swarmgrid.storage.stored import read_grid
@@ -41,7 +41,7 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
         try:
-            grid = read_grid(blobs, path, blobs.get(path.metadata))
+            grid = read_grid(blobs, path, blobs.get(path.metadata, metadata.MAX_DOCUMENT))
         except DamageError as error:
             damage = Finding(error.key, error.reason)
             return to_report([*_parents(blobs, path), damage, *swept(blobs, path, None)])
@@ -57,9 +57,12 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
 def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]) -> Report:
     path = grid.path
     findings = [*_parents(blobs, path), *_documents(blobs, grid), *copies(blobs, grid)]
+    if manifest.ahead:
+        findings.append(Finding(path.metadata, older_than(manifest)))
     findings += [
         Finding(path.manifest + name, "it is no whole segment of this grid")
         for name in manifest.damaged
+        if name not in manifest.ahead
     ]
     chunks = points = 0
     bad_chunks = set()
@@ -131,7 +134,7 @@ def bad_rows(
     rest = ~np.logical_or.reduce(list(masks.values()))
     for column, (name, output) in enumerate(grid.schema.outputs.items()):
         this = chunk_key(grid, name, index)
-        data = None if is_outside else blobs.get(this)
+        data = None if is_outside else blobs.get(this, chunk_limit(grid, output))
         try:
             block = decoded_chunk(data, this, grid, output)
         except DamageError as error:
@@ -183,7 +186,7 @@ def chunk_index(grid: StoredGrid, key: str) -> tuple[int, ...] | None:
 
 def _parents(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     for key in path.parents:
-        data = blobs.get(key)
+        data = blobs.get(key, metadata.MAX_DOCUMENT)
         if not metadata.is_group(data):
             yield Finding(key, "it is missing" if data is None else "it is no Zarr group")
 
@@ -192,7 +195,8 @@ def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
     """Array documents that differ from their copies in the group's."""
     expected = grid.documents()
     keys = [grid.path.array_metadata(name) for name in expected]
-    for key, document, data in zip(keys, expected.values(), blobs.get_many(keys), strict=True):
+    found = blobs.get_many(keys, metadata.MAX_DOCUMENT)
+    for key, document, data in zip(keys, expected.values(), found, strict=True):
         if data is None:
             yield Finding(key, "it is missing")
         elif data != metadata.to_bytes(document):
@@ -215,11 +219,12 @@ def _is_ahead(data: bytes, document: metadata.Document) -> bool:
             and (found != document)
             and _at_any_length(found) == _at_any_length(document)
         ) or (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
-    except (ValueError, KeyError, TypeError):
+    except metadata.MALFORMED:
         return False
 
 
 def _at_any_length(document: metadata.Document) -> metadata.Document:
     """An array's document without what a growth changes in it."""
-    attributes = {k: v for k, v in document["attributes"].items() if k != "swarmgrid_ints"}
+    grown = {"swarmgrid_ints", metadata.CHECKSUMS}
+    attributes = {k: v for k, v in document["attributes"].items() if k not in grown}
     return {**document, "shape": 0, "attributes": attributes}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import SwarmgridError
 from swarmgrid.space.outputs import Schema
 from swarmgrid.storage import lease
-from swarmgrid.storage.failures import read_failures
+from swarmgrid.storage.failures import read_failures, within
 from swarmgrid.storage.nesting import runs_around
 from swarmgrid.work.attempts import Attempts, failure_of, singly, suspected, to_error, to_record
 from swarmgrid.work.batch import Batcher
@@ -187,9 +187,10 @@ class Run:
         return None
 
     def _earlier_failures(self) -> dict[Any, Any]:
-        if self._snapshot is None or not self._snapshot.failure_names:
+        if self._snapshot is None:
             return {}
-        return read_failures(self._lease.blobs, self._request.path, self._snapshot.failure_names)
+        names, grid = self._snapshot.failure_names, self._snapshot.grid
+        return within(read_failures(self._lease.blobs, self._request.path, names), grid)
 
     def _cost(self) -> float | None:
         """Seconds per point, as far as it is known."""

@@ -16,7 +16,7 @@ from swarmgrid.space.axis import to_axis
 from swarmgrid.space.match import positions, reconciled
 from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.space.points import Points
-from swarmgrid.storage.blobs import Blobs
+from swarmgrid.storage.blobs import MAX_OBJECT, Blobs
 from swarmgrid.storage.block import empty_block, write_points
 from swarmgrid.storage.claim import Claim
 from swarmgrid.storage.files import FileBlobs
@@ -142,14 +142,14 @@ class Recorder:
     def is_create_atomic(self) -> bool:
         return self.inner.is_create_atomic
 
-    def get(self, key: str) -> bytes | None:
-        return self.get_many([key])[0]
+    def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
+        return self.get_many([key], limit)[0]
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
         for key in keys:
             self.reads.append(key)
             self.before_read(key)
-        return self.inner.get_many(keys)
+        return self.inner.get_many(keys, limit)
 
     def put(self, key: str, data: bytes) -> None:
         self.writes.append((key, data))

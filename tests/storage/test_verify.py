@@ -27,7 +27,7 @@ from swarmgrid.storage.manifest import write_segment
 from swarmgrid.storage.marks import mark_chunk, marks
 from swarmgrid.storage.mend import mend_grid
 from swarmgrid.storage.report import Problem, Report
-from swarmgrid.storage.segment import Rows
+from swarmgrid.storage.segment import Rows, Segment
 from swarmgrid.storage.stored import StoredGrid
 from swarmgrid.storage.verify import verify_grid
 from tests.storage.grids import (
@@ -402,7 +402,8 @@ def test_a_merge_meanwhile_is_read_again(store: Location, grid: StoredGrid) -> N
     def merge(key: str) -> None:
         data = store.open().get(old)
         if key == PATH.metadata and data is not None:
-            put(store, f"{PATH.manifest}000000000001-two.seg", data)
+            new = f"{PATH.manifest}000000000001-two.seg"
+            put(store, new, replace(Segment.from_bytes(data), key=new).to_bytes())
             store.open().delete(old)
 
     blobs.before_read = merge
