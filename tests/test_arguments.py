@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 import swarmgrid
 from swarmgrid.space.axis import to_axis
-from swarmgrid.storage.stored import from_runs, to_runs
+from swarmgrid.storage.runs import from_runs, to_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -217,12 +217,11 @@ def within(failures: Mapping[Place, FailedPoint], grid: StoredGrid) -> dict[Plac
 
 
 def is_inside(place: Place, grid: StoredGrid) -> bool:
-    """Whether a place is one of a grid."""
+    """Whether a place is one that a grid has, or gets when it grows: points fail before that."""
     index, offset = place
-    counts = [len(axis) for axis in grid.axes]
-    return len(index) == len(offset) == len(counts) and all(
-        o < n and i * n + o < count
-        for i, o, n, count in zip(index, offset, grid.chunk_shape, counts, strict=True)
+    lengths = grid.chunk_shape
+    return len(index) == len(offset) == len(lengths) and all(
+        o < n for o, n in zip(offset, lengths, strict=True)
     )
 
 

@@ -20,6 +20,7 @@ from swarmgrid.storage.described import (
     checked_documents,
 )
 from swarmgrid.storage.layout import FORMAT
+from swarmgrid.storage.runs import from_runs, to_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -299,28 +300,6 @@ def canonical_bytes(values: NDArray[Any]) -> bytes:
         whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
         return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
     return values.dtype.kind.encode() + values.tobytes()
-
-
-def to_runs(mask: NDArray[np.bool_]) -> list[int]:
-    """The lengths of a mask's runs, alternately of True and of False, the first of True."""
-    edges = np.flatnonzero(np.diff(mask)) + 1
-    runs = np.diff([0, *edges, len(mask)]).tolist()
-    return runs if len(mask) == 0 or mask[0] else [0, *runs]
-
-
-def from_runs(runs: object, n: int) -> NDArray[np.bool_]:
-    """The mask of length ``n`` that `to_runs` gives these runs for.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    if not isinstance(runs, list) or any(type(k) is not int or not 0 <= k <= n for k in runs):
-        raise ValueError("swarmgrid_ints is no list of lengths")
-    if sum(runs) != n:
-        raise ValueError(f"swarmgrid_ints tells of {sum(runs)} values; the axis has {n}")
-    return np.repeat(np.arange(len(runs)) % 2 == 0, runs)
 
 
 def _read_columns(
