@@ -110,7 +110,7 @@ def compute(
     durability : {"process", "power"}, default "process"
         What committed results survive: the death of any process, or a loss of power as well.
     lease_seconds : float, default 30
-        How long a process that shows no sign of life keeps a grid to itself.
+        How long a process that shows no sign of life keeps a grid to itself; at most an hour.
     log : path-like, optional
         A file that gets one JSON line per event of the run.
     verbose : {0, 1, 2}, default 1

@@ -338,6 +338,17 @@ def test_a_lease_of_senseless_seconds_is_a_broken_one(seconds: Any) -> None:
     assert GRID.compute(axes=MORE, store=store_of(objects))["mean"].values.shape == (4, 2)
 
 
+def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
+    from swarmgrid.storage.layout import GridPath
+    from swarmgrid.storage.location import to_location
+
+    location = to_location(store_of({}))
+    with lease.acquired(location, GridPath("f", "0" * 32), seconds=1e9):
+        found = lease.highest_claim(location.open(), "0" * 32)[1]
+    assert found is not None
+    assert found.seconds == 3600
+
+
 # ---- nothing is run -------------------------------------------------------------------------
 
 

@@ -18,7 +18,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import InputError, LeaseLostError
-from swarmgrid.storage.claim import MAX_CLAIM, Claim, claim_key, epochs, highest_claim
+from swarmgrid.storage.claim import (
+    MAX_CLAIM,
+    MAX_LEASE_SECONDS,
+    Claim,
+    claim_key,
+    epochs,
+    highest_claim,
+)
 from swarmgrid.storage.nesting import runs_around
 
 if TYPE_CHECKING:
@@ -143,7 +150,7 @@ def acquired(
     path : GridPath
         The grid.
     seconds : float
-        How long the lease outlives its owner.
+        How long the lease outlives its owner; more than `MAX_LEASE_SECONDS` counts as these.
     clock : callable
         Seconds that only grow.
 
@@ -154,7 +161,7 @@ def acquired(
     """
     watch = _Watch(clock)
     while True:
-        claim = Claim.of_this_process(seconds)
+        claim = Claim.of_this_process(min(seconds, MAX_LEASE_SECONDS))
         blobs = location.open(path.grid, claim.writer)
         epoch = _highest(blobs, path.grid)
         if epoch >= 0 and not watch.may_follow(
