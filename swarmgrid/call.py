@@ -80,6 +80,19 @@ class Call:
         self._check_kept(done)
         return done
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the store could not be read, because something in it is damaged."""
+        return self._damage is not None
+
+    @property
+    def stored(self) -> tuple[Snapshot, Coverage] | None:
+        """What the store holds of the request, as it was last read; None if there is no grid."""
+        self._check()
+        if self._snapshot is None or self._coverage is None:
+            return None
+        return self._snapshot, self._coverage
+
     def dataset(self) -> xr.Dataset:
         """The view of what is stored."""
         self._check()

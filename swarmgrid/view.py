@@ -56,9 +56,12 @@ def dataset(
         array = GridArray(
             request.location, grid, manifest, name, coverage.selection, present, order
         )
-        lazy = indexing.LazilyIndexedArray(array)
         dims = (*request.names, *output.dims)
-        variables[name] = _variable(dims, lazy, dict(output.attrs), array.encoding)
+        data: Any = indexing.LazilyIndexedArray(array)
+        if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
+            data = indexing.CopyOnWriteArray(data)
+            data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
+        variables[name] = _variable(dims, data, dict(output.attrs), array.encoding)
     attrs = {**grid.schema.attrs, **request.attributes()}
     opening = request.location.expression(request.path.group)
     if opening is not None:

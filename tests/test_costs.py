@@ -119,6 +119,46 @@ def test_a_slice_reads_the_chunks_that_it_touches_all_at_once(filled: CountingSt
     assert filled.nbytes_read < 10 * 10 * 8 + 100
 
 
+def memo_of(store: CountingStore, **options: Any) -> swarmgrid.SwarmMemo:
+    return swarmgrid.SwarmMemo(
+        store,
+        {"a": 2, "b": 3},
+        4,
+        enumerate_points=lambda _, spec: [
+            (a, b) for a in spec["a"] for b in spec["b"] if (a + b) % 3 or options.get("is_whole")
+        ],
+        exec_fn=scaled,
+        collate_fn=list,
+        merge_fn=list,
+        verbose=0,
+    )
+
+
+def scaled(params: dict[str, Any], point: tuple[int, int]) -> int:
+    return params["scale"] * (point[0] + 10 * point[1])
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_warm_memo_looks_at_the_store_once(is_whole: bool) -> None:
+    store, spec = CountingStore(), {"a": range(4), "b": range(6)}
+    memo, chunks = memo_of(store, is_whole=is_whole), {"a": 2, "b": 3}
+    n_of_a_grid = len(requests_of_a_run(spec, chunks))
+    with swarmgrid.set_options(executor="sync"):
+        first, _ = memo.run({"scale": 2}, spec)
+        a_second_look = 2  # at an empty store, for chunks that only a new grid takes
+        assert len(store.requests) <= n_of_a_grid + a_second_look + 4
+        store.forget()
+        done = memo.run_streaming({"scale": 2}, spec)
+        assert done.executed_points == 0
+        assert Counter(kind for kind, _ in store.requests) == {"list": 1, "get": 4}
+        store.forget()
+        again, _ = memo.run({"scale": 2}, spec)
+    assert again == first
+    chunks = [key for _, key in store.requests if "/value/c." in key]
+    assert sorted(key.rpartition("/")[2] for key in chunks) == ["c.0.0", "c.0.1", "c.1.0", "c.1.1"]
+    assert len(store.requests) == 5 + len(chunks)
+
+
 def requests_of_a_run(axes: dict[str, Any], chunks: dict[str, int]) -> list[tuple[str, str]]:
     store = CountingStore()
     swarmgrid.stream(axes=axes, store=store, chunks=chunks, shards=False, **OPTIONS)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from swarmgrid.work.throttle import Throttle
 
 SLOW_AT = 7
 
@@ -480,3 +481,41 @@ def test_the_thread_that_looks_at_tasks_ends_when_there_are_none(tmp_path: Path)
 
 def abs_of(x: int) -> int:
     return abs(x)
+
+
+class Turns(Throttle):
+    """Turns that note how many workers were at work when each was asked for."""
+
+    def __init__(self, executor: Any) -> None:
+        super().__init__(1e-6)
+        self.executor = executor
+        self.seen: list[int] = []
+
+    def wait(self) -> None:
+        self.seen.append(self.executor.n_running)
+        super().wait()
+
+
+def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
+    from swarmgrid.work.executors import DaskProcesses
+    from swarmgrid.work.schedule import pickled_job
+    from swarmgrid.work.settings import Limits
+    from swarmgrid.work.source import Tasks
+
+    job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 6)
+    executor = DaskProcesses(pickled_job(dataclasses.replace(job, is_throttled=True)), 3, Limits())
+    turns = Turns(executor)
+    firsts, task = [], dataclasses.replace(task, writes=False)
+    while task.pieces:
+        rest = task.after(1)
+        piece = dataclasses.replace(task.pieces[0], points=task.pieces[0].points.divided_at(1)[0])
+        firsts.append(dataclasses.replace(task, pieces=(piece,)))
+        task = rest
+    done: list[Any] = []
+    try:
+        executor.run(Tasks(firsts), lambda _, receipt: done.append(receipt.points), turns)
+    finally:
+        executor.close()
+    assert done == [1] * 6
+    assert len(turns.seen) == 6
+    assert min(turns.seen) >= 1  # who waits while its worker starts would call with the next

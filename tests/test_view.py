@@ -67,6 +67,41 @@ def compute(store: Any, a: Any, b: Any, **options: Any) -> xr.Dataset:
     return swarmgrid.compute(axes={"a": a, "b": b}, func=trace, store=store, **options)
 
 
+def test_what_was_read_is_not_read_again(store: CountingStore) -> None:
+    ds = compute(store, range(6), range(10))
+    copy = pickle.dumps(ds)
+    assert not store.chunks_read()
+    first = ds["value"].values
+    assert sorted(store.chunks_read()) == [
+        "c.0.0.0",
+        "c.0.1.0",
+        *[f"c.{i}.{j}.0" for i in (1, 2) for j in (0, 1)],
+    ]
+    store.forget()
+    np.testing.assert_array_equal(ds["value"].values, first)
+    np.testing.assert_array_equal(ds["value"].isel(a=2).values, first[2])
+    assert not store.read
+    part = compute(store, range(6), range(10))["value"].isel(a=[0, 1])
+    store.forget()
+    np.testing.assert_array_equal(part.values, first[:2])
+    np.testing.assert_array_equal(part.values, first[:2])
+    assert sorted(store.chunks_read()) == ["c.0.0.0", "c.0.1.0"]
+    assert len(copy) < 20_000  # nothing was read for it
+
+
+def test_values_may_be_assigned_to_and_the_store_keeps_its_own(store: CountingStore) -> None:
+    ds = compute(store, range(6), range(10))
+    expected = np.fromfunction(trace, (6, 10)).transpose(1, 2, 0)
+    ds["value"][{"a": 0}] = 5
+    ds["value"].loc[{"a": 1, "b": 2}] = -1
+    expected[0] = 5
+    expected[1, 2] = -1
+    np.testing.assert_array_equal(ds["value"].values, expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ds["value"])).values, expected)
+    again = compute(store, range(6), range(10))
+    assert float(again["value"][0, 1, 1]) == 1.0
+
+
 def test_a_warm_compute_reads_metadata_and_one_segment(store: CountingStore) -> None:
     ds = compute(store, range(6), range(10))
     repr(ds)
@@ -250,6 +285,7 @@ def test_large_chunks_are_checked_in_whatever_order_they_are_read(tmp_path: Path
     np.testing.assert_array_equal(ds["value"][::-3, 5:9].values, expected[::-3, 5:9])
     (chunk,) = tmp_path.glob("data.zarr/*/*/value/c.7.0")
     chunk.write_bytes(chunk.read_bytes()[:-1])
+    ds = swarmgrid.open(func=wave, store=tmp_path)
     with pytest.raises(swarmgrid.DamageError, match=r"c\.7\.0"):
         ds["value"].load()
     again = swarmgrid.compute(axes=axes, func=wave, store=tmp_path, executor="sync")

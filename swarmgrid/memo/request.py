@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +18,6 @@ from swarmgrid.memo.records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.points import boxes
-from swarmgrid.storage.snapshot import read_snapshot
-from swarmgrid.work.plan import covered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
     from swarmgrid.memo.points import Enumeration, MemoChunk
     from swarmgrid.options import CallOptions, Options
-    from swarmgrid.work.diagnostics import Diagnostics
 
 _log = logging.getLogger(__name__)
 
@@ -60,33 +57,41 @@ class MemoRequest:
     options: CallOptions
     """The grid's."""
 
-    def stored(self) -> Stored:
-        """What the store holds now.
+    def begun(self) -> Call:
+        """The request as a call of the grid, the store looked at once.
+
+        A grid that exists keeps its chunks, whatever the spec says.
+        """
+        call = self._call(None)
+        if call.is_damaged or call.stored is not None:
+            return call
+        return self._call(self.spec)
+
+    def _call(self, chunks: Mapping[str, Any] | None) -> Call:
+        options: CallOptions = {**self.options, "chunks": chunks}
+        return Call(current_options().updated(options), self.params, self.axes, self._where())
+
+    def stored(self, call: Call) -> Stored:
+        """What the store held when the call last looked.
 
         Raises
         ------
         DamageError
             If what says so is not as it was written. `mend` sees to that.
         """
-        request = Call(self._options, self.params, self.axes, None).request
-        snapshot = read_snapshot(request.location.open(), request.path)
-        if snapshot is None:
+        found = call.stored
+        if found is None:
             return Stored(np.zeros(len(self.points), bool), None)
+        snapshot, coverage = found
         if torn := snapshot.manifest.damaged:  # no loss, but a warning in every run to come
-            raise DamageError(request.path.manifest + torn[0], "it is no whole segment")
+            raise DamageError(call.request.path.manifest + torn[0], "it is no whole segment")
         outputs = snapshot.grid.schema.outputs
         dtypes = {name: output.memory_dtype for name, output in outputs.items()}
-        computed = covered(request, snapshot.grid, snapshot.manifest).is_computed()
+        computed = coverage.is_computed()
         if computed is None:
             return Stored(np.ones(len(self.points), bool), dtypes)
-        order = [snapshot.grid.names.index(name) for name in request.names]
+        order = [snapshot.grid.names.index(name) for name in call.request.names]
         return Stored(computed.transpose(order)[tuple(self.points.positions.T)], dtypes)
-
-    def fill(self, before: Stored) -> Diagnostics:
-        """Compute what is missing. A grid that exists keeps its chunks, whatever the spec says."""
-        chunks = self.spec if before.dtypes is None else None
-        options: CallOptions = {**self.options, "chunks": chunks}
-        return swarmgrid.stream(self.params, self.axes, where=self._where(), **options)
 
     def mend(self, damage: DamageError) -> None:
         """Make the grid one that can be read; what was lost counts as not computed then.
@@ -99,7 +104,7 @@ class MemoRequest:
             damage.reason,
         )
         try:
-            self.stored()
+            self.stored(self.begun())
         except DamageError:
             repaired(self._options, self.params, list(self.axes))
 
@@ -120,7 +125,7 @@ class MemoRequest:
         """What is stored, lazily, under the variables' stored names."""
         return swarmgrid.open(self.params, self.axes, **self.options)
 
-    def records(self) -> Iterator[tuple[int, list[Any]]]:
+    def records(self, call: Call) -> Iterator[tuple[int, list[Any]]]:
         """Yield the number of each chunk, and what the function returned at its points, in order.
 
         Chunks come by their bin on the first axis: so much of the grid is in memory at once.
@@ -132,9 +137,9 @@ class MemoRequest:
         """
         if not self.chunks:
             return
-        stored = self.stored()
+        stored = self.stored(call)
         self._check_computed(stored)
-        dataset, first = self.dataset(), next(iter(self.axes))
+        dataset, first = self._view(call), next(iter(self.axes))
         by_bin: dict[int, list[int]] = {}
         for number, chunk in enumerate(self.chunks):
             by_bin.setdefault(chunk.bins[0], []).append(number)
@@ -147,6 +152,14 @@ class MemoRequest:
                 columns = self._columns(slab, bounds.start, self.chunks[number], stored.dtypes)
                 n = len(self.chunks[number].members)
                 yield number, to_records(columns, tuple(self.axes), n)
+
+    def _view(self, call: Call) -> xr.Dataset:
+        """What is stored, asked for or not: what misses nothing is not promoted."""
+        from swarmgrid import view
+
+        assert call.stored is not None
+        snapshot, coverage = call.stored
+        return view.dataset(call.request, replace(coverage, wanted=None), snapshot.manifest)
 
     def _where(self) -> xr.DataArray | None:
         mask = self.points.mask()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from swarmgrid.call import Call
     from swarmgrid.options import CallOptions
 
 T = TypeVar("T")
@@ -242,37 +243,42 @@ class SwarmMemo:
     # ---- one request
 
     def _run(self, request: MemoRequest) -> tuple[Any, MemoDiagnostics]:
-        output, done = self._sound(request, lambda: self._merge_fn(self._collated(request)))
+        output, done = self._sound(
+            request, lambda call: self._merge_fn(self._collated(request, call))
+        )
         return output, replace(done, merged_points=len(request.points))
 
     def _stream(self, request: MemoRequest) -> MemoDiagnostics:
-        _, done = self._sound(request, lambda: None)
+        _, done = self._sound(request, lambda _: None)
         return replace(done, stream_flushes=done.executed_chunks)
 
-    def _sound(self, request: MemoRequest, finish: Callable[[], T]) -> tuple[T, MemoDiagnostics]:
+    def _sound(
+        self, request: MemoRequest, finish: Callable[[Call], T]
+    ) -> tuple[T, MemoDiagnostics]:
         """Fill the request and finish it, again for everything that is found damaged."""
         done: MemoDiagnostics | None = None
         damaged: set[str] = set()
         while True:
             try:
-                filled = self._filled(request)
+                call = request.begun()
+                filled = self._filled(request, call)
                 done = filled if done is None else done.and_again(filled)
-                return finish(), done
+                return finish(call), done
             except DamageError as error:
                 if error.key in damaged:
                     raise request.beyond_mending(error) from error
                 damaged.add(error.key)
                 request.mend(error)
 
-    def _collated(self, request: MemoRequest) -> list[Any]:
+    def _collated(self, request: MemoRequest, call: Call) -> list[Any]:
         collated: list[Any] = [None] * len(request.chunks)
-        for number, outputs in request.records():
+        for number, outputs in request.records(call):
             collated[number] = self._collate_fn(outputs)
         return collated
 
-    def _filled(self, request: MemoRequest) -> MemoDiagnostics:
-        before = request.stored()
-        done = request.fill(before)
+    def _filled(self, request: MemoRequest, call: Call) -> MemoDiagnostics:
+        before = request.stored(call)
+        done = call.filled()
         total = len(request.chunks)
         cached = sum(bool(before.computed[chunk.members].all()) for chunk in request.chunks)
         return MemoDiagnostics(

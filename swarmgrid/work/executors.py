@@ -61,7 +61,8 @@ class Executor(Protocol):
     def run(self, source: Source, receive: Receive, throttle: Throttle) -> None:
         """Run tasks, calling ``receive`` with each and its receipt, maybe from threads.
 
-        ``throttle`` is waited for before a task begins.
+        ``throttle`` is waited for right before a task begins: a worker that is still starting when
+        its turn comes would call together with the next.
         """
 
     def stop(self) -> None:
@@ -250,7 +251,6 @@ class DaskProcesses:
         from dask.threaded import get
 
         def drive(task: Task) -> None:
-            throttle.wait()
             rest, n_settled = task, 0
 
             def take(part: Receipt) -> None:

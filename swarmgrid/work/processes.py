@@ -92,7 +92,7 @@ class WorkerProcess:
         take : callable
             Takes receipts of parts of the task.
         wait_for_turn : callable
-            Returns when the function may be called once more after a failure.
+            Returns when the function may be called, at first and after a failure.
         """
         self._pulse[BEGUN] = -IDLE
         self._n_points, self._last_begun = n_points, 0

@@ -350,8 +350,8 @@ class Run:
         """Begin nothing more."""
         assert self._staff is not None
         self._is_stopped = True
-        self._throttle.stop()
         self._staff.stop()
+        self._throttle.stop()  # after the workers were told, or those that wait would call
         if self._first is not None:
             self._first.stop()
         if self._batcher is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.storage.nesting import enter_for_good
 from swarmgrid.work.evaluate import run_task
+from swarmgrid.work.job import STOP, Receipt
 from swarmgrid.work.ledger import Overseer
 from swarmgrid.work.parcel import unsealed
 from swarmgrid.work.travel import packed_to_return
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from swarmgrid.work.calls import Pulse
-    from swarmgrid.work.job import Job, Receipt, Task
+    from swarmgrid.work.job import Job, Task
 
 ASK = b""
 """What a worker sends to be told when it may call the function again."""
@@ -90,6 +91,10 @@ class PipeLine:
 def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLine) -> bytes:
     """The pickled receipt; or the error, which is ours or the store's, not the function's."""
     try:
+        if job.is_throttled:
+            line.wait_for_turn()
+            if pulse[STOP]:
+                return packed_to_return(Receipt(left=list(task.pieces), worker=os.getpid()))
         receipt = run_task(job, task, pulse, overseer, line)
         return packed_to_return(receipt)
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
