@@ -1,4 +1,4 @@
-"""What no sweep in a folder shows: starting up, huge manifests, remote stores, bytes on disk.
+"""What no sweep in a folder shows: starting up, huge manifests, far stores, bytes, clusters.
 
 Each module has one function, ``study``, and imports neither swarmgrid nor zarr before it runs.
 """
@@ -25,6 +25,7 @@ STUDIES = {
     "manifest": "a warm call on a grid of very many chunks of one point",
     "disk": "bytes and files beside zarr writing the same values",
     "remote": "a store that answers late: requests, and what waits for them",
+    "cluster": "the workers of a dask.distributed client, beside dask by itself",
 }
 """By module, what each looks at."""
 
