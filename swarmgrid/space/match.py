@@ -111,7 +111,7 @@ def near_misses(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArra
     ranked = np.sort(have)
     right = np.minimum(np.searchsorted(ranked, want), len(ranked) - 1)
     left = np.maximum(right - 1, 0)
-    with np.errstate(invalid="ignore"):  # infinities
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what is as far apart
         distance = np.minimum(np.abs(ranked[left] - want), np.abs(ranked[right] - want))
         is_near = (distance > tolerance) & (distance <= NEAR * np.abs(want))
     near: NDArray[np.float64] = want[is_near & np.isfinite(want)]
