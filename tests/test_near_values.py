@@ -41,7 +41,9 @@ finite = st.floats(allow_nan=False, allow_infinity=True)
 
 
 @given(st.lists(finite, unique=True), st.lists(finite, unique=True), st.booleans())
-@example([-1.7e308], [1.7e308], is_shifted=False)  # no number is as large as their distance
+@example(
+    stored=[-1.7e308], wanted=[1.7e308], is_shifted=False
+)  # no number is as large as their distance
 def test_near_misses_are_those_that_a_search_finds(
     stored: list[float], wanted: list[float], is_shifted: bool
 ) -> None:
