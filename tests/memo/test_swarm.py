@@ -343,7 +343,6 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
         r"params\['alpha'\] cannot be part",
     ),
     "an axis among the params": ({}, {"s": 1}, SPEC, "'s' is in both params and axes"),
-    "tasks of no point": ({"exec_chunk_size": 0}, PARAMS, SPEC, "exec_chunk_size is 0"),
     "hashes of bytes": ({"chunk_hash_fn": lambda *key: b""}, PARAMS, SPEC, "returned b''"),
 }
 
@@ -369,6 +368,7 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(
         ({"memo_chunk_spec": {"s": 0}}, "chunk length of axis 's' is 0"),
         ({"memo_chunk_spec": {"s": {"n": 2}}}, "expected {'size': n}"),
         ({"merge_fn": None}, "merge_fn is None; expected a function"),
+        ({"exec_chunk_size": 0}, "exec_chunk_size is 0"),
     ],
 )
 def test_a_wrong_constructor_is_refused_at_once(changes: Any, message: str) -> None:
