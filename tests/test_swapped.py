@@ -145,7 +145,7 @@ def stages(request: pytest.FixtureRequest) -> Stages:
     return Stages(request.param)
 
 
-@pytest.mark.timeout(600)  # some 500 calls, all in memory: 15 s on an idle machine
+@pytest.mark.timeout(600)  # some 500 calls in memory; a busy machine needs minutes
 def test_every_object_swapped_for_another_one_is_found_and_mended(stages: Stages) -> None:
     grid = swarmgrid.Grid(simulate, version="1", verbose=0)
     of = {"params": {"scale": 1}, "axes": ["x", "s"]}
