@@ -123,8 +123,20 @@ def _fields(value: Any) -> Iterator[tuple[str, str]]:
     if not inspect.isclass(value) or not hasattr(value, "__dataclass_fields__"):
         return
     pattern = r'^    (\w+): [^\n]+\n    """(.*?)"""'
-    for match in re.finditer(pattern, inspect.getsource(value), re.DOTALL | re.MULTILINE):
+    for match in re.finditer(pattern, _source_of(value), re.DOTALL | re.MULTILINE):
         yield match[1], " ".join(match[2].split())
+
+
+def _source_of(cls: type) -> str:
+    """The source of a public class, which does not say in which module it lies."""
+    files = sorted(Path(swarmgrid.__file__).parent.rglob("*.py"))
+    found = (
+        re.search(
+            rf"^class {cls.__name__}\b.*?(?=^[@\w]|\Z)", p.read_text(), re.MULTILINE | re.DOTALL
+        )
+        for p in files
+    )
+    return next(match[0] for match in found if match)
 
 
 def _markdown(doc: str) -> Iterator[str]:

@@ -37,6 +37,8 @@ class Grid:
         Options of `compute`; those left out are what `set_options` says at each call.
     """
 
+    __module__ = "swarmgrid"
+
     __swarmgrid_function__: Callable[..., Any]
     __swarmgrid_options__: OptionTypes
 
@@ -115,10 +117,11 @@ class Grid:
         axes: Mapping[str, Any] | None = None,
         *,
         where: Any = None,
+        explain: bool = False,
         **options: Unpack[OptionTypes],
     ) -> Plan:
         """What `compute` would do; see `swarmgrid.plan`."""
-        return plan(params, axes, where=where, **self._with(options))
+        return plan(params, axes, where=where, explain=explain, **self._with(options))
 
     def open(
         self,
@@ -235,3 +238,6 @@ def grid(
         return Grid(func, **options)
     Options().updated(options)
     return functools.partial(Grid, **options)
+
+
+grid.__module__ = "swarmgrid"

@@ -14,6 +14,7 @@ import numpy as np
 from swarmgrid.checks import check_view_chunks
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.find import func_of, location_of, target
+from swarmgrid.identity import Part, changes, digest, explained
 from swarmgrid.space.match import NEAR, near_misses
 from swarmgrid.storage.snapshot import read_snapshot
 from swarmgrid.work.coverage import Coverage
@@ -26,8 +27,12 @@ from swarmgrid.work.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
+    from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
     from swarmgrid.storage.snapshot import Snapshot
+
+_told: set[tuple[str, tuple[str, ...]]] = set()
+"""What `Call` has warned of: functions, and what their runs changed."""
 
 
 class Call:
@@ -55,11 +60,26 @@ class Call:
         self._check_view_chunks()
         self._warn_of_near_misses()
 
-    def plan(self) -> Plan:
+    def plan(self, *, explain: bool = False) -> Plan:
         """What would be computed."""
         self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
-        return planned(self.request, self._coverage, manifest)
+        plan = planned(self.request, self._coverage, manifest)
+        return replace(plan, parts=self._parts()) if explain else plan
+
+    def _parts(self) -> tuple[Part, ...]:
+        code = self._fingerprint()
+        params = (
+            Part(f"params[{name!r}]", type(value).__qualname__, digest(value, f"params[{name!r}]"))
+            for name, value in sorted(self.request.params.items())
+        )
+        return (*(code.parts if code else ()), *params)
+
+    def _fingerprint(self) -> Fingerprint | None:
+        """What stands for the function's code now; None: a version does."""
+        if self._options.version is not None:
+            return None
+        return explained(self.request.func, self._options.ignore or ())
 
     def filled(self) -> Diagnostics:
         """Compute what is missing."""
@@ -74,10 +94,12 @@ class Call:
             return done
         from swarmgrid.work.fill import fill  # a warm call needs no scheduler
 
+        before = self._fingerprint()
         done = fill(self.request, _settings(self._options))
         self._damage = None
         self._look()
         self._check_kept(done)
+        self._warn_of_changes(before)
         return done
 
     @property
@@ -92,6 +114,23 @@ class Call:
         if self._snapshot is None or self._coverage is None:
             return None
         return self._snapshot, self._coverage
+
+    def _warn_of_changes(self, before: Fingerprint | None) -> None:
+        """Say once what the run has changed of what counts as the function's code."""
+        after = self._fingerprint()
+        if before is None or after is None or before.digest == after.digest:
+            return
+        paths = tuple(changes(before, after))
+        if (self.request.path.function, paths) not in _told:
+            _told.add((self.request.path.function, paths))
+            warnings.warn(
+                f"the run of {self.request.path.function} has changed {', '.join(paths[:3])}, "
+                "which counts as its code: the next call makes a new grid and computes all points "
+                "again. Leave it out by its name, as in ignore={'cache'}, if no result depends on "
+                "it",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def dataset(self) -> xr.Dataset:
         """The view of what is stored."""
@@ -227,6 +266,7 @@ def _request(
         axes,
         location_of(options),
         version=options.version,
+        ignore=options.ignore,
         chunks=options.chunks,
         shards=options.shards,
         outputs=options.outputs,

@@ -15,7 +15,7 @@ import numpy as np
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.space.chunks import to_lengths
-from swarmgrid.work.settings import EXECUTORS, to_bytes, to_interval
+from swarmgrid.work.settings import EXECUTORS, to_bytes, to_interval, to_names
 
 if TYPE_CHECKING:
     from swarmgrid.space.outputs import Schema
@@ -249,11 +249,8 @@ def _lengths(name: str, value: Any) -> Any:
 
 def _outputs(name: str, value: Any) -> Any:
     if not hasattr(value, "data_vars") and not isinstance(value, Mapping):
-        raise _wrong(
-            name,
-            value,
-            "a mapping from names to swarmgrid.Output, or an xr.Dataset as of one point",
-        )
+        expected = "a mapping from names to swarmgrid.Output, or an xr.Dataset as of one point"
+        raise _wrong(name, value, expected)
     return value
 
 
@@ -369,6 +366,7 @@ CHECKS: dict[str, Check] = {
     "storage_options": _optional(_named("a mapping, such as {'region': 'eu-west-1'}")),
     "version": _optional(_version),
     "depends": _optional(_depends),
+    "ignore": _optional(to_names),
     "chunks": _optional(_lengths),
     "shards": _optional(_lengths),
     "outputs": _optional(_outputs),

@@ -63,7 +63,18 @@ class IdentityError(InputError, TypeError):
         return (
             f"{self.place} cannot be part of a cache key: {self.reason}. Use numbers, strings, "
             "arrays, dates, paths, enums, dataclasses and containers of these, or give the class "
-            "a method __swarmgrid_token__() that returns such a value"
+            f"a method __swarmgrid_token__() that returns such a value{self._ways_out()}"
+        )
+
+    def _ways_out(self) -> str:
+        """What else helps where the function reaches the value, and no param holds it."""
+        kind, _, rest = self.place.partition(" '")
+        if kind not in {"global", "closure variable", "default", "attribute"}:
+            return ""
+        name = rest.partition("'")[0].rpartition(".")[2]
+        return (
+            f"; or make it a param; or leave it out with ignore={{{name!r}}}, if no result "
+            "depends on it; or let version= stand for the function's code"
         )
 
 
@@ -184,3 +195,9 @@ def brief(value: object) -> str:
     except Exception:  # noqa: BLE001  # the user's own method
         text = object.__repr__(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+for _public in list(globals().values()):
+    if isinstance(_public, type) and issubclass(_public, SwarmgridError):
+        _public.__module__ = "swarmgrid"  # it is part of digests and of pickles: no path in it
+del _public

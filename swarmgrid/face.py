@@ -55,6 +55,10 @@ def compute(
         What the results depend on that neither code nor params show, beside either of them: an
         installed package by its name, whose version counts; a ``pathlib.Path``, whose content
         counts; a mapping from names to paths and values; or a list of these.
+    ignore : collection of str, optional
+        Names that the function uses and that do not count as its code: of globals, closure
+        variables, defaults and attributes, as ``name`` or ``module:name``. Left out, all that it
+        can reach counts; ``plan(explain=True)`` lists it.
     chunks : int or mapping, optional
         Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Axes left out are
         chosen for you; an existing grid keeps what it has.
@@ -174,9 +178,13 @@ def plan(
     axes: Mapping[str, Any] | None = None,
     *,
     where: Any = None,
+    explain: bool = False,
     **options: Unpack[CallOptions],
 ) -> Plan:
     """What `compute` would do with the same arguments; calls and writes nothing.
+
+    With ``explain=True`` the plan also lists what names the grid: the function's code, everything
+    that it can reach, and the params, each with its digest.
 
     Examples
     --------
@@ -187,7 +195,7 @@ def plan(
     >>> p.points_total, p.points_missing
     (2, 2)
     """
-    return Call(current_options().updated(options), params, axes, where).plan()
+    return Call(current_options().updated(options), params, axes, where).plan(explain=explain)
 
 
 def open(  # noqa: A001  # the name that xarray and zarr use for it
@@ -229,3 +237,7 @@ def open(  # noqa: A001  # the name that xarray and zarr use for it
     2
     """
     return opened(current_options().updated(options), params, axes)
+
+
+for _public in (compute, run, stream, plan, open):
+    _public.__module__ = "swarmgrid"  # where it is imported from, wherever it lies

@@ -85,6 +85,7 @@ def target(
         options.rng,
         vectorized=options.vectorized,
         depends=options.depends,
+        ignore=options.ignore,
     )
     params = to_mapping("params", params)
     names = _axis_names(axes)

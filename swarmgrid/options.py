@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
@@ -23,6 +23,7 @@ class OptionTypes(TypedDict, total=False):
     storage_options: Mapping[str, Any] | None
     version: str | None
     depends: Any
+    ignore: Collection[str] | None
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
     shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
@@ -74,6 +75,9 @@ class Options:
     """What the results depend on besides the code and the params: the name of an installed
     package, whose version counts, a `pathlib.Path`, whose content counts, a mapping from names to
     paths and values, or a list of these."""
+    ignore: Collection[str] | None = None
+    """Names that the function uses and that do not count as its code, ``{"args"}``: of globals,
+    closure variables, defaults and attributes, as ``name`` or ``module:name``."""
     chunks: Any = None
     """Chunk lengths by axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``, or one for all; an axis
     left out is chosen for you, and an existing grid keeps what it has."""
@@ -180,6 +184,8 @@ class set_options:  # noqa: N801  # xarray's name and its two uses
     >>> ds["value"].values
     array([2., 4., 6.])
     """
+
+    __module__ = "swarmgrid"
 
     def __init__(self, **options: Any) -> None:
         global _global  # noqa: PLW0603  # an option of the whole process, as in xarray

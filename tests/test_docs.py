@@ -144,7 +144,7 @@ def test_the_api_page_is_what_the_docstrings_say() -> None:
     assert sorted(headings) == swarmgrid.__all__
 
 
-MODULES = [m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid.")]
+MODULES = ["swarmgrid", *(m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid."))]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -153,5 +153,7 @@ def test_the_examples_in_docstrings_are_true(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in swarmgrid.__all__ if module == "swarmgrid" else ():
+        getattr(swarmgrid, name)  # classes say that they belong here
     result = doctest.testmod(importlib.import_module(module))
     assert result.failed == 0

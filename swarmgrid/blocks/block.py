@@ -287,3 +287,6 @@ def _target(state: Any) -> Target:
         f"state is of the type {type(state).__qualname__}; expected a swarmgrid.State or an "
         "xr.Dataset"
     )
+
+
+memoize.__module__ = "swarmgrid"

@@ -38,6 +38,8 @@ class State(MutableMapping[str, Any]):
     State({'seed': 1, 'log': ['started']})
     """
 
+    __module__ = "swarmgrid"
+
     def __init__(
         self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **named: Any
     ) -> None:

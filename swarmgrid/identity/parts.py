@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import FunctionType, MethodType
@@ -96,15 +96,20 @@ def fingerprint_parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
     """
     with walking_by(by):
         found = _walked(func, (), is_comparison=True)
-        walk = found.walk
-        pieces = [(place, source.own_text(code)) for place, code in walk.codes]
+        return {**_alone(found), "all of it": found.digest}
+
+
+def _alone(found: Fingerprint) -> dict[str, str]:
+    """Return digests by place, each of a value without what it refers to."""
+    walk = found.walk
+    pieces = [(place, source.own_text(code)) for place, code in walk.codes]
     pieces += [(one.place, one.encoding) for one in walk.entries]
     pieces += [(place, walk.nodes[number].encoding) for number, _, place in walk.waiting]
     parts: dict[str, str] = {}
     for place, piece in pieces:
         earlier = parts.get(place, "").encode()
         parts[place] = hashlib.blake2b(earlier + piece, digest_size=16).hexdigest()
-    return {**parts, "all of it": found.digest}
+    return parts
 
 
 def function_name(func: Callable[..., Any]) -> str:
@@ -113,16 +118,10 @@ def function_name(func: Callable[..., Any]) -> str:
 
 
 def changes(before: Fingerprint, after: Fingerprint) -> list[str]:
-    """Return the paths of what differs between two fingerprints of one function."""
-    old, new = _by_path(before), _by_path(after)
-    return [path for path in {**old, **new} if old.get(path) != new.get(path)]
-
-
-def _by_path(found: Fingerprint) -> Mapping[str, list[str]]:
-    paths: dict[str, list[str]] = {}
-    for part in found.parts:
-        paths.setdefault(part.path, []).append(part.digest)
-    return paths
+    """Return the paths of the named values that differ between two fingerprints of a function."""
+    old, new = _alone(before), _alone(after)
+    found = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+    return [path for path in found if "'" in path] or found
 
 
 def _check_ignored(walk: Walk) -> None:

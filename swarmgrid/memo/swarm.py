@@ -101,6 +101,8 @@ class SwarmMemo:
     (4, 4)
     """
 
+    __module__ = "swarmgrid"
+
     def __init__(
         self,
         cache_root: str | os.PathLike[str] | Any,

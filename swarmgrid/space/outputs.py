@@ -56,6 +56,8 @@ class Output:
     'float64'
     """
 
+    __module__ = "swarmgrid"
+
     dims: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     dtype: str = "float64"

@@ -13,6 +13,8 @@ class Diagnostics:
     those that an error or an interruption kept from being computed.
     """
 
+    __module__ = "swarmgrid"
+
     points_total: int
     """Points of the requested grid."""
     points_cached: int = 0

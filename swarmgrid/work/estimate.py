@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.work.plan import n_wanted, new_chunking
 
 if TYPE_CHECKING:
+    from swarmgrid.identity import Part
     from swarmgrid.storage.manifest import Manifest
     from swarmgrid.work.coverage import Coverage
     from swarmgrid.work.request import Request
@@ -22,6 +23,8 @@ UNKNOWN = "; the size and the cost of the first points may change that"
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a request would compute; made by `swarmgrid.plan`, which calls nothing."""
+
+    __module__ = "swarmgrid"
 
     points_total: int
     """Points of the requested grid."""
@@ -51,6 +54,8 @@ class Plan:
     workers need an ``n``-th of it. None while nothing was measured."""
     depends: Mapping[str, str] = field(default_factory=dict)
     """What ``depends=`` counts, as it is now: packages' versions, digests of files and values."""
+    parts: tuple[Part, ...] | None = None
+    """What names the grid, part by part; None: it was not asked for by ``explain=True``."""
 
     def __str__(self) -> str:
         size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
@@ -63,7 +68,18 @@ class Plan:
             f"({self.points_cached} cached, {self.points_skipped} left out), in "
             f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
             f"chunks: {self.reason}"
-        ) + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
+            + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
+            + self._explained()
+        )
+
+    def _explained(self) -> str:
+        """What counts, as a table."""
+        if self.parts is None:
+            return ""
+        width = max((len(part.path) for part in self.parts), default=0)
+        kinds = max((len(part.kind) for part in self.parts), default=0)
+        rows = (f"\n  {p.path:<{width}}  {p.kind:<{kinds}}  {p.digest[:12]}" for p in self.parts)
+        return "\nwhat counts:" + "".join(rows)
 
     def _along(self, chunks: Mapping[str, int]) -> str:
         """Chunk lengths; one with room for more says how many values there are."""

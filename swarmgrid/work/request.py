@@ -119,13 +119,14 @@ def identified(
     *,
     vectorized: bool,
     depends: object = None,
+    ignore: Collection[str] | None = None,
 ) -> Function:
     """The identity of a function, by its version or, without one, by its code.
 
     Raises
     ------
     IdentityError
-        If it holds a value that has no stable digest.
+        If it can reach a value that has no stable digest.
     InputError
         If something that it depends on is not there.
     """
@@ -135,7 +136,7 @@ def identified(
     if version is not None:
         shown, code = str(version), ("version", str(version), identity.bound(func))
     else:
-        fingerprint = identity.fingerprint(func)
+        fingerprint = identity.fingerprint(func, ignore or ())
         shown, code = f"code-{fingerprint}", ("code", fingerprint)
     return Function(name, shown, code, how, Defaults.of(func, name, rng), to_depends(depends))
 
@@ -147,6 +148,7 @@ def to_request(
     location: Location,
     *,
     version: str | None = None,
+    ignore: Collection[str] | None = None,
     chunks: object = None,
     shards: object = None,
     outputs: object = None,
@@ -177,7 +179,9 @@ def to_request(
     check_signature(func, params, axes, rng)
     checked = to_axes(axes)
     names = tuple(axis.name for axis in checked)
-    function = identified(func, version, rng, vectorized=vectorized, depends=depends)
+    function = identified(
+        func, version, rng, vectorized=vectorized, depends=depends, ignore=ignore
+    )
     schema = to_schema(outputs, names)
     spec = to_chunk_spec(chunks, names)
     if schema is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 from swarmgrid.storage.lease import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -161,3 +162,14 @@ def to_bytes(size: str | float) -> int:
     if not 0 < n < 2**63:
         raise InputError(f"memory_limit is {size!r}; expected bytes, or a text such as '2GB'")
     return n
+
+
+def to_names(name: str, value: object) -> tuple[str, ...]:
+    """Return the names in a collection, in order; InputError if it holds anything else."""
+    is_some = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
+    names = list(value) if isinstance(value, Collection) and is_some else [None]
+    if not all(isinstance(one, str) for one in names):
+        raise InputError(
+            f"{name} is {brief(value)}; expected names that the function uses, such as {{'args'}}"
+        )
+    return tuple(sorted(map(str, names)))

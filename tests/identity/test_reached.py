@@ -1,0 +1,245 @@
+"""Whatever a function can reach counts: found by programs with a value at many places."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import swarmgrid
+from swarmgrid.errors import IdentityError, InputError
+from swarmgrid.identity import digest, explained, fingerprint
+
+# ruff: noqa: E501 - a program is a line
+
+PLACES = {
+    "a global": "X = {}\ndef f(x): return X",
+    "an underscored global": "__X = {}\ndef f(x): return __X",
+    "a namespace": "import argparse\nX = argparse.Namespace(lr={})\ndef f(x): return X.lr",
+    "nested in dicts": "X = {{'a': [{{'b': ({},)}}]}}\ndef f(x): return X",
+    "a closure": "def make(k):\n def f(x): return k\n return f\nf = make({})",
+    "a default": "def f(x, k={}): return k",
+    "an attribute of the function": "def f(x): return f.k\nf.k = {}",
+    "an attribute of a helper": "def g(): return g.k\ng.k = {}\ndef f(x): return g()",
+    "a class attribute": "class A:\n k = {}\ndef f(x): return A.k",
+    "an inherited attribute": "class A:\n k = {}\nclass B(A): pass\ndef f(x): return B().k",
+    "a metaclass": "class M(type):\n k = {}\nclass A(metaclass=M): pass\ndef f(x): return A.k",
+    "a nested class": "class A:\n class B:\n  k = {}\ndef f(x): return A.B.k",
+    "an instance": "class A: pass\na = A()\na.k = {}\ndef f(x): return a.k",
+    "slots": "class A: __slots__ = ('k',)\na = A()\na.k = {}\ndef f(x): return a.k",
+    "a dict with class": "class D(dict): pass\nd = D(a={})\ndef f(x): return d['a']",
+    "a dataclass's method": (
+        "import dataclasses\n@dataclasses.dataclass\nclass A:\n a: int = 1\n"
+        " def m(self): return {}\na = A()\ndef f(x): return a.m()"
+    ),
+    "a named tuple's method": (
+        "import typing\nclass A(typing.NamedTuple):\n a: int = 1\n"
+        " def m(self): return {}\na = A()\ndef f(x): return a.m()"
+    ),
+    "an enum's method": (
+        "import enum\nclass E(enum.Enum):\n A = 1\n def _m(self): return {}\n"
+        "e = E.A\ndef f(x): return e._m()"
+    ),
+    "an enum's value": "import enum\nclass E(enum.Enum):\n A = ({},)\ndef f(x): return E.A",
+    "a partial": "import functools\ndef g(k, x): return k\nf = functools.partial(g, {})",
+    "a partial method": (
+        "import functools\nclass A:\n def g(self, k): return k\n"
+        " m = functools.partialmethod(g, {})\ndef f(x): return A().m()"
+    ),
+    "single dispatch": (
+        "import functools\n@functools.singledispatch\ndef g(x): return 0\n"
+        "@g.register\ndef _(x: int): return {}\ndef f(x): return g(x)"
+    ),
+    "a cached helper": "import functools\n@functools.cache\ndef g(): return {}\ndef f(x): return g()",
+    "a wrapper of numpy": "import numpy\ndef g(x): return {}\nh = numpy.vectorize(g)\ndef f(x): return h(x)",
+    "a ufunc": "import numpy\nh = numpy.frompyfunc(lambda x: {}, 1, 1)\ndef f(x): return h(x)",
+    "a property": "class A:\n @property\n def k(self): return {}\ndef f(x): return A().k",
+    "a class method": "class A:\n @classmethod\n def k(cls): return {}\ndef f(x): return A.k()",
+    "super": "class A:\n def k(self): return {}\nclass B(A):\n def k(self): return super().k()\ndef f(x): return B().k()",
+    "a generator": "def g():\n yield {}\ndef f(x): return list(g())",
+    "a context variable": "import contextvars\nV = contextvars.ContextVar('V', default=0)\nV.set({})\ndef f(x): return V.get()",
+    "a random state": "import random\nR = random.Random(repr({}))\ndef f(x): return R.random()",
+    "a set": "X = {{('a', {}), ('b', 2)}}\ndef f(x): return X",
+    "a circle": "class A: pass\na, b = A(), A()\na.o, b.o = b, a\nb.k = {}\ndef f(x): return a.o.k",
+    "a bound method": "class A:\n def m(self, x): return self.k\na = A()\na.k = {}\nf = a.m",
+    "a module as a value": "import types\nm = types.ModuleType('m')\nm.k = {}\ndef f(x): return [m][0].k",
+}
+VALUES = st.one_of(
+    st.integers(-99, 99), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=3)
+)
+
+
+def program(place: str, value: Any) -> Callable[..., Any]:
+    """The function of a program that has a value at a place."""
+    names: dict[str, Any] = {"__name__": "program"}
+    module = types.ModuleType("program")
+    sys.modules["program"] = module
+    names = vars(module)
+    try:
+        exec(PLACES[place].format(repr(value)), names)
+        found: Callable[..., Any] = names["f"]
+        return found
+    finally:
+        del sys.modules["program"]
+
+
+@given(st.sampled_from(sorted(PLACES)), VALUES, VALUES)
+@settings(max_examples=150, deadline=None)
+def test_a_value_counts_wherever_a_function_can_reach_it(place: str, one: Any, other: Any) -> None:
+    is_same = repr(one) == repr(other)
+    assert (fingerprint(program(place, one)) == fingerprint(program(place, other))) == is_same
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_counts(place: str) -> None:
+    assert fingerprint(program(place, 1)) == fingerprint(program(place, 1))
+    assert fingerprint(program(place, 1)) != fingerprint(program(place, 2))
+
+
+PROGRAM = """
+from tests.identity.test_reached import PLACES, fingerprint, program
+print([fingerprint(program(place, 1)) for place in PLACES])
+"""
+
+
+def test_another_process_finds_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str([fingerprint(program(place, 1)) for place in PLACES])
+
+
+IMPORTS = {
+    "from pk import helper\n return helper()": "pk/__init__.py",
+    "from pk import sub\n return sub.g()": "pk/sub.py",
+    "import pk.sub\n return pk.sub.g()": "pk/sub.py",
+    "import pk.sub as s\n return s.g()": "pk/sub.py",
+    "import pk\n return pk.helper()": "pk/__init__.py",
+    "import pk as p\n return [p][0].helper()": "pk/__init__.py",
+    "from pk.sub import g as h\n return [h() for _ in [1]]": "pk/sub.py",
+}
+
+
+@pytest.mark.parametrize("body", IMPORTS)
+def test_what_a_function_imports_itself_counts_however_it_does(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "pk").mkdir()
+    found = []
+    for value in (1, 2, 1):
+        for name, func in (("pk/__init__.py", "helper"), ("pk/sub.py", "g")):
+            shown = value if name == IMPORTS[body] else 0
+            (tmp_path / name).write_text(f"def {func}():\n return {shown}\n")
+        for name in ("pk", "pk.sub"):
+            sys.modules.pop(name, None)
+        names: dict[str, Any] = {"__name__": "user"}
+        exec(f"def f(x):\n {body}", names)
+        found.append(fingerprint(names["f"]))
+    for name in ("pk", "pk.sub"):
+        sys.modules.pop(name, None)
+    assert found[0] == found[2] != found[1]
+
+
+ARGS = argparse.Namespace(lr=0.1, seen=(n for n in "ab"))
+
+
+def trained(x: float) -> float:
+    return float(x * ARGS.lr)
+
+
+def test_the_error_names_the_path_and_the_ways_out() -> None:
+    with pytest.raises(IdentityError, match=r"^global 'ARGS' of trained\.seen cannot") as caught:
+        fingerprint(trained)
+    for way in ("a param", "__swarmgrid_token__", "ignore={'ARGS'}", "version="):
+        assert way in str(caught.value)
+
+
+def test_what_is_ignored_does_not_count() -> None:
+    for name in ("ARGS", f"{__name__}:ARGS", "seen"):
+        before = fingerprint(trained, {name})
+        ARGS.lr += 1
+        assert (fingerprint(trained, {name}) == before) == (name != "seen")
+    with pytest.raises(InputError, match=r"ignore names 'ARG', .* did you mean 'ARGS'"):
+        fingerprint(trained, {"ARGS", "ARG"})
+
+
+def test_the_parts_say_what_counts() -> None:
+    f = program("a namespace", 1)
+    parts = {part.path: part for part in explained(f).parts}
+    assert {path: part.kind for path, part in parts.items()} == {
+        "code of f": "code",
+        "global 'X' of f": "Namespace",
+    }
+    assert (
+        parts["global 'X' of f"]
+        != {part.path: part for part in explained(program("a namespace", 2)).parts}[
+            "global 'X' of f"
+        ]
+    )
+
+
+def test_a_plan_explains_itself() -> None:
+    options: Any = {"func": program("a global", 1), "store": "memory://explained"}
+    plan = swarmgrid.plan({}, {"x": [1]}, explain=True, **options)
+    assert [part.path for part in plan.parts or ()] == ["code of f", "global 'X' of f"]
+    assert "global 'X' of f  int" in str(plan)
+    assert swarmgrid.plan({}, {"x": [1]}, **options).parts is None
+
+
+def test_a_function_that_changes_what_counts_is_told_once() -> None:
+    names: dict[str, Any] = {"__name__": "user"}
+    exec("CACHE = {}\ndef f(x):\n CACHE[x] = x\n return x", names)
+    options: Any = {"func": names["f"], "store": "memory://changed", "executor": "sync"}
+    with pytest.warns(RuntimeWarning, match=r"changed global 'CACHE' of f.*ignore="):
+        swarmgrid.compute({}, {"x": [1]}, **options)
+    with warnings.catch_warnings(action="error"):
+        names["CACHE"].clear()
+        assert swarmgrid.run({}, {"x": [1]}, **options)[1].points_computed == 0
+        for n_new in (1, 0):
+            done = swarmgrid.run({}, {"x": [3]}, ignore={"CACHE"}, **options)[1]
+            assert done.points_computed == n_new
+
+
+VERSIONED = {
+    "a protocol": "import typing\nclass P(typing.Protocol):\n def m(self): ...\nclass A(P):\n def m(self): return 7\ndef f(x): return A().m(), P\n",
+    "an abstract class": "import abc\nclass P(abc.ABC):\n @abc.abstractmethod\n def m(self): ...\ndef f(x): return P\n",
+    "flags": "import enum\nclass F(enum.Flag):\n A = 1\n B = 2\nX = F.A | F.B\ndef f(x): return X\n",
+    "enums": "import enum\nclass F(enum.IntEnum):\n A = 1\nclass S(enum.StrEnum):\n A = 'a'\ndef f(x): return F.A, S.A\n",
+    "a dataclass": "import dataclasses\n@dataclasses.dataclass(frozen=True, slots=True, order=True)\nclass A:\n a: int = 7\n b: list = dataclasses.field(default_factory=list)\nX = A()\ndef f(x): return X\n",
+    "a named tuple": "import collections\nA = collections.namedtuple('A', 'a b', defaults=[7])\ndef f(x): return A(1)\n",
+    "a typed one": "import typing\nclass A(typing.NamedTuple):\n a: int = 7\n def m(self): return self.a\ndef f(x): return A().m()\n",
+    "a comprehension": "import math\nK = 7\ndef f(x): return [K + math.sin(y) for y in range(3)]\n",
+}
+
+
+def test_a_python_upgrade_is_no_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {}
+    for number, (kind, text) in enumerate(VERSIONED.items()):
+        (tmp_path / f"versioned{number}.py").write_text(text)
+        found[kind] = fingerprint(importlib.import_module(f"versioned{number}").f)
+        del sys.modules[f"versioned{number}"]
+    # Pinned on 3.11 and 3.13 alike.
+    assert digest(found) == "53332651f67b3808d18f5641f311e7ab"
+
+
+@pytest.mark.parametrize("wrong", ["args", {"args": 1}, [1], 3])
+def test_what_ignore_may_be(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^ignore is .*; expected names that the function uses"):
+        swarmgrid.plan({}, {"x": [1]}, func=trained, store="memory://", ignore=wrong)
