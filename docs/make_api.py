@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import swarmgrid
+from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.options import Options
-from swarmgrid.storage.report import Problem, Report
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
 HEAD = """\

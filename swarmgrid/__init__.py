@@ -6,9 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swarmgrid.blocks.block import memoize
-    from swarmgrid.blocks.state import State
-    from swarmgrid.bound import Grid, grid
+    from swarmgrid.api.decorator import Grid, grid
+    from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -26,25 +25,26 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
-    from swarmgrid.face import compute, open, plan, run, stream  # noqa: A004
     from swarmgrid.memo.swarm import SwarmMemo
+    from swarmgrid.memoized.block import memoize
+    from swarmgrid.memoized.state import State
+    from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.options import set_options
+    from swarmgrid.planning.estimate import Plan
     from swarmgrid.space.outputs import Output
-    from swarmgrid.work.diagnostics import Diagnostics
-    from swarmgrid.work.estimate import Plan
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(["Grid", "grid"], "bound"),
-    **dict.fromkeys(["compute", "open", "plan", "run", "stream"], "face"),
+    **dict.fromkeys(["Grid", "grid"], "api.decorator"),
+    **dict.fromkeys(["compute", "open", "plan", "run", "stream"], "api.functions"),
     **dict.fromkeys(["set_options"], "options"),
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",
-    "State": "blocks.state",
-    "memoize": "blocks.block",
-    "Diagnostics": "work.diagnostics",
-    "Plan": "work.estimate",
+    "State": "memoized.state",
+    "memoize": "memoized.block",
+    "Diagnostics": "observe.diagnostics",
+    "Plan": "planning.estimate",
 }
 """The module of each public name that is not an error: read when the name is first used."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
-from swarmgrid.checks import checked, unknown_option
+from swarmgrid.option_checks import checked, unknown_option
 
 if TYPE_CHECKING:
     import os

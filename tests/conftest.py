@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["tests.servers.fixtures", "tests.foreign.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.stores.fixtures", "tests.foreign.fixtures"]
 
 
 def pytest_configure() -> None:
@@ -47,7 +47,7 @@ def counter(tmp_path: Path) -> CallCounter:
 @pytest.fixture
 def new_memory_store() -> Iterator[Callable[[], str]]:
     """A maker of ``memory://`` URLs that nobody else uses."""
-    from swarmgrid.storage import location
+    from swarmgrid.store import location
 
     numbers = itertools.count()
     made: list[str] = []

@@ -1,4 +1,4 @@
-"""The layers hold: imports go down only, without circles, and each library has one home."""
+"""The table of the rooms holds: imports go down only, and each library has its home."""
 
 from __future__ import annotations
 
@@ -11,47 +11,35 @@ import swarmgrid
 
 PACKAGE = Path(swarmgrid.__file__).parent
 
-LAYERS = [
-    "errors",
-    "identity",
-    "space",
-    "storage",
-    "work",
-    "checks",
-    "options",
-    "view",
-    "find",
-    "care",
-    "call",
-    "face",
-    "bound",
-    "memo",
-    "blocks",
-]
-"""From the ground up; a part may import itself and those before it."""
-WITHIN_WORK = [  # the coordinator stands on what it coordinates
-    {
-        *("arguments", "arrival", "background", "diagnostics", "forkserver", "job", "labels"),
-        *("log", "memory", "pace", "progress", "sharing", "shown", "surroundings"),
-    },
-    {"uses"},
-    {"travel"},
-    {"parcel"},
-    {"depends", "fixed", "settings", "signature", "throttle", "unpack", "wanted"},
-    {"batch", "collect", "coverage", "request", "tally"},
-    {"attempts", "calls", "plan", "source"},
-    {"interrupt", "ledger", "retry"},
-    {"commit", "estimate", "evaluate", "explore"},
-    {"worker"},
-    {"processes"},
-    {"pool"},
-    {"cluster", "executors"},
-    {"schedule"},
-    {"staff"},
-    {"first"},
-    {"run"},
-    {"fill"},
-]
+GROUND = {"errors"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "identity": GROUND,
+    "space": GROUND | {"identity"},
+    "store": GROUND,
+    "format": GROUND | {"identity", "space", "store"},
+    "maintenance": GROUND | {"space", "store", "format"},
+    "run_options": GROUND | {"store"},
+    "option_checks": GROUND | {"space", "run_options"},
+    "options": GROUND | {"space", "run_options", "option_checks"},
+    "planning": GROUND | {"identity", "space", "store", "format"},
+    "transport": GROUND | {"identity", "space", "store", "format"},
+    "worker": GROUND | {"identity", "space", "store", "format", "transport"},
+    "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
+    "observe": GROUND,
+    "coordinator": GROUND
+    | {"identity", "space", "store", "format", "maintenance", "planning"}
+    | {"transport", "worker", "executors", "observe", "run_options"},
+    "view": GROUND | {"space", "store", "format", "planning"},
+    "api": GROUND
+    | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
+    | {"observe", "coordinator", "run_options", "option_checks", "options"},
+    "memo": GROUND
+    | {"identity", "space", "store", "format", "planning", "view", "observe"}
+    | {"option_checks", "options", "api"},
+    "memoized": GROUND | {"identity", "space", "store", "format", "option_checks", "options"},
+}
+"""What each room may import beside itself, from the ground up."""
 FOREIGN = {
     "cloudpickle": {"work.arrival", "work.parcel", "work.sharing", "work.travel"},
     "dask": {"work.executors", "work.schedule", "work.settings"},
@@ -111,30 +99,40 @@ def own_imports(tree: ast.Module, known: set[str], *, with_types: bool = True) -
     return found
 
 
-def test_imports_go_down_only() -> None:
+def test_a_room_imports_what_its_row_in_the_table_names_and_nothing_else() -> None:
     trees = modules()
-    rank = {layer: i for i, layer in enumerate(LAYERS)}
+    assert set(MAY_IMPORT) == {name.split(".")[0] for name in trees if name}
     wrong = [
-        f"{name} imports {other}"
+        f"{name} imports {other or 'swarmgrid itself'}"
         for name, tree in trees.items()
         if name
         for other in own_imports(tree, set(trees))
-        if other and rank[other.split(".")[0]] > rank[name.split(".")[0]]
+        if other.split(".")[0] not in MAY_IMPORT[room := name.split(".")[0]] | {room}
     ]
     assert wrong == []
 
 
-def test_the_inside_of_work_is_layered_too() -> None:
-    trees = modules()
-    rank = {f"work.{name}": i for i, names in enumerate(WITHIN_WORK) for name in names}
-    assert set(rank) == {name for name in trees if name.startswith("work.")}
-    wrong = [
-        f"{name} imports {other}"
-        for name in rank
-        for other in own_imports(trees[name], set(trees), with_types=False)
-        if other in rank and rank[other] > rank[name]
-    ]
-    assert wrong == []
+def test_the_table_has_no_row_that_a_later_one_needs() -> None:
+    seen: set[str] = set()
+    for room, below in MAY_IMPORT.items():
+        assert below <= seen, room
+        seen.add(room)
+
+
+def test_no_room_is_a_house_of_its_own() -> None:
+    lines: dict[str, int] = {}
+    files: dict[str, int] = {}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0]
+        lines[room] = lines.get(room, 0) + len(path.read_text().splitlines())
+        files[room] = files.get(room, 0) + (path.name != "__init__.py")
+    assert {room for room, n in lines.items() if n > sum(lines.values()) / 5} == set()
+    assert {room: n for room, n in files.items() if n > 18} == {}
+
+
+def test_no_room_has_the_name_of_a_public_one() -> None:
+    # the package would replace the function as soon as it is imported
+    assert set(MAY_IMPORT) & set(swarmgrid.__all__) == set()
 
 
 def test_there_are_no_circles() -> None:

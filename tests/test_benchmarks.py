@@ -167,7 +167,7 @@ def test_a_chain_of_requests_is_the_longest_of_those_that_do_not_overlap() -> No
 def test_the_late_store_notes_requests_and_passes_on_exclusive_creation(tmp_path: Path) -> None:
     from zarr.storage import LocalStore
 
-    from swarmgrid.storage.blobs import ZarrBlobs
+    from swarmgrid.store.blobs import ZarrBlobs
 
     log = tmp_path / "log"
     blobs = ZarrBlobs(LateStore(LocalStore(tmp_path / "store"), 0.002, str(log)))

@@ -57,7 +57,7 @@ def test_a_warm_compute_imports_no_scheduler(tmp_path: Path) -> None:
     modules_after(COMPUTE, str(tmp_path))
     warm = modules_after(COMPUTE, str(tmp_path))
     assert warm & {"matplotlib", "distributed", "tqdm", "obstore"} == set()
-    assert "swarmgrid.work.schedule" not in warm
+    assert "swarmgrid.executors.select" not in warm
     assert not any(name.startswith(("dask.local", "dask.multiprocessing")) for name in warm)
 
 

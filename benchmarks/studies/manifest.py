@@ -70,11 +70,11 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
     """Write rows for every chunk; their bytes, and the seconds that reading those takes."""
     import xarray as xr
 
-    from swarmgrid.storage.layout import GridPath
-    from swarmgrid.storage.location import to_location
-    from swarmgrid.storage.manifest import write_segment
-    from swarmgrid.storage.segment import Rows
-    from swarmgrid.storage.snapshot import read_snapshot
+    from swarmgrid.format.manifest import write_segment
+    from swarmgrid.format.segment import Rows
+    from swarmgrid.format.state import read_snapshot
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import to_location
 
     corner = xr.DataArray(np.zeros((side, side), bool), _axes(side), ["a", "b"])
     corner[0, 0] = True

@@ -139,7 +139,7 @@ def _read(folder: Path, latency: float, n_chunks: int) -> tuple[float, float, bo
 
 def _floor(folder: Path, latency: float, n: int) -> float:
     """Seconds per object of writing ``n``, one after the other in each of the workers."""
-    from swarmgrid.storage.blobs import ZarrBlobs
+    from swarmgrid.store.blobs import ZarrBlobs
 
     blobs = ZarrBlobs(_store(folder, latency)[0])
     data = bytes(POINTS_PER_CHUNK * 8)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import swarmgrid
-from swarmgrid.call import Call
-from swarmgrid.care import repaired
+from swarmgrid.api import functions
+from swarmgrid.api.evaluation import Call
+from swarmgrid.api.grid import repaired
+from swarmgrid.api.resolve import target
 from swarmgrid.errors import DamageError, PointError, StoreError
-from swarmgrid.find import target
 from swarmgrid.memo.records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT
@@ -123,7 +123,7 @@ class MemoRequest:
 
     def dataset(self) -> xr.Dataset:
         """What is stored, lazily, under the variables' stored names."""
-        return swarmgrid.open(self.params, self.axes, **self.options)
+        return functions.open(self.params, self.axes, **self.options)
 
     def records(self, call: Call) -> Iterator[tuple[int, list[Any]]]:
         """Yield the number of each chunk, and what the function returned at its points, in order.
@@ -155,11 +155,11 @@ class MemoRequest:
 
     def _view(self, call: Call) -> xr.Dataset:
         """What is stored, asked for or not: what misses nothing is not promoted."""
-        from swarmgrid import view
+        from swarmgrid.view import dataset
 
         assert call.stored is not None
         snapshot, coverage = call.stored
-        return view.dataset(call.request, replace(coverage, wanted=None), snapshot.manifest)
+        return dataset.dataset(call.request, replace(coverage, wanted=None), snapshot.manifest)
 
     def _where(self) -> xr.DataArray | None:
         mask = self.points.mask()
@@ -206,7 +206,7 @@ class MemoRequest:
                     self.points.axes.items(), origin, box, strict=True
                 )
             }
-            found[box] = swarmgrid.open(self.params, part, **self.options)[name].values
+            found[box] = functions.open(self.params, part, **self.options)[name].values
         values: NDArray[Any] = found[tuple((positions - origin).T)]
         return values
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swarmgrid.checks import checked
 from swarmgrid.errors import DamageError, InputError, brief
 from swarmgrid.memo.diagnostics import MemoDiagnostics
 from swarmgrid.memo.points import enumerated
@@ -15,6 +14,7 @@ from swarmgrid.memo.records import PointCall, field_names
 from swarmgrid.memo.request import MemoRequest
 from swarmgrid.memo.version import code_version, hashes_version
 from swarmgrid.memo.wrap import bound
+from swarmgrid.option_checks import checked
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from swarmgrid.call import Call
+    from swarmgrid.api.evaluation import Call
     from swarmgrid.options import CallOptions
 
 T = TypeVar("T")

@@ -80,6 +80,17 @@ class Points:
         return np.argwhere(self.box_mask()) if self.extent else np.zeros((len(self), 0), int)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Points of one chunk that are to be computed."""
+
+    index: tuple[int, ...]
+    """The chunk's index on every axis."""
+    points: Points
+    is_fresh: bool
+    """Whether nothing of the chunk is stored yet."""
+
+
 def boxes(mask: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
     """Disjoint boxes that cover exactly the true points of ``mask``, sorted by corner.
 

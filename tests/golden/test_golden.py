@@ -16,11 +16,11 @@ import xarray as xr
 import zarr
 
 import swarmgrid
-from swarmgrid.storage.files import FileBlobs
-from swarmgrid.storage.layout import GridPath
-from swarmgrid.storage.location import to_location
-from swarmgrid.storage.snapshot import read_snapshot
-from swarmgrid.storage.verify import verify_grid
+from swarmgrid.format.state import read_snapshot
+from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.store.directory import FileBlobs
+from swarmgrid.store.layout import GridPath
+from swarmgrid.store.location import to_location
 from tests.golden import content, make
 
 FORMATS = sorted(p.name for p in make.PLACE.iterdir() if p.name.startswith("format-"))

@@ -16,8 +16,8 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import SwarmMemo
-from swarmgrid.storage import lease
-from tests.test_damage import HOW, damage, files
+from swarmgrid.store import lease
+from tests.scenarios.test_damage import HOW, damage, files
 
 SPEC = {"strat": ["aaa", "bb"], "s": [1, 2, 3]}
 GROWN = {"strat": ["aaa", "bb"], "s": [0, 1, 2, 3]}

@@ -1,0 +1,243 @@
+"""A function bound to a store and to options: the `grid` decorator, and care for its grids."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+
+from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
+from swarmgrid.api.grid import failed_points, repaired, verified
+from swarmgrid.errors import InputError, brief
+from swarmgrid.options import CallOptions, Options, OptionTypes, current_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    import xarray as xr
+
+    from swarmgrid.maintenance.report import Report
+    from swarmgrid.observe.diagnostics import Diagnostics
+    from swarmgrid.planning.estimate import Plan
+
+
+class Grid:
+    """A function bound to a store and to options; made by the `grid` decorator.
+
+    Calling it is calling the function. Its methods are the module's functions of the same
+    names, with the function and the options filled in.
+
+    Parameters
+    ----------
+    func : callable
+        The function of one point; or a `Grid`, whose options hold where none is given now.
+    **options
+        Options of `compute`; those left out are what `set_options` says at each call.
+    """
+
+    __module__ = "swarmgrid"
+
+    __swarmgrid_function__: Callable[..., Any]
+    __swarmgrid_options__: OptionTypes
+
+    def __init__(self, func: Callable[..., Any], **options: Unpack[OptionTypes]) -> None:
+        if isinstance(func, Grid):  # decorated again: what is given now goes before
+            options = cast("OptionTypes", {**func.__swarmgrid_options__, **options})
+            func = func.__swarmgrid_function__
+        if not callable(func):
+            raise InputError(f"func is {brief(func)}; expected a function of one point")
+        Options().updated({**options, "func": func})  # a wrong one is an error here, not later
+        own = getattr(func, "__dict__", {})
+        self.__dict__.update({n: v for n, v in own.items() if not hasattr(Grid, n)})
+        functools.update_wrapper(self, func, updated=())
+        self.__swarmgrid_options__ = options
+        self.__swarmgrid_function__ = func
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function itself."""
+        return self.__swarmgrid_function__(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<swarmgrid.Grid of {getattr(self, '__qualname__', self.__swarmgrid_function__)}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """By name where that leads here, as a function is pickled; else by value."""
+        found: Any = sys.modules.get(self.__module__)
+        name: str = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self and self.__module__ != "__main__":
+            return name
+        return self.__swarmgrid_reduce__()
+
+    def __swarmgrid_reduce__(self) -> tuple[Any, ...]:
+        """By value, as it travels to workers: they have what its module holds now."""
+        options = dict(self.__swarmgrid_options__)
+        options.pop("client", None)  # it cannot travel
+        return _restored, (self.__swarmgrid_function__, options)
+
+    def compute(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | None = None,
+        *,
+        where: Any = None,
+        **options: Unpack[OptionTypes],
+    ) -> xr.Dataset:
+        """Evaluate the function over a grid; see `swarmgrid.compute`."""
+        return compute(params, axes, where=where, **self._with(options))
+
+    def run(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | None = None,
+        *,
+        where: Any = None,
+        **options: Unpack[OptionTypes],
+    ) -> tuple[xr.Dataset, Diagnostics]:
+        """The same as `compute`, and what was done for it."""
+        return run(params, axes, where=where, **self._with(options))
+
+    def stream(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | None = None,
+        *,
+        where: Any = None,
+        **options: Unpack[OptionTypes],
+    ) -> Diagnostics:
+        """Compute into the store what is missing, and return no data."""
+        return stream(params, axes, where=where, **self._with(options))
+
+    def plan(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | None = None,
+        *,
+        where: Any = None,
+        explain: bool = False,
+        **options: Unpack[OptionTypes],
+    ) -> Plan:
+        """What `compute` would do; see `swarmgrid.plan`."""
+        return plan(params, axes, where=where, explain=explain, **self._with(options))
+
+    def open(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> xr.Dataset:
+        """What is stored; see `swarmgrid.open`."""
+        return open(params, axes, **self._with(options))
+
+    def errors(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> pd.DataFrame:
+        """The points at which the function failed and that are not computed since.
+
+        Parameters
+        ----------
+        params : mapping, optional
+            The fixed values of the run.
+        axes : sequence of str, optional
+            The axes' names, where several grids with these params are stored.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each point: its axis values, then ``exception``, ``reason``, ``traceback``,
+            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
+        """
+        return failed_points(self._resolved(options), params, axes)
+
+    def verify(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> Report:
+        """Read everything that is stored of a grid, and say what is wrong with it.
+
+        Returns
+        -------
+        Report
+            What was read, a `Problem` for each object that is damaged, missing or left over, and
+            a `Note` of each thing that a killed process left, which does no harm.
+        """
+        return verified(self._resolved(options), params, axes)
+
+    def repair(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> Report:
+        """Mend what `verify` finds: what it said before.
+
+        Metadata is rebuilt from its second copy, and the copy from it. Left-overs are removed, but
+        nothing of a process that is at work. Points whose values are damaged count as not
+        computed: the next `compute` computes them.
+        """
+        return repaired(self._resolved(options), params, axes)
+
+    def _resolved(self, options: OptionTypes) -> Options:
+        return current_options().updated(self._with(options))
+
+    def _with(self, options: OptionTypes) -> CallOptions:
+        return {"func": self, **self.__swarmgrid_options__, **options}
+
+
+def _restored(func: Callable[..., Any], options: OptionTypes) -> Grid:
+    return Grid(func, **options)
+
+
+@overload
+def grid(func: Callable[..., Any], **options: Unpack[OptionTypes]) -> Grid: ...
+@overload
+def grid(**options: Unpack[OptionTypes]) -> Callable[[Callable[..., Any]], Grid]: ...
+def grid(
+    func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes]
+) -> Grid | Callable[[Callable[..., Any]], Grid]:
+    """Bind a function to a store and to options: a decorator.
+
+    Parameters
+    ----------
+    func : callable, optional
+        The function, where the decorator is used without parentheses.
+    **options
+        Options of `compute`.
+
+    Returns
+    -------
+    Grid
+        Called, it is the function; its methods are ``compute``, ``run``, ``stream``, ``plan``,
+        ``open``, ``errors``, ``verify`` and ``repair``.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> @swarmgrid.grid(store="memory://area", executor="sync")
+    ... def area(width, height):
+    ...     return width * height
+    >>> area(2, 3)
+    6
+    >>> area.compute(axes={"width": [1, 2], "height": [3, 4]})["value"].values
+    array([[3, 4],
+           [6, 8]])
+    """
+    if isinstance(func, (str, Path)):
+        raise InputError(
+            f"func is {str(func)!r}, a text; to bind a store, pass it by name: store="
+        )
+    if func is not None:
+        return Grid(func, **options)
+    Options().updated(options)
+    return functools.partial(Grid, **options)
+
+
+grid.__module__ = "swarmgrid"

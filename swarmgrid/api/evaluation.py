@@ -1,0 +1,284 @@
+"""One call of the face: its options checked, the store looked at, the work and view arranged."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.api.resolve import func_of, location_of, target
+from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.format.state import read_snapshot
+from swarmgrid.identity import Part, changes, digest, explained
+from swarmgrid.observe.diagnostics import Diagnostics
+from swarmgrid.option_checks import check_view_chunks
+from swarmgrid.planning.coverage import Coverage
+from swarmgrid.planning.estimate import Plan, planned
+from swarmgrid.planning.growth import covered, n_wanted, new_grid
+from swarmgrid.planning.request import Request, to_request
+from swarmgrid.run_options import Settings
+from swarmgrid.space.match import NEAR, near_misses
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from swarmgrid.format.state import Snapshot
+    from swarmgrid.identity import Fingerprint
+    from swarmgrid.options import Options
+
+_told: set[tuple[str, tuple[str, ...]]] = set()
+"""What `Call` has warned of: functions, and what their runs changed."""
+
+
+class Call:
+    """One call: its options checked, its request made, and what of it is stored."""
+
+    def __init__(
+        self,
+        options: Options,
+        params: Mapping[str, Any] | None,
+        axes: Mapping[str, Any] | None,
+        where: Any,
+        *,
+        is_lookup: bool = False,
+    ) -> None:
+        self._options = options
+        self.request = replace(_request(options, params, axes, where), is_lookup=is_lookup)
+        self._snapshot: Snapshot | None = None
+        self._coverage: Coverage | None = None
+        self._damage: DamageError | None = None
+        """What of the metadata is damaged; who computes mends it."""
+        try:
+            self._look()
+        except DamageError as error:
+            self._damage = error
+        self._check_view_chunks()
+        self._warn_of_near_misses()
+
+    def plan(self, *, explain: bool = False) -> Plan:
+        """What would be computed."""
+        self._check()
+        manifest = self._snapshot.manifest if self._snapshot else None
+        plan = planned(self.request, self._coverage, manifest)
+        return replace(plan, parts=self._parts()) if explain else plan
+
+    def _parts(self) -> tuple[Part, ...]:
+        code = self._fingerprint()
+        params = (
+            Part(f"params[{name!r}]", type(value).__qualname__, digest(value, f"params[{name!r}]"))
+            for name, value in sorted(self.request.params.items())
+        )
+        return (*(code.parts if code else ()), *params)
+
+    def _fingerprint(self) -> Fingerprint | None:
+        """What stands for the function's code now; None: a version does."""
+        if self._options.version is not None:
+            return None
+        return explained(self.request.func, self._options.ignore or ())
+
+    def filled(self) -> Diagnostics:
+        """Compute what is missing."""
+        start = time.monotonic()
+        coverage = self._coverage
+        wanted = n_wanted(self.request)
+        missing = wanted if coverage is None else coverage.n_missing()
+        if missing == 0 and self._damage is None:
+            done = self._nothing_done(coverage, wanted, time.monotonic() - start)
+            if self._options.log is not None:
+                self._log(done)
+            return done
+        from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
+
+        before = self._fingerprint()
+        done = fill(self.request, _settings(self._options))
+        self._damage = None
+        self._look()
+        self._check_kept(done)
+        self._warn_of_changes(before)
+        return done
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the store could not be read, because something in it is damaged."""
+        return self._damage is not None
+
+    @property
+    def stored(self) -> tuple[Snapshot, Coverage] | None:
+        """What the store holds of the request, as it was last read; None if there is no grid."""
+        self._check()
+        if self._snapshot is None or self._coverage is None:
+            return None
+        return self._snapshot, self._coverage
+
+    def _warn_of_changes(self, before: Fingerprint | None) -> None:
+        """Say once what the run has changed of what counts as the function's code."""
+        after = self._fingerprint()
+        if before is None or after is None or before.digest == after.digest:
+            return
+        paths = tuple(changes(before, after))
+        if (self.request.path.function, paths) not in _told:
+            _told.add((self.request.path.function, paths))
+            warnings.warn(
+                f"the run of {self.request.path.function} has changed {', '.join(paths[:3])}, "
+                "which counts as its code: the next call makes a new grid and computes all points "
+                "again. Leave it out by its name, as in ignore={'cache'}, if no result depends on "
+                "it",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+    def dataset(self) -> xr.Dataset:
+        """The view of what is stored."""
+        self._check()
+        self._check_view_chunks()
+        from swarmgrid.view import dataset
+
+        coverage = self._coverage
+        if coverage is None or self._snapshot is None or coverage.selection.size == 0:
+            return dataset.empty_dataset(
+                self.request, coverage.grid.schema if coverage else self.request.schema
+            )
+        return dataset.dataset(
+            self.request, coverage, self._snapshot.manifest, self._options.view_chunks
+        )
+
+    def _log(self, done: Diagnostics) -> None:
+        """Tell the log of a run that had nothing to compute."""
+        from swarmgrid.coordinator.stats import Tally
+
+        counts = {"total": done.points_total, "wanted": done.points_cached}
+        tally = Tally(self.request, _settings(self._options), **counts, missing=0, failed=0)
+        tally.close("finished", done)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is such a grid in the store."""
+        self._check()
+        return self._snapshot is not None
+
+    def _look(self) -> None:
+        """Read what is stored."""
+        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        self._coverage = self._covered()
+
+    def _check(self) -> None:
+        if self._damage is not None:
+            raise self._damage
+
+    def _check_view_chunks(self) -> None:
+        """Raise InputError where they are of no dim, as far as the dims are known."""
+        coverage, request = self._coverage, self.request
+        schema = request.schema if coverage is None else coverage.grid.schema
+        check_view_chunks(self._options.view_chunks, request.names, request.shape, schema)
+
+    def _warn_of_near_misses(self) -> None:
+        """Warn of floats that are new for a digit at their end."""
+        if self._snapshot is None:
+            return
+        stored = {axis.name: axis for axis in self._snapshot.grid.axes}
+        for axis in self.request.axes:
+            tolerance = self.request.tolerance.get(axis.name, 0.0)
+            near = near_misses(stored[axis.name], axis, tolerance)
+            if len(near):
+                largest = float(np.abs(near).max())
+                warnings.warn(
+                    f"axis {axis.name!r}: {len(near)} of {len(axis)} values, such as "
+                    f"{float(near[0])!r}, differ from stored ones by less than 1e-9 of their "
+                    "size, and count as new. If they are meant to be the same, pass "
+                    f"tolerance={{{axis.name!r}: {largest * NEAR:.0e}}}",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+
+    def _check_kept(self, done: Diagnostics) -> None:
+        """See that the manifest still speaks of everything that is computed."""
+        coverage = self._coverage
+        n = 0 if coverage is None else coverage.n_missing() - done.points_failed
+        if n > 0:
+            raise StoreError(
+                f"{n} points were computed, but {self.request.path.manifest} does not say so any "
+                "more; is something else deleting files there? Call compute again"
+            )
+
+    def _covered(self) -> Coverage | None:
+        if self._snapshot is not None:
+            return covered(self.request, self._snapshot.grid, self._snapshot.manifest)
+        if self.request.schema is not None and n_wanted(self.request):
+            return covered(self.request, new_grid(self.request, self.request.schema), None)
+        return None
+
+    def _nothing_done(self, coverage: Coverage | None, wanted: int, seconds: float) -> Diagnostics:
+        total = math.prod(self.request.shape)
+        outputs = len(coverage.grid.schema.outputs) if coverage else 0
+        return Diagnostics(
+            points_total=total,
+            points_cached=wanted,
+            points_computed=0,
+            points_skipped=total - wanted,
+            chunks_total=coverage.complete.size * outputs if coverage else 0,
+            chunks_written=0,
+            bytes_written=0,
+            seconds=seconds,
+            seconds_in_function=0.0,
+        )
+
+
+def opened(
+    options: Options,
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | Sequence[str] | None,
+) -> xr.Dataset:
+    """What is stored for some params; see `swarmgrid.open`."""
+    from swarmgrid.view import dataset
+
+    if isinstance(axes, Mapping):
+        call = Call(options, params, axes, None, is_lookup=True)
+        if not call.is_stored:
+            raise target(options, params, list(axes)).nothing_stored()
+        return call.dataset()
+    found = target(options, params, axes)
+    snapshot = read_snapshot(found.location.open(), found.path)
+    if snapshot is None:
+        raise found.nothing_stored()
+    request = found.request(snapshot.grid.axes)
+    coverage = covered(request, snapshot.grid, snapshot.manifest)
+    schema = snapshot.grid.schema
+    check_view_chunks(options.view_chunks, request.names, request.shape, schema)
+    return dataset.dataset(request, coverage, snapshot.manifest, options.view_chunks)
+
+
+def _request(
+    options: Options,
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | None,
+    where: Any,
+) -> Request:
+    """The request of a call, once everything about it has been checked."""
+    _settings(options).check()
+    return to_request(
+        func_of(options),
+        params,
+        axes,
+        location_of(options),
+        version=options.version,
+        ignore=options.ignore,
+        chunks=options.chunks,
+        shards=options.shards,
+        outputs=options.outputs,
+        tolerance=options.tolerance,
+        vectorized=options.vectorized,
+        rng=options.rng,
+        where=where,
+        depends=options.depends,
+    )
+
+
+def _settings(options: Options) -> Settings:
+    """Those of the options that say how a run is carried out; they have the same names."""
+    values: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(Settings)}
+    return Settings(**values)

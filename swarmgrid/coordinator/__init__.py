@@ -1,0 +1,1 @@
+"""The coordinator of one run: queue, schema inference, attempts, commits."""

@@ -1,0 +1,303 @@
+"""The coordinator's books: takes receipts, writes what came back, and commits to the manifest."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.coordinator.pace import Pace
+from swarmgrid.format.chunk_io import empty_block, read_block, write_points
+from swarmgrid.format.failures import SUFFIX, FailureLog
+from swarmgrid.format.grid_io import covering, write_grid
+from swarmgrid.format.manifest import read_manifest, to_merge, write_segment
+from swarmgrid.format.segment import Row, Rows
+from swarmgrid.space.points import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.points import Piece
+    from swarmgrid.store.lease import Lease
+    from swarmgrid.transport.messages import Receipt, Values
+
+
+@dataclass(slots=True)
+class _OpenChunk:
+    """A chunk whose points come back from several tasks."""
+
+    left: int
+    """Points that are still to come."""
+    is_fresh: bool
+    """Whether nothing of it is stored yet."""
+    is_sound: bool = True
+    """Whether none of its points has failed."""
+    block: dict[str, NDArray[Any]] = field(default_factory=dict)
+    new: NDArray[np.bool_] | None = None
+    """Points that came back since the chunk was last written."""
+    seconds: float = 0.0
+
+
+class Committer:
+    """Commits what a run finishes, at the pace that is asked for, and grows the grid for it.
+
+    A thread of its own does so while the coordinator waits for workers. The grid in the store
+    holds no more values than those of the points that are committed, until a whole chunk is
+    computed: then all that the run needs. So a request that fails leaves nothing behind.
+
+    Parameters
+    ----------
+    lease : Lease
+        The right to write the grid.
+    grid : StoredGrid
+        The grid, as the run needs it.
+    old : StoredGrid or None
+        The grid, as it is stored.
+    manifest : Manifest or None
+        What was computed before.
+    flush_interval : float or None
+        Seconds that finished points stay in memory; None: see `Pace`.
+    keeps_failures : bool
+        Whether the grid is to hold the points that failed, too.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        grid: StoredGrid,
+        old: StoredGrid | None,
+        manifest: Manifest | None,
+        flush_interval: float | None,
+        *,
+        keeps_failures: bool,
+    ) -> None:
+        self.bytes_written = 0
+        self.chunks_written = 0
+        self._lease = lease
+        self._grid = grid
+        self._stored = old
+        self._keeps_failures = keeps_failures
+        self._has_failed = False
+        self._sizes = dict(manifest.sizes) if manifest else {}
+        self._damaged = list(manifest.damaged) if manifest else []
+        self._pace = Pace(flush_interval, time.monotonic())
+        self._open: dict[tuple[int, ...], _OpenChunk] = {}
+        self._rows: list[Row] = []
+        self._failures: list[FailedPoint] = []
+        new_name = functools.partial(lease.new_name, SUFFIX)
+        self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
+        self._lock = threading.RLock()
+        self._error: BaseException | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="swarmgrid-commit", daemon=True)
+        self._thread.start()
+
+    def expect(self, piece: Piece) -> None:
+        """Announce that a piece's points will come back, in any order and number of parts."""
+        with self._lock:
+            chunk = self._open.setdefault(piece.index, _OpenChunk(0, piece.is_fresh))
+            chunk.left += len(piece.points)
+
+    def give_up(self, index: tuple[int, ...], n: int) -> None:
+        """Expect ``n`` points of a chunk no longer: they failed."""
+        with self._lock:
+            chunk = self._open.get(index)
+            self._has_failed = True
+            if chunk is not None:
+                chunk.left -= n
+                chunk.is_sound = False
+                self._close_if_complete(index, chunk)
+
+    def record(self, failure: FailedPoint) -> None:
+        """Keep a point's failure with the next commit."""
+        with self._lock:
+            self._failures.append(failure)
+
+    @property
+    def is_grown(self) -> bool:
+        """Whether the stored grid has all values that the run needs: others may write to it."""
+        return self._stored is not None and not self._stored.axes_differ(self._grid)
+
+    def is_open(self, index: tuple[int, ...]) -> bool:
+        """Whether some points of a chunk are held here."""
+        return index in self._open
+
+    def receive(self, receipt: Receipt) -> None:
+        """Take what a worker reports; raises what went wrong in the background, too."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            self._rows.extend(receipt.rows)
+            self.bytes_written += receipt.nbytes
+            self.chunks_written += len(receipt.rows) * len(self._grid.schema.outputs)
+            for values in receipt.values:
+                self._put_in(values)
+
+    def close(self) -> None:
+        """Write and commit everything that came back."""
+        self._closed.set()
+        self._thread.join()
+        with self._lock:
+            try:
+                if self._error is not None:
+                    raise self._error
+                self._write_open()
+            finally:  # a disk too full for a chunk may have room for the rows of the others
+                self._commit()
+
+    def _tick(self) -> None:
+        while not self._closed.wait(self._pace.look_seconds):
+            try:
+                self._lease.check()  # a run that has lost its lease is to end, not to go on
+                with self._lock:
+                    begun = time.monotonic()
+                    if self._pace.is_due(begun) and self._has_news():
+                        self._write_open()
+                        self._commit()
+                        self._pace.flushed(begun, time.monotonic())
+            except BaseException as error:  # noqa: BLE001  # raised where the run can see it
+                self._error = error
+                return
+
+    def _has_news(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self._rows or self._failures) or any(
+            chunk.new is not None and chunk.new.any() for chunk in self._open.values()
+        )
+
+    def _put_in(self, values: Values) -> None:
+        chunk = self._open[values.index]
+        whole = self._grid.chunk_shape
+        if values.points == Points(whole):
+            chunk.new = np.ones(whole, bool)
+            chunk.block = {n: a.reshape(whole + a.shape[1:]) for n, a in values.arrays.items()}
+            self._count(values, chunk)
+            return
+        if chunk.new is None:
+            chunk.new = np.zeros(self._grid.chunk_shape, bool)
+            blobs = self._lease.blobs
+            chunk.block = (
+                empty_block(self._grid)
+                if chunk.is_fresh
+                else read_block(blobs, self._grid, values.index)
+            )
+        mask = values.points.mask(self._grid.chunk_shape)
+        for name, array in values.arrays.items():
+            chunk.block[name][mask] = array
+        chunk.new |= mask
+        self._count(values, chunk)
+
+    def _count(self, values: Values, chunk: _OpenChunk) -> None:
+        chunk.seconds += values.seconds
+        chunk.left -= len(values.points)
+        self._close_if_complete(values.index, chunk)
+
+    def _close_if_complete(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
+        if chunk.left == 0:
+            if chunk.new is not None and chunk.new.any():
+                # one whole chunk is enough of a trial: growing for each would cost too much
+                if chunk.is_sound and (self._keeps_failures or not self._has_failed):
+                    self._grow([len(axis) for axis in self._grid.axes])
+                self._write(index, chunk)
+            del self._open[index]
+
+    def _write_open(self) -> None:
+        new = [
+            (index, chunk, chunk.new)
+            for index, chunk in self._open.items()
+            if chunk.new is not None and chunk.new.any()
+        ]
+        if new and not self.is_grown:  # once for all of them
+            ends = [self._ends(index, Points.from_mask(mask)) for index, _, mask in new]
+            self._grow(np.max(ends, axis=0, initial=0).tolist())
+        for index, chunk, _ in new:
+            self._write(index, chunk)
+
+    def _ends(self, index: tuple[int, ...], points: Points) -> list[int]:
+        """How many values every axis must have to hold some points of a chunk."""
+        lengths = zip(index, self._grid.chunk_shape, points.extent, strict=True)
+        return [i * length + n for i, length, n in lengths]
+
+    def _grow(self, lengths: Sequence[int]) -> None:
+        """Have the stored grid hold at least so many values on every axis."""
+        if self.is_grown:
+            return
+        grown = covering(self._grid, self._stored, lengths)
+        if self._stored is None or self._stored.axes_differ(grown):
+            self._lease.check()
+            write_grid(self._lease.blobs, grown, self._stored)
+            self._stored = grown
+
+    def _write(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
+        assert chunk.new is not None
+        self._lease.check()
+        points = Points.from_mask(chunk.new)
+        self._grow(self._ends(index, points))  # the metadata come before the chunk
+        assert self._stored is not None
+        row, nbytes = write_points(
+            self._lease.blobs, self._stored, index, chunk.block, points, chunk.seconds
+        )
+        self._rows.append(row)
+        self.bytes_written += nbytes
+        self.chunks_written += len(self._grid.schema.outputs)
+        chunk.new[...] = False
+        chunk.seconds = 0.0
+
+    def _commit(self) -> None:
+        self._commit_failures()
+        if not self._rows:
+            return
+        self._lease.check()
+        rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
+        self._write_segment(rows)
+        self._rows = []
+        self._merge()
+
+    def _commit_failures(self) -> None:
+        """Write the failures of points that have their place in the grid."""
+        if not self._failures:
+            return
+        ends = [self._ends(failure.index, failure.points) for failure in self._failures]
+        if self._keeps_failures:
+            self._grow(np.max(ends, axis=0, initial=0).tolist())
+        axes = self._stored.axes if self._stored is not None else None
+        kept = [
+            failure
+            for failure, end in zip(self._failures, ends, strict=True)
+            if axes is not None and all(n <= len(a) for n, a in zip(end, axes, strict=True))
+        ]
+        self._lease.check()
+        if kept:
+            self._failure_log.write(kept)
+        self._failures = []
+
+    def _write_segment(self, rows: Rows) -> None:
+        assert self._stored is not None
+        name = self._lease.new_name(".seg")
+        write_segment(self._lease.blobs, self._grid.path, name, self._stored, rows)
+        self._sizes[name] = len(rows)
+
+    def _merge(self) -> None:
+        """Replace many small segments by one; readers meanwhile see the same union twice."""
+        names = to_merge(self._sizes)
+        blobs, path = self._lease.blobs, self._grid.path
+        if not names:
+            return
+        assert self._stored is not None
+        merged = read_manifest(blobs, path, names, self._stored)
+        if merged is None or merged.damaged:
+            return
+        self._write_segment(merged.rows)
+        for name in [*names, *self._damaged]:
+            blobs.delete(path.manifest + name)
+            self._sizes.pop(name, None)
+        self._damaged = []

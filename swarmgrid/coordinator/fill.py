@@ -1,0 +1,116 @@
+"""Fills a grid: alone under its lease, and ended in order by whatever ends it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from swarmgrid.coordinator.run import Run, job_of
+from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.executors.interrupt import ended_by_sigterm
+from swarmgrid.format.state import read_snapshot
+from swarmgrid.maintenance.repair import mend_metadata, tidied, void_bad_rows
+from swarmgrid.maintenance.verify import chunk_index
+from swarmgrid.store import lease
+from swarmgrid.store.preflight import check_writable
+from swarmgrid.transport.parcel import to_parcel
+
+if TYPE_CHECKING:
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.state import Snapshot
+    from swarmgrid.observe.diagnostics import Diagnostics
+    from swarmgrid.planning.request import Request
+    from swarmgrid.run_options import Settings
+    from swarmgrid.transport.parcel import Parcel
+
+
+MAX_REPAIRS = 2
+"""How often a run repairs damaged chunks that stop it: one of them, and then all."""
+
+_log = logging.getLogger(__name__)
+
+
+def fill(request: Request, settings: Settings) -> Diagnostics:
+    """Compute and store every missing point of a request.
+
+    Waits while another process fills the same grid, and reuses what it finished.
+
+    Raises
+    ------
+    PointError
+        If the function failed at a point and ``on_error="raise"``; everything finished is kept.
+    StoreError
+        If the store cannot be written.
+    """
+    if settings.durability == "power":
+        request = replace(request, location=replace(request.location, is_durable=True))
+    parcel = None
+    if settings.executor in {None, "processes"}:  # what cannot travel is said before any write
+        parcel = to_parcel(job_of(request, settings, request.axes, ""))
+    check_writable(request.location)
+    with (
+        ended_by_sigterm(),
+        lease.acquired(request.location, request.path, settings.lease_seconds) as held,
+    ):
+        return _filled(request, settings, held, parcel)
+
+
+def _filled(
+    request: Request, settings: Settings, held: lease.Lease, parcel: Parcel | None
+) -> Diagnostics:
+    """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
+    for n_repairs in itertools.count():
+        snapshot = _sound_snapshot(held, request)
+        run = Run(request, settings, held, snapshot, parcel)
+        try:
+            run.execute()
+        except DamageError as error:  # a chunk that is only partly filled cannot be read
+            run.close("DamageError")
+            if n_repairs == MAX_REPAIRS:
+                raise _not_kept(request, error) from error
+            is_repaired = snapshot is not None and _void(held, snapshot.grid, error, n_repairs)
+            if not is_repaired:
+                raise
+        except BaseException as error:
+            run.close(type(error).__name__)
+            raise
+        else:
+            return run.close("finished")
+    raise AssertionError
+
+
+def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
+    """Count a damaged chunk's points as not computed; whether it was one of the grid's chunks.
+
+    The second time in a run, that is done with every chunk that is damaged.
+    """
+    index = chunk_index(grid, error.key)
+    if index is None:
+        return False
+    _log.warning("%s; its points are computed again now", error)
+    return void_bad_rows(held, grid, [index] if n_repairs == 0 else None) > 0
+
+
+def _not_kept(request: Request, error: DamageError) -> StoreError:
+    return StoreError(
+        f"store {request.location.url!r} does not keep what is written: {error.key} is damaged "
+        f"({error.reason}) although the grid was repaired {MAX_REPAIRS} times in this run. See "
+        "whether something else changes or deletes objects there, or whether each process has a "
+        "store of its own; what is intact is kept"
+    )
+
+
+def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
+    """What is stored, once what is damaged of it is mended or accounted for."""
+    try:
+        snapshot = read_snapshot(held.blobs, request.path)
+    except DamageError as error:
+        if not mend_metadata(held, request.path, request.attributes()):
+            raise
+        _log.warning("%s was damaged (%s), and is mended", error.key, error.reason)
+        snapshot = read_snapshot(held.blobs, request.path)
+    if snapshot is None or not tidied(held, snapshot):
+        return snapshot
+    return read_snapshot(held.blobs, request.path)

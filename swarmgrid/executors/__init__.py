@@ -1,0 +1,1 @@
+"""One interface, several engines: this process, threads, processes, a cluster."""

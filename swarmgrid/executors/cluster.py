@@ -1,0 +1,182 @@
+"""Hands tasks to the workers of a ``dask.distributed`` cluster."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, cast
+
+from swarmgrid.coordinator.queue import SHORT_SECONDS, TASK_SECONDS
+from swarmgrid.executors import process_main
+from swarmgrid.transport.messages import Lost, Receipt
+
+if TYPE_CHECKING:
+    from swarmgrid.coordinator.source import Source
+    from swarmgrid.executors.local import Receive
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.transport.messages import Task
+
+QUEUED_PER_WORKER = 3
+"""Tasks that a cluster has at once, so that its workers need not wait for the next."""
+TASKS_PER_SECOND = 50
+"""What a scheduler, which manages about 200, is asked for: the more workers, the longer tasks."""
+PEAK_TASKS_PER_SECOND = 100
+"""The same for a moment, near the end of a run."""
+NEWS_SECONDS = 0.5
+"""How long it takes at most until a cluster's scheduler knows of a task."""
+
+
+class Cluster:
+    """A ``dask.distributed.Client``: the job is sent to its workers once.
+
+    Parameters
+    ----------
+    job : bytes
+        The pickled job.
+    client : distributed.Client
+        The client.
+    """
+
+    shares_memory = False
+    is_isolating = False
+    may_overlap = False
+    is_ready = True
+    n_running = 0
+    first_points = 1
+
+    def __init__(self, job: bytes, client: Any) -> None:
+        self._client = client
+        self._packed = job
+        self._job: Any = None
+        self._is_stopped = False
+        self._running: dict[Any, tuple[Task, float]] = {}
+        self._has_seceded = is_in_task() and _secede()
+        self.n_workers = max(1, sum(client.nthreads().values()))
+        self.task_seconds = max(TASK_SECONDS, self.n_workers / TASKS_PER_SECOND)
+        self.short_seconds = max(SHORT_SECONDS, self.n_workers / PEAK_TASKS_PER_SECOND)
+
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready: the cluster is there."""
+
+    def run(
+        self,
+        source: Source,
+        receive: Receive,
+        throttle: Throttle,  # noqa: ARG002  # the settings exclude a rate with a client
+    ) -> None:
+        from distributed import as_completed
+
+        # results are fetched as they come, many at a time: one by one takes 10 ms each
+        running = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        self._submit(source, running)
+        for batch in running.batches():
+            for future, result in batch:
+                task, _ = self._running.pop(future)
+                if self._is_stopped and future.cancelled():
+                    continue
+                receive(task, _receipt(future, result))
+                future.release()
+                source.returned()
+            self._submit(source, running)
+
+    def _submit(self, source: Source, running: Any) -> None:
+        """Have so many tasks under way that no worker waits; in one message to the scheduler."""
+        tasks: list[Task] = []
+        n = QUEUED_PER_WORKER * self.n_workers - running.count()
+        while len(tasks) < n and not self._is_stopped:
+            task = source.take(may_wait=False)
+            if task is None:
+                break
+            tasks.append(task)
+        if not tasks:
+            return
+        self._send_job()
+        futures = self._client.map(
+            process_main.run_remote,
+            [self._job] * len(tasks),
+            [process_main.pickled(task) for task in tasks],
+            pure=False,
+        )
+        now = time.monotonic()
+        self._running.update(
+            (future, (task, now)) for future, task in zip(futures, tasks, strict=True)
+        )
+        running.update(futures)
+
+    def _send_job(self) -> None:
+        """See that the workers can have the job: what is scattered dies with the last of them.
+
+        A task's result dask makes again on the next worker there is; but it warns of large ones.
+        """
+        if self._job is None:
+            self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
+        elif self._job.status not in {"finished", "pending"}:
+            self._job = self._client.submit(process_main.held, self._packed, pure=False)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        begun = {key for keys in self._client.processing().values() for key in keys}
+        known = time.monotonic() - NEWS_SECONDS  # what is newer may have begun meanwhile
+        queued = [
+            f for f, (_, since) in self._running.items() if f.key not in begun and since < known
+        ]
+        self._client.cancel([f for f in queued if f.status == "pending"])
+
+    def close(self) -> None:
+        self._is_stopped = True
+        self._client.cancel([f for f in self._running if f.status == "pending"])
+        if self._job is not None:
+            self._job.release()
+        if self._has_seceded:
+            from distributed import rejoin
+
+            self._has_seceded = False
+            rejoin()
+
+
+def _secede() -> bool:
+    """Give the worker's thread to others: our tasks would wait for it, and it for them.
+
+    False where it was given up before, as ``worker_client`` does.
+    """
+    from distributed import secede
+
+    try:
+        secede()
+    except KeyError:  # dask's word for a thread that is not of its pool any more
+        return False
+    return True
+
+
+def is_in_task() -> bool:
+    """Whether this thread is computing a task of a ``dask.distributed`` worker."""
+    if "distributed.worker" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def _receipt(future: Any, result: Any) -> Receipt:
+    """What came of a task; raises the error that is ours or the store's."""
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        return cast("Receipt", pickle.loads(result))
+    error = result[1] if isinstance(result, tuple) else result
+    if not isinstance(error, (KilledWorker, CancelledError)):
+        raise error
+    return Receipt(lost=Lost(f"WorkerLostError: {_why(error)}", None))
+
+
+def _why(error: BaseException) -> str:
+    """What became of a task's worker; dask cancels what it has forgotten with the worker."""
+    if isinstance(error, CancelledError):
+        return "its worker in the cluster ended"
+    return str(error).partition(".")[0]

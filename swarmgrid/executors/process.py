@@ -1,0 +1,286 @@
+"""One worker process, and how it is started safely from any script, thread or notebook."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import types
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.executors import fork_server, process_main
+from swarmgrid.transport.messages import BEGUN, LATE, N_PULSE, STOP, TRY, Lost, Receipt
+from swarmgrid.worker.calls import IDLE, is_calling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+PRELOAD = [
+    "swarmgrid.executors.process_main",
+    "swarmgrid.store.directory",
+    "swarmgrid.store.location",
+]
+"""What the fork server imports once, so that a worker starts in 20 ms instead of 400."""
+POLL_SECONDS = 0.1
+"""How often a running worker is looked at."""
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""Fork would copy the locks of zarr's and obstore's threads in whatever state they are."""
+_context: Any = multiprocessing.get_context(_METHOD)
+_starting = threading.Lock()
+
+
+class WorkerProcess:
+    """A process that holds one job and answers one task at a time.
+
+    Parameters
+    ----------
+    job : bytes
+        The pickled job.
+    memory_limit : int or None
+        Bytes that it may take; see `run`.
+    """
+
+    def __init__(self, job: bytes, memory_limit: int | None = None) -> None:
+        self.tasks_done = 0
+        self._has_ended = False
+        self._memory_limit = memory_limit
+        self._verdict: Lost | None = None
+        self._n_points = 0
+        self._since = self._begun_since = 0.0
+        self._last_begun = 0
+        self._pulse = _context.RawArray("d", N_PULSE)
+        ours, theirs = _context.Pipe()
+        self._connection: Connection = ours
+        self._process = _context.Process(
+            target=process_main.serve, args=(theirs, self._pulse, memory_limit), daemon=True
+        )
+        try:
+            self._server = _start_without_main(self._process)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._send(job)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return int(self._process.pid)
+
+    def run(
+        self,
+        task: bytes,
+        n_points: int,
+        timeout: float | None,
+        take: Callable[[Receipt], None],
+        wait_for_turn: Callable[[], None],
+    ) -> Receipt:
+        """The receipt of a task; one that says `lost` if the process ended meanwhile.
+
+        Parameters
+        ----------
+        task : bytes
+            The pickled task.
+        n_points : int
+            How many points it has.
+        timeout : float or None
+            Seconds after which a call is given up, and the process with it.
+        take : callable
+            Takes receipts of parts of the task.
+        wait_for_turn : callable
+            Returns when the function may be called, at first and after a failure.
+        """
+        self._pulse[BEGUN] = -IDLE
+        self._n_points, self._last_begun = n_points, 0
+        self._since = self._begun_since = time.monotonic()
+        watch = _Watch(self._pulse, timeout)
+        self._send(task)
+        while (message := self._message(watch)) is not None:
+            if message == process_main.ASK:
+                wait_for_turn()
+                self._send(process_main.ASK)
+                continue
+            answer = pickle.loads(message)
+            if isinstance(answer, BaseException):
+                raise answer
+            receipt: Receipt = answer
+            if not receipt.n_settled:
+                self.tasks_done += 1
+                return receipt
+            take(receipt)
+        return Receipt(lost=self._lost(), worker=self.pid)
+
+    def _message(self, watch: _Watch) -> bytes | None:
+        """What the worker sends next; None if it has ended instead.
+
+        What the function started may keep the pipe open that its worker is gone from.
+        """
+        sources = [self._connection, self._process.sentinel]
+        with contextlib.suppress(EOFError, OSError):
+            while self._connection not in (ready := wait(sources, POLL_SECONDS)):
+                if ready and not self._connection.poll():
+                    return None
+                self._look_after(watch)
+            return self._connection.recv_bytes()
+        return None
+
+    def ask_to_report(self) -> None:
+        """Ask the worker to end its task after the present point."""
+        self._pulse[STOP] = 1
+
+    def seconds_left(self) -> float:
+        """What the points that the worker has not begun may take; 0 if it is to give them back.
+
+        They take at least what the others did, or what the present one has taken since it was
+        first seen here.
+        """
+        if self._pulse[STOP]:
+            return 0.0
+        now, begun = time.monotonic(), max(0, self.begun())
+        if begun != self._last_begun:
+            self._last_begun, self._begun_since = begun, now
+        pace = max((now - self._since) / (begun + 1), now - self._begun_since)
+        return max(0, self._n_points - begun - 1) * pace
+
+    def ask_to_share(self) -> None:
+        """Ask the worker to end its task after the present point, to divide the rest."""
+        if not self._pulse[STOP]:
+            self._pulse[STOP] = LATE
+
+    def kill(self, verdict: Lost | None = None) -> None:
+        """End the process at once, and what the function started; `run` then says why."""
+        self._verdict = self._verdict or verdict
+        if not self._has_ended:
+            self._kill_group()
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                self._process.kill()  # it may not have made its group yet
+
+    def end(self) -> None:
+        """End the process and wait until it has. Only who drives it may call this."""
+        self.kill()
+        self._join()
+        self._connection.close()
+
+    def resident_nbytes(self) -> int:
+        """The memory that the process has resident; 0 if it has ended."""
+        import psutil
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # it is dead: receiving will say so
+            self._connection.send_bytes(data)
+
+    def _look_after(self, watch: _Watch) -> None:
+        if watch.is_over():
+            reason = f"TimeoutError: it took longer than {watch.timeout:g} s"
+            self.kill(Lost(reason, self.begun()))
+        limit = self._memory_limit
+        if limit is not None and self.resident_nbytes() > limit:
+            self.kill(Lost(f"MemoryError: it took more than {limit} bytes", self.begun()))
+
+    def begun(self) -> int:
+        """The ordinal of the point that is being computed, among those of the task."""
+        return int(self._pulse[BEGUN] + IDLE)
+
+    def _join(self) -> None:
+        if not self._has_ended:
+            self._process.join()
+            self._kill_group()  # the programs that the function started
+            self._has_ended = True
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, AttributeError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _lost(self) -> Lost:
+        self._join()
+        if self._verdict is not None:
+            return self._verdict
+        if fork_server.ended_with(self._server, self._process.exitcode):
+            reason = "WorkerLostError: the fork server that its worker came from was ended"
+            return Lost(reason, self.begun(), is_innocent=fork_server.may_be_chance())
+        return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self.begun())
+
+
+class _Watch:
+    """Says when one call takes too long, by what the worker shows; pauses do not count."""
+
+    def __init__(self, pulse: Any, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._pulse = pulse
+        self._seen: tuple[float, float] | None = None
+        self._since = 0.0
+
+    def is_over(self) -> bool:
+        if self.timeout is None:
+            return False
+        now, seen = time.monotonic(), (self._pulse[BEGUN], self._pulse[TRY])
+        may_last = not is_calling(self._pulse) or seen[1] < 0
+        if seen != self._seen or may_last:
+            self._seen, self._since = seen, now
+        return now - self._since > self.timeout
+
+
+def process_count() -> int:
+    """How many worker processes this process may use: the CPUs that it is allowed on."""
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def _how(exit_code: int) -> str:
+    if exit_code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"
+
+
+@contextlib.contextmanager
+def _allowed_to_have_children() -> Iterator[None]:
+    """Let a daemonic process, such as a worker of ``multiprocessing.Pool``, start workers.
+
+    It is refused that because it may be ended at any time; our workers end with it.
+    """
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
+    is_daemonic = config.get("daemon", False)
+    config["daemon"] = False
+    default: Any = multiprocessing.context._default_context  # noqa: SLF001
+    method = default._actual_context  # noqa: SLF001
+    if method is not None and method._name not in multiprocessing.get_all_start_methods():  # noqa: SLF001
+        default._actual_context = _context  # noqa: SLF001  # joblib's, which a worker does not know
+    try:
+        yield
+    finally:
+        config["daemon"] = is_daemonic
+        if method is not None:
+            default._actual_context = method  # noqa: SLF001
+
+
+def _start_without_main(process: Any) -> int | None:
+    """Start a process that does not run the user's script again, guarded or not.
+
+    What a function of ``__main__`` needs travels with it, by value. Returns the process id of the
+    fork server that it came from, if there is one.
+    """
+    with _starting, _allowed_to_have_children():
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            if _METHOD != "forkserver":
+                process.start()
+                return None
+            return fork_server.started(process, PRELOAD)
+        finally:
+            sys.modules["__main__"] = main

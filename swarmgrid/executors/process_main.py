@@ -1,0 +1,160 @@
+"""The inside of a worker process: it takes tasks from a pipe until its coordinator is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import pickle
+import signal
+import sys
+import threading
+from multiprocessing import current_process, parent_process
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.store.nesting import enter_for_good
+from swarmgrid.transport.messages import STOP, Receipt
+from swarmgrid.transport.packing import packed_to_return
+from swarmgrid.transport.parcel import unsealed
+from swarmgrid.worker.evaluate import run_task
+from swarmgrid.worker.task_report import Overseer
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from swarmgrid.transport.messages import Job, Task
+    from swarmgrid.worker.calls import Pulse
+
+ASK = b""
+"""What a worker sends to be told when it may call the function again."""
+
+
+def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
+    """Answer tasks with receipts; the first message is the pickled job.
+
+    Parameters
+    ----------
+    connection : Connection
+        The pipe to the coordinator; when that closes, the process ends.
+    pulse : ctypes array of float
+        Shared with the coordinator; see `swarmgrid.transport.messages`.
+    memory_limit : int or None
+        Bytes that the process may have resident, as nearly as a cap on its address space can say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C does
+    # the function may use multiprocessing, too: its children end with this process' group
+    current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
+    _end_with_coordinator()
+    line, overseer = PipeLine(connection), Overseer()
+    shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
+    with contextlib.suppress(EOFError, OSError):
+        data = connection.recv_bytes()
+        try:
+            job = unsealed(data, is_own_process=True)
+            enter_for_good(job.runs)
+        except Exception as error:  # noqa: BLE001  # raised again in the coordinator
+            line.send(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
+            return
+        if memory_limit is not None:
+            _limit_memory(memory_limit)
+        while True:
+            task = pickle.loads(connection.recv_bytes())
+            line.send(_answer(job, task, shown, overseer, line))
+
+
+class PipeLine:
+    """The way home through a pipe, for the task and for the thread that looks at it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, data: bytes) -> None:
+        """Send a pickled receipt, an error, or `ASK`."""
+        with self._lock:
+            self._connection.send_bytes(data)
+
+    def report(self, receipt: Receipt) -> None:
+        """Hand over a part of the results."""
+        self.send(packed_to_return(receipt))
+
+    def may_write(self) -> bool:
+        """Always: who ends the run ends the process, and has fenced the store."""
+        return True
+
+    def wait_for_turn(self) -> None:
+        """Ask the coordinator, which knows the rate of all workers together."""
+        self.send(ASK)
+        self._connection.recv_bytes()
+
+
+def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLine) -> bytes:
+    """The pickled receipt; or the error, which is ours or the store's, not the function's."""
+    try:
+        if job.is_throttled:
+            line.wait_for_turn()
+            if pulse[STOP]:
+                return packed_to_return(Receipt(left=list(task.pieces), worker=os.getpid()))
+        receipt = run_task(job, task, pulse, overseer, line)
+        return packed_to_return(receipt)
+    except Exception as error:  # noqa: BLE001  # raised again in the coordinator
+        return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+
+
+def run_remote(job: bytes, task: bytes) -> bytes:
+    """The pickled receipt of a pickled task, in a worker that dask.distributed owns."""
+    loaded, overseer = _loaded(job)
+    return packed_to_return(run_task(loaded, pickle.loads(task), overseer=overseer))
+
+
+def held(job: bytes) -> bytes:
+    """The pickled job, as something that dask makes again where it was lost."""
+    return job
+
+
+def pickled(task: Task) -> bytes:
+    """A task as it travels."""
+    return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(job: bytes) -> tuple[Job, Overseer]:
+    return unsealed(job, is_own_process=False), Overseer()
+
+
+def _end_with_coordinator() -> None:
+    """Have the kernel end this process when the coordinator dies, whatever it is doing then.
+
+    The pipe that multiprocessing holds to notice that is made to send SIGIO, whose default is to
+    end the process: unlike a thread, it needs no interpreter lock. It goes to the whole process
+    group, of which are also the programs that the function starts.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    parent = parent_process()
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    import fcntl
+
+    sentinel: Any = parent.sentinel
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpid())
+    flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if not parent.is_alive():  # it died before the signal was armed
+        os._exit(1)
+
+
+def _limit_memory(nbytes: int) -> None:
+    """Cap the address space, so that the function sees MemoryError before the machine is short."""
+    try:
+        import resource
+    except ImportError:
+        return
+    import psutil
+
+    used = psutil.Process().memory_info()
+    cap = used.vms - used.rss + nbytes
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    cap = cap if hard == resource.RLIM_INFINITY else min(cap, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (cap, hard))

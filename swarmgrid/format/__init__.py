@@ -1,0 +1,1 @@
+"""What the stored bytes mean: docs/reference/format.md in code."""

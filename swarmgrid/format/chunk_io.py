@@ -1,0 +1,117 @@
+"""One chunk of a grid, all its outputs: reading and writing it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid import identity
+from swarmgrid.errors import DamageError
+from swarmgrid.format.codec import checksum, decoded, encoded, filled, raw_nbytes, stored_limit
+from swarmgrid.format.segment import Row
+from swarmgrid.format.shard import decoded_shard, encoded_shard
+from swarmgrid.space.points import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.space.outputs import Output
+    from swarmgrid.store.blobs import Blobs
+
+Block = dict[str, "NDArray[Any]"]
+"""The values of one chunk: an array of shape ``chunk_shape + output.shape`` by output."""
+
+
+def chunk_key(grid: StoredGrid, name: str, index: tuple[int, ...]) -> str:
+    """The key of one output's chunk."""
+    return grid.path.chunk(name, index + (0,) * len(grid.schema.outputs[name].shape))
+
+
+def empty_block(grid: StoredGrid) -> Block:
+    """A chunk in which nothing is computed."""
+    return {
+        name: filled(grid.block_shape(output), output.dtype)
+        for name, output in grid.schema.outputs.items()
+    }
+
+
+def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
+    """The values of one chunk that holds computed points; the arrays are writable.
+
+    Raises
+    ------
+    DamageError
+        If a chunk is missing or cannot be decoded.
+    """
+    outputs = grid.schema.outputs
+    keys = [chunk_key(grid, name, index) for name in outputs]
+    limit = max((chunk_limit(grid, output) for output in outputs.values()), default=0)
+    return {
+        name: decoded_chunk(data, key, grid, outputs[name]).copy()
+        for name, key, data in zip(outputs, keys, blobs.get_many(keys, limit), strict=True)
+    }
+
+
+def write_points(
+    blobs: Blobs,
+    grid: StoredGrid,
+    index: tuple[int, ...],
+    block: Mapping[str, NDArray[Any]],
+    points: Points,
+    seconds: float,
+) -> tuple[Row, int]:
+    """Write one chunk of every output: the row for its new points, and how many bytes it took.
+
+    Parameters
+    ----------
+    blobs, grid, index
+        The chunk, and the store to write it to.
+    block : Block
+        All its values, those of points computed earlier included.
+    points : Points
+        The new points among them.
+    seconds : float
+        What computing them took.
+    """
+    mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
+    checksums, written = [], 0
+    for name, output in grid.schema.outputs.items():
+        new = block[name] if mask is None else block[name][mask]
+        checksums.append(checksum(new, output.dtype))
+        data = _encoded(block[name], grid, output)
+        blobs.put(chunk_key(grid, name, index), data)
+        written += len(data)
+    key = identity.chunk_key(grid.path.grid, grid.bin_bytes(index))
+    return Row(key, index, points, tuple(checksums), seconds), written
+
+
+def _encoded(values: NDArray[Any], grid: StoredGrid, output: Output) -> bytes:
+    inner = grid.inner_block_shape(output)
+    if inner is None:
+        return encoded(values, output.dtype)
+    return encoded_shard(values, output.dtype, inner)
+
+
+def chunk_limit(grid: StoredGrid, output: Output) -> int:
+    """The most bytes that a chunk of an output is stored in."""
+    shape, inner = grid.block_shape(output), grid.inner_block_shape(output)
+    parts = 1
+    if inner is not None:
+        parts = math.prod(n // max(1, i) for n, i in zip(shape, inner, strict=True))
+    return stored_limit(raw_nbytes(output.dtype, shape), parts)
+
+
+def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, output: Output) -> NDArray[Any]:
+    """The values of an output's stored chunk; DamageError where it is gone or broken."""
+    if data is None:
+        raise DamageError(key, "it is missing")
+    inner = grid.inner_block_shape(output)
+    try:
+        if inner is None:
+            return decoded(data, output.dtype, grid.block_shape(output))
+        return decoded_shard(data, output.dtype, grid.block_shape(output), inner)
+    except ValueError as error:
+        raise DamageError(key, str(error)) from None

@@ -1,0 +1,44 @@
+"""Marks: what readers, who need no lease, leave about chunks that they found damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from swarmgrid.errors import DamageError
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import Location
+
+SUFFIX = ".bad"
+_NAME = re.compile(r"c((?:\.\d{1,10})*)\.bad", re.ASCII)
+
+
+def marks(names: Iterable[str]) -> list[tuple[int, ...]]:
+    """The chunks that are marked, by the names of a manifest's objects."""
+    return [index for index in map(mark_index, names) if index is not None]
+
+
+def mark_index(name: str) -> tuple[int, ...] | None:
+    """The index of the chunk that a name marks; None if it is no mark."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else tuple(map(int, found[1].split(".")[1:]))
+
+
+def mark_name(index: tuple[int, ...]) -> str:
+    """The name of a mark of one chunk."""
+    return ".".join(("c", *map(str, index))) + SUFFIX
+
+
+def mark_chunk(
+    location: Location, path: GridPath, index: tuple[int, ...], error: DamageError
+) -> None:
+    """Leave a mark that a chunk is damaged, so that the next `compute` computes its points."""
+    blobs = location.open()
+    with contextlib.suppress(Exception):  # a reader may not be allowed to write
+        blobs.begin_writing()
+        blobs.put(path.manifest + mark_name(index), str(error).encode())
+        blobs.end_writing()

@@ -1,0 +1,119 @@
+"""Holds the documents of a grid, which may come from anybody, against what swarmgrid writes.
+
+A document is sound if swarmgrid, told its shape, chunks, dims, dtype and attributes, would write
+the very same one. What follows from these is bounded before anything is read by it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.format import zarr_metadata
+from swarmgrid.space.chunks import MAX_NBYTES
+from swarmgrid.space.names import checked_name
+from swarmgrid.space.outputs import STRING
+from swarmgrid.store import checked_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from swarmgrid.store.checked_json import Document
+
+MIN_COORD_CHUNK, MAX_COORD_CHUNK = 1024, 2**20
+_DTYPES = {STRING, "bool", "float16", "float32", "float64", "complex64", "complex128"} | {
+    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+def check_array(document: Any, name: str) -> None:
+    """Raise ValueError where a document is none that `array_document` makes, within bounds.
+
+    So nothing else of it need be looked at: whatever is in it is what its shape, chunks, dims,
+    dtype and attributes say.
+    """
+    checked_name("an array", name)
+    try:
+        shape, chunks = document["shape"], list(zarr_metadata.chunk_shape(document))
+        inner = zarr_metadata.inner_shape(document)
+        for lengths in (shape, chunks, inner or ()):
+            if len(lengths) > zarr_metadata.MAX_DIMS or not all(0 <= n < 2**62 for n in lengths):
+                raise ValueError(
+                    f"it has lengths below 0, above 2**62, or of {zarr_metadata.MAX_DIMS} dims"
+                )
+        if document["data_type"] not in _DTYPES:
+            raise ValueError(f"its data type is {checked_json.shortened(document['data_type'])}")
+        output = zarr_metadata.stored_output(document, 0)
+        width = 4 if output.dtype == STRING else np.dtype(output.dtype).itemsize
+        if math.prod(chunks) * width > MAX_NBYTES:
+            raise ValueError(f"its chunks are larger than {MAX_NBYTES} bytes")
+        if inner and any(n % i for n, i in zip(chunks, inner, strict=True)):
+            raise ValueError("the chunks of its shards do not divide them")
+        attributes = document["attributes"]
+        made = zarr_metadata.array_document(
+            output.dtype,
+            shape,
+            chunks,
+            output.dims,
+            attributes,
+            zarr_metadata.separator(document),
+            inner,
+        )
+        if json.dumps(made, sort_keys=True) != json.dumps(document, sort_keys=True):
+            raise ValueError("it is not described as swarmgrid does that")
+    except checked_json.MALFORMED as error:
+        raise ValueError(
+            f"array {checked_json.shortened(name)}: {error or type(error).__name__}"
+        ) from None
+
+
+def checked_documents(
+    document: Document, attributes: Mapping[str, Any], grid: str
+) -> dict[str, Document]:
+    """The documents of the arrays, each one that can be read within bounds; else ValueError."""
+    version, other = attributes.get("swarmgrid_format"), attributes.get("swarmgrid_grid")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"its format version is {checked_json.shortened(version)}")
+    if other != grid:
+        raise ValueError(f"it is that of another grid: {checked_json.shortened(other)}")
+    axes = zarr_metadata.checked_names(attributes["swarmgrid_axes"], "axes")
+    outputs = zarr_metadata.checked_names(attributes["swarmgrid_outputs"], "outputs")
+    documents: dict[str, Document] = document["consolidated_metadata"]["metadata"]
+    for name, array in documents.items():
+        check_array(array, name)
+    for name in axes:
+        (chunk,) = zarr_metadata.chunk_shape(documents[name])
+        check_coordinate(documents[name])
+        if not MIN_COORD_CHUNK <= chunk <= MAX_COORD_CHUNK:
+            raise ValueError(f"axis {name!r} has chunks of {chunk} values")
+    for name in documents.keys() - {*axes, *outputs}:
+        shape = tuple(documents[name]["shape"])
+        if zarr_metadata.chunk_shape(documents[name]) != tuple(max(1, n) for n in shape):
+            raise ValueError(f"coordinate {name!r} has more than one chunk")
+        check_coordinate(documents[name])
+    return documents
+
+
+def check_coordinate(document: Document) -> None:
+    """Raise ValueError unless there is a checksum for every chunk: they bound what is read."""
+    shape, (length, *_) = document["shape"], (*zarr_metadata.chunk_shape(document), 1)
+    n = 1 if len(shape) != 1 else -(-shape[0] // length)
+    sums = document["attributes"][zarr_metadata.CHECKSUMS]
+    if not isinstance(sums, list) or len(sums) != (0 if 0 in shape else n):
+        raise ValueError("a coordinate has not as many checksums as chunks")
+
+
+def check_same(
+    made: Mapping[str, Document], found: Mapping[str, Document], axes: Sequence[str]
+) -> None:
+    """Raise ValueError where a grid, written again, would have other documents: they disagree."""
+    for name, document in made.items():
+        stored = found[name]
+        if name in axes:  # attributes that this release does not know are ignored
+            known = {k: v for k, v in stored["attributes"].items() if k in document["attributes"]}
+            stored = {**stored, "attributes": known}
+        if json.dumps(document, sort_keys=True) != json.dumps(stored, sort_keys=True):
+            raise ValueError(f"array {name!r} does not fit the other arrays")

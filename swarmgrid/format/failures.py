@@ -1,0 +1,238 @@
+"""What is kept of points that failed: JSON objects beside the manifest's segments."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.space.points import Points
+from swarmgrid.store import checked_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+SUFFIX = ".err"
+"""What the names of such objects end with."""
+MAX_NBYTES = 2**28
+"""The most bytes of such an object."""
+MERGE_FROM = 8
+"""So many objects are merged into one."""
+Place = tuple[tuple[int, ...], tuple[int, ...]]
+"""A point: its chunk's index, and its own index within the chunk."""
+
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPoint:
+    """A point at which the function failed."""
+
+    index: tuple[int, ...]
+    offset: tuple[int, ...]
+    point: Mapping[str, Any]
+    """The axis values, by axis."""
+    exception: str
+    reason: str
+    traceback: str
+    attempt: int
+    time: str
+    """When it failed, UTC, ISO 8601."""
+    extent: tuple[int, ...] | None = None
+    """Of a block that failed as one: the box of its points within the chunk. See `Points`."""
+    bits: str = ""
+    """The points of that box, as a bitmap in hex; empty: all."""
+
+    @property
+    def points(self) -> Points:
+        """The points within the chunk."""
+        if self.extent is None:
+            return Points.at(self.offset)
+        return Points(self.extent, bytes.fromhex(self.bits) or None)
+
+    @property
+    def place(self) -> Place:
+        """Where the point stands in the grid."""
+        return self.index, self.offset
+
+
+class FailureLog:
+    """Writes the failures of one run, and keeps them in few objects.
+
+    The newest objects are merged, never one without all that are newer: of several failures of a
+    point the one that stands in the last object holds.
+
+    Parameters
+    ----------
+    blobs, path
+        The grid, as the holder of its lease writes it.
+    new_name : callable
+        A name that comes after all that were used before.
+    """
+
+    def __init__(self, blobs: Blobs, path: GridPath, new_name: Callable[[], str]) -> None:
+        self._blobs = blobs
+        self._path = path
+        self._new_name = new_name
+        self._sizes: dict[str, int] = {}
+
+    def write(self, failures: Sequence[FailedPoint]) -> None:
+        """Keep some failures."""
+        name = self._new_name()
+        write_failures(self._blobs, self._path, name, failures)
+        self._sizes[name] = len(failures)
+        names = newest_to_merge(self._sizes)
+        if names:
+            name = self._new_name()
+            merge_failures(self._blobs, self._path, names, name)
+            self._sizes[name] = sum(self._sizes.pop(old) for old in names)
+
+
+def newest_to_merge(sizes: Mapping[str, int]) -> list[str]:
+    """The newest objects, to be merged so that O(log n) of them stay; maybe none.
+
+    An object's class is that of the largest among it and the newer ones, each class
+    ``MERGE_FROM`` times the next; a full class is merged, with all that are newer.
+    """
+    names = sorted(sizes, reverse=True)
+    largest = itertools.accumulate((sizes[name] for name in names), max)
+    levels = [next(i for i in itertools.count() if n < MERGE_FROM ** (i + 1)) for n in largest]
+    full = [level for level, n in Counter(levels).items() if n >= MERGE_FROM]
+    return names[: sum(level <= max(full) for level in levels)] if full else []
+
+
+def merge_failures(
+    blobs: Blobs,
+    path: GridPath,
+    names: Sequence[str],
+    name: str,
+    is_computed: Callable[[Place], bool] = lambda _place: False,
+) -> None:
+    """Replace some objects by one with the last failure of every point that is not computed.
+
+    A kill in between leaves failures that are there twice, which says the same.
+
+    Parameters
+    ----------
+    blobs, path
+        The grid, as the holder of its lease writes it.
+    names : sequence of str
+        The objects.
+    name : str
+        The new object's, which comes after theirs.
+    is_computed : callable, optional
+        Whether the point at a place has been computed since.
+    """
+    found = read_failures(blobs, path, names).items()
+    left = [failure for place, failure in found if not is_computed(place)]
+    if left:
+        write_failures(blobs, path, name, left)
+    for old in names:
+        blobs.delete(path.manifest + old)
+
+
+def write_failures(
+    blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
+) -> None:
+    """Keep some failures under a new name."""
+    records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
+    key = f"{path.manifest}{name}"
+    data = b""
+    for cut in ("", "traceback", "reason"):  # so that readers, who bound what they read, take it
+        records = [{**record, cut: ""} for record in records] if cut else records
+        document = checked_json.sealed({"attributes": {"key": key, "failures": records}})
+        data = json.dumps(document).encode()
+        if len(data) <= MAX_NBYTES:
+            break
+    blobs.put(key, data)
+
+
+def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Place, FailedPoint]:
+    """The last failure of every point that failed, by place; unreadable objects are left out."""
+    ordered = sorted(names)
+    found: dict[Place, FailedPoint] = {}
+    read = blobs.get_many([path.manifest + name for name in ordered], MAX_NBYTES)
+    for name, data in zip(ordered, read, strict=True):
+        failures = [] if data is None else decoded_failures(data, path.manifest + name)
+        if failures is None:  # what is lost is a message; the points are tried again anyway
+            _log.warning("%s%s cannot be read: failures are lost", path.manifest, name)
+        found |= {failure.place: failure for failure in failures or ()}
+    return found
+
+
+def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
+    """The last failures of a grid that a writer may be merging meanwhile."""
+    while True:
+        names = [name for name in blobs.names(path.manifest) if name.endswith(SUFFIX)]
+        found = read_failures(blobs, path, names)
+        if {*names} <= {*blobs.names(path.manifest)}:
+            return found
+
+
+def decoded_failures(data: bytes, key: str) -> list[FailedPoint] | None:
+    """The failures that an object holds; None if it is not as it was written under its key."""
+    try:
+        attributes = checked_json.sealed_attributes(data)
+        if attributes["key"] != key:
+            return None
+        return [_from_record(record) for record in attributes["failures"]]
+    except checked_json.MALFORMED:
+        return None
+
+
+def _from_record(record: dict[str, Any]) -> FailedPoint:
+    """A failure; ValueError if a member is of another type, or out of bounds."""
+    known = {
+        field.name: record[field.name] for field in fields(FailedPoint) if field.name in record
+    }
+    for name in ("index", "offset", "extent"):
+        if known.get(name) is not None:
+            known[name] = tuple(known[name])
+    failure = FailedPoint(**known)
+    places = (failure.index, failure.offset, failure.extent or ())
+    numbers = [failure.attempt, *itertools.chain.from_iterable(places)]
+    texts = (failure.exception, failure.reason, failure.traceback, failure.time, failure.bits)
+    if not (
+        all(type(n) is int and 0 <= n < 2**31 for n in numbers)
+        and len(failure.index) == len(failure.offset) == len(failure.extent or failure.index)
+        and all(type(text) is str for text in texts)
+        and type(failure.point) is dict
+    ):
+        raise ValueError("a member is of another type, or out of bounds")
+    return failure
+
+
+def within(failures: Mapping[Place, FailedPoint], grid: StoredGrid) -> dict[Place, FailedPoint]:
+    """Those of some failures that are of points of a grid."""
+    return {place: failure for place, failure in failures.items() if _is_within(failure, grid)}
+
+
+def is_inside(place: Place, grid: StoredGrid) -> bool:
+    """Whether a place is one that a grid has, or gets when it grows: points fail before that."""
+    index, offset = place
+    lengths = grid.chunk_shape
+    return len(index) == len(offset) == len(lengths) and all(
+        o < n for o, n in zip(offset, lengths, strict=True)
+    )
+
+
+def _is_within(failure: FailedPoint, grid: StoredGrid) -> bool:
+    extent = failure.extent or tuple(i + 1 for i in failure.offset)
+    if not is_inside(failure.place, grid):
+        return False
+    if any(not 0 < e <= n for e, n in zip(extent, grid.chunk_shape, strict=True)):
+        return False
+    try:
+        n_bits = len(bytes.fromhex(failure.bits))
+    except ValueError:
+        return False
+    return n_bits in {0, -(-math.prod(extent) // 8)}

@@ -1,0 +1,378 @@
+"""A stored grid: its axes, chunk shape and outputs, as its group's metadata says them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format import zarr_metadata
+from swarmgrid.format.codec import checksum, decoded, filled, raw_nbytes, stored_limit
+from swarmgrid.format.described import (
+    MAX_COORD_CHUNK,
+    MIN_COORD_CHUNK,
+    check_same,
+    checked_documents,
+)
+from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
+from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.space.runs import from_runs, to_runs
+from swarmgrid.store import checked_json
+from swarmgrid.store.checked_json import check_format
+from swarmgrid.store.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+_TIMES: dict[str, str] = {"datetime": "datetime64[ns]", "timedelta": "timedelta64[ns]"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAxis:
+    """An axis as the store holds it: values in first-seen order, only ever appended to."""
+
+    axis: Axis
+    chunk: int
+    """Values per chunk of the grid."""
+    coord_chunk: int
+    """Values per chunk of the coordinate array."""
+    separator: str = "."
+    """Of the coordinate's chunk keys; ``/`` once ints became floats, so that a reader of the old
+    metadata still finds the old bytes."""
+
+    @property
+    def bytes_dtype(self) -> str:
+        """The dtype name of its values as they are written: times are integers."""
+        return "int64" if self.axis.kind in _TIMES else self.dtype
+
+    @property
+    def dtype(self) -> str:
+        """The dtype name of the coordinate."""
+        return _TIMES.get(self.axis.kind, dtype_name(self.axis.values.dtype))
+
+    @classmethod
+    def new(cls, axis: Axis, chunk: int) -> StoredAxis:
+        """The stored form of an axis of a new grid."""
+        room = 2 ** max(len(axis) - 1, 0).bit_length()
+        return cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
+
+    def checksums(self) -> list[int]:
+        """The CRC-32C of the values of every chunk of the coordinate, unused ones left out."""
+        length, values = self.coord_chunk, self.axis.values
+        parts = (values[i : i + length] for i in range(0, len(values), length))
+        return [checksum(part, self.bytes_dtype) for part in parts]
+
+    def document(self) -> checked_json.Document:
+        """The metadata document of the coordinate."""
+        attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
+        if self.axis.enum_name:
+            attributes["swarmgrid_enum"] = self.axis.enum_name
+        if self.axis.digests is not None:
+            attributes["swarmgrid_labels"] = self.axis.digests.tolist()
+        if self.axis.is_int is not None and self.axis.has_both:
+            attributes["swarmgrid_ints"] = to_runs(self.axis.is_int)
+        attributes[zarr_metadata.CHECKSUMS] = self.checksums()
+        n, dims = len(self.axis), (self.axis.name,)
+        return zarr_metadata.array_document(
+            self.dtype, (n,), (self.coord_chunk,), dims, attributes, self.separator
+        )
+
+
+@dataclass(frozen=True)
+class StoredGrid:
+    """Everything about a grid but its data and its manifest."""
+
+    path: GridPath
+    stored_axes: tuple[StoredAxis, ...]
+    """In the order of the stored arrays' dims."""
+    schema: Schema
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the group says of the function, its version and params."""
+    inner_shape: tuple[int, ...] | None = None
+    """In a sharded grid the shape along the axes of the chunks that are stored together."""
+    _digests: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes, in stored order."""
+        return tuple(stored.axis for stored in self.stored_axes)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The shape, along the axes, of what is stored in one object: of a chunk or a shard."""
+        return tuple(stored.chunk for stored in self.stored_axes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes' names."""
+        return tuple(axis.name for axis in self.axes)
+
+    def chunk_spec(self) -> dict[str, int]:
+        """The chunk length of every axis, shards set aside."""
+        return dict(zip(self.names, self.inner_shape or self.chunk_shape, strict=True))
+
+    def shard_spec(self) -> dict[str, int] | None:
+        """The shard length of every axis; None in a grid without shards."""
+        if self.inner_shape is None:
+            return None
+        return dict(zip(self.names, self.chunk_shape, strict=True))
+
+    def axes_differ(self, other: StoredGrid) -> bool:
+        """Whether the other grid has more values, or values of another kind."""
+        return any(
+            len(a) != len(b) or a.kind != b.kind
+            for a, b in zip(self.axes, other.axes, strict=True)
+        )
+
+    def block_shape(self, output: Output) -> tuple[int, ...]:
+        """The shape of one stored object of an output."""
+        return self.chunk_shape + output.shape
+
+    def inner_block_shape(self, output: Output) -> tuple[int, ...] | None:
+        """The shape of an output's chunks within a shard; None in a grid without shards."""
+        return None if self.inner_shape is None else self.inner_shape + output.shape
+
+    def axis_digest(self, name: str, n: int | None = None) -> str:
+        """The digest of an axis' first ``n`` values, the same before and after a promotion."""
+        values = self.axes[self.names.index(name)].hashed()
+        n = len(values) if n is None else n
+        if (name, n) not in self._digests:
+            data = canonical_bytes(values[:n])
+            self._digests[name, n] = hashlib.blake2b(data, digest_size=16).hexdigest()
+        return self._digests[name, n]
+
+    def bin_bytes(self, index: tuple[int, ...]) -> list[bytes]:
+        """For every axis the values of one chunk's bin, as `chunk_key` takes them."""
+        return [
+            canonical_bytes(axis.take(slice(i * chunk, (i + 1) * chunk)).hashed())
+            for axis, chunk, i in zip(self.axes, self.chunk_shape, index, strict=True)
+        ]
+
+    def documents(self) -> dict[str, checked_json.Document]:
+        """The metadata document of every array of the group, by name."""
+        found = {stored.axis.name: stored.document() for stored in self.stored_axes}
+        for name, coord in self.schema.coords.items():
+            output = coord.output
+            sums = [checksum(coord.values, output.dtype)] if coord.values.size else []
+            plain = zarr_metadata.plain_attributes(coord.attrs, output.dtype)
+            attributes = {**plain, zarr_metadata.CHECKSUMS: sums}
+            found[name] = zarr_metadata.array_document(
+                output.dtype, output.shape, output.shape, output.dims, attributes
+            )
+        lengths = tuple(len(axis) for axis in self.axes)
+        for name, output in self.schema.outputs.items():
+            found[name] = zarr_metadata.array_document(
+                output.dtype,
+                lengths + output.shape,
+                self.block_shape(output),
+                self.names + output.dims,
+                zarr_metadata.plain_attributes(output.attrs, output.dtype),
+                inner=self.inner_block_shape(output),
+            )
+        return found
+
+    def group_document(self) -> checked_json.Document:
+        """The metadata document of the group, its arrays' consolidated in it."""
+        documents = self.documents()
+        dims = {dim for document in documents.values() for dim in document["dimension_names"]}
+        attributes = {
+            **_users(self.schema.attrs),
+            **self.attributes,
+            "swarmgrid_format": FORMAT,
+            "swarmgrid_grid": self.path.grid,
+            "swarmgrid_axes": list(self.names),
+            "swarmgrid_outputs": list(self.schema.outputs),
+        }
+        labels = [name for name in self.schema.coords if name not in dims]
+        if labels:
+            attributes["coordinates"] = " ".join(labels)
+        return checked_json.sealed(zarr_metadata.group_document(attributes, documents))
+
+
+def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | None:
+    """The stored grid whose group document is ``data``; None if there is none.
+
+    Reads the coordinates.
+
+    Raises
+    ------
+    DamageError
+        If a document or a coordinate is not as it was written.
+    FormatError
+        If the grid was written in a newer format.
+    """
+    if data is None:
+        return None
+    try:
+        document = checked_json.from_bytes(data)
+        attributes = checked_json.attributes_of(document)
+        check_format(attributes, path.metadata)
+        checked_json.check_seal(document)
+    except ValueError as error:
+        raise DamageError(path.metadata, str(error)) from None
+    try:  # a repair may have made up the group's document from a damaged one of an array
+        documents = checked_documents(document, attributes, path.grid)
+        grid = _interpreted(blobs, path, attributes, documents)
+        check_same(grid.documents(), documents, grid.names)
+    except checked_json.MALFORMED as error:
+        raise DamageError(path.metadata, f"it cannot be understood: {error!r}") from None
+    return grid
+
+
+def _interpreted(
+    blobs: Blobs,
+    path: GridPath,
+    attributes: Mapping[str, Any],
+    documents: Mapping[str, checked_json.Document],
+) -> StoredGrid:
+    """The grid that a group's attributes and its arrays' documents describe."""
+    axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
+    n_axes = len(axis_names)
+    columns = [name for name in documents if name not in outputs]
+    values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
+    lengths = zarr_metadata.chunk_shape(documents[outputs[0]])[:n_axes]
+    stored_axes = tuple(
+        _stored_axis(documents[name], name, values[name], chunk)
+        for name, chunk in zip(axis_names, lengths, strict=True)
+    )
+    coords = {
+        name: Coord(
+            tuple(documents[name]["dimension_names"]), values[name], _attrs(documents[name])
+        )
+        for name in columns
+        if name not in axis_names
+    }
+    schema = Schema(
+        {name: zarr_metadata.stored_output(documents[name], n_axes) for name in outputs},
+        coords,
+        _users(attributes),
+    )
+    schema.check(tuple(axis_names))
+    own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
+    inner = zarr_metadata.inner_shape(documents[outputs[0]])
+    return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes])
+
+
+def _attrs(document: checked_json.Document) -> dict[str, Any]:
+    """A coordinate's attributes that are the user's."""
+    attrs = zarr_metadata.stored_output(document, 0).attrs
+    return {name: value for name, value in attrs.items() if name != zarr_metadata.CHECKSUMS}
+
+
+def _users(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a group's attributes that are not ours, nor mean something to xarray."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if not name.startswith("swarmgrid_") and name != "coordinates"
+    }
+
+
+OWN_ATTRIBUTES = (
+    "swarmgrid_function",
+    "swarmgrid_params",
+    "swarmgrid_version",
+    "swarmgrid_depends",
+)
+
+
+def canonical_bytes(values: NDArray[Any]) -> bytes:
+    """Axis values as bytes to hash: floats that are all whole numbers as the integers they are."""
+    if values.dtype == object:
+        return b"".join(b"%d:%s" % (len(b), b) for b in (v.encode() for v in values))
+    if values.dtype.kind == "f":
+        whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
+        return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
+    return values.dtype.kind.encode() + values.tobytes()
+
+
+def _read_columns(
+    blobs: Blobs,
+    path: GridPath,
+    documents: Mapping[str, checked_json.Document],
+    names: Sequence[str],
+) -> list[NDArray[Any]]:
+    """The values of coordinates of one chunk or, in one dimension, of several."""
+    keys = {name: _column_keys(path, name, documents[name]) for name in names}
+    flat = [key for name in names for key in keys[name]]
+    data = dict(zip(flat, blobs.get_many(flat, _limit(documents, names)), strict=True))
+    return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
+
+
+def _limit(documents: Mapping[str, checked_json.Document], names: Sequence[str]) -> int:
+    """The most bytes that a chunk of some coordinates is stored in."""
+    shapes = [(documents[n]["data_type"], zarr_metadata.chunk_shape(documents[n])) for n in names]
+    return max((stored_limit(raw_nbytes(dtype, shape)) for dtype, shape in shapes), default=0)
+
+
+def _column_keys(path: GridPath, name: str, document: checked_json.Document) -> list[str]:
+    shape, chunk = document["shape"], zarr_metadata.chunk_shape(document)
+    count = -(-shape[0] // chunk[0]) if len(shape) == 1 else 1
+    rest = (0,) * (len(shape) - 1)
+    indices = [(i, *rest) for i in range(count) if 0 not in shape] if shape else [()]
+    return [path.chunk(name, index, zarr_metadata.separator(document)) for index in indices]
+
+
+def _column(
+    document: checked_json.Document, parts: Sequence[tuple[str, bytes | None]]
+) -> NDArray[Any]:
+    shape, chunk = tuple(document["shape"]), zarr_metadata.chunk_shape(document)
+    dtype = zarr_metadata.stored_output(document, 0).dtype
+    sums = document["attributes"][zarr_metadata.CHECKSUMS]
+    blocks = []
+    for i, (key, data) in enumerate(parts):
+        if data is None:
+            raise DamageError(key, "it is missing")
+        try:
+            block = decoded(data, dtype, chunk)
+        except ValueError as error:
+            raise DamageError(key, str(error)) from None
+        used = block[: shape[0] - i * chunk[0]] if len(shape) == 1 else block
+        if checksum(used, dtype) != sums[i]:
+            raise DamageError(
+                key, "its values are not those that the grid has: it is another's, or older"
+            )
+        blocks.append(block)
+    if not blocks:
+        return filled(shape, dtype)
+    if not shape:
+        return blocks[0]
+    return np.concatenate(blocks)[tuple(slice(n) for n in shape)]
+
+
+def _label_digests(digests: Any, n: int) -> NDArray[Any]:
+    """The digests of what an axis' labels stand for; ValueError if they are none."""
+    is_whole = isinstance(digests, list) and len(digests) >= n  # a growth may have begun
+    if not is_whole or not all(isinstance(d, str) and len(d) == 32 for d in digests):
+        raise ValueError("swarmgrid_labels does not say what each label stands for")
+    return np.array([*digests[:n], None], object)[:-1]
+
+
+def _stored_axis(
+    document: checked_json.Document, name: str, values: NDArray[Any], chunk: int
+) -> StoredAxis:
+    attributes = document["attributes"]
+    if attributes["swarmgrid_kind"] not in get_args(Kind):
+        raise ValueError(f"{attributes['swarmgrid_kind']!r} is no kind of axis")
+    values = values.view("int64") if values.dtype.kind in "mM" else values
+    kind, enum_name = attributes["swarmgrid_kind"], attributes.get("swarmgrid_enum")
+    is_int = None
+    if kind == "float" and "swarmgrid_ints" in attributes:
+        is_int = from_runs(attributes["swarmgrid_ints"], len(values))
+        ints = values[is_int]
+        if not ((np.abs(ints) <= MAX_EXACT) & (ints == np.trunc(ints))).all():
+            raise ValueError("swarmgrid_ints names a value that is no exact integer")
+    digests = None
+    if kind == "label":
+        digests = _label_digests(attributes["swarmgrid_labels"], len(values))
+    axis = Axis(name, kind, values, enum_name=enum_name, is_int=is_int, digests=digests)
+    (coord_chunk,) = zarr_metadata.chunk_shape(document)
+    return StoredAxis(axis, chunk, coord_chunk, zarr_metadata.separator(document))

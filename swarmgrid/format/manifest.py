@@ -1,0 +1,245 @@
+"""The manifest: which points of a grid are computed, as a union of immutable segments.
+
+A segment is written under a name of its own after the data that it speaks of, and never
+changed, so that readers need no lock and a crash leaves at worst work that is done again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swarmgrid.format.segment import Rows, Segment
+from swarmgrid.store.checked_json import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.space.selection import Selection
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+MERGE_FROM = 8
+"""So many segments of about the same size are merged into one: O(log n) of them stay."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is computed of one grid, at the instant it was read."""
+
+    rows: Rows
+    sizes: Mapping[str, int]
+    """The segments that hold the rows, and how many each has."""
+    damaged: tuple[str, ...] = ()
+    """Segments that could not be read; their points count as not computed."""
+    ahead: tuple[str, ...] = ()
+    """Segments that speak of more values than an axis has: the grid's document is older."""
+
+    def coverage(
+        self, selection: Selection
+    ) -> tuple[NDArray[np.bool_], dict[tuple[int, ...], NDArray[np.bool_]]]:
+        """Which chunks of a selection hold every point asked for, and the others' points.
+
+        Returns
+        -------
+        complete : array = selection.grid_shape, bool
+            Whether every requested point of a touched chunk is computed.
+        partial : dict
+            For the other touched chunks of which anything is computed: the mask of the computed
+            points, of the chunk's shape.
+        """
+        complete = np.zeros(selection.grid_shape, bool)
+        if not len(self.rows) or not complete.size:
+            return complete, {}
+        place, is_touched = self._touched_places(selection)
+        enough = is_touched & ~self.rows.has_bitmap()
+        for d, axis in enumerate(selection.axes):
+            enough &= self.rows.extent[:, d] >= axis.needed[place[:, d]]
+        if enough.any():
+            complete[tuple(place[enough].T)] = True
+        rest = np.flatnonzero(is_touched & ~complete[tuple(place.T)])
+        partial: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+        for i in rest:
+            touched = tuple(map(int, place[i]))
+            mask = self.rows.points(int(i)).mask(selection.chunk_shape)
+            partial[touched] = partial.get(touched, False) | mask
+        for touched, mask in list(partial.items()):
+            if mask[np.ix_(*selection.chunk_block(touched))].all():
+                complete[touched] = True
+                del partial[touched]
+        return complete, partial
+
+    def chunks(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
+        """Every chunk that a row speaks of, and the numbers of its rows."""
+        return sorted(self._by_chunk().items())
+
+    def without(self, indices: Collection[tuple[int, ...]]) -> Manifest:
+        """The manifest without the rows of some chunks."""
+        lost = [i for index in indices for i in self.rows_of(index).tolist()]
+        if not lost:
+            return self
+        keep = np.setdiff1d(np.arange(len(self.rows)), lost)
+        return replace(self, rows=self.rows.taken(keep))
+
+    def holds(
+        self, index: tuple[int, ...], offset: tuple[int, ...], chunk_shape: tuple[int, ...]
+    ) -> bool:
+        """Whether one point of a chunk is computed."""
+        masks = (self.rows.points(i).mask(chunk_shape) for i in self.rows_of(index).tolist())
+        return any(mask[offset] for mask in masks)
+
+    def rows_of(self, index: tuple[int, ...]) -> NDArray[np.intp]:
+        """The numbers of the rows that speak of one chunk."""
+        by_chunk = self._by_chunk()
+        return by_chunk.get(index, np.empty(0, np.intp))
+
+    def is_whole(self, chunk_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """``(n,)``: whether a row's points are all of its chunk."""
+        cached: NDArray[np.bool_] | None = self.__dict__.get("_whole")
+        if cached is None:
+            is_full = (self.rows.extent == np.array(chunk_shape, np.int32)).all(axis=1)
+            cached = self.__dict__["_whole"] = is_full & ~self.rows.has_bitmap()
+        return cached
+
+    def _by_chunk(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
+        cached = self.__dict__.get("_chunks")
+        if cached is None:
+            found: dict[tuple[int, ...], list[int]] = {}
+            for i, index in enumerate(map(tuple, self.rows.index.tolist())):
+                found.setdefault(index, []).append(i)
+            cached = {index: np.array(numbers, np.intp) for index, numbers in found.items()}
+            self.__dict__["_chunks"] = cached
+        return cached
+
+    def _touched_places(self, selection: Selection) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Each row's chunk as its place among the touched bins, and whether it is touched."""
+        place = np.zeros(self.rows.index.shape, np.intp)
+        is_touched = np.ones(len(self.rows), bool)
+        for d, axis in enumerate(selection.axes):
+            at = np.searchsorted(axis.bins, self.rows.index[:, d])
+            place[:, d] = np.minimum(at, len(axis.bins) - 1)
+            is_touched &= axis.bins[place[:, d]] == self.rows.index[:, d]
+        return place, is_touched
+
+    def seconds_per_point(self) -> float | None:
+        """The mean time that a point took inside the function; None where nothing is computed."""
+        whole = ~self.rows.has_bitmap()
+        points = int(np.prod(self.rows.extent[whole].astype(np.int64), axis=1).sum())
+        return float(self.rows.seconds[whole].sum()) / points if points else None
+
+
+def read_manifest(
+    blobs: Blobs, path: GridPath, names: Sequence[str], stored: StoredGrid
+) -> Manifest | None:
+    """The manifest that the segments ``names`` make up; None if one is gone by now.
+
+    Segments that are damaged, or that speak of other axis values than the stored ones, are
+    left out and logged: their points are computed again.
+    """
+    parts: list[Rows] = []
+    sizes: dict[str, int] = {}
+    damaged: list[str] = []
+    ahead: list[str] = []
+    read = dict(zip(names, blobs.get_many([path.manifest + n for n in names]), strict=True))
+    gone = [name for name, data in read.items() if data is None]
+    if gone and not {*gone} <= {*blobs.names(path.manifest)}:
+        return None
+    for name, data in read.items():
+        try:
+            if data is None:  # it still is listed: as a folder
+                raise ValueError("it is no file")  # noqa: TRY301  # one way for what is wrong
+            segment = Segment.from_bytes(data)
+            _check(segment, stored, path.manifest + name)
+        except ValueError as error:
+            if isinstance(error, _AheadError):
+                ahead.append(name)
+            _log.warning(
+                "%s%s is damaged: %s; its points will be computed again",
+                path.manifest,
+                name,
+                error,
+            )
+            damaged.append(name)
+            continue
+        parts.append(segment.rows)
+        sizes[name] = len(segment.rows)
+    rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))
+    return Manifest(rows, sizes, tuple(damaged), tuple(ahead))
+
+
+def older_than(manifest: Manifest) -> str:
+    """What is wrong with the document of a grid whose segments are ahead of it."""
+    return f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis"
+
+
+def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, rows: Rows) -> int:
+    """Commit rows under a new name; how many bytes that took."""
+    axes = {axis.name: (len(axis), stored.axis_digest(axis.name)) for axis in stored.axes}
+    key = f"{path.manifest}{name}"
+    data = Segment(axes, tuple(stored.schema.outputs), rows, key).to_bytes()
+    blobs.put(key, data)
+    return len(data)
+
+
+def to_merge(sizes: Mapping[str, int]) -> list[str]:
+    """The segments to merge into one, so that their number stays logarithmic; maybe none.
+
+    Sizes fall into classes, each ``MERGE_FROM`` times the next; a full class is merged, with
+    all the smaller ones.
+    """
+    ranked = sorted(sizes, key=lambda name: sizes[name])
+    classes: dict[int, list[str]] = {}
+    for name in ranked:
+        level = 0
+        while MERGE_FROM ** (level + 1) <= sizes[name]:
+            level += 1
+        classes.setdefault(level, []).append(name)
+    full = [level for level, names in classes.items() if len(names) >= MERGE_FROM]
+    if not full:
+        return []
+    return [name for level in classes if level <= max(full) for name in classes[level]]
+
+
+class _AheadError(ValueError):
+    """A segment speaks of values that the grid's document does not have yet."""
+
+
+def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
+    """Raise ValueError where a segment is not this one of this grid, or points outside of it."""
+    if segment.key != key:
+        raise ValueError(f"it was written as {shortened(segment.key)}")
+    if segment.outputs != tuple(stored.schema.outputs):
+        raise ValueError(f"it speaks of the outputs {segment.outputs}")
+    if segment.axes.keys() != {*stored.names}:
+        raise ValueError(f"it speaks of the axes {tuple(segment.axes)}")
+    _check_rows(segment, stored)
+    longer = [axis.name for axis in stored.axes if segment.axes[axis.name][0] > len(axis)]
+    if longer:
+        raise _AheadError(f"it speaks of more values of axis {longer[0]!r}")
+    for axis in stored.axes:
+        n, digest = segment.axes[axis.name]
+        if stored.axis_digest(axis.name, n) != digest:
+            raise ValueError(f"it speaks of other values of axis {axis.name!r}")
+
+
+def _check_rows(segment: Segment, stored: StoredGrid) -> None:
+    """Raise ValueError where a row has points that its chunk does not have."""
+    rows, lengths = segment.rows, np.array(stored.chunk_shape, np.int64)
+    counts = np.array([segment.axes[name][0] for name in stored.names], np.int64)
+    left = counts - rows.index.astype(np.int64) * lengths
+    is_inside = (rows.index >= 0) & (rows.extent >= 1)
+    is_inside &= rows.extent <= np.minimum(left, lengths)
+    if not is_inside.all():
+        raise ValueError("it speaks of points outside of the grid")
+    sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
+    bitmaps = np.diff(rows.bits_end, prepend=0)
+    if not ((bitmaps == 0) | (bitmaps == -(-sizes // 8))).all():
+        raise ValueError("it has bitmaps of other sizes than their boxes")

@@ -1,0 +1,230 @@
+"""A manifest segment: rows in columns, as bytes and back; no I/O.
+
+::
+
+    "SWGS"  u4 crc32c of all that follows  u4 length of the header
+    header  JSON: format, key, axes, outputs, columns [[name, dtype, shape], ...]
+    columns, each little-endian in C order, one after the other, in one zstd frame
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+import numpy as np
+
+from swarmgrid.errors import FormatError
+from swarmgrid.format.codec import check_expansion, compressed, decompressed
+from swarmgrid.space.points import Points
+from swarmgrid.store.checked_json import MALFORMED, from_bytes
+from swarmgrid.store.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MAGIC = b"SWGS"
+_HEAD = struct.Struct("<4sII")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A fact that stays true: these points of this chunk were computed, and had these values."""
+
+    key: bytes
+    """16 bytes: the chunk key, see `swarmgrid.identity.chunk_key`."""
+    index: tuple[int, ...]
+    """The chunk's index on every axis."""
+    points: Points
+    checksums: tuple[int, ...]
+    """CRC-32C of the points' values in C order, an int per output, in the outputs' order."""
+    seconds: float
+    """What computing them took inside the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Many rows, column by column; ``n`` rows of ``d`` axes and ``k`` outputs."""
+
+    key: NDArray[np.uint8]
+    """``(n, 16)``."""
+    index: NDArray[np.int32]
+    """``(n, d)``."""
+    extent: NDArray[np.int32]
+    """``(n, d)``: see `Points`."""
+    bits_end: NDArray[np.int64]
+    """``(n,)``: where the row's bitmap ends in ``bits``; it begins where the one before ends."""
+    bits: NDArray[np.uint8]
+    checksums: NDArray[np.uint32]
+    """``(n, k)``."""
+    seconds: NDArray[np.float32]
+    """``(n,)``."""
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Row], n_axes: int, n_outputs: int) -> Rows:
+        """The rows as columns."""
+        bitmaps = [row.points.bits or b"" for row in rows]
+        n = len(rows)
+        return cls(
+            key=np.frombuffer(b"".join(r.key for r in rows), np.uint8).reshape(n, 16),
+            index=np.array([r.index for r in rows], "<i4").reshape(n, n_axes),
+            extent=np.array([r.points.extent for r in rows], "<i4").reshape(n, n_axes),
+            bits_end=np.cumsum([len(b) for b in bitmaps], dtype="<i8"),
+            bits=np.frombuffer(b"".join(bitmaps), np.uint8),
+            checksums=np.array([r.checksums for r in rows], "<u4").reshape(n, n_outputs),
+            seconds=np.array([r.seconds for r in rows], "<f4"),
+        )
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Rows], n_axes: int, n_outputs: int) -> Rows:
+        """All rows of several sets."""
+        if not parts:
+            return cls.from_rows([], n_axes, n_outputs)
+        shifts = np.cumsum([0, *(len(part.bits) for part in parts[:-1])])
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in cls.__slots__
+            if name != "bits_end"
+        }
+        ends = [part.bits_end + shift for part, shift in zip(parts, shifts, strict=True)]
+        return cls(bits_end=np.concatenate(ends), **columns)
+
+    def taken(self, numbers: NDArray[np.intp]) -> Rows:
+        """Some of the rows."""
+        rows = [
+            Row(
+                key=self.key[i].tobytes(),
+                index=tuple(self.index[i].tolist()),
+                points=self.points(i),
+                checksums=tuple(self.checksums[i].tolist()),
+                seconds=float(self.seconds[i]),
+            )
+            for i in map(int, numbers)
+        ]
+        return Rows.from_rows(rows, self.index.shape[1], self.checksums.shape[1])
+
+    def points(self, i: int) -> Points:
+        """The points of row ``i``."""
+        start = int(self.bits_end[i - 1]) if i else 0
+        bits = self.bits[start : int(self.bits_end[i])].tobytes()
+        return Points(tuple(map(int, self.extent[i])), bits or None)
+
+    def has_bitmap(self) -> NDArray[np.bool_]:
+        """``(n,)``: whether the row's points are less than its whole box."""
+        return np.diff(self.bits_end, prepend=0) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows, and the axes and outputs that they speak of."""
+
+    axes: Mapping[str, tuple[int, str]]
+    """For every axis how many values it had, and their digest; see `axis_digest`."""
+    outputs: tuple[str, ...]
+    """The names of the outputs, in the order of the checksums."""
+    rows: Rows
+    key: str = ""
+    """Its own key: what lies under another is not the segment that was written there."""
+
+    def to_bytes(self) -> bytes:
+        """The segment as it is stored."""
+        columns = [(name, getattr(self.rows, name)) for name in Rows.__slots__]
+        header = {
+            "format": FORMAT,
+            "key": self.key,
+            "axes": {name: list(entry) for name, entry in self.axes.items()},
+            "outputs": list(self.outputs),
+            "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
+        }
+        text = json.dumps(header).encode()
+        raw = b"".join(np.ascontiguousarray(column).tobytes() for _, column in columns)
+        body = struct.pack("<I", len(text)) + text + (compressed(raw) if raw else b"")
+        return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Segment:
+        """A stored segment.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are not those that were written.
+        FormatError
+            If they were written in a newer format.
+        """
+        if len(data) < _HEAD.size or data[:4] != MAGIC:
+            raise ValueError("it does not begin as a manifest segment does")
+        _, crc, length = _HEAD.unpack_from(data)
+        if google_crc32c.value(data[8:]) != crc:
+            raise ValueError("its checksum does not match")
+        header = from_bytes(data[_HEAD.size : _HEAD.size + length])
+        version = header.get("format")
+        if type(version) is int and version > FORMAT:
+            raise FormatError(
+                f"a manifest segment has the format version {version}; this swarmgrid "
+                f"reads up to {FORMAT}. Install a newer swarmgrid-zarr"
+            )
+        try:
+            axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
+            outputs = tuple(header["outputs"])
+            is_sound = (
+                version == FORMAT
+                and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
+                and all(isinstance(text, str) for text in (*outputs, header["key"]))
+            )
+            columns = _columns(header["columns"], data[_HEAD.size + length :])
+            rows = Rows(**{name: columns[name] for name in Rows.__slots__})
+        except MALFORMED as error:
+            raise ValueError(f"its header makes no sense: {error!r}") from None
+        if not is_sound or not _fits(rows, len(axes), len(outputs)):
+            raise ValueError("its columns do not fit its header")
+        return cls(axes, outputs, rows, header["key"])
+
+
+_COLUMN_TYPE = re.compile(r"[<|][biuf][1248]")
+
+
+def _columns(entries: Any, frame: bytes) -> dict[str, NDArray[Any]]:
+    """The columns of a segment, once it is known that they are what the frame expands to."""
+    sizes = []
+    for name, dtype, shape in entries:
+        is_shape = len(shape) <= 2 and all(type(n) is int and n >= 0 for n in shape)
+        if not is_shape or not _COLUMN_TYPE.fullmatch(dtype):
+            raise ValueError(f"column {name!r} has the dtype {dtype!r} and the shape {shape!r}")
+        sizes.append(math.prod(shape) * int(dtype[2:]))
+    if sum(sizes) != (check_expansion(frame) if frame else 0):
+        raise ValueError(f"columns of {sum(sizes)} bytes are not what is stored")
+    raw = decompressed(frame) if frame else b""
+    columns, offset = {}, 0
+    for (name, dtype, shape), nbytes in zip(entries, sizes, strict=True):
+        columns[name] = np.frombuffer(raw, dtype, math.prod(shape), offset).reshape(shape)
+        offset += nbytes
+    return columns
+
+
+def _fits(rows: Rows, n_axes: int, n_outputs: int) -> bool:
+    """Whether columns have the dtypes and shapes that are written, and bitmaps in order."""
+    like = Rows.from_rows([], n_axes, n_outputs)
+    n = len(rows.seconds)
+    columns = {name: (getattr(rows, name), getattr(like, name)) for name in Rows.__slots__}
+    is_alike = all(
+        got.dtype == expected.dtype
+        and got.shape == ((n, *expected.shape[1:]) if name != "bits" else got.shape[:1])
+        for name, (got, expected) in columns.items()
+    )
+    if not is_alike:
+        return False
+    ends = rows.bits_end
+    is_last = (int(ends[-1]) if n else 0) == len(rows.bits)
+    has_order = bool((np.diff(ends, prepend=0) >= 0).all()) and (not n or int(ends[0]) >= 0)
+    return is_last and has_order and bool((np.isfinite(rows.seconds) & (rows.seconds >= 0)).all())

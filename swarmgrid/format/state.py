@@ -1,0 +1,66 @@
+"""A grid as it is in the store at one instant: what it looks like, and what is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.format.damage_marks import marks
+from swarmgrid.format.failures import SUFFIX
+from swarmgrid.format.grid import read_grid
+from swarmgrid.format.manifest import Manifest, older_than, read_manifest
+from swarmgrid.store import checked_json
+
+if TYPE_CHECKING:
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A stored grid and its manifest."""
+
+    grid: StoredGrid
+    manifest: Manifest
+    failure_names: tuple[str, ...] = ()
+    """Objects that hold the failures of points."""
+    suspects: tuple[tuple[int, ...], ...] = ()
+    """Chunks that a reader found damaged: nothing of them counts as computed."""
+
+
+def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
+    """What is stored of a grid; None if there is nothing.
+
+    Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
+    The names come first: the axes, read after them, are at least as long as the segments say.
+
+    Raises
+    ------
+    DamageError
+        If the metadata or a coordinate is not as it was written.
+    FormatError
+        If the grid was written in a newer format.
+    """
+    for _ in range(_TRIES):
+        names = blobs.names(path.manifest)
+        grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
+        if grid is None:
+            if any(name.endswith(".seg") for name in names):
+                raise DamageError(path.metadata, "it is missing, but its manifest is there")
+            return None
+        segments = [name for name in names if name.endswith(".seg")]
+        manifest = read_manifest(blobs, path, segments, grid)
+        if manifest is not None:  # else a writer merged segments meanwhile: look again
+            if manifest.ahead:
+                raise DamageError(path.metadata, older_than(manifest))
+            failures = tuple(name for name in names if name.endswith(SUFFIX))
+            suspects = tuple(marks(names))
+            return Snapshot(grid, manifest.without(suspects), failures, suspects)
+    raise StoreError(
+        f"the manifest {path.manifest} kept changing while it was read {_TRIES} times; is "
+        "something else deleting files there?"
+    )

@@ -1,0 +1,219 @@
+"""Zarr v3 metadata documents: built and read as plain values, no I/O.
+
+They are written out here, not by zarr, because a store must look the same whichever release
+of zarr is installed; the tests hold them against zarr's own reading.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.format.codec import codecs, fill_value
+from swarmgrid.format.shard import shard_codecs
+from swarmgrid.space.names import checked_name
+from swarmgrid.space.outputs import STRING, Output
+from swarmgrid.store.checked_json import Document, attributes_of, from_bytes, sealed, shortened
+from swarmgrid.store.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAX_DIMS = 64
+"""Of numpy's arrays."""
+CHECKSUMS = "swarmgrid_checksums"
+"""The attribute of a coordinate that holds the checksums of its chunks' values."""
+
+_TIME_ATTRS = {
+    "datetime64[ns]": {
+        "units": "nanoseconds since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+    },
+    "timedelta64[ns]": {"units": "nanoseconds", "dtype": "timedelta64[ns]"},
+}
+"""How times are told from integers (CF conventions, as xarray writes them)."""
+ATTRS = "swarmgrid_attrs"
+"""The attribute that holds those of the user's that would have a reader change the values."""
+_INSTRUCTIONS = {
+    *("calendar", "dtype", "missing_value", "scale_factor", "add_offset", "quantization"),
+    *("coordinates", "bounds", "climatology", "cell_measures", "formula_terms", "grid_mapping"),
+    *("geometry", "node_coordinates", "node_count", "part_node_count", "interior_ring"),
+    *("ancillary_variables", "nodes", "flag_encoding"),
+}
+_TIME_UNITS = {
+    *("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"),
+}
+
+
+def array_document(
+    dtype: str,
+    shape: Sequence[int],
+    chunk_shape: Sequence[int],
+    dims: Sequence[str],
+    attributes: Mapping[str, Any],
+    separator: str = ".",
+    inner: Sequence[int] | None = None,
+) -> Document:
+    """The ``zarr.json`` of an array; with ``inner``, ``chunk_shape`` is that of its shards."""
+    stored = "int64" if dtype in _TIME_ATTRS else dtype
+    fill = fill_value(dtype)
+    if dtype in _TIME_ATTRS:
+        fill = np.iinfo("int64").min
+        attributes = {**attributes, **_TIME_ATTRS[dtype]}
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [int(n) for n in shape],
+        "data_type": stored,
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [max(1, int(n)) for n in chunk_shape]},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}},
+        "fill_value": _json_fill(fill),
+        "codecs": codecs(stored) if inner is None else shard_codecs(stored, inner),
+        "attributes": dict(attributes),
+        "dimension_names": list(dims),
+        "storage_transformers": [],
+    }
+
+
+def plain_attributes(attributes: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """The user's attributes of an array, as its document holds them.
+
+    To a reader that follows the CF conventions some are instructions, by which it would return
+    other values than were computed: those lie in one attribute of ours, which no reader follows.
+    """
+    hidden = {k: v for k, v in attributes.items() if _is_instruction(k, v, dtype)}
+    shown = {k: v for k, v in attributes.items() if k not in hidden}
+    return {**shown, ATTRS: hidden} if hidden else shown
+
+
+def _is_instruction(name: str, value: Any, dtype: str) -> bool:
+    if name == "units":
+        is_text = isinstance(value, str)
+        return (
+            dtype in _TIME_ATTRS or not is_text or "since" in value or value.lower() in _TIME_UNITS
+        )
+    return name.startswith(("_", "swarmgrid_")) or name in _INSTRUCTIONS
+
+
+def group_document(
+    attributes: Mapping[str, Any], arrays: Mapping[str, Document] | None = None
+) -> Document:
+    """The ``zarr.json`` of a group, with its arrays' documents consolidated in it."""
+    document: Document = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": dict(attributes),
+    }
+    if arrays is not None:
+        document["consolidated_metadata"] = {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": dict(arrays),
+        }
+    return document
+
+
+def stored_axes(data: bytes) -> list[str] | None:
+    """The names of a grid's axes, from its group's bytes; None if they are not of a grid."""
+    try:
+        return checked_names(attributes_of(from_bytes(data)).get("swarmgrid_axes"), "axes")
+    except ValueError:
+        return None
+
+
+def checked_names(names: Any, what: str) -> list[str]:
+    """The names of axes, outputs or dims, as a document says them; ValueError if they are none.
+
+    A name is a part of keys: it must not lead elsewhere.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its {what} are {shortened(names)}; expected a list of names")
+    if len({*names}) < len(names):
+        raise ValueError(f"its {what} are {shortened(names)}; expected different names")
+    for name in names:
+        checked_name("an array", name)
+    return names
+
+
+def is_group(data: bytes | None) -> bool:
+    """Whether some bytes are the document of a group of Zarr format 3."""
+    try:
+        document = from_bytes(data or b"")
+    except ValueError:
+        return False
+    return document.get("node_type") == "group" and document.get("zarr_format") == 3
+
+
+def rebuilt_group(
+    arrays: Mapping[str, Document],
+    attributes: Mapping[str, Any],
+    axes: Sequence[str],
+    outputs: Sequence[str],
+) -> Document | None:
+    """The document of a grid's group, made up from those of its arrays; None if one is missing.
+
+    Where a crash left the arrays' shapes apart, the axes' own are right: their chunks are written
+    before any document, and points that the outputs lack are not computed.
+    """
+    if any(name not in arrays for name in (*axes, *outputs)):
+        return None
+    lengths = {axis: arrays[axis]["shape"][0] for axis in axes}
+    whole = {}
+    for name, document in arrays.items():
+        dims = document["dimension_names"]
+        shape = [lengths.get(d, n) for d, n in zip(dims, document["shape"], strict=True)]
+        whole[name] = {**document, "shape": shape}
+    own = {
+        **attributes,
+        "swarmgrid_format": FORMAT,
+        "swarmgrid_axes": list(axes),
+        "swarmgrid_outputs": list(outputs),
+    }
+    return sealed(group_document(own, whole))
+
+
+def stored_output(document: Document, n_axes: int) -> Output:
+    """The output that an array document describes, without the grid's first ``n_axes`` dims."""
+    attributes = dict(document["attributes"])
+    dtype = document["data_type"]
+    for name, attrs in _TIME_ATTRS.items():
+        if dtype == "int64" and attrs.items() <= attributes.items():
+            dtype = name
+            attributes = {k: v for k, v in attributes.items() if k not in attrs}
+    attributes |= attributes.pop(ATTRS, {})
+    return Output(
+        dims=tuple(document["dimension_names"][n_axes:]),
+        shape=tuple(document["shape"][n_axes:]),
+        dtype=dtype if dtype == STRING else np.dtype(dtype).name,
+        attrs=attributes,
+    )
+
+
+def separator(document: Document) -> str:
+    """What stands between the parts of the array's chunk keys."""
+    return str(document["chunk_key_encoding"]["configuration"]["separator"])
+
+
+def chunk_shape(document: Document) -> tuple[int, ...]:
+    """The shape of what is stored in one object: a chunk or, of a sharded array, a shard."""
+    return tuple(document["chunk_grid"]["configuration"]["chunk_shape"])
+
+
+def inner_shape(document: Document) -> tuple[int, ...] | None:
+    """The shape of the chunks within a shard; None where chunks are objects of their own."""
+    codec = document["codecs"][0]
+    if codec["name"] != "sharding_indexed":
+        return None
+    return tuple(codec["configuration"]["chunk_shape"])
+
+
+def _json_fill(fill: Any) -> Any:
+    if isinstance(fill, (complex, np.complexfloating)):
+        return ["NaN", "NaN"]
+    if isinstance(fill, (float, np.floating)):
+        return "NaN"
+    return fill if isinstance(fill, (bool, str)) else int(fill)

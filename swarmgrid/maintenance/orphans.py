@@ -1,0 +1,115 @@
+"""Looks for what does not belong where it lies: left by killed writers, ours and others'."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from swarmgrid.format import damage_marks, failures
+from swarmgrid.maintenance.replicas import COPY
+from swarmgrid.maintenance.report import Finding
+from swarmgrid.store.layout import LOCKS, METADATA, PROBE
+from swarmgrid.store.lease_record import MAX_CLAIM, Claim, claim_key, epochs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+CHUNK_NAME = re.compile(r"c([./]\d{1,19})*", re.ASCII)
+_HALVES = (".partial", ".tmp")
+"""What the names of files end with that other writers rename once they are whole."""
+_LEFT = "it is left over from a writer that was killed"
+_FOREIGN = "swarmgrid has not written it, and leaves it alone"
+
+
+def swept(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> list[Finding]:
+    """What does not belong there, in all folders of a grid; ``grid`` is None where it is unknown.
+
+    Looks twice where it finds something: other processes are at work.
+    """
+
+    def look() -> list[Finding]:
+        return [
+            *(_in_data(blobs, grid) if grid is not None else ()),
+            *_in_manifest(blobs, path),
+            *_in_locks(blobs, path),
+        ]
+
+    found = look()
+    again = {finding.key for finding in look()} if found else set()
+    return [finding for finding in found if finding.key in again]
+
+
+def _in_data(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
+    arrays = grid.documents()
+    for name in arrays:
+        folder = f"{grid.path.prefix}{name}/"
+        inner = "c/" if name in grid.names else ""  # an axis that was promoted has such a folder
+        for found in blobs.names(folder):
+            if found != METADATA and not CHUNK_NAME.fullmatch(found):
+                yield _stray(blobs, folder + found)
+        for found in blobs.names(f"{folder}{inner}") if inner else ():
+            if not found.isdecimal():
+                yield _stray(blobs, f"{folder}{inner}{found}")
+    for found in blobs.names(grid.path.prefix):
+        if found != METADATA and found not in arrays:
+            yield _stray(blobs, grid.path.prefix + found)
+
+
+def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
+    for name in blobs.names(path.manifest):
+        key = path.manifest + name
+        if name.endswith(failures.SUFFIX):
+            data = blobs.get(key, failures.MAX_NBYTES)
+            if data is not None and failures.decoded_failures(data, key) is None:
+                reason = "it cannot be read: what failed, and why, is lost"
+                yield Finding(key, reason, is_removed=True)
+        elif name.endswith(_HALVES):
+            yield Finding(key, _LEFT, is_removed=True)
+        elif not (
+            name.endswith(".seg")
+            or name.startswith(COPY)
+            or damage_marks.mark_index(name) is not None
+        ):
+            yield Finding(key, _FOREIGN, is_note=True)
+
+
+def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
+    """What a lease's next owner removes: leases that nobody holds, and staging folders.
+
+    And objects that tried the store out, whose processes have ended.
+    """
+    staging = blobs.names(f"{LOCKS}/staging/")  # before the leases: an owner's folder is older
+    numbers = epochs(blobs, path.grid)
+    keys = [claim_key(path.grid, number) for number in numbers]
+    data = blobs.get(keys[-1], MAX_CLAIM) if keys else None
+    claim = Claim.from_bytes(data)
+    is_held = claim is not None and not claim.released and not claim.is_dead()
+    if claim is None and data is not None:
+        yield Finding(keys[-1], "it is no lease: whoever wants the grid waits for 30 s")
+    elif claim is not None and not is_held and not claim.released:
+        reason = f"process {claim.pid} on {claim.host} was killed while it held the grid"
+        yield Finding(keys[-1], reason, is_note=True)
+    yield from (Finding(key, "a later lease holds", is_note=True) for key in keys[:-1])
+    for name in blobs.names(path.locks):
+        if path.locks + name not in keys:
+            yield _stray(blobs, path.locks + name)
+    if claim is not None or data is None:
+        owner = f"{path.grid}-{claim.writer}" if claim is not None and is_held else None
+        left = (n for n in staging if n.startswith(f"{path.grid}-") and n != owner)
+        yield from (Finding(f"{LOCKS}/staging/{name}", _LEFT, is_note=True) for name in left)
+    for name in blobs.names(f"{LOCKS}/"):
+        probe = blobs.get(f"{LOCKS}/{name}", MAX_CLAIM) if name.startswith(PROBE) else None
+        trier = Claim.from_bytes(probe)
+        if trier is not None and trier.is_dead():
+            yield Finding(f"{LOCKS}/{name}", _LEFT, is_note=True, is_removed=True)
+
+
+def _stray(blobs: Blobs, key: str) -> Finding:
+    """An object, or a folder, where there should be none; folders are left alone."""
+    if blobs.get(key, 0) is None:
+        return Finding(key, _FOREIGN, is_note=True)
+    return Finding(key, _LEFT, is_removed=True)

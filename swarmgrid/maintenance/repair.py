@@ -1,0 +1,214 @@
+"""Mends a grid: rebuilds metadata from its copies, and voids rows whose values are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format import damage_marks, failures, zarr_metadata
+from swarmgrid.format.described import check_array
+from swarmgrid.format.grid import read_grid
+from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
+from swarmgrid.format.manifest import read_manifest, write_segment
+from swarmgrid.format.segment import Segment
+from swarmgrid.maintenance.orphans import swept
+from swarmgrid.maintenance.replicas import copies
+from swarmgrid.maintenance.verify import bad_rows
+from swarmgrid.store import checked_json
+from swarmgrid.store.layout import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.format.state import Snapshot
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.lease import Lease
+
+
+def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> None:
+    """Mend everything of a grid that can be; what cannot counts as not computed afterwards.
+
+    Parameters
+    ----------
+    held : Lease
+        The right to write the grid.
+    path : GridPath
+        The grid.
+    attributes : mapping
+        What its group says of the function, to write again if that is lost.
+    """
+    write_parents(held.blobs, path)
+    grid = _readable(held, path, attributes)
+    if grid is None:  # the axes are gone, and with them what the values belong to
+        forget_grid(held, path)
+        return
+    write_documents(held.blobs, grid)
+    for finding in [*copies(held.blobs, grid), *swept(held.blobs, path, grid)]:
+        held.check()
+        if finding.mended is not None:
+            held.blobs.put(finding.key, finding.mended)
+        elif finding.is_removed:
+            held.blobs.delete(finding.key)
+    void_bad_rows(held, grid)
+
+
+def mend_metadata(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bool:
+    """Write again what a grid is read by, from its second copies; whether it can be read now."""
+    return _readable(held, path, attributes) is not None
+
+
+def forget_grid(held: Lease, path: GridPath) -> None:
+    """Remove a grid's group document and manifest: everything of it counts as not computed."""
+    held.check()
+    for name in held.blobs.names(path.manifest):
+        held.blobs.delete(path.manifest + name)
+    held.blobs.delete(path.metadata)
+
+
+def void_bad_rows(
+    held: Lease, grid: StoredGrid, only: Collection[tuple[int, ...]] | None = None
+) -> int:
+    """Drop the manifest's rows whose values are damaged: how many points they spoke of.
+
+    Parameters
+    ----------
+    held : Lease
+        The right to write the grid.
+    grid : StoredGrid
+        The grid.
+    only : collection of chunk indices, optional
+        The chunks to look at; all, unless given.
+    """
+    blobs, path = held.blobs, grid.path
+    names = blobs.names(path.manifest)
+    segments = [name for name in names if name.endswith(".seg")]
+    manifest = read_manifest(blobs, path, segments, grid)
+    if manifest is None:
+        return 0
+    bad: list[int] = []
+    for index, numbers in manifest.chunks():
+        if only is None or index in only:
+            bad += bad_rows(blobs, grid, manifest, index, numbers).rows
+    if bad or manifest.damaged:
+        keep = np.ones(len(manifest.rows), bool)
+        keep[bad] = False
+        held.check()
+        if keep.any():
+            name = f"{held.epoch:012d}-{secrets.token_hex(4)}-mended.seg"
+            write_segment(blobs, path, name, grid, manifest.rows.taken(np.flatnonzero(keep)))
+        for name in segments:
+            blobs.delete(path.manifest + name)
+    for name in names:
+        marked = damage_marks.mark_index(name)
+        if marked is not None and (only is None or marked in only):
+            blobs.delete(path.manifest + name)
+    return sum(len(manifest.rows.points(i)) for i in bad)
+
+
+def tidied(held: Lease, snapshot: Snapshot) -> bool:
+    """See to the marks that readers left, and merge failures; whether anything was changed."""
+    names = snapshot.failure_names
+    has_many = len(names) > failures.MERGE_FROM
+    if has_many:
+        held.check()
+        start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
+        name = f"{start}-{secrets.token_hex(4)}-merged{failures.SUFFIX}"
+        shape = snapshot.grid.chunk_shape
+        failures.merge_failures(
+            held.blobs,
+            snapshot.grid.path,
+            names,
+            name,
+            lambda place: (
+                not failures.is_inside(place, snapshot.grid)
+                or snapshot.manifest.holds(*place, shape)
+            ),
+        )
+    if snapshot.suspects:
+        void_bad_rows(held, snapshot.grid, snapshot.suspects)
+    return has_many or bool(snapshot.suspects)
+
+
+def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:
+    """The grid, after mending its group document and coordinates as far as that goes."""
+    mended: set[str] = set()
+    while True:  # each round mends the object that the last one stumbled over
+        data = held.blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
+        grid, damaged = _read(held, path, data)
+        if grid is not None and not damaged:
+            return grid
+        if damaged in mended:  # what was made of it is no better
+            if grid is not None:
+                _drop_ahead(held, path, grid)
+            return grid
+        mended.add(damaged)
+        held.check()
+        if damaged == path.metadata:
+            rebuilt = _rebuilt_group(held, path, attributes)
+            if rebuilt is not None:
+                held.blobs.put(path.metadata, rebuilt)
+        else:
+            _restore(held, path, damaged)
+
+
+def _read(held: Lease, path: GridPath, data: bytes | None) -> tuple[StoredGrid | None, str]:
+    """The grid, if its document can be read, and the key of what is wrong; empty for nothing."""
+    try:
+        grid = read_grid(held.blobs, path, data)
+    except DamageError as error:
+        return None, error.key
+    if grid is None:
+        return None, path.metadata
+    manifest = _manifest(held, path, grid)
+    return grid, path.metadata if manifest is not None and manifest.ahead else ""
+
+
+def _manifest(held: Lease, path: GridPath, grid: StoredGrid) -> Manifest | None:
+    names = [name for name in held.blobs.names(path.manifest) if name.endswith(".seg")]
+    return read_manifest(held.blobs, path, names, grid)
+
+
+def _drop_ahead(held: Lease, path: GridPath, grid: StoredGrid) -> None:
+    """Delete segments that speak of axis values which are nowhere any more."""
+    manifest = _manifest(held, path, grid)
+    for name in manifest.ahead if manifest is not None else ():
+        held.check()
+        held.blobs.delete(path.manifest + name)
+
+
+def _rebuilt_group(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bytes | None:
+    """The group document that the arrays' own make up; None if that is not possible."""
+    documents: dict[str, checked_json.Document] = {}
+    for name in held.blobs.names(path.prefix):
+        if name == METADATA:
+            continue
+        data = held.blobs.get(path.array_metadata(name), checked_json.MAX_DOCUMENT)
+        with contextlib.suppress(ValueError):
+            if data is not None:
+                document = checked_json.from_bytes(data)
+                check_array(document, name)
+                documents[name] = document
+    attributes = {**attributes, "swarmgrid_grid": path.grid}
+    for name in held.blobs.names(path.manifest):
+        with contextlib.suppress(*checked_json.MALFORMED):  # segments say the order of everything
+            key = path.manifest + name
+            segment = Segment.from_bytes(held.blobs.get(key) or b"")
+            if segment.key != key:
+                continue
+            axes = zarr_metadata.checked_names(list(segment.axes), "axes")
+            group = zarr_metadata.rebuilt_group(documents, attributes, axes, segment.outputs)
+            return None if group is None else checked_json.to_bytes(group)
+    return None
+
+
+def _restore(held: Lease, path: GridPath, key: str) -> None:
+    """Write a coordinate's chunk again from its copy."""
+    data = held.blobs.get(copy_key(path, key))
+    if data is not None:
+        held.blobs.put(key, data)

@@ -1,0 +1,231 @@
+"""Reads everything of a grid, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format import zarr_metadata
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.codec import checksum, fill_value
+from swarmgrid.format.damage_marks import mark_name, marks
+from swarmgrid.format.grid import read_grid
+from swarmgrid.format.manifest import older_than, read_manifest
+from swarmgrid.maintenance.orphans import CHUNK_NAME, swept
+from swarmgrid.maintenance.replicas import COPY, copies
+from swarmgrid.maintenance.report import Finding, Report, to_report
+from swarmgrid.store import checked_json
+from swarmgrid.store.layout import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.outputs import Output
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+_TRIES = 20
+
+
+def verify_grid(blobs: Blobs, path: GridPath) -> Report:
+    """Read a grid's metadata, coordinates, manifest and every chunk that holds a computed point.
+
+    Nothing is written. Of a grid whose metadata cannot be read, no chunk is looked at.
+    """
+    for _ in range(_TRIES):
+        names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
+        try:
+            grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
+        except DamageError as error:
+            damage = Finding(error.key, error.reason)
+            return to_report([*_parents(blobs, path), damage, *swept(blobs, path, None)])
+        if grid is None:
+            return to_report([*_without_group(blobs, path, names), *swept(blobs, path, None)])
+        segments = [name for name in names if name.endswith(".seg")]
+        manifest = read_manifest(blobs, path, segments, grid)
+        if manifest is not None:  # else a writer merged segments meanwhile: look again
+            return _verified(blobs, grid, manifest, names)
+    return to_report([Finding(path.manifest, "it kept changing while it was read")])
+
+
+def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]) -> Report:
+    path = grid.path
+    findings = [*_parents(blobs, path), *_documents(blobs, grid), *copies(blobs, grid)]
+    if manifest.ahead:
+        findings.append(Finding(path.metadata, older_than(manifest)))
+    findings += [
+        Finding(path.manifest + name, "it is no whole segment of this grid")
+        for name in manifest.damaged
+        if name not in manifest.ahead
+    ]
+    chunks = points = 0
+    bad_chunks = set()
+    unvouched = list(_chunks_without_rows(blobs, grid, manifest))
+    for index, numbers in manifest.chunks():
+        bad = bad_rows(blobs, grid, manifest, index, numbers)
+        chunks += len(grid.schema.outputs)
+        points += sum(len(manifest.rows.points(int(i))) for i in numbers)
+        lost = sum(len(manifest.rows.points(i)) for i in bad.rows)
+        unvouched += [bad.unvouched] if bad.unvouched else []
+        if bad.key:
+            findings.append(Finding(bad.key, bad.reason, points=lost))
+            bad_chunks.add(index)
+    for index in marks(names):
+        if index not in bad_chunks:
+            key = path.manifest + mark_name(index)
+            reason = "a reader found this chunk damaged, but it is not: the next compute sees that"
+            findings.append(Finding(key, reason, is_note=True, is_removed=True))
+    if unvouched:
+        findings.append(_values_nobody_vouches_for(unvouched))
+    return to_report([*findings, *swept(blobs, path, grid)], chunks, points)
+
+
+def _without_group(blobs: Blobs, path: GridPath, names: list[str]) -> Iterator[Finding]:
+    """A grid's document is missing: a loss if it ever had values, else it was never there."""
+    if any(name.endswith(".seg") for name in names) or _has_values(blobs, path, names):
+        yield from _parents(blobs, path)
+        yield Finding(path.metadata, "it is missing")
+    else:
+        yield Finding(path.metadata, "the grid was being made: nothing is lost", is_note=True)
+
+
+def _has_values(blobs: Blobs, path: GridPath, names: list[str]) -> bool:
+    """Whether there are chunks of arrays that have no second copies: of outputs."""
+    for array in blobs.names(path.prefix):
+        is_copied = any(name.startswith(f"{COPY}{array}-") for name in names)
+        if array != METADATA and not is_copied:
+            found = blobs.names(f"{path.prefix}{array}/")
+            if any(CHUNK_NAME.fullmatch(name) for name in found):
+                return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class BadRows:
+    """The rows of one chunk whose values are not there any more."""
+
+    rows: tuple[int, ...]
+    key: str = ""
+    """The first object found damaged; empty if none is."""
+    reason: str = ""
+    unvouched: str = ""
+    """An object that also holds values of points that no row speaks of; empty if none does."""
+
+
+def bad_rows(
+    blobs: Blobs,
+    grid: StoredGrid,
+    manifest: Manifest,
+    index: tuple[int, ...],
+    numbers: NDArray[np.intp],
+) -> BadRows:
+    """Hold one chunk of every output against the rows that speak of it."""
+    bad: dict[int, None] = {}
+    key = reason = unvouched = ""
+    starts = zip(index, grid.chunk_shape, grid.axes, strict=True)
+    is_outside = any(i * n >= len(axis) for i, n, axis in starts)
+    masks = {int(i): manifest.rows.points(int(i)).mask(grid.chunk_shape) for i in numbers}
+    rest = ~np.logical_or.reduce(list(masks.values()))
+    for column, (name, output) in enumerate(grid.schema.outputs.items()):
+        this = chunk_key(grid, name, index)
+        data = None if is_outside else blobs.get(this, chunk_limit(grid, output))
+        try:
+            block = decoded_chunk(data, this, grid, output)
+        except DamageError as error:
+            key, reason = key or this, reason or error.reason
+            bad |= dict.fromkeys(masks)
+            continue
+        for i, mask in masks.items():
+            if checksum(block[mask], output.dtype) != manifest.rows.checksums[i, column]:
+                key, reason = key or this, reason or "its values are not those that were computed"
+                bad[i] = None
+        if not unvouched and rest.any() and _has_any(block[rest], output):
+            unvouched = this
+    return BadRows(tuple(bad), key, reason, unvouched)
+
+
+def _has_any(values: NDArray[np.generic], output: Output) -> bool:
+    """Whether any of some values is another than that of a point that was not computed."""
+    if values.dtype.kind in "fcmM":
+        return not bool(np.isnan(values).all())
+    return bool((values != fill_value(output.dtype)).any())
+
+
+def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> Iterator[str]:
+    """The keys of chunks of which no row says anything."""
+    indices = [index for index, _ in manifest.chunks()]
+    for name in grid.schema.outputs:
+        known = {chunk_key(grid, name, index) for index in indices}
+        folder = f"{grid.path.prefix}{name}/"
+        for found in blobs.names(folder):
+            if CHUNK_NAME.fullmatch(found) and folder + found not in known:
+                yield folder + found
+
+
+def _values_nobody_vouches_for(keys: list[str]) -> Finding:
+    """What a kill leaves between a chunk and its row, and a lost segment behind."""
+    count = f"this chunk and {len(keys) - 1} more hold" if len(keys) > 1 else "this chunk holds"
+    reason = f"{count} values that no segment vouches for: they are computed again when needed"
+    return Finding(keys[0], reason, is_note=True)
+
+
+def chunk_index(grid: StoredGrid, key: str) -> tuple[int, ...] | None:
+    """The index of the chunk that a key is of; None if it is of none of the grid's outputs."""
+    name, _, chunk = key.removeprefix(grid.path.prefix).partition("/")
+    if name not in grid.schema.outputs or not CHUNK_NAME.fullmatch(chunk):
+        return None
+    numbers = [int(text) for text in chunk.split(".")[1:]]
+    return tuple(numbers[: len(grid.axes)])
+
+
+def _parents(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
+    for key in path.parents:
+        data = blobs.get(key, checked_json.MAX_DOCUMENT)
+        if not zarr_metadata.is_group(data):
+            yield Finding(key, "it is missing" if data is None else "it is no Zarr group")
+
+
+def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
+    """Array documents that differ from their copies in the group's."""
+    expected = grid.documents()
+    keys = [grid.path.array_metadata(name) for name in expected]
+    found = blobs.get_many(keys, checked_json.MAX_DOCUMENT)
+    for key, document, data in zip(keys, expected.values(), found, strict=True):
+        if data is None:
+            yield Finding(key, "it is missing")
+        elif data != checked_json.to_bytes(document):
+            is_ahead = _is_ahead(data, document)
+            reason = "it is ahead: a growth was cut short" if is_ahead else _DIFFERS
+            yield Finding(key, reason, is_note=is_ahead)
+
+
+_DIFFERS = "it differs from the group's"
+
+
+def _is_ahead(data: bytes, document: checked_json.Document) -> bool:
+    """Whether an array's document is what a growth, or a promotion, makes of the one before."""
+    try:
+        found = checked_json.from_bytes(data)
+        longer = zip(found["shape"], document["shape"], strict=True)
+        kinds = [d["attributes"].get("swarmgrid_kind") for d in (document, found)]
+        return (
+            all(n >= m for n, m in longer)
+            and (found != document)
+            and _at_any_length(found) == _at_any_length(document)
+        ) or (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
+    except checked_json.MALFORMED:
+        return False
+
+
+def _at_any_length(document: checked_json.Document) -> checked_json.Document:
+    """An array's document without what a growth changes in it."""
+    grown = {"swarmgrid_ints", zarr_metadata.CHECKSUMS}
+    attributes = {k: v for k, v in document["attributes"].items() if k not in grown}
+    return {**document, "shape": 0, "attributes": attributes}

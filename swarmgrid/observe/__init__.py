@@ -1,0 +1,1 @@
+"""Everything that watches a run: diagnostics, progress bar, log."""

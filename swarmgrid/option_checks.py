@@ -1,0 +1,398 @@
+"""What each option may be: one table, which every part of the face holds its options against."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
+from swarmgrid.space.chunks import to_lengths
+
+if TYPE_CHECKING:
+    from swarmgrid.space.outputs import Schema
+
+MAX_SECONDS = 1e9
+"""About 30 years: the system's clocks and locks refuse to wait much longer."""
+MAX_COUNT = 10**9
+
+PEERS_WORDS = {
+    "workers": "n_jobs n_workers num_workers max_workers nworkers processes n_processes nproc "
+    "num_cpus parallel threads jobs",
+    "store": "cache_dir cachedir cache_root path root memory location directory folder dir "
+    "filename url target storage store_path",
+    "storage_options": "credentials fs_options",
+    "chunks": "chunk_size chunksize chunk_spec memo_chunk_spec chunk_shape",
+    "exec_chunk_size": "batch_size task_size batchsize",
+    "func": "function fn fun f func_name exec_fn callable",
+    "version": "func_version cache_version token key salt",
+    "depends": "dependencies depends_on depend files",
+    "verbose": "progress progress_bar progressbar show_progress verbosity disp",
+    "rng": "seed random_state random_seed generator",
+    "executor": "backend scheduler engine pool mode prefer",
+    "client": "dask_client cluster",
+    "axes": "axis grid combos sweep split_spec coords space parameters dims",
+    "params": "constants fixed param kwargs args resources",
+    "where": "mask condition filter",
+    "on_error": "errors raise_errors error_handling ignore_errors",
+    "retries": "max_retries n_retries retry",
+    "retry_failed": "recompute_failed",
+    "timeout": "time_limit max_time",
+    "rate": "rate_limit throttle calls_per_second",
+    "memory_limit": "max_memory mem_limit max_nbytes",
+    "outputs": "template result returns var_names output",
+    "tolerance": "tol atol rtol",
+    "vectorized": "vectorize batch batched block",
+    "flush_interval": "flush save_every checkpoint",
+    "log": "logfile log_file logger",
+    "view_chunks": "dask_chunks",
+    "lease_seconds": "lock_timeout lease",
+    "durability": "fsync sync",
+}
+"""The words that other packages, and people, use for our options."""
+_MEANT = {word: name for name, words in PEERS_WORDS.items() for word in words.split()}
+NOT_OPTIONS = frozenset({"params", "axes", "where"})
+"""Arguments of a call that are no options."""
+
+
+def checked(name: str, value: object) -> Any:
+    """The value of an option in its plain form: a numpy integer becomes an int.
+
+    Raises
+    ------
+    InputError
+        If the option cannot be of that value.
+    """
+    try:
+        return CHECKS[name](name, value)
+    except InputError:
+        raise
+    except Exception as error:  # from a method of the value
+        raise InputError(f"{name} is {brief(value)}, which raises {error!r}") from error
+
+
+def unknown_option(name: object, names: Iterable[str], func: object = None) -> InputError:
+    """The error that there is no option of a name; it says which one was meant.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    names : iterable of str
+        The options there are.
+    func : callable, optional
+        The function, whose parameters are no options.
+    """
+    names = list(names)
+    if isinstance(name, str) and name in parameters_of(func):
+        return InputError(
+            f"there is no option {name!r}; it is a parameter of the function. Pass its value in "
+            f"params={{{name!r}: ...}}, or its values in axes={{{name!r}: [...]}}"
+        )
+    if name in NOT_OPTIONS:
+        return InputError(f"{name!r} is no option: pass it in the call itself, {name}=...")
+    close = meant(name, [*names, *NOT_OPTIONS])
+    hint = f"; did you mean {close!r}?" if close else ";"
+    return InputError(f"there is no option {name!r}{hint} Options: {', '.join(names)}")
+
+
+def meant(word: object, names: Iterable[str]) -> str | None:
+    """The name that a word probably stands for; None if there is none like it."""
+    names = list(names)
+    if not isinstance(word, str):
+        return None
+    plain = word.lower().replace("-", "_")
+    if _MEANT.get(plain) in names:
+        return _MEANT[plain]
+    close = get_close_matches(plain, names, 1) or get_close_matches(plain, _MEANT, 1, 0.85)
+    found = _MEANT.get(close[0], close[0]) if close else None
+    return found if found in names else None
+
+
+def parameters_of(func: object) -> frozenset[str]:
+    """The names of a function's parameters, as far as Python can tell."""
+    import inspect
+
+    if not callable(func):
+        return frozenset()
+    try:
+        return frozenset(inspect.signature(func).parameters)
+    except (TypeError, ValueError):
+        return frozenset()
+
+
+# ---- the kinds of options: each returns the plain value, or raises
+
+
+Check = Callable[[str, Any], Any]
+
+
+def _wrong(name: str, value: object, expected: str) -> InputError:
+    return InputError(f"{name} is {brief(value)}; expected {expected}")
+
+
+def _optional(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (numbers.Real, np.number)) and not isinstance(value, (bool, np.bool_))
+
+
+def _seconds(name: str, value: Any) -> float:
+    if not _is_number(value) or not 0 < value <= MAX_SECONDS:
+        raise _wrong(name, value, f"seconds above 0, at most {MAX_SECONDS:g}")
+    return value if type(value) is int else float(value)
+
+
+def _part(name: str, value: Any) -> float:
+    if not _is_number(value) or not 0 < value <= 1:
+        raise _wrong(name, value, "a part of the machine's memory, above 0 and at most 1")
+    return float(value)
+
+
+def _whole(least: int) -> Check:
+    expected = f"an integer, at least {least} and at most {MAX_COUNT}"
+    if least == 1:
+        expected = f"a positive integer, at most {MAX_COUNT}"
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+            raise _wrong(name, value, expected)
+        if not least <= value <= MAX_COUNT:
+            raise _wrong(name, value, expected)
+        return operator.index(value)
+
+    return check
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise _wrong(name, value, "True or False")
+    return bool(value)
+
+
+def _one_of(*words: Any) -> Check:
+    listed = ", ".join(map(repr, words))
+
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, (str, int)):
+            raise _wrong(name, value, f"one of {listed}")
+        if value not in words:
+            close = meant(value, [word for word in words if isinstance(word, str)])
+            hint = f". Did you mean {close!r}?" if close else ""
+            raise InputError(f"{name} is {brief(value)}; expected one of {listed}{hint}")
+        return words[words.index(value)]
+
+    return check
+
+
+def _func(name: str, value: Any) -> Any:
+    if not callable(value):
+        raise _wrong(name, value, "a function of one point")
+    return value
+
+
+def _depends(name: str, value: Any) -> Any:
+    if isinstance(value, (str, Path, Mapping, list, tuple)):
+        return value
+    raise _wrong(name, value, "packages' names, pathlib.Paths, named values, or a list of these")
+
+
+def _store(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
+    if isinstance(value, (str, os.PathLike)) or hasattr(value, "set_if_not_exists"):
+        return value
+    raise InputError(
+        f"store is {brief(value)}, a {type(value).__name__}; expected a path, a URL or a "
+        "zarr.abc.store.Store"
+    )
+
+
+def _named(expected: str) -> Check:
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _wrong(name, value, expected)
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise InputError(f"{name} has the key {brief(wrong[0])}; expected names")
+        return value
+
+    return check
+
+
+def _version(name: str, value: Any) -> str:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(name, value, "a text that is not empty, such as '1', or None for the code")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"version is {value!r}, which UTF-8 cannot hold: {error}") from None
+    return str(value)
+
+
+def _lengths(name: str, value: Any) -> Any:
+    if name == "shards" and (value is False or value is np.False_):
+        return False
+    to_lengths(value, list(value) if isinstance(value, Mapping) else [], name.removesuffix("s"))
+    return value
+
+
+def _outputs(name: str, value: Any) -> Any:
+    if not hasattr(value, "data_vars") and not isinstance(value, Mapping):
+        expected = "a mapping from names to swarmgrid.Output, or an xr.Dataset as of one point"
+        raise _wrong(name, value, expected)
+    return value
+
+
+def _tolerance(name: str, value: Any) -> Any:
+    if _is_number(value):
+        raise _wrong(name, value, f"a mapping from axes to numbers, {{'x': {value!r}}}")
+    for axis, distance in _named("a mapping from axes to numbers")(name, value).items():
+        if not _is_number(distance) or not 0 <= distance < math.inf:
+            raise InputError(
+                f"the tolerance of axis {axis!r} is {brief(distance)}; expected a finite number, "
+                "at least 0"
+            )
+    return {axis: float(distance) for axis, distance in value.items()}
+
+
+def _identifier(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.isidentifier():
+        raise _wrong(name, value, "the name of a parameter of the function, such as 'rng'")
+    return str(value)
+
+
+def _client(name: str, value: Any) -> Any:
+    if isinstance(value, type) or not (hasattr(value, "scatter") and hasattr(value, "map")):
+        raise _wrong(name, value, "a dask.distributed.Client")
+    return value
+
+
+def _rate(name: str, value: Any) -> Any:
+    if not isinstance(value, str) and not _is_number(value):
+        raise _wrong(name, value, "calls per time, such as '10/s' or '30/min'")
+    value = value if isinstance(value, str) else float(value)
+    if to_interval(value) > MAX_SECONDS:
+        raise _wrong(name, value, f"a call in {MAX_SECONDS:g} s at least, such as '1/h'")
+    return value
+
+
+def _size(name: str, value: Any) -> Any:
+    if not isinstance(value, str) and not _is_number(value):
+        raise _wrong(name, value, "bytes, or a text such as '2GB'")
+    to_bytes(value)
+    return value
+
+
+def _log(name: str, value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise _wrong(name, value, "the path of a file")
+    text = os.fspath(value)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise _wrong(name, value, "the path of a file")
+    return text
+
+
+def _view_chunks(name: str, value: Any) -> Any:
+    expected = "None, {} for the stored chunks, 'auto', or chunk lengths by dim"
+    if isinstance(value, str):
+        return _one_of("auto")(name, value)
+    for dim, length in _named(expected)(name, value).items():
+        _check_dask_chunk(dim, length)
+    return dict(value)
+
+
+def _check_dask_chunk(dim: str, length: Any) -> None:
+    """Raise InputError unless dask, too, takes a chunk length of a dim, or several."""
+    parts = length if isinstance(length, tuple) and length else (length,)
+    is_word = length is None or (isinstance(length, str) and length == "auto")
+    least = 1 if parts is not length else 0
+    for part in () if is_word else parts:
+        is_whole = isinstance(part, (int, np.integer)) and not isinstance(part, bool)
+        if not is_whole or not (part >= least or (part == -1 and parts is not length)):
+            raise InputError(
+                f"view_chunks has {brief(length)} for dim {dim!r}; expected a positive integer, "
+                "-1 for the whole dim, 'auto', None, or a tuple of lengths"
+            )
+
+
+def check_view_chunks(
+    chunks: Any, axes: Sequence[str], lengths: Sequence[int], schema: Schema | None
+) -> None:
+    """Raise InputError where chunks of a view do not fit its dims.
+
+    Parameters
+    ----------
+    chunks : mapping, str or None
+        The option ``view_chunks``.
+    axes, lengths : sequence
+        The names of the axes, and how many values each has.
+    schema : Schema or None
+        The outputs, which may have further dims; None: they are not known.
+    """
+    if not isinstance(chunks, Mapping):
+        return
+    sizes = dict(zip(axes, lengths, strict=True))
+    for output in schema.outputs.values() if schema is not None else ():
+        sizes |= dict(zip(output.dims, output.shape, strict=True))
+    for dim, length in chunks.items():
+        if dim not in sizes and schema is not None:
+            close = get_close_matches(dim, sizes, 1)
+            hint = f". Did you mean {close[0]!r}?" if close else ""
+            raise InputError(
+                f"view_chunks names {dim!r}, which is no dim; the dims are "
+                f"{', '.join(sizes) or 'none'}{hint}"
+            )
+        if isinstance(length, tuple) and dim in sizes and sum(length) != sizes[dim]:
+            raise InputError(
+                f"view_chunks has the lengths {length} for dim {dim!r}; expected lengths that sum "
+                f"up to its own, {sizes[dim]}"
+            )
+
+
+CHECKS: dict[str, Check] = {
+    "func": _optional(_func),
+    "store": _optional(_store),
+    "storage_options": _optional(_named("a mapping, such as {'region': 'eu-west-1'}")),
+    "version": _optional(_version),
+    "depends": _optional(_depends),
+    "ignore": _optional(to_names),
+    "chunks": _optional(_lengths),
+    "shards": _optional(_lengths),
+    "outputs": _optional(_outputs),
+    "tolerance": _optional(_tolerance),
+    "vectorized": _flag,
+    "rng": _optional(_identifier),
+    "executor": _optional(_one_of(*EXECUTORS)),
+    "client": _optional(_client),
+    "workers": _optional(_whole(1)),
+    "exec_chunk_size": _optional(_whole(1)),
+    "flush_interval": _optional(_seconds),
+    "on_error": _one_of("raise", "record"),
+    "retries": _whole(0),
+    "retry_failed": _flag,
+    "timeout": _optional(_seconds),
+    "rate": _optional(_rate),
+    "memory_limit": _optional(_size),
+    "max_tasks_per_child": _optional(_whole(1)),
+    "isolate": _flag,
+    "gc": _optional(_one_of("task")),
+    "pause_at": _part,
+    "kill_at": _part,
+    "durability": _one_of("process", "power"),
+    "lease_seconds": _seconds,
+    "log": _optional(_log),
+    "view_chunks": _optional(_view_chunks),
+    "verbose": _one_of(0, 1, 2),
+}
+"""By option: takes its name and a value, and returns the value in its plain form, or raises."""

@@ -1,0 +1,132 @@
+"""Which of the requested points are computed, and which are missing, chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.space.points import Piece, Points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.space.selection import Selection
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which of the requested points are computed."""
+
+    grid: StoredGrid
+    """The grid, grown to hold every requested value."""
+    selection: Selection
+    """The requested values' positions in it, along its axes."""
+    wanted: NDArray[np.bool_] | None
+    """The points asked for, over the selection; None: all."""
+    complete: NDArray[np.bool_]
+    """``selection.grid_shape``: whether all of a chunk's requested points are computed."""
+    partial: dict[tuple[int, ...], NDArray[np.bool_]]
+    """The computed points of chunks that are not complete."""
+    failed: dict[tuple[int, ...], NDArray[np.bool_]] = field(default_factory=dict)
+    """Points of such chunks that are not to be computed, because they failed."""
+
+    @property
+    def n_wanted(self) -> int:
+        """How many points are asked for."""
+        return self.selection.size if self.wanted is None else int(self.wanted.sum())
+
+    def pieces(self) -> Iterator[Piece]:
+        """The missing points, chunk by chunk, in C order."""
+        for place in np.argwhere(~self.complete):
+            touched = tuple(place.tolist())
+            points = self._missing_points(touched)
+            if len(points):
+                index = self.selection.chunk_index(touched)
+                yield Piece(index, points, touched not in self.partial)
+
+    def n_missing(self) -> int:
+        """How many points are missing."""
+        if self.complete.all():
+            return 0
+        if self.wanted is not None or self.partial or self.failed:
+            return sum(
+                int(self._missing(tuple(place.tolist())).sum())
+                for place in np.argwhere(~self.complete)
+            )
+        counts: NDArray[Any] = (~self.complete).astype(np.int64)
+        for axis in reversed(self.selection.axes):
+            counts = counts @ axis.counts
+        return int(counts)
+
+    def n_incomplete(self) -> int:
+        """How many chunks hold a missing point."""
+        if self.wanted is None:
+            return int((~self.complete).sum())
+        return sum(1 for _ in self.pieces())
+
+    def is_computed(self) -> NDArray[np.bool_] | None:
+        """Over the selection, whether a point is asked for and computed; None: all are."""
+        if self.wanted is None and self.complete.all():
+            return None
+        computed = np.ones(self.selection.shape, bool)
+        for place in np.argwhere(~self.complete):
+            touched = tuple(place.tolist())
+            block = np.ix_(*self.selection.request_block(touched))
+            inside = np.ix_(*self.selection.chunk_block(touched))
+            done = self.partial.get(touched)
+            computed[block] = False if done is None else done[inside]
+        return computed if self.wanted is None else computed & self.wanted
+
+    def piece(self, index: tuple[int, ...]) -> Piece:
+        """The missing points of one chunk."""
+        touched = self._touched(index)
+        return Piece(index, self._missing_points(touched), touched not in self.partial)
+
+    def leave_out(self, failures: Iterable[FailedPoint]) -> int:
+        """Do not compute some points, which failed: how many of them would have been."""
+        before = self.n_missing()
+        for failure in failures:
+            if self._is_touched(failure.index):
+                touched = self._touched(failure.index)
+                mask = failure.points.mask(self.selection.chunk_shape)
+                self.failed[touched] = self.failed.get(touched, False) | mask
+        return before - self.n_missing()
+
+    def _is_touched(self, index: tuple[int, ...]) -> bool:
+        return all(i in axis.bins for axis, i in zip(self.selection.axes, index, strict=True))
+
+    def _touched(self, index: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(
+            int(np.searchsorted(axis.bins, i))
+            for axis, i in zip(self.selection.axes, index, strict=True)
+        )
+
+    def mark(self, index: tuple[int, ...], points: Points) -> None:
+        """Count points of one chunk as computed from now on."""
+        touched = self._touched(index)
+        mask = points.mask(self.selection.chunk_shape)
+        self.partial[touched] = self.partial.get(touched, False) | mask
+
+    def _missing_points(self, touched: tuple[int, ...]) -> Points:
+        """The missing points of one touched chunk; no mask is made where they are a box."""
+        box = self.selection.box(touched) if self.wanted is None else None
+        if box is None or touched in self.partial or touched in self.failed:
+            return Points.from_mask(self._missing(touched))
+        return Points(box)
+
+    def _missing(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
+        """The missing points of one touched chunk, a mask of the chunk's shape."""
+        mask = self.selection.requested_mask(touched)
+        if self.wanted is not None:
+            inside = np.ix_(*self.selection.chunk_block(touched))
+            mask[inside] &= self.wanted[np.ix_(*self.selection.request_block(touched))]
+        for done in (self.partial.get(touched), self.failed.get(touched)):
+            if done is not None:
+                mask &= ~done
+        return mask

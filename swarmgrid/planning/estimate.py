@@ -1,0 +1,160 @@
+"""What a request would cost, found out without calling the function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from swarmgrid.planning.growth import n_wanted, new_chunking
+
+if TYPE_CHECKING:
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.identity import Part
+    from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.planning.request import Request
+
+
+UNKNOWN = "; the size and the cost of the first points may change that"
+"""Where the outputs are not known, and the user left the chunks of an axis to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request would compute; made by `swarmgrid.plan`, which calls nothing."""
+
+    __module__ = "swarmgrid"
+
+    points_total: int
+    """Points of the requested grid."""
+    points_cached: int
+    """Points that are computed already."""
+    points_missing: int
+    """Points that would be computed."""
+    points_skipped: int
+    """Points that ``where=`` leaves out."""
+    lengths: Mapping[str, int]
+    """How many values every axis has, those that the request would add among them."""
+    chunks: Mapping[str, int]
+    """The chunk length of every axis. Of a new grid, whose outputs nobody knows yet, it is what
+    scalar outputs would get."""
+    shards: Mapping[str, int] | None
+    """The shard length of every axis; None where every chunk is an object of its own."""
+    reason: str
+    """How the chunks and shards came about."""
+    chunks_total: int
+    """Chunks that hold the requested points; in a sharded grid shards."""
+    chunks_missing: int
+    """Chunks, or shards, that would be written."""
+    nbytes: int | None
+    """Uncompressed bytes of the missing points; None while the outputs are not known."""
+    seconds: float | None
+    """Time inside the function for the missing points, by what the stored ones took; ``n``
+    workers need an ``n``-th of it. None while nothing was measured."""
+    depends: Mapping[str, str] = field(default_factory=dict)
+    """What ``depends=`` counts, as it is now: packages' versions, digests of files and values."""
+    parts: tuple[Part, ...] | None = None
+    """What names the grid, part by part; None: it was not asked for by ``explain=True``."""
+
+    def __str__(self) -> str:
+        size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
+        time = "unknown time" if self.seconds is None else f"{self.seconds:.3g} s in the function"
+        objects = f"chunks ({self._along(self.chunks)})"
+        if self.shards is not None:
+            objects = f"shards ({self._along(self.shards)}) of {objects}"
+        return (
+            f"{self.points_missing} of {self.points_total} points to compute "
+            f"({self.points_cached} cached, {self.points_skipped} left out), in "
+            f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
+            f"chunks: {self.reason}"
+            + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
+            + self._explained()
+        )
+
+    def _explained(self) -> str:
+        """What counts, as a table."""
+        if self.parts is None:
+            return ""
+        width = max((len(part.path) for part in self.parts), default=0)
+        kinds = max((len(part.kind) for part in self.parts), default=0)
+        rows = (f"\n  {p.path:<{width}}  {p.kind:<{kinds}}  {p.digest[:12]}" for p in self.parts)
+        return "\nwhat counts:" + "".join(rows)
+
+    def _along(self, chunks: Mapping[str, int]) -> str:
+        """Chunk lengths; one with room for more says how many values there are."""
+        return ", ".join(
+            f"{name}: {n}" + (f" (all {self.lengths[name]} now)" if n > self.lengths[name] else "")
+            for name, n in chunks.items()
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{f.name}</th><td>{getattr(self, f.name)}</td></tr>" for f in fields(self)
+        )
+        return f"<table>{rows}</table>"
+
+
+def planned(request: Request, coverage: Coverage | None, manifest: Manifest | None) -> Plan:
+    """The plan of a request.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    coverage : Coverage or None
+        What is computed of it; None where nothing is stored and the outputs are not known.
+    manifest : Manifest or None
+        The manifest, which knows what points took.
+    """
+    total, wanted = math.prod(request.shape), n_wanted(request)
+    if coverage is None:
+        chunking = new_chunking(request, None)
+        shape, shards = chunking.stored, None
+        if chunking.shards is not None:
+            shards = dict(zip(request.names, chunking.shards, strict=True))
+        chunks = math.prod(-(-n // c) for n, c in zip(request.shape, shape, strict=True))
+        is_open = len(request.chunks) < len(request.names) and not request.vectorized
+        return Plan(
+            points_total=total,
+            points_cached=0,
+            points_missing=wanted,
+            points_skipped=total - wanted,
+            lengths=dict(zip(request.names, request.shape, strict=True)),
+            chunks=dict(zip(request.names, chunking.chunks, strict=True)),
+            shards=shards,
+            reason=chunking.reason + (UNKNOWN if is_open else ""),
+            chunks_total=chunks,
+            chunks_missing=chunks,
+            nbytes=None,
+            seconds=None,
+            depends=request.depends.shown(),
+        )
+    missing = coverage.n_missing()
+    cost = manifest.seconds_per_point() if manifest is not None else None
+    outputs = coverage.grid.schema.outputs
+    is_stored = manifest is not None
+    reason = "stored so" if is_stored else new_chunking(request, coverage.grid.schema).reason
+    return Plan(
+        points_total=total,
+        points_cached=wanted - missing,
+        points_missing=missing,
+        points_skipped=total - wanted,
+        lengths={axis.name: len(axis) for axis in coverage.grid.axes},
+        chunks=coverage.grid.chunk_spec(),
+        shards=coverage.grid.shard_spec(),
+        reason=reason,
+        chunks_total=coverage.complete.size,
+        chunks_missing=coverage.n_incomplete(),
+        nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
+        seconds=None if cost is None else cost * missing,
+        depends=request.depends.shown(),
+    )
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"

@@ -1,0 +1,169 @@
+"""What a request needs: the grid as it must become, and its points before there is one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swarmgrid.errors import AxisError
+from swarmgrid.format.grid import StoredAxis, StoredGrid
+from swarmgrid.planning.coverage import Coverage
+from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
+from swarmgrid.space.chunks import check_chunk_nbytes
+from swarmgrid.space.match import positions, reconciled
+from swarmgrid.space.points import Piece, Points
+from swarmgrid.space.selection import AxisSelection, Selection
+from swarmgrid.space.shards import chosen_chunking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.planning.request import Request
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.shards import Chunking
+
+SCALAR_NBYTES = 8
+"""What a point is taken to need while its outputs are not known."""
+
+
+def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Coverage:
+    """What of a request is computed, on the grid grown to hold it.
+
+    Raises
+    ------
+    AxisError
+        If the axes do not go together.
+    ChunksError
+        If other chunks or shards are asked for than the grid has.
+    InputError
+        If other outputs are declared than the grid has.
+    """
+    check_chunks(request.chunks, grid.chunk_spec())
+    check_shards(request.shards, grid.shard_spec())
+    if grid.schema.outputs:
+        check_outputs(request.schema, grid.schema)
+    wanted = {axis.name: axis for axis in request.axes}
+    axes, places = [], []
+    for stored in grid.stored_axes:
+        tolerance = request.tolerance.get(stored.axis.name, 0.0)
+        asked_axis = wanted[stored.axis.name]
+        if request.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
+            asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
+        grown, place = _grown(stored, asked_axis, tolerance)
+        axes.append(grown)
+        places.append(AxisSelection(place, stored.chunk))
+    selection = Selection(tuple(places))
+    if manifest is None:
+        complete = np.zeros(selection.grid_shape, bool)
+        partial: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+    else:
+        complete, partial = manifest.coverage(selection)
+    order = [request.names.index(name) for name in grid.names]
+    asked = None if request.wanted is None else request.wanted.transpose(order)
+    grown_grid = replace(grid, stored_axes=tuple(axes), _digests={})
+    return Coverage(grown_grid, selection, asked, complete, partial)
+
+
+def _grown(
+    stored: StoredAxis, requested: Axis, tolerance: float
+) -> tuple[StoredAxis, NDArray[np.intp]]:
+    """The stored axis with the requested values appended that are new, and where all stand."""
+    have, want = reconciled(stored.axis, requested)
+    place = positions(have, want, tolerance)
+    new = place < 0
+    found = np.sort(place[~new])
+    if (np.diff(found) == 0).any():
+        value = have.values[found[:-1][np.diff(found) == 0][0]]
+        raise AxisError(
+            f"two values of axis {have.name!r} lie within the tolerance {tolerance} of the stored "
+            f"{value}; expected one"
+        )
+    if not new.any():  # to look ints up by floats is no reason to make floats of them
+        return replace(
+            stored, axis=replace(stored.axis, enum=want.enum, objects=want.objects)
+        ), place
+    place[new] = len(have) + np.arange(int(new.sum()))
+    separator = stored.separator if have.kind == stored.axis.kind else "/"
+    axis = replace(have.extended(want.take(new)), enum=want.enum, objects=want.objects)
+    return StoredAxis(axis, stored.chunk, stored.coord_chunk, separator), place
+
+
+def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> StoredGrid:
+    """The grid that a request makes where nothing is stored yet.
+
+    Parameters
+    ----------
+    request : Request
+        The request.
+    schema : Schema
+        Its outputs.
+    seconds : float, optional
+        What a point costs.
+
+    Raises
+    ------
+    ChunksError
+        If a chunk or shard would be too large.
+    InputError
+        If the outputs' names clash with the axes'.
+    """
+    schema.check(request.names)
+    chunking = new_chunking(request, schema, seconds)
+    if chunking.shards is None:
+        check_chunk_nbytes(chunking.chunks, schema.point_nbytes)
+    else:
+        check_chunk_nbytes(chunking.shards, schema.point_nbytes, "shard")
+    axes = tuple(map(StoredAxis.new, request.axes, chunking.stored))
+    inner = None if chunking.shards is None else chunking.chunks
+    return StoredGrid(request.path, axes, schema, request.attributes(), inner)
+
+
+def new_chunking(
+    request: Request, schema: Schema | None, seconds: float | None = None
+) -> Chunking:
+    """How a new grid is divided; ``schema`` is None while the outputs are not known."""
+    lengths = dict(zip(request.names, request.shape, strict=True))
+    # a block function's chunks are fixed before its first call can show how large its outputs are
+    is_known = schema is not None and not request.vectorized
+    nbytes = schema.point_nbytes if schema is not None and is_known else SCALAR_NBYTES
+    return chosen_chunking(
+        request.chunks,
+        request.shards,
+        lengths,
+        nbytes,
+        seconds,
+        may_shard=not request.vectorized,
+    )
+
+
+def single_points(request: Request) -> Iterator[Piece]:
+    """The points asked for, in C order, each a piece of its own, before chunks are known."""
+    if request.wanted is None:
+        flat: Iterable[int] = range(math.prod(request.shape))
+    else:
+        flat = np.flatnonzero(request.wanted).tolist()
+    for i in flat:
+        index = tuple(map(int, np.unravel_index(i, request.shape))) if request.shape else ()
+        yield Piece((0,) * len(index), Points.at(index), is_fresh=True)
+
+
+def placed(
+    position: Sequence[int], chunk_shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The chunk that holds a position of the whole grid, and the index within it."""
+    index = tuple(p // n for p, n in zip(position, chunk_shape, strict=True))
+    return index, tuple(p % n for p, n in zip(position, chunk_shape, strict=True))
+
+
+def n_wanted(request: Request) -> int:
+    """How many points are asked for."""
+    if request.wanted is not None:
+        return int(request.wanted.sum())
+    return math.prod(request.shape)

@@ -1,0 +1,339 @@
+"""What a user asks for, checked: the function, its params, the axes, and the grid they name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from swarmgrid import identity
+from swarmgrid.errors import AxisError, ChunksError, InputError, brief
+from swarmgrid.planning.depends import Depends, to_depends
+from swarmgrid.planning.fixed import Defaults
+from swarmgrid.planning.shown import shown_params
+from swarmgrid.planning.signature import check_signature, may_sweep
+from swarmgrid.planning.where import wanted_points
+from swarmgrid.space.axis import to_axes
+from swarmgrid.space.chunks import to_chunk_spec
+from swarmgrid.space.labels import MisfitError
+from swarmgrid.space.names import checked_name
+from swarmgrid.space.outputs import Output, Schema, dtype_name
+from swarmgrid.space.results import coords_of, json_attrs
+from swarmgrid.space.shards import to_shard_spec
+from swarmgrid.store.layout import GridPath
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.store.location import Location
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request; making one reads nothing and writes nothing."""
+
+    func: Callable[..., Any]
+    params: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    """In the order that the user wants."""
+    path: GridPath
+    location: Location
+    version: str
+    """The version as it is part of the identity: given by the user, or ``code-<digest>``."""
+    depends: Depends
+    """What the function depends on besides."""
+    chunks: Mapping[str, int]
+    """The chunk lengths asked for; empty: what is stored, or what we choose."""
+    schema: Schema | None = None
+    """The declared outputs."""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    vectorized: bool = False
+    rng: str | None = None
+    wanted: NDArray[np.bool_] | None = None
+    """The points asked for, an array over the axes; None: all."""
+    shards: Mapping[str, int] | Literal[False] | None = None
+    """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
+
+    is_lookup: bool = False
+    """Whether nothing is to be computed, so that labels do not need what they stand for."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes' names."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values on every axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def attributes(self) -> dict[str, Any]:
+        """What the grid's group says of the function."""
+        found = {
+            "swarmgrid_function": self.path.function,
+            "swarmgrid_params": shown_params(self.params),
+            "swarmgrid_version": self.version,
+        }
+        if self.depends:
+            found["swarmgrid_depends"] = json.dumps(self.depends.shown())
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """The identity of a function."""
+
+    name: str
+    """``module.qualname``."""
+    version: str
+    """As the user pinned it, or ``code-<fingerprint>``."""
+    code: object
+    """What stands for its code: the version and what the function holds, or the fingerprint."""
+    how: Mapping[str, Any]
+    """How it is called, where that changes what it returns: with a generator, or with blocks."""
+    defaults: Defaults
+    depends: Depends
+
+    def path(self, params: Mapping[str, Any], axes: Collection[str]) -> GridPath:
+        """The grid of some params and axes."""
+        fixed = self.defaults.filled(params, axes)
+        grid = identity.grid_id(
+            self.name, self.code, fixed, axes, how=self.how, depends=self.depends.key()
+        )
+        return GridPath(self.short_name, grid)
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition(".")[2]
+
+
+def identified(
+    func: Callable[..., Any],
+    version: str | None,
+    rng: str | None,
+    *,
+    vectorized: bool,
+    depends: object = None,
+    ignore: Collection[str] | None = None,
+) -> Function:
+    """The identity of a function, by its version or, without one, by its code.
+
+    Raises
+    ------
+    IdentityError
+        If it can reach a value that has no stable digest.
+    InputError
+        If something that it depends on is not there.
+    """
+    name = identity.function_name(func)
+    how = {"rng": rng, "vectorized": bool(vectorized)}
+    code: tuple[object, ...]
+    if version is not None:
+        shown, code = str(version), ("version", str(version), identity.bound(func))
+    else:
+        fingerprint = identity.fingerprint(func, ignore or ())
+        shown, code = f"code-{fingerprint}", ("code", fingerprint)
+    return Function(name, shown, code, how, Defaults.of(func, name, rng), to_depends(depends))
+
+
+def to_request(
+    func: Callable[..., Any],
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | None,
+    location: Location,
+    *,
+    version: str | None = None,
+    ignore: Collection[str] | None = None,
+    chunks: object = None,
+    shards: object = None,
+    outputs: object = None,
+    tolerance: Mapping[str, float] | None = None,
+    vectorized: bool = False,
+    rng: str | None = None,
+    where: object = None,
+    depends: object = None,
+) -> Request:
+    """The request that a call describes.
+
+    Raises
+    ------
+    InputError
+        If anything about it is wrong; see its subclasses.
+    """
+    params = to_mapping("params", params)
+    if not callable(func):
+        raise InputError(f"func is {brief(func)}; expected a function of one point")
+    if axes is None and (params or may_sweep(func, rng)):
+        raise _no_axes(params)
+    axes = to_mapping("axes", axes)
+    if vectorized and rng is not None:
+        raise InputError(
+            "rng and vectorized exclude each other: a block's random numbers would depend on how "
+            "the grid is chunked. Call the function point by point, or make the seed an axis"
+        )
+    check_signature(func, params, axes, rng)
+    checked = to_axes(axes)
+    names = tuple(axis.name for axis in checked)
+    function = identified(
+        func, version, rng, vectorized=vectorized, depends=depends, ignore=ignore
+    )
+    schema = to_schema(outputs, names)
+    spec = to_chunk_spec(chunks, names)
+    if schema is not None:
+        schema.check(names)
+    return Request(
+        func=func,
+        params=params,
+        axes=checked,
+        path=function.path(params, names),
+        location=location,
+        version=function.version,
+        depends=function.depends,
+        chunks=spec,
+        shards=to_shard_spec(shards, spec, names),
+        schema=schema,
+        tolerance=_checked_tolerance(tolerance, checked),
+        vectorized=vectorized,
+        rng=rng,
+        wanted=wanted_points(where, checked, params),
+    )
+
+
+def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
+    """The schema that a user declares: `Output` by name, or an ``xr.Dataset`` as of one point."""
+    if outputs is None:
+        return None
+    if hasattr(outputs, "data_vars"):
+        return _from_template(outputs, axes)
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise InputError(
+            f"outputs is {brief(outputs)}; expected a mapping from names to swarmgrid.Output, or "
+            "an xr.Dataset as of one point"
+        )
+    wrong = [name for name, output in outputs.items() if not isinstance(output, Output)]
+    if wrong:
+        raise InputError(
+            f"outputs[{wrong[0]!r}] is {brief(outputs[wrong[0]])}; expected a swarmgrid.Output"
+        )
+    for name, output in outputs.items():
+        lost = sorted(map(repr, output.attrs.keys() - json_attrs(output.attrs).keys()))
+        if lost:
+            raise InputError(
+                f"outputs[{name!r}] has the attribute {lost[0]}, which JSON cannot hold; expected "
+                "text, finite numbers, and lists and dicts of these"
+            )
+    return Schema({checked_name("an output", name): o for name, o in outputs.items()})
+
+
+def _from_template(template: Any, axes: Collection[str]) -> Schema:
+    outputs = {
+        checked_name("an output", name): Output(
+            tuple(checked_name("a dim of an output", dim) for dim in array.dims),
+            array.shape,
+            dtype_name(array.dtype),
+            json_attrs(array.attrs),
+        )
+        for name, array in template.data_vars.items()
+    }
+    if not outputs:
+        raise InputError("the outputs template has no data variables; expected one per output")
+    try:
+        coords = coords_of(template)
+    except MisfitError as error:
+        raise InputError(f"the outputs template cannot be used: {error}") from None
+    coords = {name: c for name, c in coords.items() if c.dims or name not in axes}
+    return Schema(outputs, coords, json_attrs(template.attrs))
+
+
+def _no_axes(params: Mapping[str, Any]) -> InputError:
+    """The error that a call has no axes; it names the params that look like some."""
+    sizes = {name: value for name, value in params.items() if isinstance(value, _COLLECTIONS)}
+    meant = f"axes={{{', '.join(f'{name!r}: ...' for name in sizes)}}}" if sizes else "axes={...}"
+    return InputError(
+        "axes is not given, so nothing would be swept; expected a mapping from parameters to "
+        f"their values: compute(params, {meant}). For the single point of the params alone, pass "
+        "axes={}"
+    )
+
+
+_COLLECTIONS = (list, tuple, range, np.ndarray)
+
+
+def to_mapping(what: str, value: object) -> Mapping[str, Any]:
+    """What was given for params or axes; InputError if it is no mapping from names."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        hint = ". Pass the function by name: func=" if callable(value) else ""
+        raise InputError(
+            f"{what} is {brief(value)}; expected a mapping from names to values{hint}"
+        )
+    wrong = [name for name in value if not isinstance(name, str)]
+    if wrong:
+        raise InputError(f"{what} has the key {brief(wrong[0])}; expected names of parameters")
+    return value
+
+
+def _checked_tolerance(
+    tolerance: Mapping[str, float] | None, axes: tuple[Axis, ...]
+) -> dict[str, float]:
+    kinds = {axis.name: axis.kind for axis in axes}
+    for name in tolerance or {}:
+        if kinds.get(name) not in {"float", "int"}:
+            raise AxisError(
+                f"tolerance names {name!r}, which is no axis of floats; the axes are "
+                f"{', '.join(f'{n} ({kind})' for n, kind in kinds.items()) or 'none'}"
+            )
+    return dict(tolerance or {})
+
+
+def check_outputs(declared: Schema | None, stored: Schema) -> None:
+    """Raise InputError where a request declares other outputs than the grid has."""
+    if declared is None:
+        return
+    for name in sorted({*declared.outputs, *stored.outputs}):
+        ours, theirs = declared.outputs.get(name), stored.outputs.get(name)
+        if ours is None or theirs is None or not theirs.fits(ours):
+            raise InputError(
+                f"output {name!r} is declared as {_described(ours)}, but the stored grid has it "
+                f"as {_described(theirs)}. Declare what is stored, or make a new grid with "
+                "version= or in another store"
+            )
+
+
+def _described(output: Output | None) -> str:
+    if output is None:
+        return "absent"
+    return f"{output.dtype} of dims {output.dims} and shape {output.shape}"
+
+
+def check_chunks(asked: Mapping[str, int], stored: Mapping[str, int]) -> None:
+    """Raise ChunksError where a request asks for other chunks than the grid has."""
+    wrong = {name: n for name, n in asked.items() if stored[name] != n}
+    if wrong:
+        raise _other_chunks("chunks", dict(asked), dict(stored))
+
+
+def check_shards(
+    asked: Mapping[str, int] | Literal[False] | None, stored: Mapping[str, int] | None
+) -> None:
+    """Raise ChunksError where a request asks for other shards than the grid has."""
+    if asked is None:
+        return
+    have = {} if stored is None else stored
+    is_same = all(have.get(name) == n for name, n in asked.items()) if asked else not have
+    if not is_same:
+        shown = asked and dict(asked)
+        raise _other_chunks("shards", shown, "False" if stored is None else dict(stored))
+
+
+def _other_chunks(what: str, asked: object, stored: object) -> ChunksError:
+    return ChunksError(
+        f"{what}={asked} was asked for, but the stored grid has {what}={stored}. Leave {what} out "
+        "to take the stored ones, or write the data to a new store to re-chunk it"
+    )

@@ -1,1 +1,0 @@
-"""The store: keys, bytes, metadata, the manifest and the leases."""

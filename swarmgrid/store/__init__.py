@@ -1,0 +1,1 @@
+"""Where bytes lie, and which writer may write them: stores, leases."""

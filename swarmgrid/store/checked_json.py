@@ -1,0 +1,140 @@
+"""JSON documents, read within bounds, and with a checksum where nothing else vouches for them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+
+from swarmgrid.errors import FormatError, InputError
+from swarmgrid.store.layout import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Document = dict[str, Any]
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What it raises to read members of JSON that are of other types than expected."""
+MAX_DOCUMENT = 2**26
+"""The most bytes of a Zarr document."""
+MAX_DEPTH = 200
+"""How deep lists and objects lie in each other at most, in any JSON that is read."""
+_TOO_DEEP = f"its lists and objects lie more than {MAX_DEPTH} deep"
+SEAL = "swarmgrid_crc32c"
+"""The attribute of a grid's group that holds the checksum of its document."""
+
+
+def to_bytes(document: Document, limit: int = MAX_DOCUMENT) -> bytes:
+    """A document as it is stored."""
+    data = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    if len(data) > limit:
+        raise InputError(
+            f"a document has {len(data)} bytes of JSON; expected at most {limit}. Hold what is "
+            "large in arrays"
+        )
+    return data
+
+
+def sealed(document: Document) -> Document:
+    """A group's document with an attribute that says its checksum."""
+    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
+    return {**document, "attributes": {**attributes, SEAL: _seal(document)}}
+
+
+def sealed_attributes(data: bytes) -> Document:
+    """The attributes of a stored document with a seal, and nothing else that counts.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no such document, or not as they were sealed.
+    """
+    document = from_bytes(data, has_constants=True)
+    check_seal(document)
+    attributes: Document = document["attributes"]
+    return attributes
+
+
+def attributes_of(document: Document) -> Document:
+    """The attributes of a document; ValueError if it has none."""
+    attributes = document.get("attributes")
+    if not isinstance(attributes, dict):
+        raise ValueError("it has no attributes")
+    return attributes
+
+
+def check_seal(document: Document) -> None:
+    """Raise ValueError if the document is not as it was sealed."""
+    if attributes_of(document).get(SEAL) != _seal(document):
+        raise ValueError("its checksum does not match: it was changed after it was written")
+
+
+def _seal(document: Document) -> str:
+    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
+    text = json.dumps({**document, "attributes": attributes}, sort_keys=True)
+    return f"{google_crc32c.value(text.encode()):08x}"
+
+
+def from_bytes(data: bytes, *, has_constants: bool = False) -> Document:
+    """A stored document.
+
+    Parameters
+    ----------
+    data : bytes
+        JSON.
+    has_constants : bool
+        Whether ``NaN`` and ``Infinity`` may stand in it, which are no JSON.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no JSON object.
+    """
+    if not data:
+        raise ValueError("it is empty, no regular file, or larger than it can be")
+    try:
+        document = json.loads(
+            str(data, "utf-8"), parse_constant=float if has_constants else _refused
+        )
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    _check_depth(document)
+    return document
+
+
+def _refused(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _check_depth(document: Document) -> None:
+    """Raise ValueError where lists and objects lie so deep in each other that recursion fails."""
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
+
+
+def shortened(value: Any) -> str:
+    """A value of a document as an error shows it."""
+    text = ascii(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_format(attributes: Mapping[str, Any], key: str) -> None:
+    """Raise FormatError where a group says that it has a newer format."""
+    version = attributes.get("swarmgrid_format", FORMAT)
+    if type(version) is int and version > FORMAT:
+        raise FormatError(
+            f"{key} has the format version {version}; this swarmgrid reads up to {FORMAT}. "
+            "Install a newer swarmgrid-zarr, or use another store"
+        )

@@ -1,0 +1,249 @@
+"""Who may grow and fill a grid: one process at a time, by a lease kept in the store.
+
+Leases are numbered files, ``locks/<grid id>/<epoch>.json``, and the highest number holds.
+Only an exclusive *create* is needed of the store. The owner rewrites its file while it lives.
+Whoever wants the grid watches the file by its own clock, and creates the next number once the
+file says *released*, or has not changed for the time that the lease states, or belongs to a
+process of this machine that is gone. Clocks of two machines are never compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from swarmgrid.errors import InputError, LeaseLostError
+from swarmgrid.store.lease_record import (
+    MAX_CLAIM,
+    MAX_LEASE_SECONDS,
+    Claim,
+    claim_key,
+    epochs,
+    highest_claim,
+)
+from swarmgrid.store.nesting import runs_around
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import Location
+
+LEASE_SECONDS = 30.0
+"""How long an owner that shows no sign of life keeps its lease."""
+_POLL_SECONDS = 0.2
+
+_own: set[str] = set()
+"""The writers of this process that have a lease, or are about to: others of its have ended."""
+_log = logging.getLogger(__name__)
+
+
+class Lease:
+    """The right to write one grid, renewed by a thread until it is released.
+
+    Use `acquired` to get one; it is a context manager that releases at the end.
+    """
+
+    def __init__(self, blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> None:
+        self.blobs = blobs
+        """The store as this owner writes it: fenced, where the store can do that."""
+        self.epoch = epoch
+        """The number of the lease: later owners have higher ones."""
+        self._numbers = itertools.count()
+        self.writer = claim.writer
+        """The name of the owner's staging folder."""
+        self._path = path
+        self._claim = claim
+        self._ended = threading.Event()
+        self._lost = ""
+        self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
+        self._thread.start()
+
+    def new_name(self, suffix: str) -> str:
+        """A name for an object of the owner's, which comes after all that were used before."""
+        return f"{self.epoch:012d}-{next(self._numbers):08d}-{self.writer}{suffix}"
+
+    def check(self) -> None:
+        """Raise LeaseLostError if the lease is known to be another's, or gone."""
+        if self._lost:
+            raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
+
+    def release(self) -> None:
+        """Give the grid up, so that the next process need not wait."""
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
+            self._look()
+            if not self._lost:
+                self._write(replace(self._claim, released=True))
+        self._lost = self._lost or f"the lease of grid {self._path.grid} was given back"
+        with contextlib.suppress(Exception):
+            self.blobs.end_writing()
+        _own.discard(self.writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _keep(self) -> None:
+        is_silent = False
+        while not self._ended.wait(self._claim.seconds / 4):
+            try:
+                self._look()
+                if self._lost:  # `check` raises that where the run can see it
+                    _log.warning("%s; this run ends", self._lost)
+                    return
+                self._claim = replace(self._claim, beat=self._claim.beat + 1)
+                self._write(self._claim)
+            except Exception as error:  # noqa: BLE001  # obstore's errors are no OSErrors
+                if not is_silent:
+                    _log.warning(
+                        "the lease of grid %s cannot be renewed: %s; this is tried again, but "
+                        "another process may take the grid over after %g s",
+                        self._path.grid,
+                        error,
+                        self._claim.seconds,
+                    )
+                is_silent = True
+            else:
+                if is_silent:
+                    _log.warning("the lease of grid %s is renewed again", self._path.grid)
+                is_silent = False
+
+    def _look(self) -> None:
+        """See whether the lease is still this owner's; bytes that are damaged say nothing."""
+        grid, mine = self._path.grid, self._claim
+        epoch, claim = highest_claim(self.blobs, grid)
+        is_other = claim is not None and claim.writer != mine.writer
+        if epoch < 0:
+            self._lost = f"the lease of grid {grid}, or the whole store, was deleted"
+        elif epoch != self.epoch or is_other:
+            self._lost = (
+                f"another process has taken over grid {grid}, because this one showed no sign of "
+                f"life for {mine.seconds:g} s, or its lease was deleted"
+            )
+
+    def _write(self, claim: Claim) -> None:
+        self.blobs.put(claim_key(self._path.grid, self.epoch), claim.to_bytes())
+
+
+def acquired(
+    location: Location,
+    path: GridPath,
+    seconds: float = LEASE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Lease:
+    """The lease of a grid, waiting as long as another process holds it.
+
+    Parameters
+    ----------
+    location : Location
+        The store.
+    path : GridPath
+        The grid.
+    seconds : float
+        How long the lease outlives its owner; more than `MAX_LEASE_SECONDS` counts as these.
+    clock : callable
+        Seconds that only grow.
+
+    Raises
+    ------
+    InputError
+        If the grid is held by a run that waits for the caller.
+    """
+    watch = _Watch(clock)
+    while True:
+        claim = Claim.of_this_process(min(seconds, MAX_LEASE_SECONDS))
+        blobs = location.open(path.grid, claim.writer)
+        epoch = _highest(blobs, path.grid)
+        if epoch >= 0 and not watch.may_follow(
+            epoch, blobs.get(claim_key(path.grid, epoch), MAX_CLAIM)
+        ):
+            _check_not_own(path, watch.writer)
+            time.sleep(_POLL_SECONDS)
+            continue
+        _own.add(claim.writer)
+        try:
+            if _is_won(blobs, path, epoch + 1, claim):
+                return Lease(blobs, path, epoch + 1, claim)
+        except LeaseLostError:  # whoever was faster has already fenced this attempt
+            pass
+        except BaseException:
+            _own.discard(claim.writer)
+            raise
+        _own.discard(claim.writer)
+
+
+def _is_won(blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> bool:
+    """Whether this claim now is the highest; all other writers are then fenced."""
+    blobs.begin_writing()
+    won = blobs.create(claim_key(path.grid, epoch), claim.to_bytes())
+    if not won or _highest(blobs, path.grid) != epoch:
+        blobs.end_writing()
+        return False
+    blobs.fence_others()
+    _delete_before(blobs, path, epoch)
+    return True
+
+
+class _Watch:
+    """Watches the lease of another, and says when it has ended."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: tuple[int, bytes | None] | None = None
+        self._since = 0.0
+        self._said = False
+        self.writer = ""
+        """The owner, as far as it is known."""
+
+    def may_follow(self, epoch: int, data: bytes | None) -> bool:
+        claim = Claim.from_bytes(data)
+        self.writer = "" if claim is None else claim.writer
+        if claim is not None and (claim.released or claim.is_dead()):
+            return True
+        if claim is not None and claim.is_of_this_process() and claim.writer not in _own:
+            return True  # it could not say so, because the store was full or not there
+        if (epoch, data) != self._seen:
+            self._seen, self._since = (epoch, data), self._clock()
+        self._say(claim)
+        limit = claim.seconds if claim is not None else LEASE_SECONDS
+        return self._clock() - self._since > limit
+
+    def _say(self, claim: Claim | None) -> None:
+        if not self._said and claim is not None:
+            self._said = True
+            _log.warning(
+                "waiting for process %d on %s, which is computing this grid; what it finishes "
+                "will be reused",
+                claim.pid,
+                claim.host,
+            )
+
+
+def _check_not_own(path: GridPath, owner: str) -> None:
+    """Raise InputError where the owner waits for the caller: neither would ever go on."""
+    if owner in runs_around():
+        raise InputError(
+            f"the function that computes grid {path.grid} of {path.function} asks for points of "
+            "that same grid that are not computed yet: the run would wait for itself for ever. "
+            f"Call {path.function} itself there instead of compute, or compute those points first"
+        )
+
+
+def _highest(blobs: Blobs, grid: str) -> int:
+    return max(epochs(blobs, grid), default=-1)
+
+
+def _delete_before(blobs: Blobs, path: GridPath, epoch: int) -> None:
+    for earlier in epochs(blobs, path.grid):
+        if earlier < epoch:
+            blobs.delete(claim_key(path.grid, earlier))

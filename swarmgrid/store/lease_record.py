@@ -1,0 +1,148 @@
+"""What the lease files of a grid say, and which of them holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmgrid.store import checked_json
+from swarmgrid.store.layout import LOCKS
+
+if TYPE_CHECKING:
+    from swarmgrid.store.blobs import Blobs
+
+MAX_LEASE_SECONDS = 3600.0
+"""So long a lease may be at most: a grid whose owner is gone waits for it."""
+MAX_CLAIM = 2**16
+"""The most bytes of a lease file."""
+MAX_EPOCH = 10**12 - 10**6
+"""A file of a higher number is no lease: nobody could follow it."""
+_NAME = re.compile(r"(\d{12})\.json", re.ASCII)
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a lease file says."""
+
+    writer: str
+    """A random name, different at every attempt."""
+    host: str
+    pid: int
+    started: str
+    """When the process started, in the kernel's words: a process id may be used again."""
+    seconds: float
+    """After how long without a change the lease may be taken over."""
+    beat: int = 0
+    """Counts the signs of life."""
+    released: bool = False
+
+    @classmethod
+    def of_this_process(cls, seconds: float) -> Claim:
+        """A new claim in this process' name."""
+        pid = os.getpid()
+        return cls(secrets.token_hex(8), socket.gethostname(), pid, _start_of(pid) or "", seconds)
+
+    def to_bytes(self) -> bytes:
+        """The claim as it is stored."""
+        return json.dumps(checked_json.sealed({"attributes": asdict(self)})).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> Claim | None:
+        """A stored claim; None where the bytes are damaged or gone."""
+        try:
+            attributes = checked_json.sealed_attributes(data or b"")
+            claim = cls(**{f.name: attributes[f.name] for f in fields(cls)})
+        except (ValueError, KeyError):
+            return None
+        return claim if claim._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether every member is of its type and within its bounds: a file may say anything."""
+        return (
+            all(type(text) is str for text in (self.writer, self.host, self.started))
+            and type(self.pid) is int
+            and 0 < self.pid < 2**31
+            and type(self.seconds) in {int, float}
+            and 0 <= self.seconds <= MAX_LEASE_SECONDS
+            and type(self.beat) is int
+            and type(self.released) is bool
+        )
+
+    def is_of_this_process(self) -> bool:
+        """Whether this very process made the claim."""
+        here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+        return (self.host, self.pid, self.started) == here and self._is_of_this_system()
+
+    def is_dead(self) -> bool:
+        """Whether this machine can prove that the owner has ended."""
+        if self.host != socket.gethostname() or not self._is_of_this_system():
+            return False
+        start = _start_of(self.pid)
+        return start != self.started if start is not None else _is_gone(self.pid)
+
+    def _is_of_this_system(self) -> bool:
+        """Whether the claim is of this boot and name space; no claim is, where none is known."""
+        system = _system()
+        return bool(system) and self.started.endswith(system)
+
+
+def claim_key(grid: str, epoch: int) -> str:
+    """The key of one lease file of a grid."""
+    return f"{LOCKS}/{grid}/{epoch:012d}.json"
+
+
+def epochs(blobs: Blobs, grid: str) -> list[int]:
+    """The numbers of a grid's lease files, ascending."""
+    found = map(_NAME.fullmatch, blobs.names(f"{LOCKS}/{grid}/"))
+    numbers = (int(name[1]) for name in found if name is not None)
+    return sorted(number for number in numbers if number <= MAX_EPOCH)
+
+
+def highest_claim(blobs: Blobs, grid: str) -> tuple[int, Claim | None]:
+    """The number of the lease that holds, -1 for none, and what it says."""
+    found = epochs(blobs, grid)
+    if not found:
+        return -1, None
+    return found[-1], Claim.from_bytes(blobs.get(claim_key(grid, found[-1]), MAX_CLAIM))
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process of this system started; empty if it has ended, None if that is not shown.
+
+    A ``/proc`` that is mounted with ``hidepid`` does not show the processes of other users.
+    """
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else f"{fields[19]}{_system()}"
+    except (OSError, IndexError):
+        return None
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether the kernel knows of no process of that number, of any user."""
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # it is another user's, or the number is none
+        return False
+    return False
+
+
+def _system() -> str:
+    """The boot of this machine, and the name space of its process ids (containers differ).
+
+    Empty where the system does not say.
+    """
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f" {boot} {(_PROC / 'self/ns/pid').readlink()}"
+    except OSError:
+        return ""

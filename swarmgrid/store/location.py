@@ -1,0 +1,223 @@
+"""Where a store is: a path, a URL or a Zarr store object, and how each process opens it."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, StoreError, brief
+from swarmgrid.store.blobs import ZarrBlobs, innermost
+from swarmgrid.store.directory import FileBlobs
+from swarmgrid.store.layout import DATA
+from swarmgrid.store.object_store import FencedBlobs, is_object_store
+
+if TYPE_CHECKING:
+    from swarmgrid.store.blobs import Blobs
+
+CLOUD_SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_memory: dict[str, Any] = {}
+"""The stores of ``memory://`` URLs; they live as long as the process."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """A store that can be opened, here and in the processes that help."""
+
+    url: str
+    """The directory's absolute path, the URL, or a description of the store object."""
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What obstore needs to open the URL: endpoint, credentials, ..."""
+    store: Any = field(default=None, repr=False)
+    """The Zarr store object, where the user gave one."""
+    is_durable: bool = False
+    """Whether files are flushed to the disk itself before they count as written."""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the store is a directory of the file system."""
+        return self.store is None and "://" not in self.url
+
+    def open(self, group: str = "free", writer: str | None = None) -> Blobs:
+        """The store's objects; nothing is read or written yet.
+
+        Parameters
+        ----------
+        group, writer : str
+            Who writes; see `FileBlobs`.
+        """
+        if self.is_directory:
+            return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
+        store = self._zarr_store()
+        if writer is not None and is_object_store(store):
+            return FencedBlobs(store, self.url, group, writer)
+        return ZarrBlobs(store, self.url, _files_of(store))
+
+    def expression(self, group: str) -> str | None:
+        """The Python expression that opens a group of the data, without swarmgrid.
+
+        None for ``memory://``, which nothing else can open.
+        """
+        if self.url.startswith("memory://") and self.store is None:
+            return None
+        if self.store is not None:
+            return f"xr.open_zarr(zarr.storage.StorePath(store, {f'{DATA}/{group}'!r}))"
+        path = f"{self.url.rstrip('/')}/{DATA}/{group}"
+        if self.is_directory or not self.options:
+            return f"xr.open_zarr({path!r})"
+        return f"xr.open_zarr({path!r}, storage_options=...)"
+
+    def _zarr_store(self) -> Any:
+        if self.store is not None:
+            _open_zip(self.store)
+            return self.store
+        if self.url.startswith("memory://"):
+            from zarr.storage import MemoryStore
+
+            return _memory.setdefault(self.url, MemoryStore())
+        return _cloud_store(self.url, self.options)
+
+
+def to_location(store: object, storage_options: Mapping[str, Any] | None = None) -> Location:
+    """The location that a user's ``store`` and ``storage_options`` describe; nothing is opened.
+
+    Raises
+    ------
+    InputError
+        If it is no path, URL or Zarr store, or one that takes no options.
+    StoreError
+        If the path is a file, or the store one that only ever grows.
+    """
+    if isinstance(store, Location):
+        return store
+    location = _located(store, dict(storage_options or {}))
+    if storage_options and not location.options:
+        raise InputError(
+            f"storage_options are given, but store is {brief(store)}; expected a URL that takes "
+            f"them ({', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])}), or storage_options=None"
+        )
+    return location
+
+
+def _located(store: object, options: dict[str, Any]) -> Location:
+    if isinstance(store, (str, os.PathLike)):
+        text = os.fspath(store)
+        if not isinstance(text, str) or not text:
+            raise InputError(f"store is {brief(store)}; expected a path, a URL or a Zarr store")
+        return _from_text(text, options)
+    if hasattr(store, "set_if_not_exists"):
+        return _from_zarr_store(store)
+    raise InputError(
+        f"store is {brief(store)}, a {type(store).__name__}; expected a path, a URL or a "
+        "zarr.abc.store.Store"
+    )
+
+
+def _from_text(text: str, options: dict[str, Any]) -> Location:
+    begin, separator, rest = text.partition("://")
+    scheme = begin.lower()
+    if not separator or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        _check_is_no_broken_url(text)
+        return _directory(text)
+    if scheme == "memory":
+        return Location(f"memory://{rest}")
+    if scheme in CLOUD_SCHEMES:
+        if not rest.strip("/") or rest.startswith("/"):
+            raise InputError(
+                f"store {text!r} names no bucket; expected {scheme}://bucket/path/of/the/store"
+            )
+        return Location(f"{scheme}://{rest.rstrip('/')}", options)
+    if scheme == "file":
+        return _directory(rest)
+    close = get_close_matches(scheme, CLOUD_SCHEMES, 1)
+    hint = f". Did you mean {close[0]}://?" if close else ""
+    raise InputError(
+        f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
+        f"{', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])} or a Zarr store{hint}"
+    )
+
+
+def _check_is_no_broken_url(text: str) -> None:
+    """Raise InputError for what would make a folder named ``s3:``."""
+    found = re.match(rf"({'|'.join((*CLOUD_SCHEMES, 'memory', 'file'))}):", text, re.IGNORECASE)
+    if found is not None:
+        scheme, rest = found[1].lower(), text[found.end() :].lstrip("/")
+        raise InputError(
+            f"store {text!r} is no URL; expected {scheme}://{rest}. For a folder of that name, "
+            f"write ./{text}"
+        )
+
+
+def _directory(path: str) -> Location:
+    try:
+        root = Path(path).expanduser().resolve()
+        is_file = root.exists() and not root.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, or nobody's home
+        raise InputError(
+            f"store {path!r} cannot be a directory: {error}; expected a path, a URL or a Zarr "
+            "store"
+        ) from error
+    if is_file:
+        raise StoreError(f"store {str(root)!r} is a file; expected a directory, or a new path")
+    return Location(str(root))
+
+
+def _from_zarr_store(store: Any) -> Location:
+    from zarr.storage import LocalStore
+
+    if type(store) is LocalStore and not store.read_only:
+        return _directory(str(store.root))
+    if not (store.supports_deletes or store.read_only):
+        raise StoreError(
+            f"store {str(store)!r} cannot delete objects, as writing a grid does; compute into a "
+            "directory and zip that, or open the store read-only (mode='r') to read it"
+        )
+    return Location(str(store), store=store)
+
+
+def _files_of(store: Any) -> FileBlobs | None:
+    """The files of a store of zarr's that is a directory; None for any other."""
+    from zarr.storage import LocalStore
+
+    return FileBlobs(str(store.root)) if type(store) is LocalStore else None
+
+
+def _open_zip(store: Any) -> None:
+    """Open a ZipStore, the one store of zarr's that does not open itself when it is used."""
+    from zarr.core.sync import sync
+    from zarr.storage import ZipStore
+
+    inner = innermost(store)
+    if isinstance(inner, ZipStore) and not inner._is_open:  # noqa: SLF001  # there is no public way
+        try:
+            sync(inner._open())  # noqa: SLF001
+        except (OSError, zipfile.BadZipFile) as error:
+            raise StoreError(f"store {str(inner)!r} cannot be opened: {error}") from error
+
+
+def _cloud_store(url: str, options: Mapping[str, Any]) -> Any:
+    try:
+        import obstore.store
+    except ImportError:
+        raise InputError(
+            f"store {url!r} needs obstore, which the extra 'cloud' installs: "
+            "pip install 'swarmgrid-zarr[cloud]'"
+        ) from None
+    from zarr.storage import ObjectStore
+
+    options = dict(options)
+    if "allow_http" in options:  # obstore takes it for the client only, and panics elsewhere
+        client = options.get("client_options", {})
+        options["client_options"] = {**client, "allow_http": options.pop("allow_http")}
+    try:
+        return ObjectStore(obstore.store.from_url(url, **options))
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {reason}"
+        ) from error

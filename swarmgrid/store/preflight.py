@@ -1,0 +1,84 @@
+"""Whether a store can be written at all: asked before anything is computed for it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING
+
+from swarmgrid.errors import StoreError, SwarmgridError, UnsafeStoreError
+from swarmgrid.store import checked_json
+from swarmgrid.store.checked_json import check_format
+from swarmgrid.store.known import Known
+from swarmgrid.store.layout import DATA, LOCKS, METADATA, PROBE
+from swarmgrid.store.lease_record import Claim
+
+if TYPE_CHECKING:
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.location import Location
+
+_admitted: Known[bool] = Known()
+"""Stores whose conditional create this process has seen to hold."""
+
+
+def check_writable(location: Location) -> None:
+    """Raise StoreError unless the store can be written, safely, in this format.
+
+    Writes and deletes one small object under ``locks/``, once per process and store.
+
+    Raises
+    ------
+    FormatError
+        If the store has a newer format.
+    UnsafeStoreError
+        If its conditional create does not hold, so that two writers could both get a lease.
+    StoreError
+        If it cannot be written.
+    """
+    if getattr(location.store, "read_only", False):
+        raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
+    blobs = location.open()
+    _check_root(blobs)
+    if _admitted.get(location):
+        return
+    try:
+        is_exclusive = _has_exclusive_create(blobs)
+    except SwarmgridError:
+        raise
+    except Exception as error:  # every store has errors of its own
+        raise StoreError(f"store {location.url!r} cannot be written: {error}") from error
+    if not is_exclusive:
+        raise UnsafeStoreError(
+            f"store {location.url!r} does not keep two writers apart: a create that must fail "
+            "where the key exists replaced it. Use a store with conditional writes "
+            "(If-None-Match), such as a directory, S3, GCS or Azure itself"
+        )
+    _admitted.put(location, fact=True)
+
+
+def _check_root(blobs: Blobs) -> None:
+    key = f"{DATA}/{METADATA}"
+    data = blobs.get(key, checked_json.MAX_DOCUMENT)
+    if data is None:
+        return
+    try:
+        attributes = checked_json.attributes_of(checked_json.from_bytes(data))
+    except ValueError:
+        return  # nothing that values depend on; `verify` reports it
+    check_format(attributes, key)
+
+
+def _has_exclusive_create(blobs: Blobs) -> bool:
+    if not blobs.is_create_atomic:
+        return False
+    key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"
+    one, two = (Claim.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
+    try:
+        blobs.begin_writing()
+        first = blobs.create(key, one)
+        second = blobs.create(key, two)
+        return first and not second and blobs.get(key) == one
+    finally:
+        with contextlib.suppress(Exception):
+            blobs.delete(key)
+            blobs.end_writing()

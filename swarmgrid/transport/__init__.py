@@ -1,0 +1,1 @@
+"""How a job and the user's code travel to other processes: by value."""

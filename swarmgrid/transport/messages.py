@@ -1,0 +1,221 @@
+"""What travels between the coordinator and the workers: the job, its tasks and their receipts."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.transport.copies import copies_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.segment import Row
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import Location
+    from swarmgrid.transport.parcel import Parcel
+
+
+BEGUN, TRY, STOP = 0, 1, 2
+"""The pulse of a worker, three floats that it shares with its coordinator: the ordinal, among the
+task's points, of the one being computed (a half less than the next one's between two calls), the
+number of the try, and whether the worker is asked to report what it has."""
+N_PULSE = 3
+LATE = 2.0
+"""What the pulse shows as *stop* when only the present task is to end: its time is up, or another
+worker has nothing to do. The end of the run is a 1."""
+INTERRUPTED = 3.0
+"""The same when the present call has been interrupted: its result is not to be kept."""
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM came: unlike a function's own SystemExit, it ends the run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that all tasks of a run share; it travels once to every worker."""
+
+    func: Callable[..., Any]
+    params: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    """The stored axes with all their values, in stored order."""
+    path: GridPath
+    location: Location
+    writer: str
+    """The name of the run's staging folder."""
+    vectorized: bool = False
+    rng: str | None = None
+    """The parameter that receives a random generator."""
+    on_error: str = "raise"
+    """``"raise"``: a task ends at its first failure; ``"record"``: it goes on."""
+    retries: int = 0
+    """How often the function is called again at a point where it failed."""
+    collects_garbage: bool = False
+    """Whether garbage is collected after every task."""
+    is_throttled: bool = False
+    """Whether every call, a repeated one, too, waits for its turn."""
+    runs: tuple[str, ...] = ()
+    """The writers of the runs that wait for what the function does: of this one, and around it."""
+    probe: str | None = None
+    """The key of an object that a worker must see before it writes; None: it surely would."""
+    parcel: Parcel | None = None
+    """The function, params and location as they stood when the run began, if they may travel."""
+
+    def call(self) -> Callable[..., Any]:
+        """The function itself, without the `Grid` that it may travel in."""
+        found: Callable[..., Any] = getattr(self.func, "__swarmgrid_function__", self.func)
+        return found
+
+    @functools.cached_property
+    def copies(self) -> Callable[[], dict[str, Any]] | None:
+        """Makes the params anew that a call could change; see `swarmgrid.transport.copies`."""
+        return copies_of(self.params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "copies"}
+
+    def open(self) -> Blobs:
+        """The store, as this run writes it."""
+        return self.location.open(self.path.grid, self.writer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Pieces that one worker computes in one go."""
+
+    pieces: tuple[Piece, ...]
+    chunk_shape: tuple[int, ...] | None
+    """None while a new grid's chunks are not known: the pieces are then of one large chunk."""
+    schema: Schema | None
+    """What the results must look like; None: it is inferred from the first."""
+    writes: bool
+    """Whether the worker writes the results, or returns them for the coordinator to write."""
+    limit_seconds: float = float("inf")
+    """After this long the worker reports, and hands back the points that are left."""
+    inner_shape: tuple[int, ...] | None = None
+    """Of a sharded grid: the shape of the chunks within its shards."""
+    report_seconds: float = float("inf")
+    """After this long in one call, what came of the points before it is reported."""
+    is_alone: bool = False
+    """Whether the task must have a worker to itself, that has done nothing else."""
+
+    def after(self, n: int) -> Task:
+        """The task without its first ``n`` points."""
+        pieces = list(self.pieces)
+        while pieces and n >= len(pieces[0].points):
+            n -= len(pieces.pop(0).points)
+        if n:
+            _, rest = pieces[0].points.divided_at(n)
+            assert rest is not None
+            pieces[0] = replace(pieces[0], points=rest)
+        return replace(self, pieces=tuple(pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Results that come back instead of being written."""
+
+    index: tuple[int, ...]
+    points: Points
+    arrays: Mapping[str, NDArray[Any]]
+    """``(n_points, *output.shape)`` by output, in the C order of the points."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error at one point; for a block function, at a block."""
+
+    index: tuple[int, ...]
+    """The chunk's index."""
+    offset: tuple[int, ...]
+    """The point's index within the chunk; of a block, its first point's."""
+    point: Mapping[str, Any]
+    """The axis values, by axis."""
+    exception: str
+    """The name of the exception's class."""
+    reason: str
+    """The exception on one line."""
+    traceback: str
+    pickled: bytes | None = None
+    """The exception itself, where it can be pickled."""
+    block: Points | None = None
+    """All points of the block; None: it is one point."""
+    attempt: int = 1
+    """How often the point was tried, retries within one attempt not counted."""
+
+    @property
+    def n_points(self) -> int:
+        """How many points failed."""
+        return 1 if self.block is None else len(self.block)
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether the function returned, but something that cannot be stored."""
+        return self.exception == "OutputError"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A failure after which the function was called again."""
+
+    point: Mapping[str, Any]
+    """The axis values, by axis; of a block, none."""
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker that ended in the middle of a task."""
+
+    reason: str
+    """Why: a signal, an exit code, too much time or memory."""
+    begun: int | None
+    """The ordinal, among all of the task's points, of the one that was being computed."""
+    is_innocent: bool = False
+    """Whether the point is not to blame: the machine, not the worker, was short of memory."""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a worker reports about a task."""
+
+    rows: list[Row] = field(default_factory=list)
+    """What was written."""
+    values: list[Values] = field(default_factory=list)
+    """What was not."""
+    schema: Schema | None = None
+    """What was inferred, where the task left it open."""
+    failures: list[Failure] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+    split: list[Piece] = field(default_factory=list)
+    """Pieces that the worker was to write, and whose points come back in parts instead."""
+    left: list[Piece] = field(default_factory=list)
+    """What the task did not get to."""
+    lost: Lost | None = None
+    """How the worker ended, if it did not report; the rest is empty then."""
+    interruption: BaseException | None = None
+    """Ctrl-C or SIGTERM, where the task ran in the coordinator's own thread."""
+    seconds: float = 0.0
+    """Time spent inside the function."""
+    wall_seconds: float = 0.0
+    """What the task took, its writes and all."""
+    points: int = 0
+    """Points computed."""
+    n_settled: int = 0
+    """If the task goes on: how many of its points, from the first on, were reported so far."""
+    nbytes: int = 0
+    """Bytes written."""
+    worker: int = 0
+    """The worker's process id."""
+    peak_nbytes: int = 0
+    """The most memory that the worker ever had resident."""

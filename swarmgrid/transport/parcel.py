@@ -1,0 +1,181 @@
+"""A job as it travels: the caller's code by value, and what a worker holds it against."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from swarmgrid.errors import IdentityError, InputError, WorkerError
+from swarmgrid.identity import Frame, fingerprint_parts, module_name
+from swarmgrid.transport.arrival import Arrivals, ModuleLabel, Unpacker
+from swarmgrid.transport.packing import Luggage, packed
+from swarmgrid.transport.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from swarmgrid.transport.messages import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What goes before the code: what has to be there to unpack it, and what must come out."""
+
+    function: str
+    """The function's name."""
+    surroundings: Surroundings
+    modules: tuple[ModuleLabel, ...]
+    hindrance: str
+    """Why the code goes by reference; empty: it goes by value."""
+    main: str
+    """The name by which the caller's script would be imported."""
+    parts: Mapping[str, str]
+    """The digests of what counts for the function's fingerprint, by place; empty: not known."""
+    missing: frozenset[str]
+    """What cannot travel of modules that are used as values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The function, the params and the store of a run, as they stood when it began.
+
+    Points that the calling process computes may change what the function uses.
+    """
+
+    function: str
+    code: bytes
+    luggage: Luggage | None
+    """None: it goes by reference."""
+    hindrance: str
+    """Why it goes by reference."""
+    parts: Mapping[str, str]
+    main: str = field(default_factory=lambda: module_name("__main__"))
+    surroundings: Surroundings = field(default_factory=Surroundings.here)
+
+    def sealed(self, job: Job) -> bytes:
+        """The job as it travels."""
+        light = replace(job, func=_nothing, params={}, location=None, parcel=None)  # type: ignore[arg-type]
+        luggage = self.luggage
+        rest = cloudpickle.dumps(light) if luggage is None else packed(light, luggage)
+        modules = () if luggage is None else tuple(luggage.modules.values())
+        slip = Slip(
+            self.function,
+            self.surroundings,
+            modules,
+            self.hindrance,
+            self.main,
+            self.parts,
+            frozenset() if luggage is None else frozenset(luggage.missing),
+        )
+        return pickle.dumps((slip, self.code, rest), pickle.HIGHEST_PROTOCOL)
+
+
+def to_parcel(job: Job) -> Parcel:
+    """Pack what of a job may hold the user's own code.
+
+    Raises
+    ------
+    InputError
+        If it cannot travel, naming the part at fault.
+    """
+    contents = job.func, job.params, job.location, job.axes
+    luggage, here = Luggage(), Frame(module_name("__main__"))
+    try:
+        code = packed(contents, luggage)
+        parts = _parts(job.call(), replace(here, missing=frozenset(luggage.missing)))
+        return Parcel(job.path.function, code, luggage, "", parts)
+    except Exception as error:  # noqa: BLE001  # any class may raise anything
+        hindrance = f"{type(error).__name__}: {error}"
+    code = _by_reference(job, contents)  # the worker's check decides whether that is the same
+    return Parcel(job.path.function, code, None, hindrance, _parts(job.call(), here))
+
+
+def unsealed(data: bytes, *, is_own_process: bool) -> Job:
+    """A job that arrived.
+
+    Parameters
+    ----------
+    data : bytes
+        What `Parcel.sealed` returned.
+    is_own_process : bool
+        Whether this process does nothing but this job: it takes on the caller's surroundings.
+
+    Raises
+    ------
+    WorkerError
+        If the function cannot be loaded, or is not what the caller has.
+    """
+    slip, code, rest = pickle.loads(data)
+    try:
+        if is_own_process:
+            slip.surroundings.enter()
+        arrivals = Arrivals(slip.modules, is_own_process=is_own_process)
+        with arrivals.arriving():
+            func, params, location, _ = Unpacker(code, arrivals).load()
+            light: Job = Unpacker(rest, arrivals).load()
+    except Exception as error:  # noqa: BLE001  # whatever an import or a class may raise
+        raise WorkerError(
+            slip.function,
+            f"it cannot be loaded there: {type(error).__name__}: {error}. Make what it needs "
+            "importable there, or use executor='threads'",
+            traceback.format_exc(),
+        ) from None
+    job = replace(light, func=func, params=params, location=location)
+    modules = None if slip.hindrance else arrivals.by_name
+    _check(slip, _parts(job.call(), Frame(slip.main, modules, slip.missing)))
+    return job
+
+
+def _check(slip: Slip, parts: Mapping[str, str]) -> None:
+    """Raise WorkerError if the function is not what the caller has."""
+    names = [name for name in slip.parts if parts.get(name) != slip.parts[name]]
+    if not names:
+        return
+    names = names[:-1] or names  # the last is the whole of them
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    why = "its own packages are others there"
+    if slip.hindrance:
+        why = (
+            "it was set or edited after its module was imported, and the function is imported "
+            f"anew there, because it cannot be pickled ({slip.hindrance})"
+        )
+    raise WorkerError(
+        slip.function,
+        f"what they have differs from what the caller has in {shown}: {why}. Pass what differs "
+        "as a param, or use executor='threads'",
+    )
+
+
+def _parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
+    """The digests of what counts; none where the function has none, and goes by a version."""
+    try:
+        return fingerprint_parts(func, by)
+    except IdentityError:
+        return {}
+
+
+def _by_reference(job: Job, contents: Any) -> bytes:
+    try:
+        return bytes(cloudpickle.dumps(contents))
+    except Exception as error:
+        for what, part in (
+            ("the function", job.func),
+            *job.params.items(),
+            ("store", job.location),
+        ):
+            try:
+                cloudpickle.dumps(part)
+            except Exception as reason:  # noqa: BLE001  # any class may raise anything
+                raise InputError(
+                    f"{what} cannot be sent to worker processes: {reason}. Make what it needs "
+                    "inside the function, or use executor='threads'"
+                ) from error
+        raise InputError(f"the run cannot be sent to worker processes: {error}") from error
+
+
+def _nothing() -> None:
+    """Stand for the function in a job that travels beside it."""

@@ -1,0 +1,1 @@
+"""The lazy xarray view of a stored grid."""

@@ -1,0 +1,316 @@
+"""The result of a request: an ``xr.Dataset`` that reads chunks of the store when it is used."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+from xarray.indexes import PandasIndex
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.chunk_parts import in_parts
+from swarmgrid.format.codec import checksum, fill_value
+from swarmgrid.format.damage_marks import mark_chunk
+from swarmgrid.space.axis import MAX_EXACT
+from swarmgrid.space.outputs import STRING
+from swarmgrid.space.selection import AxisSelection, Selection, outer_index
+from swarmgrid.space.texts import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.planning.request import Request
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.store.location import Location
+
+
+def dataset(
+    request: Request, coverage: Coverage, manifest: Manifest, chunks: Any = None
+) -> xr.Dataset:
+    """The requested part of a stored grid, in the order asked for; nothing is read yet.
+
+    Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
+    integers and bools become floats and objects for that, as in xarray. Reading integers that
+    lose digits by that gives a RuntimeWarning.
+    """
+    grid = coverage.grid
+    present = coverage.is_computed()
+    order = [grid.names.index(name) for name in request.names]
+    variables = {}
+    for name, output in grid.schema.outputs.items():
+        array = GridArray(
+            request.location, grid, manifest, name, coverage.selection, present, order
+        )
+        dims = (*request.names, *output.dims)
+        data: Any = indexing.LazilyIndexedArray(array)
+        if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
+            data = indexing.CopyOnWriteArray(data)
+            data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
+        variables[name] = _variable(dims, data, dict(output.attrs), array.encoding)
+    attrs = {**grid.schema.attrs, **request.attributes()}
+    opening = request.location.expression(request.path.group)
+    if opening is not None:
+        attrs["swarmgrid_open"] = opening
+    found = xr.Dataset(variables, coordinates(request, grid.schema), attrs)
+    if chunks is None:
+        return found
+    if isinstance(chunks, Mapping) and not chunks:
+        lengths = dict(zip(grid.names, grid.chunk_shape, strict=True))
+        chunks = {name: lengths[name] for name in request.names}
+    return found.chunk(chunks)
+
+
+def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
+    """The Dataset of a request without points: coordinates, and outputs without values."""
+    if schema is None:
+        return xr.Dataset(coords=coordinates(request, None), attrs=request.attributes())
+    variables = {
+        name: xr.Variable(
+            (*request.names, *output.dims),
+            np.full(
+                request.shape + output.shape,
+                *_missing(np.dtype(object) if output.dtype == STRING else output.memory_dtype),
+            ),
+        )
+        for name, output in schema.outputs.items()
+    }
+    attrs = {**schema.attrs, **request.attributes()}
+    return xr.Dataset(variables, coordinates(request, schema), attrs)
+
+
+def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
+    """The coordinates of a request's axes and of its outputs' own dims.
+
+    The indexes are made here: xarray, left to make them, would import dask to look at the values.
+    """
+    found: dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]] = {
+        axis.name: ((axis.name,), axis.labels(), {}) for axis in request.axes
+    }
+    for name, coord in (schema.coords if schema is not None else {}).items():
+        values = coord.values
+        if values.dtype == object and values.size:
+            values = to_text(values)
+        found[name] = (coord.dims, values, dict(coord.attrs))
+    variables: dict[str, xr.Variable] = {}
+    indexes: dict[str, PandasIndex] = {}
+    for name, (dims, values, attrs) in found.items():
+        variables[name] = _variable(dims, values, attrs)
+        if dims == (name,):
+            labels = pd.Index(values, dtype=object if values.dtype == object else None)
+            indexes[name] = PandasIndex(labels, name, coord_dtype=values.dtype)
+            variables |= indexes[name].create_variables(variables)
+    return xr.Coordinates(variables, indexes)
+
+
+def _variable(
+    dims: tuple[str, ...], data: Any, attrs: dict[str, Any], encoding: dict[str, Any] | None = None
+) -> xr.Variable:
+    """A variable of data in its final form; letting xarray look at it would import dask."""
+    return xr.Variable(dims, data, attrs, encoding, fastpath=True)
+
+
+def failure_table(axes: tuple[str, ...], failures: list[FailedPoint]) -> pd.DataFrame:
+    """A row for each failed point: its axis values, and what is known of the failure."""
+    columns = ("exception", "reason", "traceback", "attempt", "time")
+    rows = [
+        {**failure.point, **{name: getattr(failure, name) for name in columns}}
+        for failure in sorted(failures, key=lambda failure: failure.place)
+    ]
+    return pd.DataFrame(rows, columns=[*axes, *columns])
+
+
+class GridArray(BackendArray):
+    """One output of a request, as an array that xarray indexes lazily.
+
+    Only the chunks that an index touches are read; each is held against the checksums of the
+    manifest, so that a damaged file is an error and never a value.
+
+    Parameters
+    ----------
+    location, grid, manifest : Location, StoredGrid, Manifest
+        The store, and what it holds.
+    name : str
+        The output.
+    selection : Selection
+        The requested positions along the stored axes.
+    present : array or None
+        Over the selection, whether a point is computed and asked for; None: all are.
+    order : list of int
+        The stored axes in the requested order.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        grid: StoredGrid,
+        manifest: Manifest,
+        name: str,
+        selection: Selection,
+        present: NDArray[np.bool_] | None,
+        order: list[int],
+    ) -> None:
+        self._location = location
+        self._grid = grid
+        self._manifest = manifest
+        self._name = name
+        self._output = grid.schema.outputs[name]
+        self._column = list(grid.schema.outputs).index(name)
+        self._selection = selection
+        self._present = present
+        self._order = order
+        self.shape = tuple(selection.shape[d] for d in order) + self._output.shape
+        self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
+        """How xarray, too, says what an array's chunks and shards are."""
+        if grid.inner_shape is not None:
+            self.encoding["shards"] = self._lengths(grid.chunk_shape)
+        stored = self._output.memory_dtype
+        self.dtype = stored if present is None else _missing(stored)[1]
+
+    def _lengths(self, along_axes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(along_axes[d] for d in self._order) + self._output.shape
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        """The values at an outer index: per dim an int, a slice or an array of ints."""
+        n_axes = len(self._order)
+        chosen = [_indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
+        rest = outer_index(tuple(chosen[n_axes:])) if self._output.shape else ()
+        selection = Selection(
+            tuple(
+                AxisSelection(axis.positions[i], axis.length)
+                for axis, i in zip(self._selection.axes, by_stored, strict=True)
+            )
+        )
+        present = None if self._present is None else self._present[np.ix_(*by_stored)]
+        values = self._gather(selection, present, tuple(map(len, chosen[n_axes:])), rest)
+        values = values.transpose([*self._order, *range(n_axes, values.ndim)])
+        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+    def _gather(
+        self,
+        selection: Selection,
+        present: NDArray[np.bool_] | None,
+        own_shape: tuple[int, ...],
+        rest: tuple[Any, ...],
+    ) -> NDArray[Any]:
+        """The values of a selection, in the order of the stored axes."""
+        shape = selection.shape + own_shape
+        missing: Any = _missing(self._output.memory_dtype)[0]
+        if present is None:
+            values = np.empty(shape, self.dtype)
+        else:
+            values = np.full(shape, missing, self.dtype)
+        todo = [
+            touched
+            for touched in selection.touched()
+            if present is None or present[np.ix_(*selection.request_block(touched))].any()
+        ]
+        may_round = values.dtype == np.float64 and self._output.dtype in ("int64", "uint64")
+        rounded: list[tuple[int, ...]] = []
+
+        def take_in(part: Sequence[tuple[int, ...]]) -> None:
+            indices = [selection.chunk_index(touched) for touched in part]
+            for touched, block in zip(part, self._blocks(indices), strict=True):
+                inside = block[selection.index_in_chunk(touched)]
+                inside = inside[(..., *rest)] if rest else inside
+                if present is not None:
+                    keep = present[np.ix_(*selection.request_block(touched))]
+                    if may_round and _has_inexact(inside[keep]):
+                        rounded.append(touched)
+                    inside = np.where(
+                        keep.reshape(keep.shape + (1,) * len(own_shape)),
+                        inside.astype(self.dtype),  # as np.where would make a float of a bool
+                        missing,
+                    )
+                values[selection.index_in_request(touched)] = inside
+
+        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
+        in_parts(todo, chunk_nbytes, take_in)
+        if rounded:
+            warnings.warn(
+                f"output {self._name!r} has integers that lose digits, because points are missing "
+                "and all are read as float64 for that. Ask in another call for points that are "
+                "all computed, or read the stored array with zarr",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return values
+
+    def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+        """Some chunks' values, checked."""
+        keys = [chunk_key(self._grid, self._name, index) for index in indices]
+        found = self._blobs.get_many(keys, chunk_limit(self._grid, self._output))
+        for index, key, data in zip(indices, keys, found, strict=True):
+            try:
+                block = decoded_chunk(data, key, self._grid, self._output)
+                self._check(index, key, block)
+            except DamageError as error:
+                mark_chunk(self._location, self._grid.path, index, error)
+                raise
+            yield block
+
+    def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
+        rows, column = self._manifest.rows, self._column
+        is_whole = self._manifest.is_whole(self._grid.chunk_shape)
+        for i in self._manifest.rows_of(index).tolist():
+            part = block
+            if not is_whole[i]:
+                part = block[rows.points(i).mask(self._grid.chunk_shape)]
+            if checksum(part, self._output.dtype) != rows.checksums[i, column]:
+                raise DamageError(key, "its values are not those that were computed")
+
+    @functools.cached_property
+    def _blobs(self) -> Any:
+        return self._location.open()
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_blobs"}
+
+
+def _indices(key: Any, n: int) -> NDArray[np.intp]:
+    if isinstance(key, slice):
+        return np.arange(n, dtype=np.intp)[key]
+    array = np.atleast_1d(np.asarray(key, np.intp))
+    return np.where(array < 0, array + n, array)
+
+
+def _has_inexact(integers: NDArray[Any]) -> bool:
+    """Whether some of them are no exact float64."""
+    large = integers[(integers > MAX_EXACT) | (integers < -MAX_EXACT)]
+    return any(int(float(value)) != value for value in large.tolist())
+
+
+def _missing(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
+    """What a missing value is, and the dtype that values of ``dtype`` and it have in common.
+
+    The promotion that xarray makes: small integers to float32, others to float64, bools to object.
+    """
+    if dtype.kind == "O":
+        return np.nan, dtype
+    if dtype.kind in "fc":
+        return dtype.type(np.nan), dtype
+    if dtype.kind in "mM":
+        return fill_value(dtype.name), dtype
+    if dtype.kind == "b":
+        return np.nan, np.dtype(object)
+    return np.nan, np.dtype("float32" if dtype.itemsize <= 2 else "float64")

@@ -1,1 +1,0 @@
-"""Deciding what to compute, computing it, and bringing it home."""

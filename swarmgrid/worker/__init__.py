@@ -1,0 +1,1 @@
+"""What happens where a task runs: call, collect, write, report."""

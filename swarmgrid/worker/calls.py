@@ -1,0 +1,373 @@
+"""Calls the function at the points of one chunk: one by one, or a block at a time.
+
+Another thread may `take` what is there while the calls are being made.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from swarmgrid.space.labels import MisfitError, check_point
+from swarmgrid.space.points import boxes
+from swarmgrid.space.results import fitted, inferred, of_block, unpacked
+from swarmgrid.transport.messages import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
+from swarmgrid.transport.packing import packed_to_return
+from swarmgrid.worker.collector import Collector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.space.results import Unpacked
+    from swarmgrid.transport.messages import Job
+
+
+class Pulse(Protocol):
+    """What a worker shows while it works: see `swarmgrid.transport.messages`."""
+
+    def __getitem__(self, number: int, /) -> float: ...
+
+    def __setitem__(self, number: int, value: float, /) -> None: ...
+
+
+Function = Callable[..., Any]
+IDLE = 0.5
+"""Between two calls the pulse shows the last ordinal and a half."""
+
+
+def is_calling(pulse: Pulse) -> bool:
+    """Whether the function is being called at this moment."""
+    return pulse[BEGUN] % 1 == 0
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error is Ctrl-C or SIGTERM, which only the user's own main thread sees.
+
+    Anywhere else it is the function that raises KeyboardInterrupt, which is a failure as any.
+    """
+    if isinstance(error, TerminatedError):
+        return True
+    is_main = threading.current_thread() is threading.main_thread() and parent_process() is None
+    return isinstance(error, KeyboardInterrupt) and is_main
+
+
+class Calls(Protocol):
+    """The calls at one piece's points, in C order."""
+
+    piece: Piece
+    schema: Schema | None
+    """What the results look like, once there is one."""
+    interruption: BaseException | None
+    """Ctrl-C or SIGTERM."""
+
+    @property
+    def settled(self) -> int:
+        """How many points, from the first on, have a result or a failure."""
+
+    def make(self) -> None:
+        """Make the calls, until they are done or the pulse says stop; one at least."""
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        """What came of the points from the last taken to number ``until``, at the time ``now``."""
+
+
+class PointCalls:
+    """One call for each point.
+
+    Parameters
+    ----------
+    job, piece : Job, Piece
+        What to call, and for which points.
+    func : callable
+        The job's function, with retries where there are to be some.
+    bins : sequence of Axis
+        The axes, with the values of the piece's box only.
+    schema : Schema or None
+        What results must look like; None: as the first does.
+    pulse : mutable sequence of float
+        Shows which point is being computed, and says when to stop.
+    first : int
+        The ordinal of the piece's first point among all of the task's.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        func: Function,
+        piece: Piece,
+        bins: Sequence[Axis],
+        schema: Schema | None,
+        pulse: Pulse,
+        first: int,
+    ) -> None:
+        self.piece = piece
+        self.schema = schema
+        self.interruption: BaseException | None = None
+        self._job = job
+        self._func = func
+        self._bins = bins
+        self._pulse = pulse
+        self._first = first
+        self._names = [axis.name for axis in bins]
+        self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in bins]
+        self._collector = None if schema is None else Collector(schema, len(piece.points))
+        self._failed: list[int] = []
+        self._failures: list[Failure] = []
+        self._taken = self._taken_failures = 0
+        self._since = 0.0
+
+    @property
+    def settled(self) -> int:
+        return len(self._failed) + (0 if self._collector is None else len(self._collector))
+
+    def make(self) -> None:
+        self._since = time.monotonic()
+        try:
+            self._call_all()
+        except (KeyboardInterrupt, TerminatedError) as error:
+            self.interruption = error
+        else:
+            if self._pulse[STOP] == INTERRUPTED:
+                self._drop_last()
+        self._pulse[BEGUN] = self._first + self.settled - IDLE
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        n_failed = sum(ordinal < until for ordinal in self._failed)
+        failures = self._failures[self._taken_failures : n_failed]
+        done = np.zeros(len(self.piece.points), bool)
+        done[self._taken : until] = True
+        done[self._failed[:n_failed]] = False
+        points = self.piece.points.subset(done)
+        values = None
+        if points is not None and self._collector is not None:
+            start = self._taken - self._taken_failures
+            arrays = self._collector.arrays(start, until - n_failed)
+            values = Values(self.piece.index, points, arrays, now - self._since)
+        self._taken, self._taken_failures, self._since = until, n_failed, now
+        return values, failures
+
+    def _call_all(self) -> None:
+        """The loop that every point goes through: each step of it costs a million of them."""
+        pulse, func, job = self._pulse, self._func, self._job
+        *outer, last = self._names or [""]
+        arguments = dict(job.params)
+        ordinal = self._first
+        types, append = self._collector.floats() if self._collector else ((), None)
+        for values, inner in _rows(self.piece.points, self._bins):
+            arguments.update(zip(outer, values, strict=True))
+            for value in inner:
+                pulse[BEGUN] = ordinal
+                try:
+                    if last:
+                        arguments[last] = value
+                    result = func(**arguments)
+                    if type(result) in types:
+                        append(result)  # type: ignore[misc]
+                    else:
+                        check_point(result, self._checked, (*values, value))
+                        types, append = self._add(result)
+                except BaseException as error:  # the function's own, as a rule
+                    if is_interruption(error):
+                        raise
+                    self._fail(ordinal - self._first, (*values, value), error)
+                    if job.on_error == "raise":
+                        return
+                ordinal += 1
+                if pulse[STOP]:
+                    return
+
+    def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
+        if self._collector is None:
+            self.schema = _inferred(unpacked(result), self._bins)
+            self._collector = Collector(self.schema, len(self.piece.points))
+        self._collector.add(result)
+        return self._collector.floats()
+
+    def _fail(self, number: int, point: Sequence[Any], error: BaseException) -> None:
+        if isinstance(error, MemoryError):
+            traceback.clear_frames(error.__traceback__)  # they hold what took the memory
+        offset = tuple(map(int, self.piece.points.indices()[number]))
+        named = dict(zip(self._names, point, strict=False))
+        self._failures.append(failed(self.piece, offset, named, error))
+        self._failed.append(number)
+
+    def _drop_last(self) -> None:
+        """Forget what a call came to that did not let itself be interrupted."""
+        if self._failed and self._failed[-1] == self.settled - 1:
+            self._failed.pop()
+            self._failures.pop()
+        elif self._collector is not None:
+            self._collector.drop_last()
+
+
+class BlockCalls:
+    """One call for each box that a piece's points make up, usually one; see `PointCalls`."""
+
+    def __init__(
+        self,
+        job: Job,
+        func: Function,
+        piece: Piece,
+        bins: Sequence[Axis],
+        schema: Schema | None,
+        pulse: Pulse,
+        first: int,
+    ) -> None:
+        self.piece = piece
+        self.schema = schema
+        self.settled = 0
+        self.interruption: BaseException | None = None
+        self._job = job
+        self._func = func
+        self._bins = bins
+        self._pulse = pulse
+        self._first = first
+        self._values: Values | None = None
+        self._failures: list[Failure] = []
+
+    def make(self) -> None:
+        start, mask = time.monotonic(), self.piece.points.box_mask()
+        self._pulse[BEGUN] = self._first
+        gathered: dict[str, NDArray[Any]] = {}
+        try:
+            for part in _by_number(mask, self._bins):
+                if not all(self._call(box, mask.shape, gathered) for box in boxes(part)):
+                    break
+        except (KeyboardInterrupt, TerminatedError) as error:
+            self.interruption = error
+            return
+        finally:
+            self._pulse[BEGUN] = self._first + len(self.piece.points) - IDLE
+        if self._pulse[STOP] == INTERRUPTED:  # the function swallowed it
+            self._failures = []
+            return
+        if not self._failures:
+            flat = {
+                name: array.reshape((mask.size, *array.shape[mask.ndim :]))
+                if mask.all()
+                else array[mask]
+                for name, array in gathered.items()
+            }
+            seconds = time.monotonic() - start
+            self._values = Values(self.piece.index, self.piece.points, flat, seconds)
+        self.settled = len(self.piece.points)
+
+    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
+        return (self._values, self._failures) if until >= self.settled > 0 else (None, [])
+
+    def _call(
+        self, box: tuple[slice, ...], whole: tuple[int, ...], gathered: dict[str, NDArray[Any]]
+    ) -> bool:
+        """Compute one box of the piece; False if that failed."""
+        parts = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
+        shape = tuple(map(len, parts))
+        try:
+            returned = self._func(**self._job.params, **_block_arguments(parts))
+            result = of_block(unpacked(returned), {axis.name: axis.labels() for axis in parts})
+            self.schema = self.schema or _inferred(result, self._bins, len(parts))
+            arrays = fitted(result, self.schema, shape)
+        except BaseException as error:  # the function's own, as a rule
+            if is_interruption(error):
+                raise
+            corner = tuple(s.start for s in box)
+            labels = {axis.name: axis.labels() for axis in parts}
+            failure = failed(self.piece, corner, labels, error)
+            self._failures.append(replace(failure, block=self.piece.points))
+            return False
+        for name, array in arrays.items():
+            if shape == whole:
+                gathered[name] = array
+                continue
+            if name not in gathered:
+                gathered[name] = np.empty(whole + array.shape[len(shape) :], array.dtype)
+            gathered[name][box] = array
+        return True
+
+
+def failed(
+    piece: Piece, offset: tuple[int, ...], point: dict[str, Any], error: BaseException
+) -> Failure:
+    """An error of the function's as it travels."""
+    try:
+        pickled = packed_to_return(error)
+        pickle.loads(pickled)
+    except Exception:  # noqa: BLE001  # some exceptions cannot travel; their text does
+        pickled = None
+    is_misfit = isinstance(error, MisfitError)
+    reason = str(error) if is_misfit else "".join(traceback.format_exception_only(error)).strip()
+    own = error.__traceback__
+    while own is not None and own.tb_frame.f_globals.get("__name__", "").split(".")[0] in {
+        "swarmgrid",
+        "tenacity",
+    }:
+        own = own.tb_next  # the reader wants the function's frames, not ours
+    text = "" if is_misfit else "".join(traceback.format_exception(type(error), error, own))
+    return Failure(
+        index=piece.index,
+        offset=offset,
+        point=point,
+        exception="OutputError" if is_misfit else type(error).__name__,
+        reason=reason,
+        traceback=text,
+        pickled=pickled,
+    )
+
+
+def _inferred(result: Unpacked, bins: Sequence[Axis], lead: int = 0) -> Schema:
+    """The schema that the first result shows.
+
+    Where ints stand among floats on an axis, an integer may be one only because its argument is:
+    ``x * x`` at 0 of ``[0, 0.5, 1]``. It does not decide that all others are integers, too.
+    """
+    schema = inferred(result, [axis.name for axis in bins], lead)
+    return schema.with_floats() if any(axis.has_both for axis in bins) else schema
+
+
+def _by_number(mask: NDArray[np.bool_], bins: Sequence[Axis]) -> list[NDArray[np.bool_]]:
+    """The points of a block in parts none of which has both ints and floats on one axis.
+
+    A block's array has one dtype; in one array with floats an int would be another argument.
+    """
+    parts = [mask]
+    for d, axis in enumerate(bins):
+        if axis.is_int is not None and 0 < axis.is_int.sum() < len(axis):
+            ints = axis.is_int.reshape([-1 if i == d else 1 for i in range(mask.ndim)])
+            parts = [part & kind for part in parts for kind in (ints, ~ints)]
+    return [part for part in parts if part.any()]
+
+
+def _rows(points: Points, bins: Sequence[Axis]) -> Iterator[tuple[tuple[Any, ...], Iterable[Any]]]:
+    """The points in C order: values of all axes but the last, and those of the last."""
+    columns = [axis.arguments() for axis in bins]
+    if not columns:
+        yield (), (None,)
+    elif points.bits is None:
+        for outer in itertools.product(*columns[:-1]):
+            yield outer, columns[-1]
+    else:
+        for index in points.indices().tolist():
+            *outer_values, value = map(list.__getitem__, columns, index)
+            yield tuple(outer_values), (value,)
+
+
+def _block_arguments(parts: Sequence[Axis]) -> dict[str, NDArray[Any]]:
+    """Every axis as an array that broadcasts against the others: ``(1, n, 1)``."""
+    arguments = {}
+    for d, axis in enumerate(parts):
+        values = np.array(axis.arguments(), object) if axis.kind == "enum" else axis.labels()
+        if axis.has_both:  # all of them ints here: see `_by_number`
+            values = values.astype("int64")
+        arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(parts))])
+    return arguments

@@ -1,0 +1,195 @@
+"""What a worker does: calls the function at the points of a task, and writes the chunk."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from swarmgrid.format.chunk_io import empty_block, read_block, write_points
+from swarmgrid.format.grid import StoredAxis, StoredGrid
+from swarmgrid.space.points import Piece, Points
+from swarmgrid.store.nesting import inside
+from swarmgrid.store.sharing import is_visible
+from swarmgrid.transport.messages import N_PULSE, STOP, Receipt
+from swarmgrid.worker.arguments import with_own_arguments
+from swarmgrid.worker.calls import BlockCalls, PointCalls
+from swarmgrid.worker.retry import with_retries
+from swarmgrid.worker.task_report import Ledger, Overseer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.transport.messages import Job, Task, Values
+    from swarmgrid.worker.calls import Pulse
+
+
+_log = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """The way home from where a task runs."""
+
+    def report(self, receipt: Receipt) -> None:
+        """Hand over a part of the results, while the task goes on."""
+
+    def wait_for_turn(self) -> None:
+        """Return when the rate of calls allows one more."""
+
+    def may_write(self) -> bool:
+        """Whether the run goes on: what it began and nobody waits for is not to be stored."""
+
+
+def run_task(
+    job: Job,
+    task: Task,
+    pulse: Pulse | None = None,
+    overseer: Overseer | None = None,
+    line: Line | None = None,
+) -> Receipt:
+    """The receipt of a task: its points computed and, where the task says so, written.
+
+    The function's own errors do not get out of here: they come home in the receipt, together
+    with every point that was finished.
+
+    Parameters
+    ----------
+    job, task : Job, Task
+        What to do.
+    pulse : mutable sequence of float, optional
+        Where to show what is being done; see `swarmgrid.transport.messages`.
+    overseer : Overseer, optional
+        Ends the task when its time is up, and has slow calls reported.
+    line : Line, optional
+        Takes reports before the task's end.
+    """
+    pulse = [0.0] * N_PULSE if pulse is None else pulse
+    ledger = Ledger(task, pulse, line.report if line is not None else None)
+    with (overseer or Overseer()).watching(ledger), inside(job.runs):
+        try:
+            interruption, left = _run_pieces(job, task, pulse, ledger, line)
+        except Exception:  # the store's, as a rule; what was written before is accounted for
+            ledger.report_done()
+            raise
+    receipt = ledger.close()
+    receipt.interruption, receipt.left = interruption, left
+    if job.collects_garbage:
+        gc.collect()
+    receipt.peak_nbytes = _peak_nbytes()
+    return receipt
+
+
+def _run_pieces(
+    job: Job, task: Task, pulse: Pulse, ledger: Ledger, line: Line | None
+) -> tuple[BaseException | None, list[Piece]]:
+    """Compute piece after piece: what interrupted that, and what is left."""
+    grid = _grid(job, task)
+    blobs = job.open() if grid is not None and _sees_store(job) else None
+    turn = line.wait_for_turn if line is not None and job.is_throttled else _at_once
+    names = [] if job.vectorized else [axis.name for axis in job.axes]
+    own = with_own_arguments(job.call(), job)
+    func = with_retries(own, job.retries, names, pulse, turn, ledger.retried)
+    kind = BlockCalls if job.vectorized else PointCalls
+    first = 0
+    for number, piece in enumerate(task.pieces):
+        bins = _bins(job, task, piece)
+        calls = kind(job, func, piece, bins, ledger.receipt.schema, pulse, first)
+        ledger.begin(calls, is_divided=grid is not None and blobs is None)
+        calls.make()
+        values, is_divided = ledger.end()
+        is_over = line is not None and not line.may_write()
+        if values is not None and (grid is None or blobs is None or is_divided or is_over):
+            ledger.keep(_own(values) if job.vectorized else values)
+        elif values is not None and grid is not None and blobs is not None:
+            _write(ledger, piece, values, grid, blobs)
+        if calls.interruption is not None:
+            return calls.interruption, []
+        if ledger.receipt.failures and job.on_error == "raise":
+            return None, []
+        n = len(piece.points)
+        if calls.settled < n or pulse[STOP]:
+            _, rest = piece.points.divided_at(calls.settled)
+            is_fresh = piece.is_fresh and values is None
+            mine = [] if rest is None else [Piece(piece.index, rest, is_fresh)]
+            return None, [*mine, *task.pieces[number + 1 :]]
+        first += n
+    return None, []
+
+
+_seen: dict[str, bool] = {}
+"""Probes that were looked for in this process, and whether they were there."""
+
+
+def _sees_store(job: Job) -> bool:
+    """Whether what this process writes is seen by the coordinator; else it writes for us."""
+    if job.probe is None:
+        return True
+    if job.probe not in _seen:
+        _seen[job.probe] = is_visible(job.location, job.probe)
+        if not _seen[job.probe]:
+            _log.warning(
+                "store %s is another one in this worker than in the process that computes; what "
+                "the worker finds is handed back to be written there",
+                job.location.url,
+            )
+    return _seen[job.probe]
+
+
+def _at_once() -> None:
+    """The turn of whoever may always go on."""
+
+
+def _peak_nbytes() -> int:
+    """The most memory that this process ever had resident, where the system says."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _grid(job: Job, task: Task) -> StoredGrid | None:
+    """The grid to write to; None if the results are only to be returned."""
+    if not task.writes or task.schema is None or task.chunk_shape is None:
+        return None
+    axes = (StoredAxis(axis, n, 0) for axis, n in zip(job.axes, task.chunk_shape, strict=True))
+    return StoredGrid(job.path, tuple(axes), task.schema, inner_shape=task.inner_shape)
+
+
+def _bins(job: Job, task: Task, piece: Piece) -> list[Axis]:
+    """Every axis with only the values that the piece's box has."""
+    extent = piece.points.extent
+    lengths = task.chunk_shape or extent
+    return [
+        axis.take(slice(i * length, i * length + n))
+        for axis, i, length, n in zip(job.axes, piece.index, lengths, extent, strict=True)
+    ]
+
+
+def merged(
+    block: dict[str, NDArray[Any]] | None, values: Values, grid: StoredGrid
+) -> dict[str, NDArray[Any]]:
+    """A chunk's values with results put in; ``block`` is what it held, None for nothing."""
+    if values.points == Points(grid.chunk_shape):
+        shape = grid.chunk_shape
+        return {name: a.reshape(shape + a.shape[1:]) for name, a in values.arrays.items()}
+    block = empty_block(grid) if block is None else block
+    mask = values.points.mask(grid.chunk_shape)
+    for name, array in values.arrays.items():
+        block[name][mask] = array
+    return block
+
+
+def _write(ledger: Ledger, piece: Piece, values: Values, grid: StoredGrid, blobs: Blobs) -> None:
+    block = None if piece.is_fresh else read_block(blobs, grid, piece.index)
+    block = merged(block, values, grid)
+    row, nbytes = write_points(blobs, grid, piece.index, block, values.points, values.seconds)
+    ledger.wrote(values, row, nbytes)
+
+
+def _own(values: Values) -> Values:
+    """Values in memory of their own: a block function may use its arrays again."""
+    return replace(values, arrays={name: array.copy() for name, array in values.arrays.items()})

@@ -1,0 +1,183 @@
+"""A script: kills a small run at every step of its writing, each time resumes it, and checks.
+
+Each run is a forked child of this process, which itself never opens a store. Steps are counted in
+the system calls that change a directory, or in the operations of a Zarr store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import dask.base
+import dask.threaded
+import zarr.storage  # loaded here so that no child has to
+
+import swarmgrid
+import swarmgrid.coordinator.fill
+import swarmgrid.view.dataset
+
+LOADED = (
+    dask.array,
+    dask.base,
+    dask.threaded,
+    zarr.storage,
+    swarmgrid.view.dataset,
+    swarmgrid.coordinator.fill,
+)
+AXES: list[dict[str, list[float]]] = [
+    {"x": [1, 2], "y": [1]},
+    {"x": [0.5, 1, 2], "y": [2, 1]},
+]
+FOLDER = Path(sys.argv[1])
+S3_OPTIONS = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
+"""Where a server is that survives the kills; nothing else is tried then."""
+
+
+def product(x: int, y: int) -> dict[str, Any]:
+    with (FOLDER / "calls").open("a") as file:
+        file.write(f"{x},{y}\n")
+    return {"value": x * 10.0 + y, "word": "x" * int(x)}
+
+
+class Countdown:
+    """Ends this process, hard, before its ``k``-th step, which is after the one before."""
+
+    def __init__(self, k: int) -> None:
+        self._left = k
+
+    def step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            return call(*args, **kwargs)
+
+        return counted
+
+
+def directory(countdown: Countdown | None) -> Any:
+    """A directory whose every changing system call is a step."""
+    if countdown is not None:
+        for name in ("replace", "link", "unlink", "rename", "mkdir"):
+            setattr(os, name, countdown.before(getattr(os, name)))
+    return FOLDER / "s"
+
+
+def zarr_store(countdown: Countdown | None) -> Any:
+    """A Zarr store, over a directory, whose every changing operation is a step."""
+    from zarr.storage import LocalStore, WrapperStore
+
+    class Mortal(WrapperStore[LocalStore]):
+        """Wraps what changes the store."""
+
+    if countdown is not None:
+        for name in ("set", "set_if_not_exists", "delete"):
+            setattr(Mortal, name, countdown.before(getattr(WrapperStore, name)))
+    return Mortal(LocalStore(FOLDER / "s"))
+
+
+def object_store(countdown: Countdown | None) -> Any:
+    """An object store, whose every changing request is a step."""
+    import obstore
+    from obstore.store import from_url
+    from zarr.storage import ObjectStore
+
+    assert S3_OPTIONS is not None
+    if countdown is not None:
+        for name in ("put", "put_async", "delete", "delete_async"):
+            setattr(obstore, name, countdown.before(getattr(obstore, name)))
+    prefix = (FOLDER / "prefix").read_text()  # of this round: a server is not emptied so fast
+    return ObjectStore(from_url(f"{S3_OPTIONS['url']}/{prefix}", **S3_OPTIONS["options"]))
+
+
+def in_child(action: Callable[[], None]) -> int:
+    """Run something in a fork of this process: its exit status, negative for a signal."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            action()
+            status = 0
+        except BaseException:  # noqa: BLE001  # shown here: the child ends without a word
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def compute(store: Any, axes: dict[str, list[float]]) -> Any:
+    return swarmgrid.compute(
+        axes=axes,
+        func=product,
+        version="1",
+        store=store,
+        chunks={"x": 2, "y": 2},
+        executor="sync",
+        exec_chunk_size=2,
+        lease_seconds=0.3,
+        verbose=0,
+    )
+
+
+def check(make_store: Any) -> None:
+    """Look at what a kill left, resume, compare with the function itself, and look again."""
+    store = make_store(None)
+    grid = swarmgrid.Grid(product, version="1", store=store)
+    with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
+        report = grid.verify(axes=["x", "y"])
+        assert report.is_clean, report
+    for axes in AXES:
+        ds = compute(store, axes).load()
+        for x, y in itertools.product(axes["x"], axes["y"]):
+            point = ds.sel(x=x, y=y)
+            assert point["value"].item() == x * 10.0 + y
+            assert point["word"].item() == "x" * int(x)
+    report = grid.verify(axes=["x", "y"])
+    assert report.is_clean, report
+    left = [note for note in report.notes if not note.key.startswith("locks/")]
+    assert left == [], report  # a kill at the very end leaves a lease, until somebody needs it
+
+
+def main() -> None:
+    kills = 0
+    for make_store in (directory, zarr_store) if S3_OPTIONS is None else (object_store,):
+        for k in itertools.count(1):
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            FOLDER.mkdir()
+            (FOLDER / "prefix").write_text(f"round-{k}")
+
+            def doomed(k: int = k, make: Any = make_store) -> None:
+                store = make(Countdown(k))
+                for axes in AXES:
+                    compute(store, axes)
+
+            status = in_child(doomed)
+            assert status in (0, -signal.SIGKILL), status
+            again = in_child(lambda make=make_store: check(make))
+            assert again == 0, f"{make_store.__name__}, step {k}"
+            calls = (FOLDER / "calls").read_text().split()
+            assert len({tuple(map(float, call.split(","))) for call in calls}) == 6
+            assert len(calls) <= 6 + 4, "more than the points in flight were computed again"
+            if status == 0:
+                break
+            kills += 1
+    print(json.dumps({"kills": kills}))
+
+
+if __name__ == "__main__":
+    main()

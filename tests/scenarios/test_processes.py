@@ -1,0 +1,412 @@
+"""Several processes on one grid: each point once, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+import swarmgrid
+from tests.scenarios.test_slow_points import wait_until
+from tests.servers.s3 import S3Server
+
+SCRIPT = """
+import json, sys, time, swarmgrid
+
+store, calls, axes, pause, options = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:6])
+
+def record(x, y):
+    with open(calls, "a") as file:
+        file.write(f"{x},{y}\\n")
+    time.sleep(pause)
+    return x * 100.0 + y
+
+ds, done = swarmgrid.run(axes=axes, func=record, version="1", store=store, verbose=0, **options)
+print(done.points_computed, float(ds["value"].sum()))
+"""
+
+
+def record(x: int, y: int) -> float:
+    """Stands for the function of the script, where results are only read."""
+    return 0.0
+
+
+def slow(x: int) -> float:
+    """The same for the script that is interrupted."""
+    return 0.0
+
+
+record.__module__ = slow.__module__ = "script"
+
+
+def start(
+    store: Any,
+    calls: Path,
+    axes: dict[str, Any],
+    pause: float = 0.001,
+    preexec_fn: Callable[[], None] | None = None,
+    **options: Any,
+) -> subprocess.Popen[str]:
+    script = calls.with_name("script.py")
+    if not script.exists():  # another process may be reading it
+        script.write_text(SCRIPT)
+    values = {name: list(v) for name, v in axes.items()}
+    arguments = [str(store), str(calls), *map(json.dumps, (values, pause, options))]
+    return subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=preexec_fn,  # noqa: PLW1509  # only where there is one thread
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, float]:
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    computed, total = out.split()
+    return int(computed), float(total)
+
+
+def points(calls: Path) -> Counter[str]:
+    return Counter(calls.read_text().split())
+
+
+def total(axes: dict[str, Any]) -> float:
+    return float(sum(100.0 * x + y for x in axes["x"] for y in axes["y"]))
+
+
+def stored(store: Any, **options: Any) -> Any:
+    grid = swarmgrid.Grid(record, version="1", store=store, **options)
+    return grid.open(axes=["x", "y"])["value"], grid
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"x": range(20), "y": range(5)},
+    {"x": range(10, 30), "y": range(3, 8)},
+    {"x": range(0, 30, 3), "y": range(8)},
+    {"x": [29, 0, 15], "y": [7, 2]},
+]
+
+
+def test_four_processes_compute_each_point_once(tmp_path: Path) -> None:
+    for turn in range(2):
+        store, calls = tmp_path / f"s{turn}", tmp_path / f"calls{turn}"
+        calls.touch()
+        running = [start(store, calls, axes, chunks=4) for axes in REQUESTS]
+        results = [finished(process) for process in running]
+        assert [found for _, found in results] == [total(axes) for axes in REQUESTS]
+        wanted = {f"{x},{y}" for axes in REQUESTS for x in axes["x"] for y in axes["y"]}
+        assert points(calls) == Counter(wanted)
+        assert sum(computed for computed, _ in results) == len(wanted)
+        value, grid = stored(store)
+        assert int(value.notnull().sum()) == len(wanted)
+        assert grid.verify(axes=["x", "y"]).is_clean
+
+
+def test_different_grids_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    other_process = start(tmp_path / "s", calls, {"x": [1], "y": [1]}, pause=15, executor="sync")
+    while not calls.exists():
+        time.sleep(0.05)
+
+    def other(x: int) -> float:
+        return x * 2.0
+
+    ds = swarmgrid.compute(axes={"x": [1, 2]}, func=other, store=tmp_path / "s")
+    assert ds["value"].values.tolist() == [2.0, 4.0]
+    assert other_process.poll() is None
+    other_process.kill()
+    other_process.communicate()
+
+
+def test_the_second_process_says_that_it_waits(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    axes = {"x": range(3), "y": [0]}
+    first = start(tmp_path / "s", calls, axes, pause=0.7, executor="sync")
+    while not calls.exists():
+        time.sleep(0.05)
+    second = start(tmp_path / "s", calls, axes, executor="sync")
+    assert finished(first) == (3, 300.0)
+    out, err = second.communicate(timeout=60)
+    assert out.split() == ["0", "300.0"]
+    assert f"waiting for process {first.pid}" in err
+
+
+def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+    axes = {"x": range(40), "y": range(10)}
+    writer = start(tmp_path / "s", calls, axes, pause=0.004, chunks={"x": 3, "y": 10})
+    seen = set()
+    while writer.poll() is None:
+        try:
+            value, _ = stored(tmp_path / "s")
+        except swarmgrid.InputError:
+            continue
+        found = value.values
+        x, y = np.meshgrid(value["x"], value["y"], indexing="ij")
+        done = ~np.isnan(found)
+        np.testing.assert_array_equal(found[done], (100.0 * x + y)[done])
+        seen.add(int(done.sum()))
+    assert finished(writer) == (400, total(axes))
+    assert len(seen) > 1
+
+
+@pytest.mark.server
+def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
+    s3: S3Server, tmp_path: Path
+) -> None:
+    survive(s3.url("survivors"), tmp_path, storage_options=s3.storage_options())
+
+
+def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(tmp_path: Path) -> None:
+    survive(tmp_path / "s", tmp_path)
+
+
+def survive(store: Any, tmp_path: Path, **options: Any) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+    axes = {"x": range(24), "y": range(10)}
+    options |= {"chunks": {"x": 2, "y": 10}, "lease_seconds": 2}
+    killed = start(store, calls, axes, pause=0.01, **options)
+    wait_for_calls(calls, 40)
+    killed.kill()
+    killed.communicate()
+    paused = start(store, calls, axes, pause=0.01, **options)
+    before = len(points(calls))
+    wait_for_calls(calls, before + 40)
+    paused.send_signal(signal.SIGSTOP)
+    third = start(store, calls, axes, pause=0.01, **options)
+    fourth = start(store, calls, {"x": range(30), "y": range(4)}, pause=0.01, **options)
+    assert finished(third)[1] == total(axes)
+    paused.send_signal(signal.SIGCONT)
+    finished(fourth)
+    _, err = paused.communicate(timeout=100)
+    assert paused.returncode == 0 or "LeaseLostError" in err, err
+    again = start(store, calls, axes, **options)
+    assert finished(again) == (0, total(axes))
+    grid = swarmgrid.Grid(
+        record, version="1", store=store, storage_options=options.get("storage_options")
+    )
+    report = grid.verify(axes=["x", "y"])
+    assert report.is_clean, report
+    value = grid.open(axes=["x", "y"])["value"]
+    x, y = np.meshgrid(value["x"], value["y"], indexing="ij")
+    found = value.values
+    np.testing.assert_array_equal(found[~np.isnan(found)], (100.0 * x + y)[~np.isnan(found)])
+
+
+def wait_for_calls(calls: Path, n: int) -> None:
+    end = time.monotonic() + 60
+    while len(points(calls)) < n:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+INTERRUPTED = """
+import sys, time, os, swarmgrid
+
+def slow(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(float(sys.argv[3]))
+    return x * 2.0
+
+swarmgrid.compute(axes={"x": range(1000)}, func=slow, version="1", store=sys.argv[1],
+                  executor="processes", workers=2, verbose=0, chunks=100)
+"""
+
+
+CARELESS = """
+import sys, time, dask, swarmgrid
+
+def careless(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(".")
+    try:
+        time.sleep(0.5)
+        return float(x)
+    except:
+        if sys.argv[3] == "raises":
+            raise ValueError("a disguise")
+        return -1.0
+
+def block(x):
+    return careless(x[0]) + 0 * x
+
+options = {"executor": "sync"} if sys.argv[4] == "sync" else {}
+with dask.config.set(scheduler=None if options else "synchronous"):
+    swarmgrid.stream(axes={"x": range(60)}, func=block if sys.argv[5] == "block" else careless,
+                     store=sys.argv[1], version="1", verbose=0, vectorized=sys.argv[5] == "block",
+                     chunks=5, **options)
+"""
+
+
+@pytest.mark.parametrize("what", ["point", "block"])
+@pytest.mark.parametrize("how", ["returns", "raises"])
+@pytest.mark.parametrize("scheduler", ["sync", "dask"])
+def test_what_a_function_makes_of_an_interruption_is_not_stored(
+    tmp_path: Path, scheduler: str, how: str, what: str
+) -> None:
+    script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
+    script.write_text(CARELESS)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store), str(calls), how, scheduler, what],
+        stderr=subprocess.PIPE,
+    )
+    wait_until(lambda: calls.stat().st_size >= 4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGINT, 130), err.decode()
+    assert calls.stat().st_size < 10
+    name = "block" if what == "block" else "careless"
+    (values,) = store.glob(f"data.zarr/{name}/*/value")
+    stored = zarr.open_array(values, mode="r")[:]
+    stored = stored[np.isfinite(stored)]
+    assert stored.size
+    assert stored.min() >= 0
+
+
+def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
+    script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
+    script.write_text(MIXED)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store), str(calls)], stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: calls.stat().st_size > 30)
+    time.sleep(1.0)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    (values,) = store.glob("data.zarr/mixed/*/value")
+    assert np.isfinite(zarr.open_array(values, mode="r")[:]).sum() > 10
+
+
+MIXED = """
+import sys, time, swarmgrid
+
+def mixed(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(".")
+    time.sleep(30 if x >= 40 else 0.02)
+    return float(x)
+
+swarmgrid.stream(axes={"x": range(4000)}, func=mixed, store=sys.argv[1], version="1", verbose=0,
+                 executor="processes", workers=2)
+"""
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_run_without_worker_processes_is_interrupted_all_the_same(
+    tmp_path: Path, name: str, executor: str
+) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+    source = INTERRUPTED.replace("processes", executor).replace("chunks=100", 'on_error="record"')
+    (tmp_path / "script.py").write_text(source)
+    script = [sys.executable, "script.py", str(tmp_path / "s"), str(calls), "0.02"]
+    process = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    wait_for_calls_of(calls, 60)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in {"SIGINT": (-2, 130), "SIGTERM": (143,)}[name], err
+    n_calls = len(calls.read_text().split())
+    grid = swarmgrid.Grid(slow, version="1", store=tmp_path / "s")
+    kept = int(grid.open(axes=["x"])["value"].notnull().sum())
+    n_running = 1 if executor == "sync" else 2
+    assert n_calls - n_running <= kept <= n_calls
+    assert grid.errors(axes=["x"]).empty
+
+
+def wait_for_calls_of(calls: Path, n: int) -> None:
+    end = time.monotonic() + 60
+    while len(calls.read_text().split()) < n:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("pause", [0.02, 30.0])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
+    tmp_path: Path, name: str, pause: float
+) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+    (tmp_path / "script.py").write_text(INTERRUPTED)
+    script = [sys.executable, "script.py", str(tmp_path / "s"), str(calls), str(pause)]
+    process = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while len(calls.read_text().split()) < (60 if pause < 1 else 2):
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    sent = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 6
+    expected = {"SIGINT": (-2, 130), "SIGTERM": (143,), "SIGKILL": (-9,)}[name]
+    assert process.returncode in expected
+    assert err.count("Traceback") <= (1 if name == "SIGINT" else 0), err
+    workers = {int(pid) for pid in calls.read_text().split()}
+    assert len(workers) == 2
+    end = time.monotonic() + 5
+    while any(map(is_alive, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    if pause < 1:
+        n_calls = len(calls.read_text().split())
+        value = swarmgrid.Grid(slow, version="1", store=tmp_path / "s").open(axes=["x"])["value"]
+        kept = int(value.notnull().sum())
+        if name == "SIGKILL":  # all but what came in the last seconds
+            assert 0 <= kept <= n_calls
+        else:
+            assert n_calls - 2 <= kept <= n_calls
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_a_worker_in_a_long_call_that_holds_the_interpreter_ends_with_its_coordinator(
+    tmp_path: Path,
+) -> None:
+    script = """
+import ctypes, os, sys, swarmgrid
+
+def stuck(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    ctypes.PyDLL(None).sleep(60)  # a PyDLL call keeps the interpreter lock
+    return x
+
+swarmgrid.compute(axes={"x": [1, 2]}, func=stuck, store=sys.argv[1], executor="processes")
+"""
+    calls = tmp_path / "calls"
+    calls.touch()
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "s"), str(calls)])
+    while len(calls.read_text().split()) < min(2, os.cpu_count() or 1):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    workers = {int(pid) for pid in calls.read_text().split()}
+    end = time.monotonic() + 5
+    while any(map(is_alive, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.05)

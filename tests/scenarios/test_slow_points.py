@@ -1,0 +1,521 @@
+"""Slow points among fast ones: what is finished is safe, and what is given up ends quickly."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import swarmgrid
+from swarmgrid.executors.rate import Throttle
+
+SLOW_AT = 7
+
+COORDINATOR = """
+import sys, swarmgrid
+sys.path.insert(0, {tests!r})
+from tests.scenarios.test_slow_points import slow_at_seven
+swarmgrid.compute({{"calls": sys.argv[2]}}, {{"x": range(20)}}, func=slow_at_seven, version="1",
+    store=sys.argv[1], verbose=0, flush_interval=0.5, **{options!r})
+"""
+
+
+def slow_at_seven(x: int, calls: str) -> float:
+    with Path(calls).open("a") as file:
+        file.write(f"{x} {os.getpid()}\n")
+    if x == SLOW_AT and not Path(calls + ".fast").exists():
+        time.sleep(60)
+    return x * 0.5
+
+
+def called(calls: Path) -> Counter[int]:
+    return Counter(int(line.split()[0]) for line in calls.read_text().splitlines())
+
+
+def wait_until(condition: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("executor", "chunks"),
+    [("processes", 20), ("processes", 1), ("processes", 5), ("threads", 20), ("sync", 5)],
+)
+def test_a_kill_during_a_slow_point_costs_no_earlier_one(
+    tmp_path: Path, executor: str, chunks: int
+) -> None:
+    calls, store = tmp_path / "calls", tmp_path / "s"
+    calls.touch()
+    options = {"executor": executor, "workers": 1, "exec_chunk_size": 100, "chunks": chunks}
+    script = COORDINATOR.format(tests=str(Path(__file__).parents[2]), options=options)
+    process = subprocess.Popen([sys.executable, "-c", script, str(store), str(calls)])
+    try:
+        wait_until(lambda: called(calls)[SLOW_AT])
+        time.sleep(1.5)  # the points before it were finished longer ago than the flush interval
+        assert called(calls)[SLOW_AT] == 1
+    finally:
+        process.kill()
+        process.wait()
+    before = called(calls)
+    assert {4, 5, 6, 7} <= set(before) <= set(range(SLOW_AT + 1))
+    Path(f"{calls}.fast").touch()
+    ds = swarmgrid.compute(
+        {"calls": str(calls)}, {"x": range(20)}, func=slow_at_seven, version="1", store=store
+    )
+    np.testing.assert_array_equal(ds["value"], np.arange(20) * 0.5)
+    again = called(calls) - before
+    assert set(again) == set(range(20)) - (set(before) - {SLOW_AT})
+    assert set(again.values()) == {1}
+    assert (
+        swarmgrid.Grid(slow_at_seven, version="1", store=store)
+        .verify({"calls": str(calls)}, ["x"])
+        .is_clean
+    )
+
+
+@pytest.mark.parametrize("chunks", [20, 1, 5])
+def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
+    tmp_path: Path, chunks: int
+) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def dies_late(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x == SLOW_AT:
+            time.sleep(1.0)
+            os._exit(3)
+        return x * 0.5
+
+    grid = swarmgrid.Grid(dies_late, version="1", store=tmp_path / "s", verbose=0)
+    ds, done = grid.run(
+        axes={"x": range(20)},
+        executor="processes",
+        workers=1,
+        exec_chunk_size=100,
+        chunks=chunks,
+        flush_interval=1.0,
+        on_error="record",
+    )
+    expected = np.where(np.arange(20) == SLOW_AT, np.nan, np.arange(20) * 0.5)
+    np.testing.assert_array_equal(ds["value"], expected)
+    assert (done.points_computed, done.points_failed, done.workers_lost) == (19, 1, 2)
+    assert called(calls) == Counter({x: 1 + (x == SLOW_AT) for x in range(20)})
+    assert grid.verify(axes=["x"]).is_clean
+
+
+def test_a_point_that_killed_its_worker_gets_one_to_itself(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def deadly(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x in {5, 11}:
+            os._exit(3)
+        return x * 0.5
+
+    swarmgrid.stream(
+        axes={"x": range(20)},
+        func=deadly,
+        version="1",
+        store=tmp_path / "s",
+        executor="processes",
+        workers=2,
+        exec_chunk_size=4,
+        on_error="record",
+    )
+    by_worker: dict[str, list[int]] = {}
+    for line in calls.read_text().splitlines():
+        x, pid = line.split()
+        by_worker.setdefault(pid, []).append(int(x))
+    for x in (5, 11):
+        *_, last = [points for points in by_worker.values() if x in points]
+        assert last == [x]
+
+
+def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def fails_beside_a_slow_one(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {os.getpid()}\n")
+        if x == 0:
+            time.sleep(60)
+        time.sleep(0.2)
+        if x > 10:
+            raise ValueError(f"no {x}")
+        return x * 0.5
+
+    options: dict[str, Any] = {"func": fails_beside_a_slow_one, "version": "1", "verbose": 0}
+    start = time.monotonic()
+    with pytest.raises(swarmgrid.PointError, match="no 1"):
+        swarmgrid.compute(
+            axes={"x": range(20)},
+            store=tmp_path / "s",
+            executor="processes",
+            workers=2,
+            flush_interval=1.0,
+            **options,
+        )
+    assert time.monotonic() - start < 15
+    ds = swarmgrid.Grid(store=tmp_path / "s", **options).open(axes=["x"])
+    kept = set(np.flatnonzero(ds["value"].notnull()).tolist())
+    finished = {x for x in called(calls) if 0 < x <= 10}
+    assert finished - kept <= {max(finished)}  # the last one may have been given up
+    assert kept <= finished
+
+
+STARTS_A_PROGRAM = """
+import subprocess, sys, time, swarmgrid
+
+def starts_a_program(x):
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x} {program.pid}\\n")
+    program.wait()
+    return x * 0.5
+
+swarmgrid.compute(axes={"x": range(2)}, func=starts_a_program, version="1", store=sys.argv[1],
+                  executor="processes", workers=2, verbose=0, on_error="record",
+                  timeout=2.0 if sys.argv[3] == "timeout" else None)
+"""
+
+
+@pytest.mark.parametrize("how", ["timeout", "SIGINT", "SIGTERM", "SIGKILL"])
+def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, how: str) -> None:
+    script, calls = tmp_path / "script.py", tmp_path / "calls"
+    script.write_text(STARTS_A_PROGRAM)
+    calls.touch()
+    arguments = [sys.executable, str(script), str(tmp_path / "s"), str(calls), how]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    wait_until(lambda: len(calls.read_text().splitlines()) == 2)
+    if how != "timeout":
+        process.send_signal(getattr(signal, how))
+    process.communicate(timeout=30)
+    programs = [int(line.split()[1]) for line in calls.read_text().splitlines()]
+    wait_until(lambda: not any(map(is_alive, programs)), 5.0)
+
+
+def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_path: Path) -> None:
+    children = tmp_path / "children"
+    children.touch()
+
+    def leaves_a_child(x: int) -> float:
+        if x == 3:
+            pid = os.fork()
+            if pid == 0:  # it has the worker's pipes, and is in another process group
+                os.setsid()
+                time.sleep(60)
+                os._exit(0)
+            with children.open("a") as file:
+                file.write(f"{pid}\n")
+            time.sleep(0.5)
+            os._exit(3)
+        return x * 0.5
+
+    start = time.monotonic()
+    try:
+        done = swarmgrid.stream(
+            axes={"x": range(12)},
+            func=leaves_a_child,
+            version="1",
+            store=tmp_path / "s",
+            executor="processes",
+            workers=2,
+            on_error="record",
+            verbose=0,
+        )
+        assert (done.points_computed, done.points_failed) == (11, 1)
+        assert time.monotonic() - start < 20
+        assert any(is_alive(int(pid)) for pid in children.read_text().split())
+    finally:
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    tries.touch()
+
+    def slow_and_flaky(x: int) -> float:
+        with tries.open("a") as file:
+            file.write(f"{time.monotonic()}\n")
+        time.sleep(0.5)
+        if len(tries.read_text().split()) < 4:
+            raise ValueError("not yet")
+        return x * 0.5
+
+    done = swarmgrid.stream(
+        axes={"x": [1]},
+        func=slow_and_flaky,
+        version="1",
+        store=tmp_path / "s",
+        timeout=1.2,
+        retries=3,
+        executor="processes",
+    )
+    assert (done.points_computed, done.retries, done.workers_lost) == (1, 3, 0)
+    times = [float(line) for line in tries.read_text().split()]
+    assert times[-1] + 0.5 - times[0] > 1.2
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def fails_twice(x: int) -> float:
+        with calls.open("a") as file:
+            file.write(f"{x} {time.monotonic()}\n")
+        if called(calls)[x] < 3:
+            raise ValueError("not yet")
+        return x * 0.5
+
+    done = swarmgrid.stream(
+        axes={"x": range(4)},
+        func=fails_twice,
+        version="1",
+        store=tmp_path / "s",
+        executor=executor,
+        workers=2,
+        retries=3,
+        rate="4/s",
+    )
+    assert (done.points_computed, done.retries) == (4, 8)
+    times = sorted(float(line.split()[1]) for line in calls.read_text().splitlines())
+    assert len(times) == 12
+    assert times[-1] - times[0] > 2.2  # the first may be late, while its worker starts
+
+
+@pytest.mark.parametrize("executor", [None, "processes"])
+def test_nobody_waits_for_a_slow_first_point(tmp_path: Path, executor: str | None) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def slow_at_first(x: int) -> float:
+        time.sleep(5.0 if x == 0 else 0.02)
+        with calls.open("a") as file:
+            file.write(f"{x} {time.monotonic()}\n")
+        return x * 0.5
+
+    ds = swarmgrid.compute(
+        axes={"x": range(60)},
+        func=slow_at_first,
+        version="1",
+        store=tmp_path / "s",
+        workers=3,
+        executor=executor,
+        verbose=0,
+    )
+    np.testing.assert_array_equal(ds["value"], np.arange(60) * 0.5)
+    assert called(calls) == Counter(range(60))
+    *_, last = calls.read_text().splitlines()
+    assert last.startswith("0 ")
+
+
+class FailingLine:
+    """The way home to a store that cannot be written."""
+
+    def report(self, receipt: Any) -> None:
+        raise OSError("no way")
+
+    def wait_for_turn(self) -> None: ...
+
+    def may_write(self) -> bool:
+        return False
+
+
+def a_job_and_its_task(func: Any, store: Path, n: int) -> tuple[Any, Any]:
+    from swarmgrid.space.axis import to_axes
+    from swarmgrid.space.outputs import Output, Schema
+    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import to_location
+    from swarmgrid.transport.messages import Job, Task
+
+    axes, schema = to_axes({"x": range(n)}), Schema({"value": Output((), (), "float64")})
+    job = Job(func, {}, axes, GridPath("f", "0"), to_location(store), "w")
+    pieces = (Piece((0,), Points((n,)), is_fresh=True),)
+    return job, Task(pieces, (n,), schema, writes=True, limit_seconds=60, report_seconds=0.1)
+
+
+def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
+    from swarmgrid.worker.evaluate import run_task
+
+    calls: list[int] = []
+
+    def slow(x: int) -> float:
+        calls.append(x)
+        time.sleep(0.5)
+        return x * 0.5
+
+    job, task = a_job_and_its_task(slow, tmp_path / "s", 30)
+    with pytest.raises(OSError, match="no way"):
+        run_task(job, task, line=FailingLine())
+    assert len(calls) < 5
+
+
+def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
+    from swarmgrid.worker.evaluate import run_task
+
+    job, task = a_job_and_its_task(float, tmp_path / "s", 3)
+    job = dataclasses.replace(job, func=lambda x: x * 0.5)
+    receipt = run_task(job, task, line=FailingLine())
+    assert not receipt.rows
+    assert [values.arrays["value"].tolist() for values in receipt.values] == [[0.0, 0.5, 1.0]]
+    assert not (tmp_path / "s").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time, swarmgrid
+
+def slow_at_first(x):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x} {os.getpid()}\\n")
+    time.sleep(60 if x == 0 else 0.1)
+    return x * 0.5
+
+try:
+    swarmgrid.compute(axes={"x": range(2000)}, func=slow_at_first, version="1",
+                      store=sys.argv[1], workers=2, verbose=0)
+except KeyboardInterrupt:
+    time.sleep(1.0)
+    left = [t.name for t in threading.enumerate() if t.name.startswith("swarmgrid")]
+    print("left:", left)
+"""
+
+
+def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path) -> None:
+    script, calls = tmp_path / "script.py", tmp_path / "calls"
+    script.write_text(INTERRUPTED)
+    calls.touch()
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "s"), str(calls)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: len(called(calls)) > 40)  # workers have gone on to the rest of the grid
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert out.strip() == "left: []"
+    pids = {int(line.split()[1]) for line in calls.read_text().splitlines()}
+    wait_until(lambda: not any(map(is_alive, pids)), 5.0)
+
+
+WAITING = """
+import os, signal, sys, threading, time, swarmgrid
+from types import SimpleNamespace
+from swarmgrid.coordinator.pilot import FirstPoints
+
+whole = FirstPoints._run
+def slowly(self, executor, tasks):  # the thread beside comes late with what it has received
+    def run(*arguments):
+        executor().run(*arguments)
+        time.sleep(0.5)
+    is_main = threading.current_thread() is threading.main_thread()
+    whole(self, executor if is_main else lambda: SimpleNamespace(run=run), tasks)
+FirstPoints._run = slowly
+
+def slow(x):
+    time.sleep(30 if x in (0, 2, 3) else 0.2)
+    return x * 0.5
+
+threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    swarmgrid.compute(axes={"x": range(100)}, func=slow, store=sys.argv[1], version="1",
+                      workers=2, verbose=0, flush_interval=60)
+except KeyboardInterrupt:
+    time.sleep(1.0)
+    ds = swarmgrid.open(func=slow, store=sys.argv[1], version="1")
+    print(ds["value"].sel(x=1).item())
+"""
+
+
+def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WAITING)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "0.5\n"
+
+
+def test_the_thread_that_looks_at_tasks_ends_when_there_are_none(tmp_path: Path) -> None:
+    def looking() -> int:
+        return sum(thread.name == "swarmgrid-overseer" for thread in threading.enumerate())
+
+    wait_until(lambda: looking() == 0, 5.0)
+    for n in range(1, 4):
+        swarmgrid.compute(axes={"x": range(n)}, func=abs_of, store=tmp_path, verbose=0)
+    assert looking() > 0
+    wait_until(lambda: looking() == 0, 5.0)
+
+
+def abs_of(x: int) -> int:
+    return abs(x)
+
+
+class Turns(Throttle):
+    """Turns that note how many workers were at work when each was asked for."""
+
+    def __init__(self, executor: Any) -> None:
+        super().__init__(1e-6)
+        self.executor = executor
+        self.seen: list[int] = []
+
+    def wait(self) -> None:
+        self.seen.append(self.executor.n_running)
+        super().wait()
+
+
+def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
+    from swarmgrid.coordinator.source import Tasks
+    from swarmgrid.executors.local import DaskProcesses
+    from swarmgrid.executors.select import pickled_job
+    from swarmgrid.run_options import Limits
+
+    job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 6)
+    executor = DaskProcesses(pickled_job(dataclasses.replace(job, is_throttled=True)), 3, Limits())
+    turns = Turns(executor)
+    firsts, task = [], dataclasses.replace(task, writes=False)
+    while task.pieces:
+        rest = task.after(1)
+        piece = dataclasses.replace(task.pieces[0], points=task.pieces[0].points.divided_at(1)[0])
+        firsts.append(dataclasses.replace(task, pieces=(piece,)))
+        task = rest
+    done: list[Any] = []
+    try:
+        executor.run(Tasks(firsts), lambda _, receipt: done.append(receipt.points), turns)
+    finally:
+        executor.close()
+    assert done == [1] * 6
+    assert len(turns.seen) == 6
+    assert min(turns.seen) >= 1  # who waits while its worker starts would call with the next

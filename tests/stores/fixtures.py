@@ -1,0 +1,49 @@
+"""Stores of every kind."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zarr.storage import LocalStore, MemoryStore
+
+from swarmgrid.store.blobs import Blobs
+from swarmgrid.store.directory import FileBlobs
+from swarmgrid.store.location import Location, to_location
+from tests.stores.grids import directory
+
+KINDS: list[Any] = [
+    "directory",
+    "memory store",
+    "local store",
+    pytest.param("s3", marks=pytest.mark.server),
+]
+
+
+@pytest.fixture(params=KINDS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    """An empty store of every kind."""
+    if request.param == "directory":
+        return to_location(tmp_path / "store")
+    if request.param == "memory store":
+        return to_location(MemoryStore())
+    if request.param == "local store":  # not by to_location, which would take its directory
+        return Location("local", store=LocalStore(tmp_path / "store"))
+    server = request.getfixturevalue("s3")
+    return to_location(server.url(uuid.uuid4().hex), server.storage_options())
+
+
+@pytest.fixture
+def blobs(location: Location) -> Blobs:
+    """The objects of an empty store of every kind, ready to be written."""
+    opened = location.open()
+    opened.begin_writing()
+    return opened
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileBlobs:
+    """A directory of its own, ready to be written: ``tmp_path / "store"``."""
+    return directory(tmp_path / "store")
