@@ -41,18 +41,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each room may import beside itself, from the ground up."""
 FOREIGN = {
-    "cloudpickle": {"work.arrival", "work.parcel", "work.sharing", "work.travel"},
-    "dask": {"work.executors", "work.schedule", "work.settings"},
-    "distributed": {"work.cluster"},
-    "google_crc32c": {"storage.codec", "storage.metadata", "storage.segment"},
-    "numcodecs": {"storage.codec"},
-    "obstore": {"storage.location", "storage.objects"},
-    "pandas": {"view"},
-    "psutil": {"work.memory", "work.processes", "work.worker"},
-    "tenacity": {"work.retry"},
-    "tqdm": {"work.progress"},
-    "xarray": {"blocks.labelled", "memo.request", "view"},
-    "zarr": {"storage.blobs", "storage.location"},
+    "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
+    "dask": {"executors.processes", "executors.select", "run_options"},
+    "distributed": {"executors.cluster"},
+    "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
+    "numcodecs": {"format.codec"},
+    "obstore": {"store.location", "store.object_store"},
+    "pandas": {"view.dataset"},
+    "psutil": {"executors.memory", "executors.process", "executors.process_main"},
+    "tenacity": {"worker.retry"},
+    "tqdm": {"observe.progress"},
+    "xarray": {"memo.request", "memoized.labelled", "view.dataset"},
+    "zarr": {"store.blobs", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""
 

@@ -149,11 +149,13 @@ class Call:
 
     def _log(self, done: Diagnostics) -> None:
         """Tell the log of a run that had nothing to compute."""
-        from swarmgrid.coordinator.stats import Tally
+        from swarmgrid.observe.events import RunEnded, RunStarted
+        from swarmgrid.observe.log import RunLog
 
-        counts = {"total": done.points_total, "wanted": done.points_cached}
-        tally = Tally(self.request, _settings(self._options), **counts, missing=0, failed=0)
-        tally.close("finished", done)
+        path, n_cached = self.request.path, done.points_cached
+        log = RunLog(self._options.log)
+        log(RunStarted(path.function, path.grid, n_cached, n_cached))
+        log(RunEnded("finished", done))
 
     @property
     def is_stored(self) -> bool:

@@ -1,9 +1,11 @@
-"""The coordinator's books: takes receipts, writes what came back, and commits to the manifest."""
+"""What a run has finished: puts results into chunks, writes these, and commits manifest rows.
+
+Only the writer's thread uses it, so nothing here is locked.
+"""
 
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,9 +52,9 @@ class _OpenChunk:
 class Committer:
     """Commits what a run finishes, at the pace that is asked for, and grows the grid for it.
 
-    A thread of its own does so while the coordinator waits for workers. The grid in the store
-    holds no more values than those of the points that are committed, until a whole chunk is
-    computed: then all that the run needs. So a request that fails leaves nothing behind.
+    The grid in the store holds no more values than those of the points that are committed, until
+    a whole chunk is computed: then all that the run needs. So a request that fails leaves nothing
+    behind.
 
     Parameters
     ----------
@@ -95,78 +97,62 @@ class Committer:
         self._failures: list[FailedPoint] = []
         new_name = functools.partial(lease.new_name, SUFFIX)
         self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
-        self._lock = threading.RLock()
-        self._error: BaseException | None = None
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name="swarmgrid-commit", daemon=True)
-        self._thread.start()
+        self._looked = time.monotonic()
+
+    @property
+    def look_seconds(self) -> float:
+        """After how long to look again whether something is to be written."""
+        return self._pace.look_seconds
 
     def expect(self, piece: Piece) -> None:
         """Announce that a piece's points will come back, in any order and number of parts."""
-        with self._lock:
-            chunk = self._open.setdefault(piece.index, _OpenChunk(0, piece.is_fresh))
-            chunk.left += len(piece.points)
+        chunk = self._open.setdefault(piece.index, _OpenChunk(0, piece.is_fresh))
+        chunk.left += len(piece.points)
 
     def give_up(self, index: tuple[int, ...], n: int) -> None:
         """Expect ``n`` points of a chunk no longer: they failed."""
-        with self._lock:
-            chunk = self._open.get(index)
-            self._has_failed = True
-            if chunk is not None:
-                chunk.left -= n
-                chunk.is_sound = False
-                self._close_if_complete(index, chunk)
+        chunk = self._open.get(index)
+        self._has_failed = True
+        if chunk is not None:
+            chunk.left -= n
+            chunk.is_sound = False
+            self._close_if_complete(index, chunk)
 
     def record(self, failure: FailedPoint) -> None:
         """Keep a point's failure with the next commit."""
-        with self._lock:
-            self._failures.append(failure)
+        self._failures.append(failure)
 
     @property
     def is_grown(self) -> bool:
         """Whether the stored grid has all values that the run needs: others may write to it."""
         return self._stored is not None and not self._stored.axes_differ(self._grid)
 
-    def is_open(self, index: tuple[int, ...]) -> bool:
-        """Whether some points of a chunk are held here."""
-        return index in self._open
-
     def receive(self, receipt: Receipt) -> None:
-        """Take what a worker reports; raises what went wrong in the background, too."""
-        with self._lock:
-            if self._error is not None:
-                raise self._error
-            self._rows.extend(receipt.rows)
-            self.bytes_written += receipt.nbytes
-            self.chunks_written += len(receipt.rows) * len(self._grid.schema.outputs)
-            for values in receipt.values:
-                self._put_in(values)
+        """Take what a worker reports."""
+        self._rows.extend(receipt.rows)
+        self.bytes_written += receipt.nbytes
+        self.chunks_written += len(receipt.rows) * len(self._grid.schema.outputs)
+        for values in receipt.values:
+            self._put_in(values)
+
+    def commit_if_due(self) -> None:
+        """Write and commit what has waited long enough."""
+        now = time.monotonic()
+        if now - self._looked < self._pace.look_seconds:
+            return
+        self._looked = now
+        self._lease.check()  # a run that has lost its lease is to end, not to go on
+        if self._pace.is_due(now) and self._has_news():
+            self._write_open()
+            self.commit()
+            self._pace.flushed(now, time.monotonic())
 
     def close(self) -> None:
         """Write and commit everything that came back."""
-        self._closed.set()
-        self._thread.join()
-        with self._lock:
-            try:
-                if self._error is not None:
-                    raise self._error
-                self._write_open()
-            finally:  # a disk too full for a chunk may have room for the rows of the others
-                self._commit()
-
-    def _tick(self) -> None:
-        while not self._closed.wait(self._pace.look_seconds):
-            try:
-                self._lease.check()  # a run that has lost its lease is to end, not to go on
-                with self._lock:
-                    begun = time.monotonic()
-                    if self._pace.is_due(begun) and self._has_news():
-                        self._write_open()
-                        self._commit()
-                        self._pace.flushed(begun, time.monotonic())
-            except BaseException as error:  # noqa: BLE001  # raised where the run can see it
-                self._error = error
-                return
+        try:
+            self._write_open()
+        finally:  # a disk too full for a chunk may have room for the rows of the others
+            self.commit()
 
     def _has_news(self) -> bool:
         """Whether anything is to be written."""
@@ -252,7 +238,8 @@ class Committer:
         chunk.new[...] = False
         chunk.seconds = 0.0
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Commit the failures, and the rows of the chunks that are written."""
         self._commit_failures()
         if not self._rows:
             return

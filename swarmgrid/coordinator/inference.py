@@ -1,9 +1,12 @@
-"""The first points of a new grid: what they return shows the outputs, and so the chunks."""
+"""The first points of a new grid: what they return decides the outputs, and so the chunks.
+
+Tasks out, results in, a decision at the end: nothing here computes, waits or writes.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,142 +16,211 @@ from swarmgrid.space.chunks import MAX_POINTS, MAX_SECONDS
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.points import Points
 from swarmgrid.space.results import Unpacked, fitted, unnamed
-from swarmgrid.transport.messages import Failure, Receipt, Task, Values
+from swarmgrid.transport.messages import Failure, Task, Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from swarmgrid.coordinator.attempts import Attempts
-    from swarmgrid.coordinator.commit import Committer
-    from swarmgrid.coordinator.stats import Tally
-    from swarmgrid.executors.local import Executor
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
     from swarmgrid.space.outputs import Schema
+    from swarmgrid.transport.messages import Lost, Receipt
 
 
-class Exploration:
-    """Computes the first points of a grid that is not stored, or chunks where one is a call.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of some points, in the terms of the grid's outputs and chunks."""
 
-    The first of them in C order decides what the outputs are. Where it keeps all others waiting,
-    the first one that is there does: no worker waits for it, and nothing that is to be stored.
+    values: tuple[Values, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """Points that failed for good."""
+    n_misfits: int = 0
+    """How many of the failures are of points that were counted as computed."""
+
+
+class Inference:
+    """Decides what the outputs of a new grid are, by its first points.
+
+    The first of them in C order decides. Where it keeps all others waiting, the first one that is
+    there does: no worker waits for it, and nothing that is to be stored.
 
     Parameters
     ----------
     request : Request
         What is asked for.
     coverage : Coverage or None
-        Its chunks, where they are known although the outputs are not.
-    begin : callable
-        Makes the grid in the store: what takes the values of a coverage.
-    fail : callable
-        Told of each point that failed for good.
-    attempts, tally
-        How often points were tried, and who is told.
+        Its chunks, where they are known although the outputs are not: of a block function.
+    attempts : Attempts
+        How often points were tried.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        coverage: Coverage | None,
-        begin: Callable[[Coverage], Committer],
-        fail: Callable[[Failure], None],
-        attempts: Attempts,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, request: Request, coverage: Coverage | None, attempts: Attempts) -> None:
         self.coverage: Coverage | None = None
-        """The new grid, once its outputs are known; the points tried here count as computed."""
+        """The new grid, once it is decided; the points tried here count as computed."""
+        self.failures: list[Failure] = []
+        """Points that failed for good before that."""
         self._request = request
-        self._begin = begin
-        self._fail = fail
         self._attempts = attempts
-        self._tally = tally
         self._is_block = request.vectorized
         self._shape = None if coverage is None else coverage.grid.chunk_shape
         self._pieces = single_points(request) if coverage is None else coverage.pieces()
-        self._tasks: list[Task] = []
-        self._tried: list[Task] = []
-        self._again: list[Task] = []
+        self._round: deque[Task] = deque()
+        """Tasks that are to be handed out before the next look at what there is."""
+        self._first: Task | None = None
+        """The first task of the round."""
+        self._is_exhausted = False
+        self._out: list[Task] = []
+        self._crashed: deque[Task] = deque()
+        """Tasks whose worker crashed, to be tried again in a worker of their own."""
         self._waiting: list[tuple[Task, Receipt]] = []
-        self.failures: list[Failure] = []
-        """Points that failed for good before there was a grid."""
-        self._committer: Committer | None = None
+        self._tried: list[Task] = []
         self._schema: Schema | None = None
-        self._is_closed = False
+
+    def next_task(
+        self, n_workers: int, first_points: int, *, may_crash: bool = True
+    ) -> Task | None:
+        """The next task to hand out; None while it is better to wait for those that are out.
+
+        Parameters
+        ----------
+        n_workers : int
+            How many workers share the first points.
+        first_points : int
+            How many of them each gets.
+        may_crash : bool
+            Whether a task whose worker crashed may be handed out again now.
+        """
+        if self._crashed and may_crash:
+            return self._handed_out(replace(self._crashed.popleft(), is_alone=True))
+        if self.coverage is not None or self._crashed:
+            return None
+        if not self._round and not self._out:
+            self._begin_round(n_workers * (1 if self._is_block else first_points))
+        if not self._round:
+            return None
+        task = self._round.popleft()
+        self._tried.append(task)
+        return self._handed_out(task)
 
     @property
-    def has_lost(self) -> bool:
-        """Whether points are to be tried again because their worker died."""
-        return bool(self._again)
-
-    def next_tasks(self, executor: Executor, n_workers: int) -> list[Task]:
-        """Tasks for an executor to run next, those whose worker died first; maybe none.
-
-        There are enough of them for ``n_workers`` to join in.
-        """
-        if self._again:
-            n = len(self._again) if executor.is_isolating else 1
-            tasks, self._again = self._again[:n], self._again[n:]
-            return [replace(task, is_alone=True) for task in tasks]
-        n = n_workers * (1 if self._is_block else executor.first_points)
-        tasks = [
-            Task((piece,), self._shape, None, writes=False) for piece in islice(self._pieces, n)
-        ]
-        self._tasks = tasks
-        self._tried += tasks
-        return tasks
-
-    def take(self, task: Task, receipt: Receipt) -> None:
-        """Take what came of a task."""
-        if receipt.lost is not None:
-            self._take_loss(task, receipt)
-            return
-        self._tally.first_done(receipt)
-        for failure in receipt.failures:
-            self._take_failure(failure)
+    def may_hand_out(self) -> bool:
+        """Whether there may be a task to hand out now."""
         if self.coverage is not None:
-            self._take_in(task, receipt)
-            return
-        self._waiting.append((task, receipt))
-        is_first_there = any(task is self._tasks[0] for task, _ in self._waiting)
-        is_costed = self._is_block or _is_cheap(receipt) or self._cost() is not None
-        are_others_there = 0 < len(self._tasks) - 1 <= len(self._waiting)
-        if is_costed and (is_first_there or are_others_there):
-            self.decide()
+            return bool(self._crashed)
+        return bool(self._crashed or self._round or not (self._out or self._is_exhausted))
 
-    def decide(self) -> None:
-        """Fix the outputs by the first point, in C order, that is there; if one is."""
-        there = [pair for pair in self._waiting if pair[1].values]
-        if self.coverage is not None or not there or self._is_closed:
-            return
-        _, first = min(there, key=lambda pair: _order(pair[1].values[0]))
+    @property
+    def is_over(self) -> bool:
+        """Whether every point that was tried is settled, and no more are to be tried."""
+        is_idle = not (self._out or self._crashed or self._round)
+        return is_idle and (self.coverage is not None or self._is_exhausted)
+
+    def take(self, task: Task, receipt: Receipt) -> Settled:
+        """Take the results of a task; what is settled by them, once the grid is known."""
+        self._out = [other for other in self._out if not _is_same(other, task)]
+        if self.coverage is None:
+            self.failures += receipt.failures
+            self._waiting.append((task, receipt))
+            return Settled()
+        settled = self._settled(task, receipt)
+        failures = tuple(map(self._placed_failure, receipt.failures))
+        return replace(settled, failures=(*failures, *settled.failures))
+
+    def take_crash(self, task: Task, lost: Lost) -> tuple[Failure, Settled]:
+        """Take note of a task whose worker crashed: which point it was, and what follows."""
+        self._out = [other for other in self._out if not _is_same(other, task)]
+        failure = failure_of(task.pieces[0], lost, self._request.axes, task.chunk_shape)
+        if self._attempts.may_try_again((failure.index, failure.offset), lost):
+            self._crashed.append(task)
+            return failure, Settled()
+        if self.coverage is None:
+            self.failures.append(failure)
+            return failure, Settled()
+        return failure, Settled(failures=(self._placed_failure(failure),))
+
+    def is_ready(self, *, has_waited: bool) -> bool:
+        """Whether it is time to decide, by what the results show.
+
+        Parameters
+        ----------
+        has_waited : bool
+            Whether the first point has had a moment to come back before the others decide.
+        """
+        if not self.can_decide:
+            return False
+        if not self._out and not self._round:
+            return True
+        is_costed = self._is_block or _is_cheap(self._waiting[-1][1]) or self._cost() is not None
+        is_first_there = any(_is_same(task, self._first) for task, _ in self._waiting)
+        return is_costed and (is_first_there or (has_waited and self._are_others_there()))
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether some point shows the outputs."""
+        is_open = self.coverage is None
+        return is_open and any(receipt.values for _, receipt in self._waiting)
+
+    def decide(self) -> tuple[Coverage, list[tuple[int, ...]]]:
+        """Fix the outputs by the first point, in C order, that is there.
+
+        Returns
+        -------
+        tuple of Coverage and list
+            The grid, and the indices of the chunks that the tried points lie in.
+
+        Raises
+        ------
+        InputError
+            If the outputs, chunks or axes do not go together.
+        """
+        there = [receipt for _, receipt in self._waiting if receipt.values]
+        first = min(there, key=lambda receipt: _order(receipt.values[0]))
         assert first.schema is not None
         self._schema = first.schema
         grid = new_grid(self._request, first.schema, self._cost())
         coverage = covered(self._request, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
-        self._committer = self._begin(coverage)
-        points = [self._placed(task) for task in self._tried]
-        for index in {index for index, _ in points}:
-            self._committer.expect(coverage.piece(index))
-        for index, inside in points:
-            coverage.mark(index, inside)
+        self._round.clear()
+        places = [self._placed(task) for task in self._tried]
+        indices = sorted({index for index, _ in places})
         self.coverage = coverage
-        for task, receipt in self._waiting:
-            self._take_in(task, receipt)
-        self._waiting = []
-        failures, self.failures = self.failures, []
-        for failure in failures:
-            self._give_up(failure)
+        return coverage, indices
 
-    def close(self) -> None:
-        """Decide by what is there, and by nothing that comes later."""
-        try:
-            self.decide()
-        finally:
-            self._is_closed = True
+    def mark_tried(self) -> None:
+        """Count the points that were tried as computed; their chunks have been announced."""
+        assert self.coverage is not None
+        for index, inside in map(self._placed, self._tried):
+            self.coverage.mark(index, inside)
+
+    def settle_waiting(self) -> Settled:
+        """What came of the points before the grid was decided."""
+        values: list[Values] = []
+        failures = [self._placed_failure(failure) for failure in self.failures]
+        n_misfits = 0
+        for task, receipt in self._waiting:
+            settled = self._settled(task, receipt)
+            values += settled.values
+            failures += settled.failures
+            n_misfits += settled.n_misfits
+        self._waiting, self.failures = [], []
+        return Settled(tuple(values), tuple(failures), n_misfits)
+
+    def _begin_round(self, n: int) -> None:
+        pieces = list(islice(self._pieces, n))
+        self._round.extend(Task((piece,), self._shape, None, writes=False) for piece in pieces)
+        self._first = self._round[0] if self._round else None
+        self._is_exhausted = not pieces
+
+    def _handed_out(self, task: Task) -> Task:
+        self._out.append(task)
+        return task
+
+    def _are_others_there(self) -> bool:
+        """Whether all points of the round but one have come back."""
+        return not self._round and len(self._out) == 1 and bool(self._waiting)
 
     def _cost(self) -> float | None:
         """What a point costs, by those that are there; None before a worker did its second.
@@ -160,48 +232,28 @@ class Exploration:
             return None
         return min(receipt.seconds / receipt.points for receipt in receipts)
 
-    def _take_loss(self, task: Task, receipt: Receipt) -> None:
-        assert receipt.lost is not None
-        piece = task.pieces[0]
-        failure = failure_of(piece, receipt.lost, self._request.axes, task.chunk_shape)
-        self._tally.lost(receipt.lost, receipt, failure.point)
-        if self._attempts.may_try_again((failure.index, failure.offset), receipt.lost):
-            self._again.append(task)
-        else:
-            self._take_failure(failure)
-
-    def _take_failure(self, failure: Failure) -> None:
-        if self.coverage is None:
-            self.failures.append(failure)
-        else:
-            self._give_up(failure)
-
-    def _give_up(self, failure: Failure) -> None:
-        """Count a point as failed, in the terms of the grid's chunks."""
-        assert self._committer is not None
+    def _placed_failure(self, failure: Failure) -> Failure:
+        """A failure in the terms of the grid's chunks."""
+        if self._is_block:
+            return failure
         assert self._shape is not None
-        if not self._is_block:
-            index, offset = placed(failure.offset, self._shape)
-            failure = replace(failure, index=index, offset=offset)
-        self._committer.give_up(failure.index, failure.n_points)
-        self._fail(failure)
+        index, offset = placed(failure.offset, self._shape)
+        return replace(failure, index=index, offset=offset)
 
-    def _take_in(self, task: Task, receipt: Receipt) -> None:
-        """Commit what a task returned, in the terms of the grid's outputs and chunks."""
-        assert self._committer is not None
-        assert self._schema is not None
+    def _settled(self, task: Task, receipt: Receipt) -> Settled:
+        taken: list[Values] = []
+        misfits: list[Failure] = []
+        n_misfits = 0
         for values in receipt.values:
             try:
                 arrays = self._refitted(values, receipt)
             except MisfitError as error:
-                self._tally.corrected(len(values.points))
-                self._give_up(self._misfit(values, error))
+                n_misfits += len(values.points)
+                misfits.append(self._placed_failure(self._misfit(values, error)))
                 continue
             index, points = self._placed(task)
-            whole = replace(values, index=index, points=points, arrays=arrays)
-            begun = time.monotonic()
-            self._committer.receive(Receipt(values=[whole]))
-            self._tally.first_stored(time.monotonic() - begun, len(points))
+            taken.append(replace(values, index=index, points=points, arrays=arrays))
+        return Settled(tuple(taken), tuple(misfits), n_misfits)
 
     def _placed(self, task: Task) -> tuple[tuple[int, ...], Points]:
         """The chunk of a task, and its points within it."""
@@ -229,7 +281,9 @@ class Exploration:
 
     def _misfit(self, values: Values, error: MisfitError) -> Failure:
         position = values.points.indices()[0]
-        lengths = self._shape if self._is_block and self._shape else [0] * len(position)
+        lengths: Sequence[int] = (
+            self._shape if self._is_block and self._shape else [0] * len(position)
+        )
         point = {
             axis.name: axis.label(i * n + int(p))
             for axis, i, n, p in zip(
@@ -239,6 +293,11 @@ class Exploration:
         offset = tuple(map(int, position))
         block = values.points if self._is_block else None
         return Failure(values.index, offset, point, "OutputError", str(error), "", block=block)
+
+
+def _is_same(one: Task, other: Task | None) -> bool:
+    """Whether two tasks are the same, tried again or not."""
+    return other is not None and one.pieces is other.pieces
 
 
 def _is_cheap(receipt: Receipt) -> bool:

@@ -8,15 +8,15 @@ import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, cast
 
-from swarmgrid.coordinator.queue import SHORT_SECONDS, TASK_SECONDS
 from swarmgrid.executors import process_main
+from swarmgrid.executors.base import SHORT_SECONDS, TASK_SECONDS, Traits
+from swarmgrid.store.sharing import is_shared
 from swarmgrid.transport.messages import Lost, Receipt
 
 if TYPE_CHECKING:
-    from swarmgrid.coordinator.source import Source
-    from swarmgrid.executors.local import Receive
+    from swarmgrid.executors.base import Tasks
     from swarmgrid.executors.rate import Throttle
-    from swarmgrid.transport.messages import Task
+    from swarmgrid.transport.messages import Job, Task
 
 QUEUED_PER_WORKER = 3
 """Tasks that a cluster has at once, so that its workers need not wait for the next."""
@@ -33,75 +33,79 @@ class Cluster:
 
     Parameters
     ----------
-    job : bytes
-        The pickled job.
+    job : Job
+        The job.
+    pickled : bytes
+        The same as it travels.
     client : distributed.Client
         The client.
     """
 
-    shares_memory = False
-    is_isolating = False
-    may_overlap = False
-    is_ready = True
-    n_running = 0
-    first_points = 1
-
-    def __init__(self, job: bytes, client: Any) -> None:
+    def __init__(self, job: Job, pickled: bytes, client: Any) -> None:
+        n = max(1, sum(client.nthreads().values()))
+        self.traits = Traits(
+            n_workers=n,
+            may_write=is_shared(job.location),
+            is_isolating=False,
+            task_seconds=max(TASK_SECONDS, n / TASKS_PER_SECOND),
+            short_seconds=max(SHORT_SECONDS, n / PEAK_TASKS_PER_SECOND),
+            first_points=1,
+        )
         self._client = client
-        self._packed = job
+        self._packed = pickled
         self._job: Any = None
         self._is_stopped = False
         self._running: dict[Any, tuple[Task, float]] = {}
         self._has_seceded = is_in_task() and _secede()
-        self.n_workers = max(1, sum(client.nthreads().values()))
-        self.task_seconds = max(TASK_SECONDS, self.n_workers / TASKS_PER_SECOND)
-        self.short_seconds = max(SHORT_SECONDS, self.n_workers / PEAK_TASKS_PER_SECOND)
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready: the cluster is there."""
 
+    def wait_until_ready(self) -> None:
+        """It is there."""
+
     def run(
         self,
-        source: Source,
-        receive: Receive,
+        tasks: Tasks,
+        n: int,  # noqa: ARG002
         throttle: Throttle,  # noqa: ARG002  # the settings exclude a rate with a client
     ) -> None:
         from distributed import as_completed
 
         # results are fetched as they come, many at a time: one by one takes 10 ms each
         running = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
-        self._submit(source, running)
+        self._submit(tasks, running)
         for batch in running.batches():
             for future, result in batch:
                 task, _ = self._running.pop(future)
                 if self._is_stopped and future.cancelled():
                     continue
-                receive(task, _receipt(future, result))
+                tasks.report(task, _receipt(future, result))
                 future.release()
-                source.returned()
-            self._submit(source, running)
+                tasks.end()
+            self._submit(tasks, running)
 
-    def _submit(self, source: Source, running: Any) -> None:
+    def _submit(self, tasks: Tasks, running: Any) -> None:
         """Have so many tasks under way that no worker waits; in one message to the scheduler."""
-        tasks: list[Task] = []
-        n = QUEUED_PER_WORKER * self.n_workers - running.count()
-        while len(tasks) < n and not self._is_stopped:
-            task = source.take(may_wait=False)
+        taken: list[Task] = []
+        n = QUEUED_PER_WORKER * self.traits.n_workers - running.count()
+        while len(taken) < n and not self._is_stopped:
+            task = tasks.take(may_wait=False)
             if task is None:
                 break
-            tasks.append(task)
-        if not tasks:
+            taken.append(task)
+        if not taken:
             return
         self._send_job()
         futures = self._client.map(
             process_main.run_remote,
-            [self._job] * len(tasks),
-            [process_main.pickled(task) for task in tasks],
+            [self._job] * len(taken),
+            [process_main.pickled(task) for task in taken],
             pure=False,
         )
         now = time.monotonic()
         self._running.update(
-            (future, (task, now)) for future, task in zip(futures, tasks, strict=True)
+            (future, (task, now)) for future, task in zip(futures, taken, strict=True)
         )
         running.update(futures)
 
@@ -114,6 +118,9 @@ class Cluster:
             self._job = self._client.scatter(self._packed, broadcast=True, hash=False)
         elif self._job.status not in {"finished", "pending"}:
             self._job = self._client.submit(process_main.held, self._packed, pure=False)
+
+    def relieve(self) -> None:
+        """Its tasks end by themselves, after some times what they were to take."""
 
     def stop(self) -> None:
         self._is_stopped = True

@@ -129,15 +129,10 @@ class WorkerPool:
             self._change.wait_for(lambda: not self._busy and not self._n_starting)
         self._watch.join()
 
-    @property
-    def n_running(self) -> int:
-        """How many tasks are being computed."""
-        return len(self._busy)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether none of the workers that were made ready is still being started."""
-        return not self._n_starting
+    def wait_until_ready(self) -> None:
+        """Wait until none of the workers that were made ready is still being started."""
+        with self._change:
+            self._change.wait_for(lambda: not self._n_starting or self._stopped.is_set())
 
     def _start_one(self) -> None:
         """Add an idle worker; where that fails, who needs one tries again, and says why."""

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError
 from swarmgrid.executors.cluster import Cluster, is_in_task
-from swarmgrid.executors.local import DaskInProcess, DaskProcesses, InProcess
+from swarmgrid.executors.dask_local import DaskInProcess
+from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.process import process_count
+from swarmgrid.executors.processes import DaskProcesses
 from swarmgrid.store.sharing import is_shared
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
-    from swarmgrid.executors.local import Executor
+    from swarmgrid.executors.base import Executor
     from swarmgrid.run_options import Settings
     from swarmgrid.transport.messages import Job
 
@@ -47,14 +49,14 @@ def executor_for(job: Job, settings: Settings) -> Executor:
                 f"store {job.location.url!r} lives in this process' memory, where the workers of "
                 "a distributed client cannot write; use a path, a URL, or executor='threads'"
             )
-        return Cluster(pickled_job(job), client)
+        return Cluster(job, pickled_job(job), client)
     if executor == "sync":
         return InProcess(job)
     if executor == "threads":
         from dask.threaded import get
 
         return DaskInProcess(job, get, n)
-    return DaskProcesses(pickled_job(job), n, settings.limits())
+    return DaskProcesses(job, pickled_job(job), n, settings.limits())
 
 
 def pickled_job(job: Job) -> bytes:

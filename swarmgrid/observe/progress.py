@@ -6,38 +6,53 @@ import sys
 import time
 from typing import Any
 
+from swarmgrid.observe.events import (
+    Event,
+    PointFailed,
+    PointsRejected,
+    RunEnded,
+    RunStarted,
+    TaskDone,
+)
+
 DELAY_SECONDS = 2.0
 """Runs shorter than this show nothing."""
 
 
-class Progress:
-    """Counts finished points, and shows them.
+class ProgressBar:
+    """Shows how many points are finished.
 
     Parameters
     ----------
-    total : int
-        The points requested.
-    cached : int
-        Those that were computed before.
     verbose : int
         0: never a bar; 1: in a terminal or notebook, after two seconds; 2: at once, anywhere.
-    description : str
-        What the bar is labelled with.
     """
 
-    def __init__(self, total: int, cached: int, verbose: int, description: str) -> None:
-        self._total = total
-        self._cached = cached
-        self._description = description
+    def __init__(self, verbose: int) -> None:
+        self._total = self._cached = self._failed = self._done = 0
+        self._description = ""
         self._start = time.monotonic()
         self._is_wanted = verbose > 1 or (verbose == 1 and _is_watched())
         self._delay = 0.0 if verbose > 1 else DELAY_SECONDS
-        self._failed = 0
-        self._done = 0
         self._bar: Any = None
 
-    def add(self, points: int, failed: int = 0) -> None:
-        """Count points that were finished, and points that failed."""
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._total, self._cached = event.points, event.cached
+                self._description = event.function
+            case TaskDone(points=points):
+                self._add(points)
+            case PointsRejected(points=points):
+                self._done -= points  # they are about to count as failed
+            case PointFailed(points=points):
+                self._add(0, points)
+            case RunEnded() if self._bar is not None:
+                self._bar.close()
+            case _:
+                pass
+
+    def _add(self, points: int, failed: int = 0) -> None:
         self._done += points
         self._failed += failed
         if not self._is_wanted:
@@ -48,11 +63,6 @@ class Progress:
             self._open()
         self._bar.set_postfix(cached=self._cached, failed=self._failed, refresh=False)
         self._bar.update(self._cached + self._done - self._bar.n)
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
 
     def _open(self) -> None:
         from tqdm.auto import tqdm

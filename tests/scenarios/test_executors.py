@@ -421,24 +421,49 @@ def test_a_worker_with_nothing_to_do_gets_half_of_what_another_has_not_begun(
     assert max(seconds) > 0.29  # they did not pass them to and fro
 
 
-def test_no_worker_waits_for_others_between_two_lots_of_tasks(
+def test_dask_sees_one_node_for_each_task_by_the_name_of_the_function(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from swarmgrid.coordinator import run
+    from dask.diagnostics import Profiler
+
+    from swarmgrid.executors import graph
+
+    @swarmgrid.grid(store=tmp_path / "s", version="1", workers=2, executor="threads")
+    def double(x: int) -> int:
+        return 2 * x
+
+    monkeypatch.setattr(graph, "SPARE_NODES", 0)
+    double.compute(axes={"x": [0]})
+    log = tmp_path / "log"
+    with Profiler() as seen:
+        ds = double.compute(axes={"x": range(40)}, exec_chunk_size=3, log=log)
+    assert ds["value"].values.tolist() == list(range(0, 80, 2))
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events.count("task done") == 13
+    names = [result.key for result in seen.results]
+    assert names == list(dict.fromkeys(names))
+    assert {name for name, _ in names} == {"double"}
+    assert len(names) == 13
+
+
+@pytest.mark.parametrize("n_nodes", [1, 3])
+def test_graphs_of_few_nodes_compute_everything(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, n_nodes: int
+) -> None:
+    from swarmgrid.executors import graph
 
     sizes: list[int] = []
 
-    def get(graph: Any, keys: list[Any], **options: Any) -> list[Any]:
+    def get(made: Any, keys: list[Any], **options: Any) -> list[Any]:
         sizes.append(len(keys))
-        return dask.threaded.get(graph, keys, **options)
+        return list(dask.threaded.get(made, keys, **options))
 
     @swarmgrid.grid(store=tmp_path, version="1", workers=2)
     def double(x: int) -> int:
         return 2 * x
 
-    double.compute(axes={"x": [0]})
-    monkeypatch.setattr(run, "WINDOW", 3)
+    monkeypatch.setattr(graph, "MAX_NODES", n_nodes)
     with dask.config.set(scheduler=get):
         ds = double.compute(axes={"x": range(40)}, exec_chunk_size=1)
     assert ds["value"].values.tolist() == list(range(0, 80, 2))
-    assert sizes == [3]
+    assert set(sizes) == {n_nodes}

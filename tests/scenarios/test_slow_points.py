@@ -427,18 +427,6 @@ def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path
 
 WAITING = """
 import os, signal, sys, threading, time, swarmgrid
-from types import SimpleNamespace
-from swarmgrid.coordinator.pilot import FirstPoints
-
-whole = FirstPoints._run
-def slowly(self, executor, tasks):  # the thread beside comes late with what it has received
-    def run(*arguments):
-        executor().run(*arguments)
-        time.sleep(0.5)
-    is_main = threading.current_thread() is threading.main_thread()
-    whole(self, executor if is_main else lambda: SimpleNamespace(run=run), tasks)
-FirstPoints._run = slowly
-
 def slow(x):
     time.sleep(30 if x in (0, 2, 3) else 0.2)
     return x * 0.5
@@ -499,6 +487,7 @@ class Turns(Throttle):
 def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
     from swarmgrid.coordinator.source import Tasks
     from swarmgrid.executors.local import DaskProcesses
+
     from swarmgrid.executors.select import pickled_job
     from swarmgrid.run_options import Limits
 

@@ -1,0 +1,136 @@
+"""The executors of a run: the calling process where that is soon done, else workers."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from swarmgrid.coordinator.inbox import EngineEnded, EngineMade, TaskSource
+from swarmgrid.executors.in_process import InProcess
+from swarmgrid.executors.select import configured, executor_for, has_client
+from swarmgrid.store.sharing import is_shared, new_probe, probe
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    from swarmgrid.coordinator.inbox import Message
+    from swarmgrid.executors.base import Executor
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.run_options import Settings
+    from swarmgrid.transport.messages import Job
+
+SMALL_SECONDS = 0.25
+"""Less work than this is done in the calling process: starting workers takes as long."""
+HERE, WORKERS = 0, 1
+"""The numbers of the two engines: the one of the calling thread, and workers that join later."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """An executor and the thread that drives it."""
+
+    executor: Executor
+    probe: contextlib.ExitStack | None = None
+    """Closed when the executor is: it removes what workers must see in the store."""
+    has_asked: bool = False
+    """Whether it has begun to ask for tasks."""
+    has_ended: bool = False
+
+    def close(self) -> None:
+        """End everything that the executor runs."""
+        self.executor.close()
+        if self.probe is not None:
+            self.probe.close()
+
+
+def may_begin_here(settings: Settings) -> bool:
+    """Whether the user leaves the executor open, and no option relies on worker processes.
+
+    ``on_error="record"`` may be meant for a function that ends its process, too.
+    """
+    is_open = settings.executor is None and settings.client is None
+    is_safe = settings.on_error == "raise" and not settings.needs_processes
+    return is_open and is_safe and configured().is_default
+
+
+def first_engine(job: Job, settings: Settings, left: int, *, is_trial: bool) -> Engine:
+    """The engine that the calling thread drives."""
+    if is_trial:
+        return Engine(InProcess(job))
+    engine = workers_engine(job, settings)
+    engine.executor.prepare(left)
+    return engine
+
+
+def workers_engine(job: Job, settings: Settings) -> Engine:
+    """The workers that the options ask for, and in the store what they must see to write there.
+
+    Whether each worker sees the same store as this process nobody knows beforehand: a store
+    object may hold its values in memory, and a directory may be of one machine of a cluster.
+    """
+    is_sure = job.location.store is None and not has_client(settings)
+    if not is_sure and is_shared(job.location):
+        job = replace(job, probe=new_probe())
+    executor = executor_for(job, settings)  # packs the job
+    stack = contextlib.ExitStack()
+    if job.probe is not None:
+        stack.enter_context(probe(job.location, job.probe))
+    return Engine(executor, stack)
+
+
+class Driver:
+    """Drives executors, each in one thread, until the coordinator has no more tasks for it.
+
+    Parameters
+    ----------
+    inbox : SimpleQueue
+        The coordinator's inbox.
+    closed : Event
+        Set once nobody reads the inbox any more.
+    throttle : Throttle
+        Spaces the calls.
+    """
+
+    def __init__(
+        self, inbox: SimpleQueue[Message], closed: threading.Event, throttle: Throttle
+    ) -> None:
+        self._inbox = inbox
+        self._closed = closed
+        self._throttle = throttle
+
+    def drive(self, engine: int, executor: Executor) -> None:
+        """Run tasks until there are none; raises what the executor raises."""
+        tasks = TaskSource(engine, self._inbox, self._closed)
+        error: BaseException | None = None
+        try:
+            while n := tasks.wait_for_work():
+                executor.run(tasks, n, self._throttle)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._inbox.put(EngineEnded(engine, error))
+
+    def start_workers(self, job: Job, settings: Settings, left: int) -> None:
+        """Make workers ready, and drive them, in a thread of their own."""
+        thread = threading.Thread(
+            target=self._drive_workers,
+            args=(job, settings, left),
+            name="swarmgrid-workers",
+            daemon=True,
+        )
+        thread.start()
+
+    def _drive_workers(self, job: Job, settings: Settings, left: int) -> None:
+        try:
+            engine = workers_engine(job, settings)
+        except BaseException as error:  # noqa: BLE001  # raised in the calling thread
+            self._inbox.put(EngineEnded(WORKERS, error))
+            return
+        self._inbox.put(EngineMade(engine))
+        engine.executor.prepare(left)
+        engine.executor.wait_until_ready()
+        with contextlib.suppress(BaseException):  # the coordinator was told
+            self.drive(WORKERS, engine.executor)

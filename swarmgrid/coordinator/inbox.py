@@ -1,0 +1,154 @@
+"""The coordinator's inbox: what arrives in it, and the end of it that an executor holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import threading
+
+    from swarmgrid.coordinator.engines import Engine
+    from swarmgrid.transport.messages import Receipt, Task
+
+_T = TypeVar("_T")
+LOOK_SECONDS = 1.0
+"""How often an executor that waits for an answer looks whether the coordinator is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWanted:
+    """A thread of an executor would begin a task now."""
+
+    engine: int
+    reply: SimpleQueue[Task | None]
+    may_wait: bool
+    """Whether to wait as long as a running task may give points back."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkWanted:
+    """An executor is free, and asks about how many tasks there are; 0: none will come."""
+
+    engine: int
+    reply: SimpleQueue[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Results of a task, or of a part of it."""
+
+    task: Task
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOver:
+    """A task that was handed out is over; what came of it was reported before."""
+
+    engine: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineMade:
+    """Workers are being started, to take over from the calling process."""
+
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEnded:
+    """An executor came to its end, by an error or because it was told to."""
+
+    engine: int
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class GridGrown:
+    """The stored grid has all values that the run needs: workers may write its chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesTaken:
+    """The writer has taken values in, and perhaps written them."""
+
+    seconds: float
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriterFailed:
+    """The store could not be written or read."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The calling thread has left: begin nothing more, and wait for what runs until a time."""
+
+    deadline: float
+    """On the monotonic clock."""
+
+
+Message: TypeAlias = (
+    TaskWanted
+    | WorkWanted
+    | Reported
+    | TaskOver
+    | EngineMade
+    | EngineEnded
+    | GridGrown
+    | ValuesTaken
+    | WriterFailed
+    | Interrupted
+)
+
+
+class TaskSource:
+    """What an executor takes its tasks from, and reports to, from any of its threads.
+
+    Parameters
+    ----------
+    engine : int
+        The number of the executor.
+    inbox : SimpleQueue
+        The coordinator's inbox.
+    closed : Event
+        Set once nobody reads the inbox any more.
+    """
+
+    def __init__(self, engine: int, inbox: SimpleQueue[Message], closed: threading.Event) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._closed = closed
+
+    def wait_for_work(self) -> int:
+        """Wait until there are tasks: about how many; 0 once there will be none."""
+        reply: SimpleQueue[int] = SimpleQueue()
+        self._inbox.put(WorkWanted(self._engine, reply))
+        return self._answer(reply) or 0
+
+    def take(self, *, may_wait: bool = True) -> Task | None:
+        """The next task; None if there is none, and, with ``may_wait``, none will come back."""
+        reply: SimpleQueue[Task | None] = SimpleQueue()
+        self._inbox.put(TaskWanted(self._engine, reply, may_wait))
+        return self._answer(reply)
+
+    def report(self, task: Task, receipt: Receipt) -> None:
+        """Hand over the results of a task, or of a part of it."""
+        self._inbox.put(Reported(task, receipt))
+
+    def end(self) -> None:
+        """A task that was taken is over, and was reported."""
+        self._inbox.put(TaskOver(self._engine))
+
+    def _answer(self, reply: SimpleQueue[_T]) -> _T | None:
+        while True:
+            try:
+                return reply.get(timeout=LOOK_SECONDS)
+            except Empty:
+                if self._closed.is_set():
+                    return None

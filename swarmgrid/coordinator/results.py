@@ -1,0 +1,181 @@
+"""Sees to what comes back from the executors: results, failures and crashes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmgrid.coordinator.attempts import to_record
+from swarmgrid.coordinator.crashes import aftermath
+from swarmgrid.coordinator.queue import TaskQueue
+from swarmgrid.observe.events import (
+    CallRetried,
+    PointFailed,
+    PointsRejected,
+    TaskDone,
+    WorkerCrashed,
+)
+from swarmgrid.transport.messages import Receipt
+
+if TYPE_CHECKING:
+    from swarmgrid.coordinator.inference import Inference, Settled
+    from swarmgrid.coordinator.state import RunState
+    from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.transport.messages import Failure, Lost, Task
+
+
+class Results:
+    """Has values stored, points tried again, and failures recorded.
+
+    Parameters
+    ----------
+    state : RunState
+        The state of the run.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+
+    def begin(self, coverage: Coverage) -> None:
+        self._begin_grid(coverage)
+        self._begin_queue(coverage)
+
+    def decide(self, found: Inference) -> None:
+        coverage, indices = found.decide()
+        self._state.coverage = coverage
+        self._begin_grid(coverage)
+        for index in indices:
+            self._state.expect(coverage.piece(index))
+        found.mark_tried()
+        self._settle(found.settle_waiting())
+        self._begin_queue(coverage)
+
+    def end_inference(self) -> None:
+        """Settle what the first points came to, where the run ends before that was decided."""
+        found = self._state.inference
+        if found is None or found.coverage is not None:
+            return
+        if found.can_decide:
+            self.decide(found)
+            return
+        for failure in found.failures:
+            self.fail(failure)
+        if self._state.fatal is None and found.failures and not self._state.is_stopping:
+            self._state.fatal = found.failures[0]  # no point shows the outputs
+
+    def take(self, task: Task, receipt: Receipt) -> None:
+        if task.schema is None and self._state.inference is not None:
+            self._take_first(self._state.inference, task, receipt)
+        elif receipt.lost is not None:
+            self._take_crash(task, receipt, receipt.lost)
+        else:
+            self._take_results(task, receipt)
+
+    def fail(self, failure: Failure) -> None:
+        """Record a point that failed for good, and end the run where the options say so."""
+        numbered = self._state.attempts.numbered(failure)
+        self._state.tell(
+            PointFailed(numbered.point, numbered.reason, numbered.attempt, numbered.n_points)
+        )
+        if self._state.coverage is not None and self._state.coverage.grid.schema.outputs:
+            self._state.writer.record(to_record(numbered))
+        if self._state.settings.on_error == "raise" and self._state.fatal is None:
+            self._state.fatal = numbered
+            self._state.stop()
+
+    def _begin_grid(self, coverage: Coverage) -> None:
+        snapshot = self._state.snapshot
+        self._state.writer.begin(
+            coverage.grid,
+            snapshot.grid if snapshot else None,
+            snapshot.manifest if snapshot else None,
+        )
+
+    def _begin_queue(self, coverage: Coverage) -> None:
+        settings = self._state.settings
+        self._state.queue = TaskQueue(
+            coverage.pieces(),
+            self._state.counts.left,
+            self._state.divided,
+            points_per_task=1 if settings.rate else settings.exec_chunk_size,
+            may_divide=not self._state.request.vectorized,
+        )
+
+    def _take_first(self, found: Inference, task: Task, receipt: Receipt) -> None:
+        if receipt.lost is not None:
+            failure, settled = found.take_crash(task, receipt.lost)
+            self._tell_crash(receipt, receipt.lost, failure)
+            self._settle(settled)
+        else:
+            self._state.n_first_done += 1
+            self._tell_done(receipt, is_first=True)
+            self._settle(found.take(task, receipt))
+        if found.failures and self._state.settings.on_error == "raise":
+            self._state.stop()
+
+    def _settle(self, settled: Settled) -> None:
+        if settled.n_misfits:
+            self._state.tell(PointsRejected(settled.n_misfits))
+        for failure in settled.failures:
+            self._expect_no_more(failure)
+            self.fail(failure)
+        for values in settled.values:
+            self._store(Receipt(values=[values]))
+
+    def _take_results(self, task: Task, receipt: Receipt) -> None:
+        assert self._state.queue is not None
+        for piece in receipt.split:
+            self._state.expect(piece)
+        self._store(receipt)
+        n_workers = self._state.n_workers
+        self._state.queue.put_back(receipt.left, writes=task.writes, n_workers=n_workers)
+        self._state.n_trials += 1
+        self._tell_done(receipt, is_first=False)
+        for failure in receipt.failures:
+            self._expect_no_more(failure)
+            self.fail(failure)
+
+    def _take_crash(self, task: Task, receipt: Receipt, lost: Lost) -> None:
+        """Hand the points of a crashed worker out again, the one at fault by itself."""
+        assert self._state.queue is not None
+        do = self._state
+        found = aftermath(task, lost, do.attempts, do.job.axes, is_block=do.request.vectorized)
+        self._tell_crash(receipt, lost, found.suspect)
+        for piece in found.divided:
+            if task.writes and piece.index not in self._state.divided:
+                self._state.expect(piece)
+        n_workers = self._state.n_workers
+        self._state.queue.put_back(list(found.again), writes=task.writes, n_workers=n_workers)
+        self._state.queue.put_back(list(found.parts), writes=False, n_workers=n_workers)
+        for piece in found.alone:
+            self._state.queue.put_back_alone(piece)
+        if found.is_final and found.suspect is not None:
+            self._expect_no_more(found.suspect)
+            self.fail(found.suspect)
+
+    def _expect_no_more(self, failure: Failure) -> None:
+        self._state.divided.settle(failure.index, failure.n_points)
+        self._state.writer.give_up(failure.index, failure.n_points)
+
+    def _store(self, receipt: Receipt) -> None:
+        for values in receipt.values:
+            self._state.divided.settle(values.index, len(values.points))
+        self._state.n_unwritten += 1
+        self._state.writer.receive(receipt)
+
+    def _tell_done(self, receipt: Receipt, *, is_first: bool) -> None:
+        for retry in receipt.retries:
+            self._state.tell(CallRetried(retry.point, retry.reason, retry.attempt, receipt.worker))
+        self._state.tell(
+            TaskDone(
+                receipt.points,
+                receipt.seconds,
+                receipt.wall_seconds,
+                receipt.worker,
+                receipt.peak_nbytes,
+                is_first,
+            )
+        )
+
+    def _tell_crash(self, receipt: Receipt, lost: Lost, suspect: Failure | None) -> None:
+        point = None if suspect is None else suspect.point
+        self._state.tell(WorkerCrashed(receipt.worker, lost.reason, point))

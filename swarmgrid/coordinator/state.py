@@ -1,0 +1,111 @@
+"""The state of a run: only the coordinator's thread reads and changes it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swarmgrid.coordinator.queue import DividedChunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.coordinator.attempts import Attempts
+    from swarmgrid.coordinator.cost import CostModel
+    from swarmgrid.coordinator.engines import Engine
+    from swarmgrid.coordinator.inference import Inference
+    from swarmgrid.coordinator.queue import TaskQueue
+    from swarmgrid.coordinator.writer import Writer
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.format.state import Snapshot
+    from swarmgrid.observe.counts import Counts
+    from swarmgrid.observe.events import Event
+    from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.planning.request import Request
+    from swarmgrid.run_options import Settings
+    from swarmgrid.space.points import Piece
+    from swarmgrid.transport.messages import Failure, Job
+
+
+@dataclass(slots=True)
+class RunState:
+    """What is known of a run at a moment."""
+
+    request: Request
+    settings: Settings
+    job: Job
+    snapshot: Snapshot | None
+    """What was stored of the grid when the run began."""
+    attempts: Attempts
+    counts: Counts
+    cost: CostModel
+    tell: Callable[[Event], None]
+    """Takes every event."""
+    writer: Writer
+    """Stores what comes back."""
+    throttle: Throttle
+    """Spaces the calls."""
+    engines: dict[int, Engine]
+    """The executors, by number; the last of them has the workers."""
+    is_trial: bool
+    """Whether the calling process computes on trial, and workers may take over."""
+    inference: Inference | None
+    """Decides the outputs, where these were not known."""
+    coverage: Coverage | None
+    """What is missing, once the outputs are known."""
+    queue: TaskQueue | None = None
+    """What is left of it."""
+    divided: DividedChunks = field(default_factory=DividedChunks)
+    are_workers_called: bool = False
+    """Whether workers were started to take over."""
+    n_out: int = 0
+    """Tasks that an executor has."""
+    n_first_done: int = 0
+    """Tasks of the first points that came back."""
+    n_trials: int = 0
+    """Other tasks that came back."""
+    n_unwritten: int = 0
+    """Reports that the writer has before it."""
+    is_grown: bool = False
+    """Whether the stored grid has all values that the run needs: workers may write its chunks."""
+    is_stopping: bool = False
+    """Whether nothing more is to begin."""
+    begun: float = field(default_factory=time.monotonic)
+    now: float = field(default_factory=time.monotonic)
+    """The time of the last message."""
+    fatal: Failure | None = None
+    """The failure that ends the run."""
+    error: BaseException | None = None
+    """The error that ends it: of the store, of an executor, or of the coordinator."""
+
+    @property
+    def n_workers(self) -> int:
+        """How many tasks run at once."""
+        return self.engines[max(self.engines)].executor.traits.n_workers
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every point is settled."""
+        if self.n_out or (self.inference is not None and not self.inference.is_over):
+            return False
+        return self.queue is None or self.queue.is_empty
+
+    def expect(self, piece: Piece) -> None:
+        """Have a chunk written by the coordinator: its points come back in parts."""
+        self.divided.expect(piece.index, len(piece.points))
+        self.writer.expect(piece)
+
+    def stop(self) -> None:
+        """Begin nothing more, and have running tasks report after their present point."""
+        if self.is_stopping:
+            return
+        self.is_stopping = True
+        for engine in self.engines.values():
+            engine.executor.stop()
+        self.throttle.stop()  # after the workers were told, or those that wait would call
+
+    def give_up(self, error: BaseException) -> None:
+        """End the run with an error."""
+        self.error = self.error or error
+        self.stop()

@@ -1,0 +1,163 @@
+"""The thread that writes what comes back to the store, so that no other thread waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from swarmgrid.coordinator.commit import Committer
+from swarmgrid.coordinator.inbox import GridGrown, ValuesTaken, WriterFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.coordinator.inbox import Message
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.points import Piece
+    from swarmgrid.store.lease import Lease
+    from swarmgrid.transport.messages import Receipt
+
+IDLE_SECONDS = 1.0
+"""How often the thread looks whether something is due, before the grid is known."""
+
+
+class Writer:
+    """Carries out the coordinator's commands in their order, and commits when that is due.
+
+    Parameters
+    ----------
+    lease : Lease
+        The right to write the grid.
+    flush_interval : float or None
+        Seconds that finished points stay in memory; None: see `Pace`.
+    inbox : SimpleQueue
+        The coordinator's: it is told what was done, and what went wrong.
+    keeps_failures : bool
+        Whether the grid is to hold the points that failed, too.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        flush_interval: float | None,
+        inbox: SimpleQueue[Message],
+        *,
+        keeps_failures: bool,
+    ) -> None:
+        self._lease = lease
+        self._flush_interval = flush_interval
+        self._keeps_failures = keeps_failures
+        self._is_grown = False
+        self._inbox = inbox
+        self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._committer: Committer | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="swarmgrid-writer", daemon=True)
+        self._thread.start()
+
+    def begin(
+        self, grid: StoredGrid, stored: StoredGrid | None, manifest: Manifest | None
+    ) -> None:
+        """Say what grid is to be filled, and what of it is stored; the first command."""
+        self._commands.put(functools.partial(self._begin, grid, stored, manifest))
+
+    def expect(self, piece: Piece) -> None:
+        """Announce that a piece's points will come back, in any order and number of parts."""
+        self._commands.put(lambda: self._books.expect(piece))
+
+    def give_up(self, index: tuple[int, ...], n: int) -> None:
+        """Expect ``n`` points of a chunk no longer: they failed."""
+        self._commands.put(lambda: self._books.give_up(index, n))
+
+    def record(self, failure: FailedPoint) -> None:
+        """Keep a point's failure with the next commit."""
+        self._commands.put(lambda: self._books.record(failure))
+
+    def receive(self, receipt: Receipt) -> None:
+        """Put results into their chunks, and note what workers wrote."""
+        self._commands.put(functools.partial(self._receive, receipt))
+
+    def close(self) -> tuple[int, int]:
+        """Carry out what was commanded, commit everything, and end.
+
+        Returns
+        -------
+        tuple of int
+            The number of chunks and of bytes written.
+        """
+        self._commands.put(None)
+        self._thread.join()
+        committer = self._committer
+        if committer is not None:
+            if self._error is None:
+                committer.close()
+            else:
+                committer.commit()
+        if self._error is not None:
+            raise self._error
+        return self.written
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """The number of chunks and of bytes written."""
+        committer = self._committer
+        return (0, 0) if committer is None else (committer.chunks_written, committer.bytes_written)
+
+    @property
+    def _books(self) -> Committer:
+        assert self._committer is not None
+        return self._committer
+
+    def _begin(
+        self, grid: StoredGrid, stored: StoredGrid | None, manifest: Manifest | None
+    ) -> None:
+        self._lease.check()
+        self._committer = Committer(
+            self._lease,
+            grid,
+            stored,
+            manifest,
+            self._flush_interval,
+            keeps_failures=self._keeps_failures,
+        )
+
+    def _receive(self, receipt: Receipt) -> None:
+        begun = time.monotonic()
+        self._books.receive(receipt)
+        n = sum(len(values.points) for values in receipt.values)
+        self._inbox.put(ValuesTaken(time.monotonic() - begun, n))
+
+    def _serve(self) -> None:
+        is_open = True
+        while is_open:
+            command: Callable[[], None] | None = _look
+            seconds = IDLE_SECONDS if self._committer is None else self._committer.look_seconds
+            with contextlib.suppress(Empty):
+                command = self._commands.get(timeout=seconds)
+            is_open = command is not None
+            if command is not None and self._error is None:
+                self._carry_out(command)
+
+    def _carry_out(self, command: Callable[[], None]) -> None:
+        try:
+            command()
+            committer = self._committer
+            if committer is None:
+                return
+            committer.commit_if_due()
+            if not self._is_grown and committer.is_grown:
+                self._is_grown = True
+                self._inbox.put(GridGrown())
+        except BaseException as error:  # noqa: BLE001  # the coordinator ends the run with it
+            self._error = error
+            self._inbox.put(WriterFailed(error))
+
+
+def _look() -> None:
+    """Nothing was commanded: something may be due."""

@@ -1,0 +1,79 @@
+"""The interface of the executors, and what they take their tasks from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.transport.messages import Receipt, Task
+
+TASK_SECONDS = 0.4
+"""What a task is to take: hundreds of times what it costs to hand it out."""
+SHORT_SECONDS = 0.01
+"""What a task is to take near the end of a run, where many workers share what is left."""
+FIRST_POINTS = 4
+"""So many are tried by each worker at first: a slow one does not keep the others waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an executor can do."""
+
+    n_workers: int
+    """How many tasks run at once."""
+    may_write: bool
+    """Whether its workers reach the store, and so may write chunks themselves."""
+    is_isolating: bool
+    """Whether a task that crashes its worker takes no other task with it."""
+    task_seconds: float = TASK_SECONDS
+    """What a task is to take, so that handing it out costs next to nothing."""
+    short_seconds: float = SHORT_SECONDS
+    """What a task is to take at least near the end, where many workers share what is left."""
+    first_points: int = FIRST_POINTS
+    """How many of the first points of a new grid a worker gets, each a task of its own."""
+
+
+class Tasks(Protocol):
+    """Where an executor takes its tasks from, and reports to, from any of its threads."""
+
+    def wait_for_work(self) -> int:
+        """Wait until there are tasks: about how many; 0 once there will be none."""
+
+    def take(self, *, may_wait: bool = True) -> Task | None:
+        """The next task; None if there is none, and, with ``may_wait``, none will come back."""
+
+    def report(self, task: Task, receipt: Receipt) -> None:
+        """Hand over the results of a task, or of a part of it."""
+
+    def end(self) -> None:
+        """A task that was taken is over, and was reported."""
+
+
+class Executor(Protocol):
+    """Runs tasks in any order."""
+
+    traits: Traits
+
+    def prepare(self, n: int) -> None:
+        """Make ready for ``n`` tasks at once, without waiting."""
+
+    def wait_until_ready(self) -> None:
+        """Wait until a task would begin at once, as far as that can be known."""
+
+    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+        """Run tasks until there are none: about ``n`` of them.
+
+        ``throttle`` is waited for right before a task begins: a worker that is still starting when
+        its turn comes would call together with the next.
+        """
+
+    def relieve(self) -> None:
+        """Where a worker is idle, have the busiest one give back what it has not begun."""
+
+    def stop(self) -> None:
+        """Begin no further task, and have the running ones report after their present point."""
+
+    def close(self) -> None:
+        """End everything that runs, and free what is held."""

@@ -1,0 +1,86 @@
+"""A dask scheduler whose tasks run in the calling process."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.executors.base import Traits
+from swarmgrid.executors.direct import Direct
+from swarmgrid.executors.graph import Graphs
+from swarmgrid.executors.interrupt import interrupted_between_calls
+from swarmgrid.transport.messages import N_PULSE, STOP
+from swarmgrid.worker.evaluate import run_task
+from swarmgrid.worker.task_report import Overseer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.executors.base import Tasks
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.transport.messages import Job, Task
+
+
+class DaskInProcess:
+    """A dask scheduler whose tasks run in the calling process: its threads, or itself.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    get : callable
+        The scheduler: ``get(graph, keys, ...)``.
+    n_workers : int
+        How many threads it uses.
+    """
+
+    def __init__(self, job: Job, get: Callable[..., Any], n_workers: int) -> None:
+        self.traits = Traits(n_workers, may_write=True, is_isolating=True)
+        self._job = job
+        self._graphs = Graphs(job.path.function, get, n_workers)
+        self._pulses = threading.local()
+        self._stopped = threading.Event()
+        self._closed = threading.Event()
+        self._shown: list[list[float]] = []
+        self._overseer = Overseer()
+
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready."""
+
+    def wait_until_ready(self) -> None:
+        """It always is."""
+
+    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+        def drive(task: Task) -> None:
+            throttle.wait()
+            if self._stopped.is_set():
+                return
+            channel = Direct(task, tasks, throttle, self._closed.is_set)
+            pulse = self._pulse()
+            with interrupted_between_calls(pulse):  # a scheduler may use the main thread
+                receipt = run_task(self._job, task, pulse, self._overseer, channel)
+                tasks.report(task, receipt)
+            if receipt.interruption is not None:
+                raise receipt.interruption
+
+        self._graphs.run(drive, tasks, n)
+
+    def relieve(self) -> None:
+        """Its tasks end by themselves after two seconds at most."""
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for pulse in self._shown:
+            pulse[STOP] = 1.0
+
+    def close(self) -> None:
+        self.stop()
+        self._closed.set()  # a thread cannot be ended, but what it finds is not written any more
+
+    def _pulse(self) -> list[float]:
+        """The pulse of the calling thread."""
+        if not hasattr(self._pulses, "own"):
+            self._pulses.own = [0.0] * N_PULSE
+            self._shown.append(self._pulses.own)
+        own: list[float] = self._pulses.own
+        return own

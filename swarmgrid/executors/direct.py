@@ -1,0 +1,33 @@
+"""The channel of a task that runs in the coordinator's own process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.executors.base import Tasks
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.transport.messages import Receipt, Task
+
+
+class Direct:
+    """Hands over what a task reports, without a detour."""
+
+    def __init__(
+        self, task: Task, tasks: Tasks, throttle: Throttle, is_closed: Callable[[], bool]
+    ) -> None:
+        self._task = task
+        self._tasks = tasks
+        self._throttle = throttle
+        self._is_closed = is_closed
+
+    def may_write(self) -> bool:
+        return not self._is_closed()
+
+    def report(self, receipt: Receipt) -> None:
+        self._tasks.report(self._task, receipt)
+
+    def wait_for_turn(self) -> None:
+        self._throttle.wait()

@@ -1,0 +1,57 @@
+"""The calling thread as an executor: one task after the other, without dask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmgrid.executors.base import Traits
+from swarmgrid.executors.direct import Direct
+from swarmgrid.executors.interrupt import interrupted_between_calls
+from swarmgrid.transport.messages import N_PULSE, STOP
+from swarmgrid.worker.evaluate import run_task
+from swarmgrid.worker.task_report import Overseer
+
+if TYPE_CHECKING:
+    from swarmgrid.executors.base import Tasks
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.transport.messages import Job
+
+
+class InProcess:
+    """One task after the other in the calling thread; dask is not even imported."""
+
+    def __init__(self, job: Job) -> None:
+        self.traits = Traits(n_workers=1, may_write=True, is_isolating=True)
+        self._job = job
+        self._pulse = [0.0] * N_PULSE
+        self._overseer = Overseer()
+
+    def prepare(self, n: int) -> None:
+        """Nothing to make ready."""
+
+    def wait_until_ready(self) -> None:
+        """It always is."""
+
+    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:  # noqa: ARG002
+        while (task := tasks.take()) is not None:
+            try:
+                throttle.wait()
+                if self._pulse[STOP]:
+                    return
+                with interrupted_between_calls(self._pulse):
+                    channel = Direct(task, tasks, throttle, lambda: False)
+                    receipt = run_task(self._job, task, self._pulse, self._overseer, channel)
+                    tasks.report(task, receipt)
+            finally:
+                tasks.end()
+            if receipt.interruption is not None:
+                raise receipt.interruption
+
+    def relieve(self) -> None:
+        """It has no idle worker."""
+
+    def stop(self) -> None:
+        self._pulse[STOP] = 1.0
+
+    def close(self) -> None:
+        self.stop()

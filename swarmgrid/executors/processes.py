@@ -1,0 +1,86 @@
+"""dask's threaded scheduler, each of its threads driving a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from swarmgrid.executors import process_main
+from swarmgrid.executors.base import Traits
+from swarmgrid.executors.graph import Graphs
+from swarmgrid.executors.pool import WorkerPool
+from swarmgrid.store.sharing import is_shared
+
+if TYPE_CHECKING:
+    from swarmgrid.executors.base import Tasks
+    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.run_options import Limits
+    from swarmgrid.transport.messages import Job, Receipt, Task
+
+
+class DaskProcesses:
+    """dask's threaded scheduler, each of its threads driving a worker process.
+
+    dask's own process scheduler gives up the whole run when one worker dies, and cannot say
+    which point did it; a thread that waits for one process can.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    pickled : bytes
+        The same as it travels.
+    n_workers : int
+        The number of processes.
+    limits : Limits
+        What they may take.
+    """
+
+    def __init__(self, job: Job, pickled: bytes, n_workers: int, limits: Limits) -> None:
+        may_write = is_shared(job.location)
+        self.traits = Traits(n_workers, may_write, is_isolating=True)
+        self._name = job.path.function
+        self._graphs: Graphs | None = None
+        self._pool = WorkerPool(pickled, n_workers, limits)
+
+    def prepare(self, n: int) -> None:
+        self._pool.prepare(n)
+
+    def wait_until_ready(self) -> None:
+        self._pool.wait_until_ready()
+
+    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+        from dask.threaded import get
+
+        def drive(task: Task) -> None:
+            rest, n_settled = task, 0
+
+            def take(part: Receipt) -> None:
+                nonlocal rest, n_settled
+                tasks.report(rest, part)
+                rest, n_settled = task.after(part.n_settled), part.n_settled
+
+            n_points = sum(len(piece.points) for piece in task.pieces)
+            packed = process_main.pickled(task)
+            receipt = self._pool.run(packed, n_points, take, throttle.wait, is_alone=task.is_alone)
+            if receipt is None:
+                return
+            if receipt.lost is not None and receipt.lost.begun is not None:
+                begun = receipt.lost.begun - n_settled
+                receipt.lost = replace(receipt.lost, begun=begun)
+            tasks.report(rest, receipt)
+
+        if self._graphs is None:
+            # as many threads again hold the next task ready, unless it begins at a certain time
+            n_threads = self.traits.n_workers * (1 if throttle.interval else 2)
+            self._graphs = Graphs(self._name, get, n_threads)
+        self._graphs.run(drive, tasks, n)
+
+    def relieve(self) -> None:
+        self._pool.relieve()
+
+    def stop(self) -> None:
+        self._pool.stop()
+
+    def close(self) -> None:
+        self._pool.close()
