@@ -135,6 +135,18 @@ def test_every_page_of_the_documentation_is_reached_from_the_readme() -> None:
     assert set(PAGES) <= found
 
 
+def test_every_test_that_the_reliability_page_names_exists() -> None:
+    page = (ROOT / "docs" / "explanation" / "reliability.md").read_text()
+    section = page.split("\n## Which failure does what\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    rows = [row for row in rows if not re.match(r"\|---|.*\| test \|$", row)]
+    assert len(rows) > 80
+    for row in rows:
+        (named,) = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", row)
+        assert (ROOT / named[0]).exists(), row
+        assert f"def {named[1]}(" in (ROOT / named[0]).read_text(), row
+
+
 def test_the_api_page_is_what_the_docstrings_say() -> None:
     spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
     make_api = importlib.util.module_from_spec(spec)
