@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunOptions:
     """The options of a run, as `Options` documents them."""
 
     executor: str | None = None

@@ -72,7 +72,7 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
 
     from swarmgrid.format.manifest import write_segment
     from swarmgrid.format.segment import Rows
-    from swarmgrid.format.state import read_snapshot
+    from swarmgrid.format.state import read_state
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
 
@@ -82,20 +82,18 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
     (group,) = (folder / "data.zarr").glob("*/*/value")
     path = GridPath(group.parents[1].name, group.parent.name)
     blobs = to_location(folder).open()
-    snapshot = read_snapshot(blobs, path)
-    assert snapshot is not None
+    state = read_state(blobs, path)
+    assert state is not None
     index = np.stack(np.divmod(np.arange(1, side**2, dtype="<i4"), np.int32(side)), axis=1)
     blobs.begin_writing()
     for number, part in enumerate(np.array_split(index, SEGMENTS)):
-        row = snapshot.manifest.rows
+        row = state.manifest.rows
         columns = {
             name: np.repeat(getattr(row, name), len(part), axis=0) for name in Rows.__slots__
         }
         columns["index"] = part
         columns["key"] = np.random.default_rng(number).integers(0, 256, (len(part), 16), np.uint8)
-        write_segment(
-            blobs, path, f"{number:012d}-0-benchmark.seg", snapshot.grid, Rows(**columns)
-        )
+        write_segment(blobs, path, f"{number:012d}-0-benchmark.seg", state.grid, Rows(**columns))
     blobs.end_writing()
     begun = time.perf_counter()
     nbytes = sum(len(file.read_bytes()) for file in (folder / path.manifest).glob("*.seg"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from swarmgrid.api.resolve import func_of, location_of, target
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
@@ -21,13 +21,13 @@ from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.estimate import Plan, planned
 from swarmgrid.planning.growth import covered, n_wanted, new_grid
 from swarmgrid.planning.request import Request, to_request
-from swarmgrid.run_options import Settings
+from swarmgrid.run_options import RunOptions
 from swarmgrid.space.match import NEAR, near_misses
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from swarmgrid.format.state import Snapshot
+    from swarmgrid.format.state import GridState
     from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
 
@@ -49,7 +49,7 @@ class Call:
     ) -> None:
         self._options = options
         self.request = replace(_request(options, params, axes, where), is_lookup=is_lookup)
-        self._snapshot: Snapshot | None = None
+        self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
         """What of the metadata is damaged; who computes mends it."""
@@ -95,7 +95,7 @@ class Call:
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
-        done = fill(self.request, _settings(self._options))
+        done = fill(self.request, _run_options(self._options))
         self._damage = None
         self._look()
         self._check_kept(done)
@@ -108,7 +108,7 @@ class Call:
         return self._damage is not None
 
     @property
-    def stored(self) -> tuple[Snapshot, Coverage] | None:
+    def stored(self) -> tuple[GridState, Coverage] | None:
         """What the store holds of the request, as it was last read; None if there is no grid."""
         self._check()
         if self._snapshot is None or self._coverage is None:
@@ -165,7 +165,7 @@ class Call:
 
     def _look(self) -> None:
         """Read what is stored."""
-        self._snapshot = read_snapshot(self.request.location.open(), self.request.path)
+        self._snapshot = read_state(self.request.location.open(), self.request.path)
         self._coverage = self._covered()
 
     def _check(self) -> None:
@@ -244,7 +244,7 @@ def opened(
             raise target(options, params, list(axes)).nothing_stored()
         return call.dataset()
     found = target(options, params, axes)
-    snapshot = read_snapshot(found.location.open(), found.path)
+    snapshot = read_state(found.location.open(), found.path)
     if snapshot is None:
         raise found.nothing_stored()
     request = found.request(snapshot.grid.axes)
@@ -261,7 +261,7 @@ def _request(
     where: Any,
 ) -> Request:
     """The request of a call, once everything about it has been checked."""
-    _settings(options).check()
+    _run_options(options).check()
     return to_request(
         func_of(options),
         params,
@@ -280,7 +280,7 @@ def _request(
     )
 
 
-def _settings(options: Options) -> Settings:
+def _run_options(options: Options) -> RunOptions:
     """Those of the options that say how a run is carried out; they have the same names."""
-    values: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(Settings)}
-    return Settings(**values)
+    values: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(RunOptions)}
+    return RunOptions(**values)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.api.resolve import target
 from swarmgrid.format.failures import read_all_failures, within
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.repair import mend_grid
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.store import lease
@@ -30,7 +30,7 @@ def failed_points(
     found = target(options, params, axes)
     blobs = found.location.open()
     failures = read_all_failures(blobs, found.path)
-    snapshot = read_snapshot(blobs, found.path)
+    snapshot = read_state(blobs, found.path)
     if snapshot is None:
         return dataset.failure_table((), [])
     left = [

@@ -61,7 +61,7 @@ class Coordinator:
         self._results = Results(state)
         self._deadline: float | None = None
         self._closed = threading.Event()
-        self._driver = Driver(inbox, self._closed, state.throttle)
+        self._driver = Driver(inbox, self._closed, state.limiter)
         self._thread = threading.Thread(
             target=self._serve, name="swarmgrid-coordinator", daemon=True
         )
@@ -210,7 +210,7 @@ class Coordinator:
             self._results.decide(found)
 
     def _decision_due(self) -> float:
-        return self._state.begun + (self._state.settings.flush_interval or SOON_SECONDS) / 2
+        return self._state.begun + (self._state.options.flush_interval or SOON_SECONDS) / 2
 
     def _call_workers(self) -> None:
         """Start workers once what is left is worth it, or while the first point takes long."""
@@ -226,7 +226,7 @@ class Coordinator:
             is_due = is_confirmed or self._state.now >= self._state.begun + PATIENCE_SECONDS
         if is_due:
             self._state.are_workers_called = True
-            self._driver.start_workers(self._state.job, self._state.settings, left)
+            self._driver.start_workers(self._state.job, self._state.options, left)
 
     def _turn_away(self) -> None:
         """Answer all that still ask: there is nothing."""

@@ -153,7 +153,7 @@ class Dispatcher:
     def _n_first(self, traits: Traits) -> int:
         """How many workers may come to share the first points."""
         return (
-            self._state.settings.workers or process_count()
+            self._state.options.workers or process_count()
             if self._state.is_trial
             else traits.n_workers
         )
@@ -170,6 +170,6 @@ class Dispatcher:
             batch.writes,
             SMALL_SECONDS if is_trial else LIMIT * traits.task_seconds,
             grid.inner_shape,
-            reporting_seconds(self._state.settings.flush_interval),
+            reporting_seconds(self._state.options.flush_interval),
             batch.is_alone,
         )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from swarmgrid.coordinator.inbox import Message
     from swarmgrid.executors.base import Executor
-    from swarmgrid.executors.rate import Throttle
-    from swarmgrid.run_options import Settings
+    from swarmgrid.executors.rate import RateLimiter
+    from swarmgrid.run_options import RunOptions
     from swarmgrid.transport.messages import Job
 
 SMALL_SECONDS = 0.25
@@ -45,35 +45,35 @@ class Engine:
             self.probe.close()
 
 
-def may_begin_here(settings: Settings) -> bool:
+def may_begin_here(options: RunOptions) -> bool:
     """Whether the user leaves the executor open, and no option relies on worker processes.
 
     ``on_error="record"`` may be meant for a function that ends its process, too.
     """
-    is_open = settings.executor is None and settings.client is None
-    is_safe = settings.on_error == "raise" and not settings.needs_processes
+    is_open = options.executor is None and options.client is None
+    is_safe = options.on_error == "raise" and not options.needs_processes
     return is_open and is_safe and configured().is_default
 
 
-def first_engine(job: Job, settings: Settings, left: int, *, is_trial: bool) -> Engine:
+def first_engine(job: Job, options: RunOptions, left: int, *, is_trial: bool) -> Engine:
     """The engine that the calling thread drives."""
     if is_trial:
         return Engine(InProcess(job))
-    engine = workers_engine(job, settings)
+    engine = workers_engine(job, options)
     engine.executor.prepare(left)
     return engine
 
 
-def workers_engine(job: Job, settings: Settings) -> Engine:
+def workers_engine(job: Job, options: RunOptions) -> Engine:
     """The workers that the options ask for, and in the store what they must see to write there.
 
     Whether each worker sees the same store as this process nobody knows beforehand: a store
     object may hold its values in memory, and a directory may be of one machine of a cluster.
     """
-    is_sure = job.location.store is None and not has_client(settings)
+    is_sure = job.location.store is None and not has_client(options)
     if not is_sure and is_shared(job.location):
         job = replace(job, probe=new_probe())
-    executor = executor_for(job, settings)  # packs the job
+    executor = executor_for(job, options)  # packs the job
     stack = contextlib.ExitStack()
     if job.probe is not None:
         stack.enter_context(probe(job.location, job.probe))
@@ -89,16 +89,16 @@ class Driver:
         The coordinator's inbox.
     closed : Event
         Set once nobody reads the inbox any more.
-    throttle : Throttle
+    limiter : RateLimiter
         Spaces the calls.
     """
 
     def __init__(
-        self, inbox: SimpleQueue[Message], closed: threading.Event, throttle: Throttle
+        self, inbox: SimpleQueue[Message], closed: threading.Event, limiter: RateLimiter
     ) -> None:
         self._inbox = inbox
         self._closed = closed
-        self._throttle = throttle
+        self._limiter = limiter
 
     def drive(self, engine: int, executor: Executor) -> None:
         """Run tasks until there are none; raises what the executor raises."""
@@ -106,26 +106,26 @@ class Driver:
         error: BaseException | None = None
         try:
             while n := tasks.wait_for_work():
-                executor.run(tasks, n, self._throttle)
+                executor.run(tasks, n, self._limiter)
         except BaseException as raised:
             error = raised
             raise
         finally:
             self._inbox.put(EngineEnded(engine, error))
 
-    def start_workers(self, job: Job, settings: Settings, left: int) -> None:
+    def start_workers(self, job: Job, options: RunOptions, left: int) -> None:
         """Make workers ready, and drive them, in a thread of their own."""
         thread = threading.Thread(
             target=self._drive_workers,
-            args=(job, settings, left),
+            args=(job, options, left),
             name="swarmgrid-workers",
             daemon=True,
         )
         thread.start()
 
-    def _drive_workers(self, job: Job, settings: Settings, left: int) -> None:
+    def _drive_workers(self, job: Job, options: RunOptions, left: int) -> None:
         try:
-            engine = workers_engine(job, settings)
+            engine = workers_engine(job, options)
         except BaseException as error:  # noqa: BLE001  # raised in the calling thread
             self._inbox.put(EngineEnded(WORKERS, error))
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.repair import mend_metadata, tidied, void_bad_rows
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.store import lease
@@ -19,10 +19,10 @@ from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.state import Snapshot
+    from swarmgrid.format.state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.request import Request
-    from swarmgrid.run_options import Settings
+    from swarmgrid.run_options import RunOptions
     from swarmgrid.transport.parcel import Parcel
 
 
@@ -32,7 +32,7 @@ MAX_REPAIRS = 2
 _log = logging.getLogger(__name__)
 
 
-def fill(request: Request, settings: Settings) -> Diagnostics:
+def fill(request: Request, options: RunOptions) -> Diagnostics:
     """Compute and store every missing point of a request.
 
     Waits while another process fills the same grid, and reuses what it finished.
@@ -44,33 +44,33 @@ def fill(request: Request, settings: Settings) -> Diagnostics:
     StoreError
         If the store cannot be written.
     """
-    if settings.durability == "power":
+    if options.durability == "power":
         request = replace(request, location=replace(request.location, is_durable=True))
     parcel = None
-    if settings.executor in {None, "processes"}:  # what cannot travel is said before any write
-        parcel = to_parcel(job_of(request, settings, request.axes, ""))
+    if options.executor in {None, "processes"}:  # what cannot travel is said before any write
+        parcel = to_parcel(job_of(request, options, request.axes, ""))
     check_writable(request.location)
     with (
         ended_by_sigterm(),
-        lease.acquired(request.location, request.path, settings.lease_seconds) as held,
+        lease.acquired(request.location, request.path, options.lease_seconds) as held,
     ):
-        return _filled(request, settings, held, parcel)
+        return _filled(request, options, held, parcel)
 
 
 def _filled(
-    request: Request, settings: Settings, held: lease.Lease, parcel: Parcel | None
+    request: Request, options: RunOptions, held: lease.Lease, parcel: Parcel | None
 ) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
-        snapshot = _sound_snapshot(held, request)
-        run = Run(request, settings, held, snapshot, parcel)
+        grid_state = _sound_state(held, request)
+        run = Run(request, options, held, grid_state, parcel)
         try:
             run.execute()
         except DamageError as error:  # a chunk that is only partly filled cannot be read
             run.close("DamageError")
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
-            is_repaired = snapshot is not None and _void(held, snapshot.grid, error, n_repairs)
+            is_repaired = grid_state is not None and _void(held, grid_state.grid, error, n_repairs)
             if not is_repaired:
                 raise
         except BaseException as error:
@@ -102,15 +102,15 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
     )
 
 
-def _sound_snapshot(held: lease.Lease, request: Request) -> Snapshot | None:
+def _sound_state(held: lease.Lease, request: Request) -> GridState | None:
     """What is stored, once what is damaged of it is mended or accounted for."""
     try:
-        snapshot = read_snapshot(held.blobs, request.path)
+        grid_state = read_state(held.blobs, request.path)
     except DamageError as error:
         if not mend_metadata(held, request.path, request.attributes()):
             raise
         _log.warning("%s was damaged (%s), and is mended", error.key, error.reason)
-        snapshot = read_snapshot(held.blobs, request.path)
-    if snapshot is None or not tidied(held, snapshot):
-        return snapshot
-    return read_snapshot(held.blobs, request.path)
+        grid_state = read_state(held.blobs, request.path)
+    if grid_state is None or not tidied(held, grid_state):
+        return grid_state
+    return read_state(held.blobs, request.path)

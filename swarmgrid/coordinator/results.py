@@ -78,25 +78,25 @@ class Results:
         )
         if self._state.coverage is not None and self._state.coverage.grid.schema.outputs:
             self._state.writer.record(to_record(numbered))
-        if self._state.settings.on_error == "raise" and self._state.fatal is None:
+        if self._state.options.on_error == "raise" and self._state.fatal is None:
             self._state.fatal = numbered
             self._state.stop()
 
     def _begin_grid(self, coverage: Coverage) -> None:
-        snapshot = self._state.snapshot
+        grid_state = self._state.grid_state
         self._state.writer.begin(
             coverage.grid,
-            snapshot.grid if snapshot else None,
-            snapshot.manifest if snapshot else None,
+            grid_state.grid if grid_state else None,
+            grid_state.manifest if grid_state else None,
         )
 
     def _begin_queue(self, coverage: Coverage) -> None:
-        settings = self._state.settings
+        options = self._state.options
         self._state.queue = TaskQueue(
             coverage.pieces(),
             self._state.counts.left,
             self._state.divided,
-            points_per_task=1 if settings.rate else settings.exec_chunk_size,
+            points_per_task=1 if options.rate else options.exec_chunk_size,
             may_divide=not self._state.request.vectorized,
         )
 
@@ -109,7 +109,7 @@ class Results:
             self._state.n_first_done += 1
             self._tell_done(receipt, is_first=True)
             self._settle(found.take(task, receipt))
-        if found.failures and self._state.settings.on_error == "raise":
+        if found.failures and self._state.options.on_error == "raise":
             self._state.stop()
 
     def _settle(self, settled: Settled) -> None:

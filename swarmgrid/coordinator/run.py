@@ -15,7 +15,7 @@ from swarmgrid.coordinator.inference import Inference
 from swarmgrid.coordinator.state import RunState
 from swarmgrid.coordinator.writer import Writer
 from swarmgrid.executors.pool import GRACE_SECONDS
-from swarmgrid.executors.rate import Throttle
+from swarmgrid.executors.rate import RateLimiter
 from swarmgrid.format.failures import read_failures, within
 from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import RunEnded, RunStarted
@@ -29,17 +29,17 @@ from swarmgrid.transport.messages import Job, TerminatedError
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
-    from swarmgrid.format.state import Snapshot
+    from swarmgrid.format.state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.observe.events import Event, Observer
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
-    from swarmgrid.run_options import Settings
+    from swarmgrid.run_options import RunOptions
     from swarmgrid.store.lease import Lease
     from swarmgrid.transport.parcel import Parcel
 
 
-def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: str) -> Job:
+def job_of(request: Request, options: RunOptions, axes: tuple[Any, ...], writer: str) -> Job:
     """What all tasks of a run share."""
     return Job(
         func=request.func,
@@ -50,10 +50,10 @@ def job_of(request: Request, settings: Settings, axes: tuple[Any, ...], writer: 
         writer=writer,
         vectorized=request.vectorized,
         rng=request.rng,
-        on_error=settings.on_error,
-        retries=settings.retries,
-        collects_garbage=settings.gc == "task",
-        is_throttled=settings.rate is not None,
+        on_error=options.on_error,
+        retries=options.retries,
+        collects_garbage=options.gc == "task",
+        is_rate_limited=options.rate is not None,
         runs=(*runs_around(), writer),
     )
 
@@ -64,32 +64,32 @@ class Run:
     def __init__(
         self,
         request: Request,
-        settings: Settings,
+        options: RunOptions,
         held: Lease,
-        snapshot: Snapshot | None,
+        grid_state: GridState | None,
         parcel: Parcel | None = None,
     ) -> None:
         self._request = request
-        self._settings = settings
+        self._options = options
         self._lease = held
-        self._snapshot = snapshot
+        self._grid_state = grid_state
         self._parcel = parcel
         earlier = self._earlier_failures()
-        self._attempts = Attempts(earlier, settings.retries)
+        self._attempts = Attempts(earlier, options.retries)
         self._coverage = self._known_coverage()
         failed = 0
-        if self._coverage is not None and not settings.retry_failed:
+        if self._coverage is not None and not options.retry_failed:
             failed = self._coverage.leave_out(earlier.values())
         wanted = n_wanted(request)
         missing = wanted if self._coverage is None else self._coverage.n_missing()
         total = math.prod(request.shape)
         self._counts = Counts(total=total, wanted=wanted, missing=missing, failed=failed)
-        self._cost = CostModel(snapshot.manifest.seconds_per_point() if snapshot else None)
+        self._cost = CostModel(grid_state.manifest.seconds_per_point() if grid_state else None)
         self._observers: list[Observer] = [
             self._counts,
             self._cost,
-            ProgressBar(settings.verbose),
-            RunLog(settings.log),
+            ProgressBar(options.verbose),
+            RunLog(options.log),
         ]
         self._coordinator: Coordinator | None = None
         self._writer: Writer | None = None
@@ -127,33 +127,33 @@ class Run:
             observer(event)
 
     def _to_coordinator(self) -> Coordinator:
-        settings, known = self._settings, self._coverage
+        options, known = self._options, self._coverage
         axes = self._request.axes if known is None else known.grid.axes
-        job = job_of(self._request, settings, axes, self._lease.writer)
+        job = job_of(self._request, options, axes, self._lease.writer)
         job = replace(job, parcel=self._parcel)
         cost, left = self._cost.seconds_per_point, self._counts.left
-        is_trial = may_begin_here(settings) and (cost is None or cost * left < SMALL_SECONDS)
-        engine = first_engine(job, settings, left, is_trial=is_trial)
+        is_trial = may_begin_here(options) and (cost is None or cost * left < SMALL_SECONDS)
+        engine = first_engine(job, options, left, is_trial=is_trial)
         inbox: SimpleQueue[Message] = SimpleQueue()
         self._writer = Writer(
             self._lease,
-            settings.flush_interval,
+            options.flush_interval,
             inbox,
-            keeps_failures=settings.on_error == "record",
+            keeps_failures=options.on_error == "record",
         )
         is_inferred = known is None or not known.grid.schema.outputs
-        rate = settings.rate
+        rate = options.rate
         state = RunState(
             request=self._request,
-            settings=settings,
+            options=options,
             job=job,
-            snapshot=self._snapshot,
+            grid_state=self._grid_state,
             attempts=self._attempts,
             counts=self._counts,
             cost=self._cost,
             tell=self._tell,
             writer=self._writer,
-            throttle=Throttle(to_interval(rate) if rate else 0.0),
+            limiter=RateLimiter(to_interval(rate) if rate else 0.0),
             engines={HERE: engine},
             is_trial=is_trial,
             inference=Inference(self._request, known, self._attempts) if is_inferred else None,
@@ -181,16 +181,16 @@ class Run:
         A block function's chunks do not wait for its outputs: its first call is a whole chunk.
         """
         request = self._request
-        if self._snapshot is not None:
-            return covered(request, self._snapshot.grid, self._snapshot.manifest)
+        if self._grid_state is not None:
+            return covered(request, self._grid_state.grid, self._grid_state.manifest)
         if request.schema is not None or request.vectorized:
             return covered(request, new_grid(request, request.schema or Schema({})), None)
         return None
 
     def _earlier_failures(self) -> dict[Any, Any]:
-        if self._snapshot is None:
+        if self._grid_state is None:
             return {}
-        names, grid = self._snapshot.failure_names, self._snapshot.grid
+        names, grid = self._grid_state.failure_names, self._grid_state.grid
         return within(read_failures(self._lease.blobs, self._request.path, names), grid)
 
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from swarmgrid.coordinator.inference import Inference
     from swarmgrid.coordinator.queue import TaskQueue
     from swarmgrid.coordinator.writer import Writer
-    from swarmgrid.executors.rate import Throttle
-    from swarmgrid.format.state import Snapshot
+    from swarmgrid.executors.rate import RateLimiter
+    from swarmgrid.format.state import GridState
     from swarmgrid.observe.counts import Counts
     from swarmgrid.observe.events import Event
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
-    from swarmgrid.run_options import Settings
+    from swarmgrid.run_options import RunOptions
     from swarmgrid.space.points import Piece
     from swarmgrid.transport.messages import Failure, Job
 
@@ -33,9 +33,9 @@ class RunState:
     """What is known of a run at a moment."""
 
     request: Request
-    settings: Settings
+    options: RunOptions
     job: Job
-    snapshot: Snapshot | None
+    grid_state: GridState | None
     """What was stored of the grid when the run began."""
     attempts: Attempts
     counts: Counts
@@ -44,7 +44,7 @@ class RunState:
     """Takes every event."""
     writer: Writer
     """Stores what comes back."""
-    throttle: Throttle
+    limiter: RateLimiter
     """Spaces the calls."""
     engines: dict[int, Engine]
     """The executors, by number; the last of them has the workers."""
@@ -103,7 +103,7 @@ class RunState:
         self.is_stopping = True
         for engine in self.engines.values():
             engine.executor.stop()
-        self.throttle.stop()  # after the workers were told, or those that wait would call
+        self.limiter.stop()  # after the workers were told, or those that wait would call
 
     def give_up(self, error: BaseException) -> None:
         """End the run with an error."""

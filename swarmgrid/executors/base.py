@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.transport.messages import Receipt, Task
 
 TASK_SECONDS = 0.4
@@ -62,10 +62,10 @@ class Executor(Protocol):
     def wait_until_ready(self) -> None:
         """Wait until a task would begin at once, as far as that can be known."""
 
-    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+    def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:
         """Run tasks until there are none: about ``n`` of them.
 
-        ``throttle`` is waited for right before a task begins: a worker that is still starting when
+        ``limiter`` is waited for right before a task begins: a worker that is still starting when
         its turn comes would call together with the next.
         """
 

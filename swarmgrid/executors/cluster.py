@@ -15,7 +15,7 @@ from swarmgrid.transport.messages import Lost, Receipt
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.transport.messages import Job, Task
 
 QUEUED_PER_WORKER = 3
@@ -68,7 +68,7 @@ class Cluster:
         self,
         tasks: Tasks,
         n: int,  # noqa: ARG002
-        throttle: Throttle,  # noqa: ARG002  # the settings exclude a rate with a client
+        limiter: RateLimiter,  # noqa: ARG002  # the options exclude a rate with a client
     ) -> None:
         from distributed import as_completed
 

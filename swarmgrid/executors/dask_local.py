@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.executors.base import Tasks
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.transport.messages import Job, Task
 
 
@@ -50,12 +50,12 @@ class DaskInProcess:
     def wait_until_ready(self) -> None:
         """It always is."""
 
-    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+    def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:
         def drive(task: Task) -> None:
-            throttle.wait()
+            limiter.wait()
             if self._stopped.is_set():
                 return
-            channel = Direct(task, tasks, throttle, self._closed.is_set)
+            channel = Direct(task, tasks, limiter, self._closed.is_set)
             pulse = self._pulse()
             with interrupted_between_calls(pulse):  # a scheduler may use the main thread
                 receipt = run_task(self._job, task, pulse, self._overseer, channel)

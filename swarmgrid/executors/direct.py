@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.executors.base import Tasks
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.transport.messages import Receipt, Task
 
 
@@ -16,11 +16,11 @@ class Direct:
     """Hands over what a task reports, without a detour."""
 
     def __init__(
-        self, task: Task, tasks: Tasks, throttle: Throttle, is_closed: Callable[[], bool]
+        self, task: Task, tasks: Tasks, limiter: RateLimiter, is_closed: Callable[[], bool]
     ) -> None:
         self._task = task
         self._tasks = tasks
-        self._throttle = throttle
+        self._limiter = limiter
         self._is_closed = is_closed
 
     def may_write(self) -> bool:
@@ -30,4 +30,4 @@ class Direct:
         self._tasks.report(self._task, receipt)
 
     def wait_for_turn(self) -> None:
-        self._throttle.wait()
+        self._limiter.wait()

@@ -13,7 +13,7 @@ from swarmgrid.worker.task_report import Overseer
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.transport.messages import Job
 
 
@@ -32,14 +32,14 @@ class InProcess:
     def wait_until_ready(self) -> None:
         """It always is."""
 
-    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:  # noqa: ARG002
+    def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:  # noqa: ARG002
         while (task := tasks.take()) is not None:
             try:
-                throttle.wait()
+                limiter.wait()
                 if self._pulse[STOP]:
                     return
                 with interrupted_between_calls(self._pulse):
-                    channel = Direct(task, tasks, throttle, lambda: False)
+                    channel = Direct(task, tasks, limiter, lambda: False)
                     receipt = run_task(self._job, task, self._pulse, self._overseer, channel)
                     tasks.report(task, receipt)
             finally:

@@ -91,7 +91,7 @@ class PipeLine:
 def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLine) -> bytes:
     """The pickled receipt; or the error, which is ours or the store's, not the function's."""
     try:
-        if job.is_throttled:
+        if job.is_rate_limited:
             line.wait_for_turn()
             if pulse[STOP]:
                 return packed_to_return(Receipt(left=list(task.pieces), worker=os.getpid()))

@@ -13,7 +13,7 @@ from swarmgrid.store.sharing import is_shared
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
-    from swarmgrid.executors.rate import Throttle
+    from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.run_options import Limits
     from swarmgrid.transport.messages import Job, Receipt, Task
 
@@ -49,7 +49,7 @@ class DaskProcesses:
     def wait_until_ready(self) -> None:
         self._pool.wait_until_ready()
 
-    def run(self, tasks: Tasks, n: int, throttle: Throttle) -> None:
+    def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:
         from dask.threaded import get
 
         def drive(task: Task) -> None:
@@ -62,7 +62,7 @@ class DaskProcesses:
 
             n_points = sum(len(piece.points) for piece in task.pieces)
             packed = process_main.pickled(task)
-            receipt = self._pool.run(packed, n_points, take, throttle.wait, is_alone=task.is_alone)
+            receipt = self._pool.run(packed, n_points, take, limiter.wait, is_alone=task.is_alone)
             if receipt is None:
                 return
             if receipt.lost is not None and receipt.lost.begun is not None:
@@ -72,7 +72,7 @@ class DaskProcesses:
 
         if self._graphs is None:
             # as many threads again hold the next task ready, unless it begins at a certain time
-            n_threads = self.traits.n_workers * (1 if throttle.interval else 2)
+            n_threads = self.traits.n_workers * (1 if limiter.interval else 2)
             self._graphs = Graphs(self._name, get, n_threads)
         self._graphs.run(drive, tasks, n)
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Throttle:
+class RateLimiter:
     """Lets callers through one after the other, ``interval`` seconds apart at least.
 
     Parameters

@@ -20,11 +20,11 @@ from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Executor
-    from swarmgrid.run_options import Settings
+    from swarmgrid.run_options import RunOptions
     from swarmgrid.transport.messages import Job
 
 
-def executor_for(job: Job, settings: Settings) -> Executor:
+def executor_for(job: Job, options: RunOptions) -> Executor:
     """The executor that the user's options and dask configuration ask for.
 
     Raises
@@ -33,14 +33,14 @@ def executor_for(job: Job, settings: Settings) -> Executor:
         If the function or a param cannot be sent to another process, or an option needs worker
         processes of our own and there are none.
     """
-    n = settings.workers or process_count()
-    client, executor = settings.client, settings.executor
+    n = options.workers or process_count()
+    client, executor = options.client, options.executor
     if client is None and executor is None:
         found = configured()
         client, executor = found.client, found.executor
-        if executor == "sync" and settings.needs_processes and is_in_task():
+        if executor == "sync" and options.needs_processes and is_in_task():
             executor = "processes"
-        replace(settings, client=client, executor=executor).check()
+        replace(options, client=client, executor=executor).check()
         if found.get is not None:
             return DaskInProcess(job, found.get, n)
     if client is not None:
@@ -56,7 +56,7 @@ def executor_for(job: Job, settings: Settings) -> Executor:
         from dask.threaded import get
 
         return DaskInProcess(job, get, n)
-    return DaskProcesses(job, pickled_job(job), n, settings.limits())
+    return DaskProcesses(job, pickled_job(job), n, options.limits())
 
 
 def pickled_job(job: Job) -> bytes:
@@ -118,11 +118,11 @@ def configured() -> Configured:
     return Configured(executor=names[get]) if get in names else Configured(get=get)
 
 
-def has_client(settings: Settings) -> bool:
+def has_client(options: RunOptions) -> bool:
     """Whether the workers are those of a cluster, which may be on other machines."""
-    if settings.client is not None:
+    if options.client is not None:
         return True
-    return settings.executor is None and configured().client is not None
+    return options.executor is None and configured().client is not None
 
 
 def _may_be_set_up() -> bool:

@@ -21,7 +21,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class GridState:
     """A stored grid and its manifest."""
 
     grid: StoredGrid
@@ -32,7 +32,7 @@ class Snapshot:
     """Chunks that a reader found damaged: nothing of them counts as computed."""
 
 
-def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
+def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
     """What is stored of a grid; None if there is nothing.
 
     Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
@@ -59,7 +59,7 @@ def read_snapshot(blobs: Blobs, path: GridPath) -> Snapshot | None:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))
             suspects = tuple(marks(names))
-            return Snapshot(grid, manifest.without(suspects), failures, suspects)
+            return GridState(grid, manifest.without(suspects), failures, suspects)
     raise StoreError(
         f"the manifest {path.manifest} kept changing while it was read {_TRIES} times; is "
         "something else deleting files there?"

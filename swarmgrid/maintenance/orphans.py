@@ -9,7 +9,7 @@ from swarmgrid.format import damage_marks, failures
 from swarmgrid.maintenance.replicas import COPY
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import LOCKS, METADATA, PROBE
-from swarmgrid.store.lease_record import MAX_CLAIM, Claim, claim_key, epochs
+from swarmgrid.store.lease_record import MAX_NBYTES, LeaseRecord, epochs, record_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,26 +84,26 @@ def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     """
     staging = blobs.names(f"{LOCKS}/staging/")  # before the leases: an owner's folder is older
     numbers = epochs(blobs, path.grid)
-    keys = [claim_key(path.grid, number) for number in numbers]
-    data = blobs.get(keys[-1], MAX_CLAIM) if keys else None
-    claim = Claim.from_bytes(data)
-    is_held = claim is not None and not claim.released and not claim.is_dead()
-    if claim is None and data is not None:
+    keys = [record_key(path.grid, number) for number in numbers]
+    data = blobs.get(keys[-1], MAX_NBYTES) if keys else None
+    record = LeaseRecord.from_bytes(data)
+    is_held = record is not None and not record.released and not record.is_dead()
+    if record is None and data is not None:
         yield Finding(keys[-1], "it is no lease: whoever wants the grid waits for 30 s")
-    elif claim is not None and not is_held and not claim.released:
-        reason = f"process {claim.pid} on {claim.host} was killed while it held the grid"
+    elif record is not None and not is_held and not record.released:
+        reason = f"process {record.pid} on {record.host} was killed while it held the grid"
         yield Finding(keys[-1], reason, is_note=True)
     yield from (Finding(key, "a later lease holds", is_note=True) for key in keys[:-1])
     for name in blobs.names(path.locks):
         if path.locks + name not in keys:
             yield _stray(blobs, path.locks + name)
-    if claim is not None or data is None:
-        owner = f"{path.grid}-{claim.writer}" if claim is not None and is_held else None
+    if record is not None or data is None:
+        owner = f"{path.grid}-{record.writer}" if record is not None and is_held else None
         left = (n for n in staging if n.startswith(f"{path.grid}-") and n != owner)
         yield from (Finding(f"{LOCKS}/staging/{name}", _LEFT, is_note=True) for name in left)
     for name in blobs.names(f"{LOCKS}/"):
-        probe = blobs.get(f"{LOCKS}/{name}", MAX_CLAIM) if name.startswith(PROBE) else None
-        trier = Claim.from_bytes(probe)
+        probe = blobs.get(f"{LOCKS}/{name}", MAX_NBYTES) if name.startswith(PROBE) else None
+        trier = LeaseRecord.from_bytes(probe)
         if trier is not None and trier.is_dead():
             yield Finding(f"{LOCKS}/{name}", _LEFT, is_note=True, is_removed=True)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.format.state import Snapshot
+    from swarmgrid.format.state import GridState
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
 
@@ -111,28 +111,27 @@ def void_bad_rows(
     return sum(len(manifest.rows.points(i)) for i in bad)
 
 
-def tidied(held: Lease, snapshot: Snapshot) -> bool:
+def tidied(held: Lease, state: GridState) -> bool:
     """See to the marks that readers left, and merge failures; whether anything was changed."""
-    names = snapshot.failure_names
+    names = state.failure_names
     has_many = len(names) > failures.MERGE_FROM
     if has_many:
         held.check()
         start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
         name = f"{start}-{secrets.token_hex(4)}-merged{failures.SUFFIX}"
-        shape = snapshot.grid.chunk_shape
+        shape = state.grid.chunk_shape
         failures.merge_failures(
             held.blobs,
-            snapshot.grid.path,
+            state.grid.path,
             names,
             name,
             lambda place: (
-                not failures.is_inside(place, snapshot.grid)
-                or snapshot.manifest.holds(*place, shape)
+                not failures.is_inside(place, state.grid) or state.manifest.holds(*place, shape)
             ),
         )
-    if snapshot.suspects:
-        void_bad_rows(held, snapshot.grid, snapshot.suspects)
-    return has_many or bool(snapshot.suspects)
+    if state.suspects:
+        void_bad_rows(held, state.grid, state.suspects)
+    return has_many or bool(state.suspects)
 
 
 def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:

@@ -16,7 +16,7 @@ from swarmgrid.memoized import running
 from swarmgrid.memoized import store as blocks
 from swarmgrid.memoized.code import BlockSource, block_source, missing_source
 from swarmgrid.memoized.delta import difference
-from swarmgrid.memoized.graph import Pending, Snapshot, snapshot
+from swarmgrid.memoized.graph import ObjectGraph, Pending, object_graph
 from swarmgrid.memoized.replay import Replay
 from swarmgrid.memoized.state import State, StateTarget
 from swarmgrid.memoized.uses import code_digest
@@ -116,11 +116,11 @@ def memoize(
     if store is None and mode != "ignore":
         raise InputError("memoize needs a store: give store=..., or set_options(store=...)")
     location = to_location(store, storage_options) if mode != "ignore" else None
-    return Block(state, _Settings(location, salt, frozenset(parts), mode))
+    return Block(state, _BlockOptions(location, salt, frozenset(parts), mode))
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
+class _BlockOptions:
     location: Any
     salt: object
     hash_by: frozenset[str]
@@ -140,15 +140,15 @@ class _Skip(BaseException):
 class Block:
     """One ``with`` block on a state; made by `memoize`."""
 
-    def __init__(self, state: State | xr.Dataset, settings: _Settings) -> None:
-        self._state, self._settings = state, settings
+    def __init__(self, state: State | xr.Dataset, options: _BlockOptions) -> None:
+        self._state, self._options = state, options
         self._target = _target(state)
         self._frame: FrameType | None = None
         self._source: BlockSource | None = None
         self._runner: object = None
-        self._before: Snapshot | None = None
+        self._before: ObjectGraph | None = None
         self._skip: tuple[_Skip, Replay, str] | None = None
-        self._is_new = settings.mode == "use"
+        self._is_new = options.mode == "use"
         self.key = ""
         """The key of the recording: 32 hex digits, once begun."""
         self.is_hit = False
@@ -162,7 +162,7 @@ class Block:
             raise InputError("a memoized block is for one with statement: call memoize(...) anew")
         frame = sys._getframe(1)  # noqa: SLF001  # there is no public way to the caller
         self._source = block_source(frame, self._state)
-        if "code" in self._settings.hash_by and not self._source.body:
+        if "code" in self._options.hash_by and not self._source.body:
             raise missing_source(frame)
         self._frame, self._runner = frame, running.runner()
         return self
@@ -174,20 +174,20 @@ class Block:
         """
         self._check_begin()
         running.add(self._state, self, self._runner)
-        settings = self._settings
-        now = snapshot(self._target.held())
+        options = self._options
+        now = object_graph(self._target.held())
         self.key = self._key(now)
-        if settings.mode == "ignore":
+        if options.mode == "ignore":
             return
-        if settings.mode != "rewrite" and (replay := self._found()) is not None:
-            self._skip = _Skip(), replay, now.digest() if "state" in settings.hash_by else ""
+        if options.mode != "rewrite" and (replay := self._found()) is not None:
+            self._skip = _Skip(), replay, now.digest() if "state" in options.hash_by else ""
             raise self._skip[0]
-        if settings.mode == "require":
+        if options.mode == "require":
             raise InputError(
-                f"there is no recording {self.key} of this block in {settings.location.url!r}, "
+                f"there is no recording {self.key} of this block in {options.location.url!r}, "
                 "and mode is 'require'"
             )
-        blocks.check_writable(settings.location)
+        blocks.check_writable(options.location)
         self._before = self._settled(now)
 
     def __exit__(
@@ -216,22 +216,22 @@ class Block:
         if running.runner() != self._runner:
             raise InputError("begin() was called in another thread or task than its with block")
 
-    def _key(self, now: Snapshot) -> str:
+    def _key(self, now: ObjectGraph) -> str:
         assert self._frame is not None
         assert self._source is not None
         parts: dict[str, Any] = {"kind": self._target.kind}
-        if "state" in self._settings.hash_by:
+        if "state" in self._options.hash_by:
             parts["state"] = now.digest()
-        if "code" in self._settings.hash_by:
+        if "code" in self._options.hash_by:
             parts["code"] = code_digest(self._source, self._frame, self._state)
-        if "salt" in self._settings.hash_by:
-            parts["salt"] = digest(self._settings.salt, "salt")
+        if "salt" in self._options.hash_by:
+            parts["salt"] = digest(self._options.salt, "salt")
         return digest(["memoized block", parts])
 
     def _found(self) -> Replay | None:
         """The recording, ready for the state; None if there is none that is whole."""
         try:
-            recording = blocks.read_recording(self._settings.location, self.key)
+            recording = blocks.read_recording(self._options.location, self.key)
             if recording is None:
                 return None
             is_lazy = isinstance(self._state, State)
@@ -241,12 +241,12 @@ class Block:
             _logger.warning("%s: the block is run again", error)
             return None
 
-    def _settled(self, now: Snapshot) -> Snapshot:
-        """The snapshot with nothing pending: what is read later would count as changed."""
+    def _settled(self, now: ObjectGraph) -> ObjectGraph:
+        """The graph with nothing pending: what is read later would count as changed."""
         if not any(isinstance(value, Pending) for value in self._target.held().values()):
             return now
         dict(self._target.live())
-        return snapshot(self._target.held())
+        return object_graph(self._target.held())
 
     def _end_hit(
         self, signal: _Skip, replay: Replay, begun: str, error: BaseException | None
@@ -259,7 +259,7 @@ class Block:
                 "something in the memoized block caught the signal that ends it: catch Exception "
                 "there, not BaseException, or call begin() before the try"
             )
-        if begun and snapshot(self._target.held()).digest() != begun:
+        if begun and object_graph(self._target.held()).digest() != begun:
             raise InputError(
                 "a finally clause or context manager in the memoized block changed the state "
                 "while the block was skipped: call begin() before it"
@@ -268,10 +268,10 @@ class Block:
         self.is_hit = True
         return True
 
-    def _record(self, before: Snapshot) -> None:
-        after = snapshot(self._target.held(), before=before)
+    def _record(self, before: ObjectGraph) -> None:
+        after = object_graph(self._target.held(), before=before)
         delta = difference(before, after)
-        location = self._settings.location
+        location = self._options.location
         blocks.write_recording(location, self.key, delta, after, is_new=self._is_new)
 
 

@@ -1,4 +1,4 @@
-"""What a block has changed: the difference of two snapshots, as values that can be stored."""
+"""What a block has changed: the difference of two graphs, as values that can be stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from swarmgrid.memoized.graph import Snapshot
+from swarmgrid.memoized.graph import ObjectGraph
 from swarmgrid.memoized.records import Path, Record, nodes_in, reference, text
 from swarmgrid.memoized.scalars import Node, from_node
 
@@ -119,7 +119,7 @@ def checked_references(node: Node) -> Iterator[int]:
         from_node(node)
 
 
-def difference(before: Snapshot, after: Snapshot) -> Delta:
+def difference(before: ObjectGraph, after: ObjectGraph) -> Delta:
     """What has to be done to a state that is as ``before`` to make it as ``after``."""
     changed = {
         name: node

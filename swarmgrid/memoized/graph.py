@@ -37,7 +37,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ObjectGraph:
     """A state at one moment."""
 
     roots: dict[str, Node]
@@ -60,9 +60,9 @@ class Snapshot:
         )
 
 
-def snapshot(
-    roots: Mapping[str, Any], name: str = "state", before: Snapshot | None = None
-) -> Snapshot:
+def object_graph(
+    roots: Mapping[str, Any], name: str = "state", before: ObjectGraph | None = None
+) -> ObjectGraph:
     """What a state holds now.
 
     Parameters
@@ -71,7 +71,7 @@ def snapshot(
         Its values, by name.
     name : str
         What the state is called in an error.
-    before : Snapshot, optional
+    before : ObjectGraph, optional
         What it held earlier: objects that are still there keep their numbers.
 
     Raises
@@ -86,11 +86,11 @@ def snapshot(
     walk.detached()
     found = {root: nodes[root] for root in roots}
     values = {**(before.values if before else {}), **walk.values}
-    return Snapshot(found, walk.records, values, walk.paths)
+    return ObjectGraph(found, walk.records, values, walk.paths)
 
 
 class _Walk:
-    def __init__(self, name: str, before: Snapshot | None) -> None:
+    def __init__(self, name: str, before: ObjectGraph | None) -> None:
         self._name = name
         self._before = before
         self._numbers = {id(v): n for n, v in before.values.items()} if before else {}

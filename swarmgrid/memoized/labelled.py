@@ -1,4 +1,4 @@
-"""xarray's objects: taken apart for a snapshot, made from a recording, and changed in place."""
+"""xarray's objects: taken apart for a graph, made from a recording, and changed in place."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from swarmgrid.memoized.scalars import Node
 
 
 class Target(Protocol):
-    """A state, as snapshots and replays see it."""
+    """A state, as graphs and replays see it."""
 
     kind: str
     """What it is: part of every key."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.memoized.graph import Pending, check_value, snapshot
+from swarmgrid.memoized.graph import Pending, check_value, object_graph
 
 
 class State(MutableMapping[str, Any]):
@@ -92,7 +92,7 @@ class State(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def __swarmgrid_token__(self) -> str:
-        return snapshot(self._values).digest()
+        return object_graph(self._values).digest()
 
     def __reduce__(self) -> tuple[type[State], tuple[dict[str, Any]]]:
         return State, (dict(self),)
@@ -106,7 +106,7 @@ class State(MutableMapping[str, Any]):
 
 
 class StateTarget:
-    """A `State` as snapshots and replays see it."""
+    """A `State` as graphs and replays see it."""
 
     def __init__(self, state: State) -> None:
         self._state = state

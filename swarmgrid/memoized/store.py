@@ -19,7 +19,7 @@ from swarmgrid.identity import digest
 from swarmgrid.memoized import arrays
 from swarmgrid.memoized.arrays import RecordedArray
 from swarmgrid.memoized.delta import Delta
-from swarmgrid.memoized.graph import Snapshot
+from swarmgrid.memoized.graph import ObjectGraph
 from swarmgrid.memoized.records import reference
 from swarmgrid.space.names import checked_name
 from swarmgrid.store import checked_json
@@ -107,7 +107,7 @@ def check_writable(location: Location) -> None:
 
 
 def write_recording(
-    location: Location, key: str, delta: Delta, after: Snapshot, *, is_new: bool
+    location: Location, key: str, delta: Delta, after: ObjectGraph, *, is_new: bool
 ) -> None:
     """Write a block's arrays, then the commit.
 
@@ -117,7 +117,7 @@ def write_recording(
         Where, and under which key.
     delta : Delta
         What the block changed.
-    after : Snapshot
+    after : ObjectGraph
         The state at its end, whose arrays are written.
     is_new : bool
         Whether a recording that another process wrote meanwhile stays.
@@ -201,7 +201,7 @@ def _group_bytes(
     return checked_json.to_bytes(zarr_metadata.group_document(attributes, documents))
 
 
-def _group_attributes(key: str, after: Snapshot, names: Mapping[int, str]) -> dict[str, Any]:
+def _group_attributes(key: str, after: ObjectGraph, names: Mapping[int, str]) -> dict[str, Any]:
     """What the group says of itself: for xarray, which of its arrays are coordinates."""
     found = {"swarmgrid_format": FORMAT, "swarmgrid_block": key}
     labels = [names[n] for n in names if any(_is_coord(step) for step in after.paths[n])]
@@ -212,7 +212,7 @@ def _is_coord(step: str | int) -> bool:
     return isinstance(step, str) and step.startswith("coord ")
 
 
-def _names(numbers: Iterable[int], after: Snapshot) -> dict[int, str]:
+def _names(numbers: Iterable[int], after: ObjectGraph) -> dict[int, str]:
     """A name for every array, after where it sits: ``items.3``; no two differ in case only."""
     found: dict[int, str] = {}
     taken: set[str] = {METADATA}
@@ -229,7 +229,7 @@ def _names(numbers: Iterable[int], after: Snapshot) -> dict[int, str]:
     return found
 
 
-def _dims(after: Snapshot, names: Mapping[int, str]) -> dict[int, list[str]]:
+def _dims(after: ObjectGraph, names: Mapping[int, str]) -> dict[int, list[str]]:
     """The dims of the arrays that are data of variables; only a Dataset's agree in size."""
     found: dict[int, list[str]] = {}
     for number, record in after.records.items():

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import InputError, LeaseLostError
 from swarmgrid.store.lease_record import (
-    MAX_CLAIM,
     MAX_LEASE_SECONDS,
-    Claim,
-    claim_key,
+    MAX_NBYTES,
+    LeaseRecord,
     epochs,
-    highest_claim,
+    highest_record,
+    record_key,
 )
 from swarmgrid.store.nesting import runs_around
 
@@ -50,16 +50,16 @@ class Lease:
     Use `acquired` to get one; it is a context manager that releases at the end.
     """
 
-    def __init__(self, blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> None:
+    def __init__(self, blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> None:
         self.blobs = blobs
         """The store as this owner writes it: fenced, where the store can do that."""
         self.epoch = epoch
         """The number of the lease: later owners have higher ones."""
         self._numbers = itertools.count()
-        self.writer = claim.writer
+        self.writer = record.writer
         """The name of the owner's staging folder."""
         self._path = path
-        self._claim = claim
+        self._record = record
         self._ended = threading.Event()
         self._lost = ""
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
@@ -81,7 +81,7 @@ class Lease:
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
             self._look()
             if not self._lost:
-                self._write(replace(self._claim, released=True))
+                self._write(replace(self._record, released=True))
         self._lost = self._lost or f"the lease of grid {self._path.grid} was given back"
         with contextlib.suppress(Exception):
             self.blobs.end_writing()
@@ -95,14 +95,14 @@ class Lease:
 
     def _keep(self) -> None:
         is_silent = False
-        while not self._ended.wait(self._claim.seconds / 4):
+        while not self._ended.wait(self._record.seconds / 4):
             try:
                 self._look()
                 if self._lost:  # `check` raises that where the run can see it
                     _log.warning("%s; this run ends", self._lost)
                     return
-                self._claim = replace(self._claim, beat=self._claim.beat + 1)
-                self._write(self._claim)
+                self._record = replace(self._record, beat=self._record.beat + 1)
+                self._write(self._record)
             except Exception as error:  # noqa: BLE001  # obstore's errors are no OSErrors
                 if not is_silent:
                     _log.warning(
@@ -110,7 +110,7 @@ class Lease:
                         "another process may take the grid over after %g s",
                         self._path.grid,
                         error,
-                        self._claim.seconds,
+                        self._record.seconds,
                     )
                 is_silent = True
             else:
@@ -120,9 +120,9 @@ class Lease:
 
     def _look(self) -> None:
         """See whether the lease is still this owner's; bytes that are damaged say nothing."""
-        grid, mine = self._path.grid, self._claim
-        epoch, claim = highest_claim(self.blobs, grid)
-        is_other = claim is not None and claim.writer != mine.writer
+        grid, mine = self._path.grid, self._record
+        epoch, record = highest_record(self.blobs, grid)
+        is_other = record is not None and record.writer != mine.writer
         if epoch < 0:
             self._lost = f"the lease of grid {grid}, or the whole store, was deleted"
         elif epoch != self.epoch or is_other:
@@ -131,8 +131,8 @@ class Lease:
                 f"life for {mine.seconds:g} s, or its lease was deleted"
             )
 
-    def _write(self, claim: Claim) -> None:
-        self.blobs.put(claim_key(self._path.grid, self.epoch), claim.to_bytes())
+    def _write(self, record: LeaseRecord) -> None:
+        self.blobs.put(record_key(self._path.grid, self.epoch), record.to_bytes())
 
 
 def acquired(
@@ -161,31 +161,31 @@ def acquired(
     """
     watch = _Watch(clock)
     while True:
-        claim = Claim.of_this_process(min(seconds, MAX_LEASE_SECONDS))
-        blobs = location.open(path.grid, claim.writer)
+        record = LeaseRecord.of_this_process(min(seconds, MAX_LEASE_SECONDS))
+        blobs = location.open(path.grid, record.writer)
         epoch = _highest(blobs, path.grid)
         if epoch >= 0 and not watch.may_follow(
-            epoch, blobs.get(claim_key(path.grid, epoch), MAX_CLAIM)
+            epoch, blobs.get(record_key(path.grid, epoch), MAX_NBYTES)
         ):
             _check_not_own(path, watch.writer)
             time.sleep(_POLL_SECONDS)
             continue
-        _own.add(claim.writer)
+        _own.add(record.writer)
         try:
-            if _is_won(blobs, path, epoch + 1, claim):
-                return Lease(blobs, path, epoch + 1, claim)
+            if _is_won(blobs, path, epoch + 1, record):
+                return Lease(blobs, path, epoch + 1, record)
         except LeaseLostError:  # whoever was faster has already fenced this attempt
             pass
         except BaseException:
-            _own.discard(claim.writer)
+            _own.discard(record.writer)
             raise
-        _own.discard(claim.writer)
+        _own.discard(record.writer)
 
 
-def _is_won(blobs: Blobs, path: GridPath, epoch: int, claim: Claim) -> bool:
-    """Whether this claim now is the highest; all other writers are then fenced."""
+def _is_won(blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> bool:
+    """Whether this record now is the highest; all other writers are then fenced."""
     blobs.begin_writing()
-    won = blobs.create(claim_key(path.grid, epoch), claim.to_bytes())
+    won = blobs.create(record_key(path.grid, epoch), record.to_bytes())
     if not won or _highest(blobs, path.grid) != epoch:
         blobs.end_writing()
         return False
@@ -206,26 +206,26 @@ class _Watch:
         """The owner, as far as it is known."""
 
     def may_follow(self, epoch: int, data: bytes | None) -> bool:
-        claim = Claim.from_bytes(data)
-        self.writer = "" if claim is None else claim.writer
-        if claim is not None and (claim.released or claim.is_dead()):
+        record = LeaseRecord.from_bytes(data)
+        self.writer = "" if record is None else record.writer
+        if record is not None and (record.released or record.is_dead()):
             return True
-        if claim is not None and claim.is_of_this_process() and claim.writer not in _own:
+        if record is not None and record.is_of_this_process() and record.writer not in _own:
             return True  # it could not say so, because the store was full or not there
         if (epoch, data) != self._seen:
             self._seen, self._since = (epoch, data), self._clock()
-        self._say(claim)
-        limit = claim.seconds if claim is not None else LEASE_SECONDS
+        self._say(record)
+        limit = record.seconds if record is not None else LEASE_SECONDS
         return self._clock() - self._since > limit
 
-    def _say(self, claim: Claim | None) -> None:
-        if not self._said and claim is not None:
+    def _say(self, record: LeaseRecord | None) -> None:
+        if not self._said and record is not None:
             self._said = True
             _log.warning(
                 "waiting for process %d on %s, which is computing this grid; what it finishes "
                 "will be reused",
-                claim.pid,
-                claim.host,
+                record.pid,
+                record.host,
             )
 
 
@@ -246,4 +246,4 @@ def _highest(blobs: Blobs, grid: str) -> int:
 def _delete_before(blobs: Blobs, path: GridPath, epoch: int) -> None:
     for earlier in epochs(blobs, path.grid):
         if earlier < epoch:
-            blobs.delete(claim_key(path.grid, earlier))
+            blobs.delete(record_key(path.grid, earlier))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LEASE_SECONDS = 3600.0
 """So long a lease may be at most: a grid whose owner is gone waits for it."""
-MAX_CLAIM = 2**16
+MAX_NBYTES = 2**16
 """The most bytes of a lease file."""
 MAX_EPOCH = 10**12 - 10**6
 """A file of a higher number is no lease: nobody could follow it."""
@@ -28,7 +28,7 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LeaseRecord:
     """What a lease file says."""
 
     writer: str
@@ -44,24 +44,24 @@ class Claim:
     released: bool = False
 
     @classmethod
-    def of_this_process(cls, seconds: float) -> Claim:
-        """A new claim in this process' name."""
+    def of_this_process(cls, seconds: float) -> LeaseRecord:
+        """A new record in this process' name."""
         pid = os.getpid()
         return cls(secrets.token_hex(8), socket.gethostname(), pid, _start_of(pid) or "", seconds)
 
     def to_bytes(self) -> bytes:
-        """The claim as it is stored."""
+        """The record as it is stored."""
         return json.dumps(checked_json.sealed({"attributes": asdict(self)})).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes | None) -> Claim | None:
-        """A stored claim; None where the bytes are damaged or gone."""
+    def from_bytes(cls, data: bytes | None) -> LeaseRecord | None:
+        """A stored record; None where the bytes are damaged or gone."""
         try:
             attributes = checked_json.sealed_attributes(data or b"")
-            claim = cls(**{f.name: attributes[f.name] for f in fields(cls)})
+            record = cls(**{f.name: attributes[f.name] for f in fields(cls)})
         except (ValueError, KeyError):
             return None
-        return claim if claim._is_sound() else None
+        return record if record._is_sound() else None
 
     def _is_sound(self) -> bool:
         """Whether every member is of its type and within its bounds: a file may say anything."""
@@ -76,7 +76,7 @@ class Claim:
         )
 
     def is_of_this_process(self) -> bool:
-        """Whether this very process made the claim."""
+        """Whether this very process made the record."""
         here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
         return (self.host, self.pid, self.started) == here and self._is_of_this_system()
 
@@ -88,12 +88,12 @@ class Claim:
         return start != self.started if start is not None else _is_gone(self.pid)
 
     def _is_of_this_system(self) -> bool:
-        """Whether the claim is of this boot and name space; no claim is, where none is known."""
+        """Whether the record is of this boot and name space; no record is, where none is known."""
         system = _system()
         return bool(system) and self.started.endswith(system)
 
 
-def claim_key(grid: str, epoch: int) -> str:
+def record_key(grid: str, epoch: int) -> str:
     """The key of one lease file of a grid."""
     return f"{LOCKS}/{grid}/{epoch:012d}.json"
 
@@ -105,12 +105,12 @@ def epochs(blobs: Blobs, grid: str) -> list[int]:
     return sorted(number for number in numbers if number <= MAX_EPOCH)
 
 
-def highest_claim(blobs: Blobs, grid: str) -> tuple[int, Claim | None]:
+def highest_record(blobs: Blobs, grid: str) -> tuple[int, LeaseRecord | None]:
     """The number of the lease that holds, -1 for none, and what it says."""
     found = epochs(blobs, grid)
     if not found:
         return -1, None
-    return found[-1], Claim.from_bytes(blobs.get(claim_key(grid, found[-1]), MAX_CLAIM))
+    return found[-1], LeaseRecord.from_bytes(blobs.get(record_key(grid, found[-1]), MAX_NBYTES))
 
 
 def _start_of(pid: int) -> str | None:

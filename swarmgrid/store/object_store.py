@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import ZarrBlobs, innermost
 from swarmgrid.store.layout import LOCKS
-from swarmgrid.store.lease_record import highest_claim
+from swarmgrid.store.lease_record import highest_record
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -85,9 +85,9 @@ class FencedBlobs(ZarrBlobs):
             raise self._failed(error) from error
 
     def _check_lease(self) -> None:
-        _, claim = highest_claim(self, self._group)
-        if claim is not None and claim.writer != self._writer:
+        _, record = highest_record(self, self._group)
+        if record is not None and record.writer != self._writer:
             raise LeaseLostError(
-                f"process {claim.pid} on {claim.host} has taken over grid {self._group}. What was "
-                "committed is kept; call compute again"
+                f"process {record.pid} on {record.host} has taken over grid {self._group}. "
+                "What was committed is kept; call compute again"
             )

@@ -11,7 +11,7 @@ from swarmgrid.store import checked_json
 from swarmgrid.store.checked_json import check_format
 from swarmgrid.store.known import Known
 from swarmgrid.store.layout import DATA, LOCKS, METADATA, PROBE
-from swarmgrid.store.lease_record import Claim
+from swarmgrid.store.lease_record import LeaseRecord
 
 if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
@@ -72,7 +72,7 @@ def _has_exclusive_create(blobs: Blobs) -> bool:
     if not blobs.is_create_atomic:
         return False
     key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"
-    one, two = (Claim.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
+    one, two = (LeaseRecord.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
     try:
         blobs.begin_writing()
         first = blobs.create(key, one)

@@ -10,7 +10,7 @@ import cloudpickle
 
 from swarmgrid.store.known import Known
 from swarmgrid.store.layout import LOCKS, PROBE
-from swarmgrid.store.lease_record import Claim
+from swarmgrid.store.lease_record import LeaseRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def probe(location: Location, key: str) -> Iterator[None]:
     blobs = location.open()
     blobs.begin_writing()
     try:
-        blobs.put(key, Claim.of_this_process(0).to_bytes())  # says whose it was
+        blobs.put(key, LeaseRecord.of_this_process(0).to_bytes())  # says whose it was
         yield
     finally:
         with contextlib.suppress(Exception):  # the store is gone; `repair` removes what is left

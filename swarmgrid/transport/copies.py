@@ -51,12 +51,12 @@ def copies_of(params: Mapping[str, Any]) -> Callable[[], dict[str, Any]] | None:
     """
     mutable = {name: value for name, value in params.items() if not is_constant(value)}
     bare = {name: value for name, value in mutable.items() if type(value) is np.ndarray}
-    small = {name: v for name, v in mutable.items() if name not in bare and _Snapshot.fits(v)}
-    arrays = _Snapshot(bare)()
+    small = {name: v for name, v in mutable.items() if name not in bare and _PickledValues.fits(v)}
+    arrays = _PickledValues(bare)()
     views = {name: array.view for name, array in arrays.items() if not array.flags.writeable}
-    others = {n: v for n, v in bare.items() if n not in views and _Snapshot.fits(v)}  # of objects
+    others = {n: v for n, v in bare.items() if n not in views and _PickledValues.fits(v)}
     if small or others:
-        make = _Snapshot({**small, **others})
+        make = _PickledValues({**small, **others})
         return lambda: {**make(), **{name: view() for name, view in views.items()}}
     return (lambda: {name: view() for name, view in views.items()}) if views else None
 
@@ -76,7 +76,7 @@ def is_constant(value: object) -> bool:
     return False
 
 
-class _Snapshot:
+class _PickledValues:
     """Values as they are now, made again by every call.
 
     By pickling, with the memory of arrays left where it is: that takes a fifth of the time of

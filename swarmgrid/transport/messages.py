@@ -60,7 +60,7 @@ class Job:
     """How often the function is called again at a point where it failed."""
     collects_garbage: bool = False
     """Whether garbage is collected after every task."""
-    is_throttled: bool = False
+    is_rate_limited: bool = False
     """Whether every call, a repeated one, too, waits for its turn."""
     runs: tuple[str, ...] = ()
     """The writers of the runs that wait for what the function does: of this one, and around it."""

@@ -88,7 +88,7 @@ def _run_pieces(
     """Compute piece after piece: what interrupted that, and what is left."""
     grid = _grid(job, task)
     blobs = job.open() if grid is not None and _sees_store(job) else None
-    turn = line.wait_for_turn if line is not None and job.is_throttled else _at_once
+    turn = line.wait_for_turn if line is not None and job.is_rate_limited else _at_once
     names = [] if job.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
     func = with_retries(own, job.retries, names, pulse, turn, ledger.retried)

@@ -9,7 +9,7 @@ from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.format.manifest import read_manifest, write_segment
 from swarmgrid.format.segment import Row, Rows
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.space.points import Points
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.directory import FileBlobs
@@ -35,15 +35,15 @@ def merge(blobs: Blobs, grid: StoredGrid, name: str) -> None:
         blobs.delete(PATH.manifest + old)
 
 
-def test_nothing_stored_is_no_snapshot(files: FileBlobs) -> None:
-    assert read_snapshot(files, PATH) is None
+def test_nothing_stored_has_no_state(files: FileBlobs) -> None:
+    assert read_state(files, PATH) is None
 
 
-def test_a_snapshot_holds_the_grid_and_every_row(files: FileBlobs, grid: StoredGrid) -> None:
-    snapshot = read_snapshot(files, PATH)
-    assert snapshot is not None
-    assert_same_grid(snapshot.grid, grid)
-    assert sorted(snapshot.manifest.rows.index.tolist()) == [[0], [1]]
+def test_a_grid_s_state_has_the_grid_and_every_row(files: FileBlobs, grid: StoredGrid) -> None:
+    state = read_state(files, PATH)
+    assert state is not None
+    assert_same_grid(state.grid, grid)
+    assert sorted(state.manifest.rows.index.tolist()) == [[0], [1]]
 
 
 def test_a_merge_between_listing_and_reading_is_retried(
@@ -58,10 +58,10 @@ def test_a_merge_between_listing_and_reading_is_retried(
 
     reader = Recorder(files)
     reader.before_read = merge_once
-    snapshot = read_snapshot(reader, PATH)
-    assert snapshot is not None
-    assert list(snapshot.manifest.sizes) == merges
-    assert sorted(snapshot.manifest.rows.index.tolist()) == [[0], [1]]
+    state = read_state(reader, PATH)
+    assert state is not None
+    assert list(state.manifest.sizes) == merges
+    assert sorted(state.manifest.rows.index.tolist()) == [[0], [1]]
 
 
 def test_a_manifest_that_never_stays_is_reported(files: FileBlobs, grid: StoredGrid) -> None:
@@ -74,7 +74,7 @@ def test_a_manifest_that_never_stays_is_reported(files: FileBlobs, grid: StoredG
     reader = Recorder(files)
     reader.before_read = merge_always
     with pytest.raises(StoreError, match=r"manifest/.* kept changing while it was read \d+ times"):
-        read_snapshot(reader, PATH)
+        read_state(reader, PATH)
 
 
 def test_a_growth_between_listing_and_reading_damages_nothing(
@@ -91,15 +91,15 @@ def test_a_growth_between_listing_and_reading_damages_nothing(
 
     reader = Recorder(files)
     reader.before_read = grow
-    snapshot = read_snapshot(reader, PATH)
-    assert snapshot is not None
-    assert_same_grid(snapshot.grid, larger)
-    assert set(snapshot.manifest.sizes) == {"0.seg", "1.seg"}
-    assert snapshot.manifest.damaged == ()
+    state = read_state(reader, PATH)
+    assert state is not None
+    assert_same_grid(state.grid, larger)
+    assert set(state.manifest.sizes) == {"0.seg", "1.seg"}
+    assert state.manifest.damaged == ()
 
 
-def test_a_snapshot_takes_three_rounds_of_requests(files: FileBlobs, grid: StoredGrid) -> None:
+def test_the_state_takes_three_rounds_of_requests(files: FileBlobs, grid: StoredGrid) -> None:
     reader = Recorder(files)
-    read_snapshot(reader, PATH)
+    read_state(reader, PATH)
     keys = [PATH.metadata, PATH.chunk("s", (0,)), *(f"{PATH.manifest}{i}.seg" for i in range(2))]
     assert reader.reads == keys

@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 
 import swarmgrid
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import GridPath
@@ -77,8 +77,8 @@ def test_nothing_is_wrong_with_it(golden: Path, function: str) -> None:
     path = GridPath(function, group_of(golden, function).name)
     report = verify_grid(FileBlobs(str(golden)), path)
     assert (report.problems, report.notes) == ((), ())
-    snapshot = read_snapshot(to_location(golden).open(), path)
-    assert snapshot is not None
+    state = read_state(to_location(golden).open(), path)
+    assert state is not None
     points = {"grown": 8, "sharded": 32, "kinds": 16, "memo_value": 6}
     assert report.points == points[function]
 

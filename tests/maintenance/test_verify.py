@@ -28,15 +28,15 @@ from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store import lease
 from swarmgrid.store.layout import LOCKS
-from swarmgrid.store.lease_record import Claim, claim_key
+from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import Location, to_location
 from tests.stores.grids import (
     PATH,
     Recorder,
-    claim_of_a_dead_process,
     fill_grid,
     grown,
     new_grid,
+    record_of_a_dead_process,
 )
 
 SCHEMA = Schema({"mean": Output(), "name": Output(dtype="string")})
@@ -147,13 +147,13 @@ def test_a_grid_that_is_being_written_is_clean(store: Location, grid: StoredGrid
 def test_what_a_killed_owner_leaves_is_noted_and_goes_with_the_next(
     store: Location, grid: StoredGrid
 ) -> None:
-    dead = claim_of_a_dead_process()
-    put(store, claim_key(PATH.grid, 7), dead.to_bytes())
+    dead = record_of_a_dead_process()
+    put(store, record_key(PATH.grid, 7), dead.to_bytes())
     staging = f"{LOCKS}/staging/{PATH.grid}-{dead.writer}"
     put(store, f"{staging}/123-half", b"1")
     put(store, f"{LOCKS}/staging/another-grid/123-half", b"1")
     report = verified(store)
-    first, last = claim_key(PATH.grid, 0), claim_key(PATH.grid, 7)
+    first, last = record_key(PATH.grid, 0), record_key(PATH.grid, 7)
     assert found(report) == [("note", key) for key in (last, first, staging)]
     assert f"process {dead.pid}" in report.notes[0].reason
     assert report.is_clean
@@ -166,22 +166,22 @@ def test_a_lease_that_cannot_be_read_is_a_problem(
     store: Location, grid: StoredGrid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)
-    put(store, claim_key(PATH.grid, 3), b"{")
-    assert found(verified(store))[0] == ("problem", claim_key(PATH.grid, 3))
+    put(store, record_key(PATH.grid, 3), b"{")
+    assert found(verified(store))[0] == ("problem", record_key(PATH.grid, 3))
     assert mended(store) == CLEAN
 
 
 def test_an_owner_on_another_machine_may_be_alive(store: Location, grid: StoredGrid) -> None:
-    other = replace(Claim.of_this_process(9), host="elsewhere")
-    put(store, claim_key(PATH.grid, 0), other.to_bytes())
+    other = replace(LeaseRecord.of_this_process(9), host="elsewhere")
+    put(store, record_key(PATH.grid, 0), other.to_bytes())
     put(store, f"{LOCKS}/staging/{PATH.grid}-{other.writer}/half", b"1")
     assert verified(store) == CLEAN
 
 
 def test_probes_of_dead_processes_are_removed(store: Location, grid: StoredGrid) -> None:
     gone, here = f"{LOCKS}/probe-1", f"{LOCKS}/probe-2"
-    put(store, gone, claim_of_a_dead_process().to_bytes())
-    put(store, here, Claim.of_this_process(0).to_bytes())
+    put(store, gone, record_of_a_dead_process().to_bytes())
+    put(store, here, LeaseRecord.of_this_process(0).to_bytes())
     assert found(verified(store)) == [("note", gone)]
     assert mended(store) == CLEAN
     assert store.open().get(here) is not None

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 import swarmgrid
-from swarmgrid.memoized.graph import snapshot
+from swarmgrid.memoized.graph import object_graph
 
 NAMES = ["a", "b", "l", "d", "n", "da", "new"]
 
@@ -96,7 +96,7 @@ def change_list(value: list[Any], what: str, new: Any, k: int) -> None:
 
 def contents(state: Any) -> str:
     """All that there is to a state: names and their order, values, types, and what is shared."""
-    found = snapshot({name: state[name] for name in state})
+    found = object_graph({name: state[name] for name in state})
     records = {n: record.to_json() for n, record in found.records.items()}
     return json.dumps([list(found.roots.items()), records])
 

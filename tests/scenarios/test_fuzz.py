@@ -32,7 +32,7 @@ from tests.scenarios.test_stranger import changed, closed, key_of, opened, place
 from tests.scenarios.test_stranger import segment as put_together, segment_parts, store_of
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.layout import GridPath
-from swarmgrid.format.state import read_snapshot
+from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.verify import verify_grid
 
 PATH = GridPath("simulate", key_of("/x/c.0").split("/")[2])
@@ -42,7 +42,7 @@ OBJECTS = {id(o): o for o, _, _ in CASES}
 
 def look(objects):
     blobs = ZarrBlobs(store_of(objects))
-    for call in (read_snapshot, verify_grid):
+    for call in (read_state, verify_grid):
         try:
             call(blobs, PATH)
         except swarmgrid.SwarmgridError:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
-from swarmgrid.executors.rate import Throttle
+from swarmgrid.executors.rate import RateLimiter
 
 SLOW_AT = 7
 
@@ -471,7 +471,7 @@ def abs_of(x: int) -> int:
     return abs(x)
 
 
-class Turns(Throttle):
+class Turns(RateLimiter):
     """Turns that note how many workers were at work when each was asked for."""
 
     def __init__(self, executor: Any) -> None:
@@ -492,7 +492,9 @@ def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
     from swarmgrid.run_options import Limits
 
     job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 6)
-    executor = DaskProcesses(pickled_job(dataclasses.replace(job, is_throttled=True)), 3, Limits())
+    executor = DaskProcesses(
+        pickled_job(dataclasses.replace(job, is_rate_limited=True)), 3, Limits()
+    )
     turns = Turns(executor)
     firsts, task = [], dataclasses.replace(task, writes=False)
     while task.pieces:

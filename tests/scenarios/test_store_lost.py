@@ -20,7 +20,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid.store import lease
-from swarmgrid.store.lease_record import Claim
+from swarmgrid.store.lease_record import LeaseRecord
 from tests import test_processes
 from tests.scenarios.test_processes import is_alive, record, start, stored, wait_for_calls
 
@@ -260,11 +260,11 @@ def test_a_lease_damaged_under_a_run_is_mended_by_its_owner(
     file = change_lease(store, change)
     second = start(store, calls, AXES, pause=0.02, **options)
     end = time.monotonic() + 10
-    while (claim := Claim.from_bytes(file.read_bytes())) is None:
+    while (record := LeaseRecord.from_bytes(file.read_bytes())) is None:
         assert time.monotonic() < end
         time.sleep(0.02)
-    assert claim.pid == first.pid
-    assert not claim.released
+    assert record.pid == first.pid
+    assert not record.released
     assert test_processes.finished(first) == (N, TOTAL)
     assert finished(second, store) == 0
     assert set(calls_of(calls).values()) == {1}
@@ -328,9 +328,9 @@ def test_a_process_goes_on_at_once_when_there_is_room_again(
     with pytest.raises(swarmgrid.StoreError, match="No space left on device"):
         grid.compute(params, axes)
     (file,) = small_disk.glob("s/locks/*/*.json")
-    claim = Claim.from_bytes(file.read_bytes())
-    assert claim is not None
-    assert not claim.released, "there was room to say so"
+    record = LeaseRecord.from_bytes(file.read_bytes())
+    assert record is not None
+    assert not record.released, "there was room to say so"
     filler.rename(f"{filler}.removed")
     Path(f"{filler}.removed").write_bytes(b"")
     began = time.monotonic()

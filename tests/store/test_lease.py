@@ -21,9 +21,9 @@ from zarr.storage import MemoryStore, WrapperStore
 
 from swarmgrid.errors import LeaseLostError
 from swarmgrid.store import lease as lease_module
-from swarmgrid.store import lease_record as claim_module
+from swarmgrid.store import lease_record as record_module
 from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquired
-from swarmgrid.store.lease_record import Claim
+from swarmgrid.store.lease_record import LeaseRecord
 from swarmgrid.store.location import Location, to_location
 from tests.stores.grids import PATH
 
@@ -59,10 +59,10 @@ def never() -> float:
     return 0.0
 
 
-def leases(location: Location) -> dict[str, Claim | None]:
+def leases(location: Location) -> dict[str, LeaseRecord | None]:
     blobs = location.open()
     names = blobs.names(PATH.locks)
-    return {name: Claim.from_bytes(blobs.get(PATH.locks + name)) for name in names}
+    return {name: LeaseRecord.from_bytes(blobs.get(PATH.locks + name)) for name in names}
 
 
 def leave(location: Location, data: bytes, epoch: int = 0) -> None:
@@ -73,8 +73,8 @@ def leave(location: Location, data: bytes, epoch: int = 0) -> None:
     blobs.end_writing()
 
 
-def claim_from_elsewhere(seconds: float = 5.0) -> Claim:
-    return Claim("somebody", "another machine", 1, "then", seconds)
+def record_from_elsewhere(seconds: float = 5.0) -> LeaseRecord:
+    return LeaseRecord("somebody", "another machine", 1, "then", seconds)
 
 
 # ---- taking and giving back
@@ -86,9 +86,9 @@ def test_every_store_gives_one_lease_after_the_other(location: Location) -> None
             assert held.epoch == epoch
             held.check()
             assert list(leases(location)) == [f"{epoch:012d}.json"]
-    (claim,) = leases(location).values()
-    assert claim is not None
-    assert claim.released
+    (record,) = leases(location).values()
+    assert record is not None
+    assert record.released
 
 
 def test_a_released_lease_is_followed_at_once(store: Location) -> None:
@@ -109,7 +109,7 @@ def test_the_owner_writes_through_its_lease(store: Location, tmp_path: Path) -> 
 def test_the_owner_shows_signs_of_life(store: Location) -> None:
     with acquired(store, PATH, seconds=0.04) as held:
         name = f"{held.epoch:012d}.json"
-        until(lambda: (leases(store)[name] or claim_from_elsewhere()).beat >= 2)
+        until(lambda: (leases(store)[name] or record_from_elsewhere()).beat >= 2)
         held.check()
 
 
@@ -228,7 +228,7 @@ def test_a_living_process_is_waited_for(store: Location, caplog: pytest.LogCaptu
     assert got[0].epoch == 1
     got[0].release()
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
-        f"waiting for process {os.getpid()} on {Claim.of_this_process(1).host}"
+        f"waiting for process {os.getpid()} on {LeaseRecord.of_this_process(1).host}"
     ]
 
 
@@ -244,7 +244,7 @@ def test_leases_of_two_grids_do_not_wait_for_each_other(store: Location) -> None
 
 @pytest.mark.parametrize("seconds", [2.0, 20.0])
 def test_a_silent_owner_is_followed_after_its_seconds(seconds: float, store: Location) -> None:
-    leave(store, claim_from_elsewhere(seconds).to_bytes())
+    leave(store, record_from_elsewhere(seconds).to_bytes())
     clock = Clock()
     with acquired(store, PATH, clock=clock) as held:
         assert held.epoch == 1
@@ -252,21 +252,21 @@ def test_a_silent_owner_is_followed_after_its_seconds(seconds: float, store: Loc
 
 
 def test_an_owner_that_shows_signs_of_life_is_not_followed(store: Location) -> None:
-    claim = claim_from_elsewhere(5.0)
+    record = record_from_elsewhere(5.0)
 
     def beat(now: int) -> None:
         if now <= 50:
-            leave(store, replace(claim, beat=now).to_bytes())
+            leave(store, replace(record, beat=now).to_bytes())
 
     clock = Clock(beat)
-    leave(store, claim.to_bytes())
+    leave(store, record.to_bytes())
     acquired(store, PATH, clock=clock).release()
     assert 55 < clock.now < 60
 
 
 DAMAGED = {
     "empty": b"",
-    "cut off": claim_from_elsewhere().to_bytes()[:-1],
+    "cut off": record_from_elsewhere().to_bytes()[:-1],
     "no object": b"[1, 2]",
     "null": b"null",
     "other keys": b'{"owner": "me"}',
@@ -276,7 +276,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_lease_is_followed_after_the_usual_time(data: bytes, store: Location) -> None:
-    assert Claim.from_bytes(data) is None
+    assert LeaseRecord.from_bytes(data) is None
     leave(store, data)
     clock = Clock()
     with acquired(store, PATH, clock=clock) as held:
@@ -285,7 +285,7 @@ def test_a_damaged_lease_is_followed_after_the_usual_time(data: bytes, store: Lo
 
 
 def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -> None:
-    released = replace(claim_from_elsewhere(), released=True)
+    released = replace(record_from_elsewhere(), released=True)
     for epoch in (3, 11):
         leave(store, released.to_bytes(), epoch)
     blobs = store.open()
@@ -298,23 +298,23 @@ def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -
     assert names == ["000000000012.json"]
 
 
-def test_a_claim_survives_being_stored() -> None:
-    claim = replace(Claim.of_this_process(2.5), beat=3)
-    assert Claim.from_bytes(claim.to_bytes()) == claim
-    attributes = json.loads(claim.to_bytes())["attributes"]
+def test_a_lease_record_survives_being_stored() -> None:
+    record = replace(LeaseRecord.of_this_process(2.5), beat=3)
+    assert LeaseRecord.from_bytes(record.to_bytes()) == record
+    attributes = json.loads(record.to_bytes())["attributes"]
     assert set(attributes) >= {"writer", "host", "pid", "seconds"}
-    assert Claim.of_this_process(1).writer != claim.writer
+    assert LeaseRecord.of_this_process(1).writer != record.writer
 
 
-def test_a_claim_of_which_any_bit_was_changed_says_nothing() -> None:
-    data = Claim.of_this_process(2.5).to_bytes()
+def test_a_lease_record_of_which_any_bit_was_changed_says_nothing() -> None:
+    data = LeaseRecord.of_this_process(2.5).to_bytes()
     for place, bit in itertools.product(range(len(data)), (0, 5)):
         flipped = data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
-        assert Claim.from_bytes(flipped) is None, flipped
+        assert LeaseRecord.from_bytes(flipped) is None, flipped
 
 
 def test_only_this_machine_can_say_that_a_process_is_gone() -> None:
-    own = Claim.of_this_process(1.0)
+    own = LeaseRecord.of_this_process(1.0)
     assert not own.is_dead()
     reused = replace(own, started=f"1{own.started}")
     assert reused.is_dead()
@@ -332,12 +332,12 @@ def hidepid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (proc / "self/ns/pid").symlink_to("pid:[1]")
     stat = Path(f"/proc/{os.getpid()}/stat").read_text()
     (proc / str(os.getpid()) / "stat").write_text(stat)
-    monkeypatch.setattr(claim_module, "_PROC", proc)
+    monkeypatch.setattr(record_module, "_PROC", proc)
     return proc
 
 
 def test_a_process_that_proc_hides_is_not_taken_for_dead(hidepid: Path) -> None:
-    own = Claim.of_this_process(1.0)
+    own = LeaseRecord.of_this_process(1.0)
     assert not own.is_dead()
     living = replace(own, pid=os.getppid())
     assert not living.is_dead()
@@ -359,14 +359,14 @@ def test_another_users_process_is_not_taken_for_dead(
 
     monkeypatch.setattr(os, "kill", refuse)
     assert hidepid.is_dir()
-    assert not replace(Claim.of_this_process(1.0), pid=1).is_dead()
+    assert not replace(LeaseRecord.of_this_process(1.0), pid=1).is_dead()
 
 
 def test_where_the_system_says_nothing_nobody_is_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim_module, "_PROC", tmp_path)
-    own = Claim.of_this_process(1.0)
+    monkeypatch.setattr(record_module, "_PROC", tmp_path)
+    own = LeaseRecord.of_this_process(1.0)
     assert not own.is_dead()
     assert not replace(own, pid=2**22 - 1, started="").is_dead()
     assert not replace(own, pid=2**22 - 1, started="1 unknown").is_dead()
@@ -414,9 +414,9 @@ def test_releasing_a_lost_lease_leaves_the_new_one(
 ) -> None:
     old, new = overtaken
     old.release()
-    (claim,) = leases(store).values()
-    assert claim is not None
-    assert (claim.writer, claim.released) == (new.writer, False)
+    (record,) = leases(store).values()
+    assert record is not None
+    assert (record.writer, record.released) == (new.writer, False)
     new.blobs.put("a", b"1")
 
 
@@ -440,7 +440,7 @@ def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
 ) -> None:
     held = acquired(location, PATH, seconds=0.04)
     (name,) = leases(location)
-    other = claim_from_elsewhere()
+    other = record_from_elsewhere()
 
     def is_lost_once_taken() -> bool:  # a sign of life that was under way may overwrite it
         held.blobs.put(PATH.locks + name, other.to_bytes())  # of the same number
@@ -473,11 +473,11 @@ def test_a_lease_that_could_not_be_released_is_followed_at_once_in_the_same_proc
     store: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = acquired(store, PATH)
-    monkeypatch.setattr(held, "_write", lambda _claim: 1 / 0)
+    monkeypatch.setattr(held, "_write", lambda _record: 1 / 0)
     held.release()
-    (claim,) = leases(store).values()
-    assert claim is not None
-    assert not claim.released
+    (record,) = leases(store).values()
+    assert record is not None
+    assert not record.released
     with acquired(store, PATH, clock=never) as second:
         assert second.epoch == 1
 
@@ -485,7 +485,7 @@ def test_a_lease_that_could_not_be_released_is_followed_at_once_in_the_same_proc
 def test_a_lease_on_a_store_without_fences_is_lost_too() -> None:
     store = to_location(MemoryStore())
     old = acquired(store, PATH, seconds=0.04)
-    leave(store, claim_from_elsewhere().to_bytes(), old.epoch + 1)
+    leave(store, record_from_elsewhere().to_bytes(), old.epoch + 1)
 
     def is_lost() -> bool:
         try:

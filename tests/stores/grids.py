@@ -22,7 +22,7 @@ from swarmgrid.space.points import Points
 from swarmgrid.store.blobs import MAX_OBJECT, Blobs
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import GridPath
-from swarmgrid.store.lease_record import Claim
+from swarmgrid.store.lease_record import LeaseRecord
 
 PATH = GridPath("simulate", "0123456789abcdef")
 
@@ -191,14 +191,14 @@ def file_at(root: Path, key: str) -> Path:
     return path
 
 
-def claim_of_a_dead_process() -> Claim:
+def record_of_a_dead_process() -> LeaseRecord:
     """What a process of this machine left that was killed."""
     code = (
-        "from swarmgrid.store.lease_record import Claim\n"
-        "print(Claim.of_this_process(9).to_bytes())"
+        "from swarmgrid.store.lease_record import LeaseRecord\n"
+        "print(LeaseRecord.of_this_process(9).to_bytes())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    claim = Claim.from_bytes(eval(out))
-    assert claim is not None
-    assert claim.is_dead()
-    return claim
+    record = LeaseRecord.from_bytes(eval(out))
+    assert record is not None
+    assert record.is_dead()
+    return record
