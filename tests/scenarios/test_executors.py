@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 import swarmgrid
-from swarmgrid.executors.cluster import Cluster
 from tests.conftest import CallCounter
 
 Options = dict[str, Any]
@@ -301,28 +300,6 @@ def test_a_slow_first_point_keeps_no_other_from_being_stored(tmp_path: Any) -> N
     run.join()
     assert kept == 99
     np.testing.assert_array_equal(grid.open(axes=["x"])["value"], np.arange(100) * 2.0)
-
-
-@pytest.mark.parametrize(("n_threads", "seconds"), [(1, 0.4), (50, 1.0), (200, 4.0)])
-def test_a_task_for_a_cluster_is_the_longer_the_more_workers_there_are(
-    n_threads: int, seconds: float
-) -> None:
-    import distributed
-
-    with (
-        distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=n_threads,
-            processes=False,
-            dashboard_address=None,
-            protocol="inproc://",
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        made = Cluster(b"", client)
-    assert made.n_workers == n_threads
-    assert made.task_seconds == seconds
-    assert made.short_seconds <= seconds
 
 
 def test_workers_of_a_cluster_that_die_cost_no_other_point(tmp_path: Any) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.worker.arguments import MAX_COPIED_NBYTES, copies_of, is_constant
+from swarmgrid.transport.copies import MAX_COPIED_NBYTES, copies_of, is_constant
 
 
 @dataclasses.dataclass

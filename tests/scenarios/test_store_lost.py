@@ -21,7 +21,7 @@ import pytest
 import swarmgrid
 from swarmgrid.store import lease
 from swarmgrid.store.lease_record import LeaseRecord
-from tests import test_processes
+from tests.scenarios import test_processes
 from tests.scenarios.test_processes import is_alive, record, start, stored, wait_for_calls
 
 AXES: dict[str, Any] = {"x": range(20), "y": range(10)}
@@ -124,7 +124,7 @@ def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
         error = error_of(process, below)
     finally:
         change_modes(store, 0o755)
-    assert error.startswith("swarmgrid.errors.StoreError: ")
+    assert error.startswith("swarmgrid.StoreError: ")
     assert f"store {store} cannot be written" in error
     assert "Permission denied" in error
     if any(store.glob("manifest/*/*.seg")):  # else it happened within the first second
@@ -184,7 +184,7 @@ def test_a_store_deleted_under_worker_processes_is_a_clear_error(
     below = processes_of(process)
     deleted(store)
     error = error_of(process, below)
-    assert error.startswith(("swarmgrid.errors.StoreError", "swarmgrid.errors.LeaseLostError"))
+    assert error.startswith(("swarmgrid.StoreError", "swarmgrid.LeaseLostError"))
     assert "deleted" in error
     assert str(store) in error
     assert not store.exists(), "the run has begun the store anew"
