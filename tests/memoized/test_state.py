@@ -62,7 +62,7 @@ def test_states_of_equal_values_are_equal() -> None:
         (xr.Dataset(), "Dataset"),
         (xr.DataArray([1], {1: ("x", [2])}, ("x",)), "expected a string"),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_values_that_cannot_be_recorded_are_refused_at_once(value: Any, what: str) -> None:
     state = State()

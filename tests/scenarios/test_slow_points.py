@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 import swarmgrid
-from swarmgrid.executors.rate import RateLimiter
 
 SLOW_AT = 7
 
@@ -471,42 +470,23 @@ def abs_of(x: int) -> int:
     return abs(x)
 
 
-class Turns(RateLimiter):
-    """Turns that note how many workers were at work when each was asked for."""
-
-    def __init__(self, executor: Any) -> None:
-        super().__init__(1e-6)
-        self.executor = executor
-        self.seen: list[int] = []
-
-    def wait(self) -> None:
-        self.seen.append(self.executor.n_running)
-        super().wait()
-
-
 def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
-    from swarmgrid.coordinator.source import Tasks
-    from swarmgrid.executors.local import DaskProcesses
-
+    from swarmgrid.executors.pool import WorkerPool
+    from swarmgrid.executors.process_main import pickled
     from swarmgrid.executors.select import pickled_job
     from swarmgrid.run_options import Limits
 
-    job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 6)
-    executor = DaskProcesses(
-        pickled_job(dataclasses.replace(job, is_rate_limited=True)), 3, Limits()
-    )
-    turns = Turns(executor)
-    firsts, task = [], dataclasses.replace(task, writes=False)
-    while task.pieces:
-        rest = task.after(1)
-        piece = dataclasses.replace(task.pieces[0], points=task.pieces[0].points.divided_at(1)[0])
-        firsts.append(dataclasses.replace(task, pieces=(piece,)))
-        task = rest
-    done: list[Any] = []
+    job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 1)
+    pool = WorkerPool(pickled_job(dataclasses.replace(job, is_rate_limited=True)), 1, Limits())
+    there: list[int] = []
+
+    def wait_for_turn() -> None:
+        there.append(len(pool._busy))
+
     try:
-        executor.run(Tasks(firsts), lambda _, receipt: done.append(receipt.points), turns)
+        packed = pickled(dataclasses.replace(task, writes=False))
+        receipts = [pool.run(packed, 1, lambda _: None, wait_for_turn) for _ in range(3)]
     finally:
-        executor.close()
-    assert done == [1] * 6
-    assert len(turns.seen) == 6
-    assert min(turns.seen) >= 1  # who waits while its worker starts would call with the next
+        pool.close()
+    assert [receipt.points for receipt in receipts if receipt is not None] == [1] * 3
+    assert there == [1] * 3  # who waits while its worker starts would call with the next

@@ -240,7 +240,7 @@ DEFAULTED: list[Callable[..., Any]] = [
 
 
 @pytest.mark.parametrize("version", ["1", None])
-@pytest.mark.parametrize("func", DEFAULTED, ids=str)
+@pytest.mark.parametrize("func", DEFAULTED, ids=lambda func: type(func).__name__)
 def test_a_param_and_the_same_value_by_default_are_one_computation(
     func: Callable[..., Any], version: str | None
 ) -> None:
