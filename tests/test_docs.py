@@ -147,10 +147,18 @@ def test_every_test_that_the_reliability_page_names_exists() -> None:
         assert f"def {named[1]}(" in (ROOT / named[0]).read_text(), row
 
 
+def script(name: str) -> Any:
+    """A script of the folder ``docs``, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_api_page_is_what_the_docstrings_say() -> None:
-    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
-    make_api = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_api)
+    make_api = script("make_api")
     assert make_api.PAGE.read_text() == make_api.page(), "run: python docs/make_api.py"
     headings = re.findall(r"^### (\w+)$", make_api.PAGE.read_text(), re.MULTILINE)
     assert sorted(headings) == swarmgrid.__all__
@@ -169,3 +177,17 @@ def test_the_examples_in_docstrings_are_true(
         getattr(swarmgrid, name)  # classes say that they belong here
     result = doctest.testmod(importlib.import_module(module))
     assert result.failed == 0
+
+
+def test_the_table_of_the_rooms_is_up_to_date() -> None:
+    make_rooms = script("make_rooms")
+
+    def rows(page: str) -> list[list[str]]:
+        lines = page.split(make_rooms.BEGIN)[1].split(make_rooms.END, maxsplit=1)[0].splitlines()
+        return [[cell.strip() for cell in line.split("|")] for line in lines[2:]]
+
+    shown, present = rows(make_rooms.PAGE.read_text()), rows(make_rooms.page())
+    for old, new in zip(shown, present, strict=True):
+        n_old, n_new = (int(row[4].replace(",", "")) for row in (old, new))
+        assert abs(n_old - n_new) <= max(100, 0.2 * n_new), old  # about so many lines
+        assert old[:4] + old[5:] == new[:4] + new[5:]
