@@ -12,7 +12,7 @@ import numpy as np
 
 from swarmgrid.errors import OutputError, PointError, WorkerLostError
 from swarmgrid.format.failures import FailedPoint
-from swarmgrid.space.points import Piece
+from swarmgrid.space.points import ChunkPart
 from swarmgrid.transport.messages import Failure
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.failures import Place
     from swarmgrid.space.axis import Axis
-    from swarmgrid.transport.messages import Lost, Task
+    from swarmgrid.transport.messages import Task, WorkerCrash
 
 DEADLY_TRIES = 2
-"""How often a point that ends its worker is tried at least: the first time it may be innocent."""
+"""How often a point that ends its worker is tried at least: once it may not be at fault."""
 
 
 class Attempts:
@@ -48,72 +48,83 @@ class Attempts:
         self._earlier[place] = self._earlier.get(place, 0) + 1
         return replace(failure, attempt=self._earlier[place])
 
-    def may_try_again(self, place: Place, lost: Lost) -> bool:
+    def may_try_again(self, place: Place, crash: WorkerCrash) -> bool:
         """Whether a point that ended its worker is given another one."""
-        if lost.is_innocent:
+        if not crash.is_at_fault:
             return True
         self._deaths[place] = self._deaths.get(place, 0) + 1
-        is_timeout = lost.reason.startswith("TimeoutError")
-        tries = 1 + self._retries if is_timeout else max(DEADLY_TRIES, 1 + self._retries)
+        tries = (
+            1 + self._retries if crash.kind == "timeout" else max(DEADLY_TRIES, 1 + self._retries)
+        )
         return self._deaths[place] < tries
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """The point that a worker was computing when it ended, and the rest of its piece."""
+class CrashingPoint:
+    """The point that a worker was computing when it ended, and the rest of its part."""
 
-    piece: Piece
+    part: ChunkPart
     """The point."""
-    others: Piece | None
-    """The piece without it."""
+    others: ChunkPart | None
+    """The part without it."""
 
 
-def suspected(task: Task, lost: Lost, *, is_block: bool) -> tuple[int, Suspect] | None:
-    """Which of a task's pieces, and which point of it, a worker ended at.
+def crashing_point(
+    task: Task, crash: WorkerCrash, *, is_block: bool
+) -> tuple[int, CrashingPoint] | None:
+    """The point of a task, and its part, that a worker was computing when it ended.
 
     Returns
     -------
     tuple or None
-        The piece's number and the suspect; None if nobody knows.
+        The part's number and the crashing point; None if that is not known.
     """
-    begun = lost.begun
+    begun = crash.begun
     if begun is None:
-        only_one = len(task.pieces) == 1 and (is_block or len(task.pieces[0].points) == 1)
-        return (0, Suspect(task.pieces[0], None)) if only_one else None
-    for number, piece in enumerate(task.pieces):
-        n = len(piece.points)
+        only_one = len(task.parts) == 1 and (is_block or len(task.parts[0].points) == 1)
+        return (0, CrashingPoint(task.parts[0], None)) if only_one else None
+    for number, part in enumerate(task.parts):
+        n = len(part.points)
         if begun < n:
             if is_block:
-                return number, Suspect(piece, None)
+                return number, CrashingPoint(part, None)
             this = np.arange(n) == begun
-            point, others = piece.points.subset(this), piece.points.subset(~this)
+            point, others = part.points.subset(this), part.points.subset(~this)
             assert point is not None
-            rest = None if others is None else replace(piece, points=others)
-            return number, Suspect(replace(piece, points=point), rest)
+            rest = None if others is None else replace(part, points=others)
+            return number, CrashingPoint(replace(part, points=point), rest)
         begun -= n
     return None
 
 
-def singly(piece: Piece) -> list[Piece]:
-    """A piece's points, each a piece of its own."""
-    n = len(piece.points)
-    parts = (piece.points.subset(np.arange(n) == i) for i in range(n))
-    return [replace(piece, points=part) for part in parts if part is not None]
+def singly(part: ChunkPart) -> list[ChunkPart]:
+    """A part's points, each a part of its own."""
+    n = len(part.points)
+    subsets = (part.points.subset(np.arange(n) == i) for i in range(n))
+    return [replace(part, points=points) for points in subsets if points is not None]
 
 
 def failure_of(
-    piece: Piece, lost: Lost, axes: Sequence[Axis], chunk_shape: Sequence[int] | None
+    part: ChunkPart, crash: WorkerCrash, axes: Sequence[Axis], chunk_shape: Sequence[int] | None
 ) -> Failure:
     """The failure of a point, or a block of them, that ended its worker for good."""
-    offset = tuple(map(int, piece.points.indices()[0]))
+    offset = tuple(map(int, part.points.indices()[0]))
     lengths = chunk_shape or [0] * len(offset)
     point = {
         axis.name: axis.take(np.array([i * n + o])).label(0)
-        for axis, i, n, o in zip(axes, piece.index, lengths, offset, strict=True)
+        for axis, i, n, o in zip(axes, part.index, lengths, offset, strict=True)
     }
-    exception, _, _ = lost.reason.partition(":")
-    block = piece.points if len(piece.points) > 1 else None
-    return Failure(piece.index, offset, point, exception, lost.reason, "", block=block)
+    block = part.points if len(part.points) > 1 else None
+    return Failure(
+        part.index,
+        offset,
+        point,
+        crash.exception,
+        crash.reason,
+        "",
+        kind=crash.kind,
+        block=block,
+    )
 
 
 def to_record(failure: Failure) -> FailedPoint:
@@ -135,8 +146,9 @@ def to_record(failure: Failure) -> FailedPoint:
 
 def to_error(failure: Failure, function: str) -> PointError:
     """A failure as the error that the user sees, with the function's own as its cause."""
-    kind = _KINDS.get(failure.exception, PointError)
-    error = kind(function, dict(failure.point), failure.reason, failure.traceback)
+    error = _ERRORS.get(failure.kind, PointError)(
+        function, dict(failure.point), failure.reason, failure.traceback
+    )
     if failure.pickled is not None:
         with contextlib.suppress(Exception):  # its text is there in any case
             cause = pickle.loads(failure.pickled)
@@ -144,7 +156,8 @@ def to_error(failure: Failure, function: str) -> PointError:
     return error
 
 
-_KINDS = {"OutputError": OutputError, "WorkerLostError": WorkerLostError}
+_ERRORS: dict[str, type[PointError]] = {"misfit": OutputError, "ended": WorkerLostError}
+"""The error of a failure, by its kind; any other is a `PointError`."""
 
 
 def _plain(value: object) -> object:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.space.points import Piece
+    from swarmgrid.space.points import ChunkPart
     from swarmgrid.store.lease import Lease
-    from swarmgrid.transport.messages import Receipt, Values
+    from swarmgrid.transport.messages import TaskResult, Values
 
 
 @dataclass(slots=True)
@@ -104,10 +104,10 @@ class Committer:
         """After how long to look again whether something is to be written."""
         return self._pace.look_seconds
 
-    def expect(self, piece: Piece) -> None:
-        """Announce that a piece's points will come back, in any order and number of parts."""
-        chunk = self._open.setdefault(piece.index, _OpenChunk(0, piece.is_fresh))
-        chunk.left += len(piece.points)
+    def expect(self, part: ChunkPart) -> None:
+        """Announce that a part's points will come back, in any order and number of parts."""
+        chunk = self._open.setdefault(part.index, _OpenChunk(0, part.is_fresh))
+        chunk.left += len(part.points)
 
     def give_up(self, index: tuple[int, ...], n: int) -> None:
         """Expect ``n`` points of a chunk no longer: they failed."""
@@ -127,12 +127,12 @@ class Committer:
         """Whether the stored grid has all values that the run needs: others may write to it."""
         return self._stored is not None and not self._stored.axes_differ(self._grid)
 
-    def receive(self, receipt: Receipt) -> None:
+    def receive(self, result: TaskResult) -> None:
         """Take what a worker reports."""
-        self._rows.extend(receipt.rows)
-        self.bytes_written += receipt.nbytes
-        self.chunks_written += len(receipt.rows) * len(self._grid.schema.outputs)
-        for values in receipt.values:
+        self._rows.extend(result.rows)
+        self.bytes_written += result.nbytes
+        self.chunks_written += len(result.rows) * len(self._grid.schema.outputs)
+        for values in result.values:
             self._put_in(values)
 
     def commit_if_due(self) -> None:

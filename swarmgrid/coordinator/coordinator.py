@@ -143,8 +143,8 @@ class Coordinator:
     def _note(self, message: Message) -> None:  # noqa: C901  # a case for each kind of message
         state = self._state
         match message:
-            case Reported(task=task, receipt=receipt):
-                self._results.take(task, receipt)
+            case Reported(task=task, result=result):
+                self._results.take(task, result)
             case TaskOver():
                 state.n_out -= 1
             case TaskWanted() | WorkWanted():

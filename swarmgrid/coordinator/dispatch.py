@@ -140,7 +140,7 @@ class Dispatcher:
             self._state.cost.seconds_per_point,
             traits if self._state.is_grown else replace(traits, may_write=False),
             seconds=self._task_seconds(engine),
-            may_be_alone=traits.is_isolating or not self._state.n_out,
+            may_be_isolated=traits.is_isolating or not self._state.n_out,
         )
         if divided is not None:
             self._state.expect(divided)
@@ -164,12 +164,12 @@ class Dispatcher:
         is_trial = self._state.is_trial and engine == HERE
         traits = self._state.engines[engine].executor.traits
         return Task(
-            batch.pieces,
+            batch.parts,
             grid.chunk_shape,
             grid.schema,
             batch.writes,
             SMALL_SECONDS if is_trial else LIMIT * traits.task_seconds,
             grid.inner_shape,
             reporting_seconds(self._state.options.flush_interval),
-            batch.is_alone,
+            batch.is_isolated,
         )

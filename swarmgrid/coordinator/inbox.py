@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import threading
 
     from swarmgrid.coordinator.engines import Engine
-    from swarmgrid.transport.messages import Receipt, Task
+    from swarmgrid.transport.messages import Task, TaskResult
 
 _T = TypeVar("_T")
 LOOK_SECONDS = 1.0
@@ -40,7 +40,7 @@ class Reported:
     """Results of a task, or of a part of it."""
 
     task: Task
-    receipt: Receipt
+    result: TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,9 @@ class TaskSource:
         self._inbox.put(TaskWanted(self._engine, reply, may_wait))
         return self._answer(reply)
 
-    def report(self, task: Task, receipt: Receipt) -> None:
+    def report(self, task: Task, result: TaskResult) -> None:
         """Hand over the results of a task, or of a part of it."""
-        self._inbox.put(Reported(task, receipt))
+        self._inbox.put(Reported(task, result))
 
     def end(self) -> None:
         """A task that was taken is over, and was reported."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
     from swarmgrid.space.outputs import Schema
-    from swarmgrid.transport.messages import Lost, Receipt
+    from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Inference:
         self._attempts = attempts
         self._is_block = request.vectorized
         self._shape = None if coverage is None else coverage.grid.chunk_shape
-        self._pieces = single_points(request) if coverage is None else coverage.pieces()
+        self._parts = single_points(request) if coverage is None else coverage.parts()
         self._round: deque[Task] = deque()
         """Tasks that are to be handed out before the next look at what there is."""
         self._first: Task | None = None
@@ -75,7 +75,7 @@ class Inference:
         self._out: list[Task] = []
         self._crashed: deque[Task] = deque()
         """Tasks whose worker crashed, to be tried again in a worker of their own."""
-        self._waiting: list[tuple[Task, Receipt]] = []
+        self._waiting: list[tuple[Task, TaskResult]] = []
         self._tried: list[Task] = []
         self._schema: Schema | None = None
 
@@ -94,7 +94,7 @@ class Inference:
             Whether a task whose worker crashed may be handed out again now.
         """
         if self._crashed and may_crash:
-            return self._handed_out(replace(self._crashed.popleft(), is_alone=True))
+            return self._handed_out(replace(self._crashed.popleft(), is_isolated=True))
         if self.coverage is not None or self._crashed:
             return None
         if not self._round and not self._out:
@@ -118,22 +118,22 @@ class Inference:
         is_idle = not (self._out or self._crashed or self._round)
         return is_idle and (self.coverage is not None or self._is_exhausted)
 
-    def take(self, task: Task, receipt: Receipt) -> Settled:
+    def take(self, task: Task, result: TaskResult) -> Settled:
         """Take the results of a task; what is settled by them, once the grid is known."""
         self._out = [other for other in self._out if not _is_same(other, task)]
         if self.coverage is None:
-            self.failures += receipt.failures
-            self._waiting.append((task, receipt))
+            self.failures += result.failures
+            self._waiting.append((task, result))
             return Settled()
-        settled = self._settled(task, receipt)
-        failures = tuple(map(self._placed_failure, receipt.failures))
+        settled = self._settled(task, result)
+        failures = tuple(map(self._placed_failure, result.failures))
         return replace(settled, failures=(*failures, *settled.failures))
 
-    def take_crash(self, task: Task, lost: Lost) -> tuple[Failure, Settled]:
+    def take_crash(self, task: Task, crash: WorkerCrash) -> tuple[Failure, Settled]:
         """Take note of a task whose worker crashed: which point it was, and what follows."""
         self._out = [other for other in self._out if not _is_same(other, task)]
-        failure = failure_of(task.pieces[0], lost, self._request.axes, task.chunk_shape)
-        if self._attempts.may_try_again((failure.index, failure.offset), lost):
+        failure = failure_of(task.parts[0], crash, self._request.axes, task.chunk_shape)
+        if self._attempts.may_try_again((failure.index, failure.offset), crash):
             self._crashed.append(task)
             return failure, Settled()
         if self.coverage is None:
@@ -161,7 +161,7 @@ class Inference:
     def can_decide(self) -> bool:
         """Whether some point shows the outputs."""
         is_open = self.coverage is None
-        return is_open and any(receipt.values for _, receipt in self._waiting)
+        return is_open and any(result.values for _, result in self._waiting)
 
     def decide(self) -> tuple[Coverage, list[tuple[int, ...]]]:
         """Fix the outputs by the first point, in C order, that is there.
@@ -176,8 +176,8 @@ class Inference:
         InputError
             If the outputs, chunks or axes do not go together.
         """
-        there = [receipt for _, receipt in self._waiting if receipt.values]
-        first = min(there, key=lambda receipt: _order(receipt.values[0]))
+        there = [result for _, result in self._waiting if result.values]
+        first = min(there, key=lambda result: _order(result.values[0]))
         assert first.schema is not None
         self._schema = first.schema
         grid = new_grid(self._request, first.schema, self._cost())
@@ -200,8 +200,8 @@ class Inference:
         values: list[Values] = []
         failures = [self._placed_failure(failure) for failure in self.failures]
         n_misfits = 0
-        for task, receipt in self._waiting:
-            settled = self._settled(task, receipt)
+        for task, result in self._waiting:
+            settled = self._settled(task, result)
             values += settled.values
             failures += settled.failures
             n_misfits += settled.n_misfits
@@ -209,10 +209,10 @@ class Inference:
         return Settled(tuple(values), tuple(failures), n_misfits)
 
     def _begin_round(self, n: int) -> None:
-        pieces = list(islice(self._pieces, n))
-        self._round.extend(Task((piece,), self._shape, None, writes=False) for piece in pieces)
+        parts = list(islice(self._parts, n))
+        self._round.extend(Task((part,), self._shape, None, writes=False) for part in parts)
         self._first = self._round[0] if self._round else None
-        self._is_exhausted = not pieces
+        self._is_exhausted = not parts
 
     def _handed_out(self, task: Task) -> Task:
         self._out.append(task)
@@ -227,10 +227,10 @@ class Inference:
 
         A worker's first call may take long for what the others need no more: imports, compilation.
         """
-        receipts = [receipt for _, receipt in self._waiting if receipt.points]
-        if len({receipt.worker for receipt in receipts}) == len(receipts):
+        results = [result for _, result in self._waiting if result.points]
+        if len({result.worker for result in results}) == len(results):
             return None
-        return min(receipt.seconds / receipt.points for receipt in receipts)
+        return min(result.seconds / result.points for result in results)
 
     def _placed_failure(self, failure: Failure) -> Failure:
         """A failure in the terms of the grid's chunks."""
@@ -240,13 +240,13 @@ class Inference:
         index, offset = placed(failure.offset, self._shape)
         return replace(failure, index=index, offset=offset)
 
-    def _settled(self, task: Task, receipt: Receipt) -> Settled:
+    def _settled(self, task: Task, result: TaskResult) -> Settled:
         taken: list[Values] = []
         misfits: list[Failure] = []
         n_misfits = 0
-        for values in receipt.values:
+        for values in result.values:
             try:
-                arrays = self._refitted(values, receipt)
+                arrays = self._refitted(values, result)
             except MisfitError as error:
                 n_misfits += len(values.points)
                 misfits.append(self._placed_failure(self._misfit(values, error)))
@@ -257,26 +257,26 @@ class Inference:
 
     def _placed(self, task: Task) -> tuple[tuple[int, ...], Points]:
         """The chunk of a task, and its points within it."""
-        piece = task.pieces[0]
+        part = task.parts[0]
         if self._is_block or self._shape is None:
-            return piece.index, piece.points
-        (position,) = piece.points.indices().tolist()
+            return part.index, part.points
+        (position,) = part.points.indices().tolist()
         index, offset = placed(position, self._shape)
         return index, Points.at(offset)
 
-    def _refitted(self, values: Values, receipt: Receipt) -> dict[str, NDArray[Any]]:
+    def _refitted(self, values: Values, result: TaskResult) -> dict[str, NDArray[Any]]:
         """Results inferred by themselves, as arrays that fit the outputs."""
-        assert receipt.schema is not None
+        assert result.schema is not None
         assert self._schema is not None
         dims = {
             name: output.dims
-            for name, output in receipt.schema.outputs.items()
+            for name, output in result.schema.outputs.items()
             if output.dims != unnamed(name, len(output.dims))
         }
         given = {n: a if self._is_block else a[0] for n, a in values.arrays.items()}
         lead = (len(values.points),) if self._is_block else ()
-        result = Unpacked(given, dims, dict(receipt.schema.coords))
-        arrays = fitted(result, self._schema, lead)
+        unpacked = Unpacked(given, dims, dict(result.schema.coords))
+        arrays = fitted(unpacked, self._schema, lead)
         return arrays if self._is_block else {name: a[None] for name, a in arrays.items()}
 
     def _misfit(self, values: Values, error: MisfitError) -> Failure:
@@ -292,17 +292,19 @@ class Inference:
         }
         offset = tuple(map(int, position))
         block = values.points if self._is_block else None
-        return Failure(values.index, offset, point, "OutputError", str(error), "", block=block)
+        return Failure(
+            values.index, offset, point, "OutputError", str(error), "", kind="misfit", block=block
+        )
 
 
 def _is_same(one: Task, other: Task | None) -> bool:
     """Whether two tasks are the same, tried again or not."""
-    return other is not None and one.pieces is other.pieces
+    return other is not None and one.parts is other.parts
 
 
-def _is_cheap(receipt: Receipt) -> bool:
+def _is_cheap(result: TaskResult) -> bool:
     """Whether points cost too little to have a say in the chunks."""
-    return receipt.points > 0 and receipt.seconds / receipt.points < MAX_SECONDS / MAX_POINTS
+    return result.points > 0 and result.seconds / result.points < MAX_SECONDS / MAX_POINTS
 
 
 def _order(values: Values) -> tuple[Any, ...]:

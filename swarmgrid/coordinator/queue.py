@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swarmgrid.executors.base import Traits
-    from swarmgrid.space.points import Piece
+    from swarmgrid.space.points import ChunkPart
 
 MAX_CHUNKS = 256
 """Chunks of one task: each is a file to write and a row to report."""
@@ -26,10 +26,10 @@ MAX_CHUNKS = 256
 class Batch:
     """What one task is to compute."""
 
-    pieces: tuple[Piece, ...]
+    parts: tuple[ChunkPart, ...]
     writes: bool
     """Whether the worker may write the chunks: it has every point of them that is missing."""
-    is_alone: bool = False
+    is_isolated: bool = False
     """Whether it is one point that may crash its worker."""
 
 
@@ -60,7 +60,7 @@ class TaskQueue:
 
     Parameters
     ----------
-    pieces : iterator of Piece
+    parts : iterator of ChunkPart
         The missing points, chunk by chunk; a million chunks need no memory here.
     n_points : int
         How many there are.
@@ -74,7 +74,7 @@ class TaskQueue:
 
     def __init__(
         self,
-        pieces: Iterator[Piece],
+        parts: Iterator[ChunkPart],
         n_points: int,
         divided: DividedChunks,
         *,
@@ -83,28 +83,28 @@ class TaskQueue:
     ) -> None:
         self.left = n_points
         """Points that no task has."""
-        self._pieces = pieces
+        self._parts = parts
         self._divided = divided
         self._fixed = points_per_task
         self._may_divide = may_divide
-        self._whole: deque[Piece] = deque()
+        self._whole: deque[ChunkPart] = deque()
         """Pieces that came back and that a worker may write."""
-        self._parts: deque[Piece] = deque()
+        self._to_divide: deque[ChunkPart] = deque()
         """Pieces of divided chunks."""
-        self._alone: deque[Piece] = deque()
+        self._isolated: deque[ChunkPart] = deque()
         """Points that may crash their worker."""
         self._shares: deque[int] = deque()
         """The sizes of the next tasks, after a slow task gave its points back."""
         self._n_cut = 0
-        self._ahead: Piece | None = None
-        """The next of the pieces, where it was looked at."""
+        self._ahead: ChunkPart | None = None
+        """The next of the parts, where it was looked at."""
 
     @property
     def is_empty(self) -> bool:
         """Whether every point has been handed out."""
         if self._ahead is None:
-            self._ahead = next(self._pieces, None)
-        return self._ahead is None and not (self._whole or self._parts or self._alone)
+            self._ahead = next(self._parts, None)
+        return self._ahead is None and not (self._whole or self._to_divide or self._isolated)
 
     @property
     def may_share(self) -> bool:
@@ -121,8 +121,8 @@ class TaskQueue:
         traits: Traits,
         *,
         seconds: float | None = None,
-        may_be_alone: bool = True,
-    ) -> tuple[Batch | None, Piece | None]:
+        may_be_isolated: bool = True,
+    ) -> tuple[Batch | None, ChunkPart | None]:
         """Cut the next batch.
 
         Parameters
@@ -133,85 +133,83 @@ class TaskQueue:
             What the executor that asks can do.
         seconds : float, optional
             What a task is to take, in place of what the traits say.
-        may_be_alone : bool
+        may_be_isolated : bool
             Whether a point that may crash its worker may be handed out now.
 
         Returns
         -------
-        tuple of Batch or None and Piece or None
-            The batch; and the piece that was divided for it, whose chunk was whole before: all of
+        tuple of Batch or None and ChunkPart or None
+            The batch; and the part that was divided for it, whose chunk was whole before: all of
             its points come back in parts.
         """
         size = task_size(
             self.left, cost, traits, n_cut=self._n_cut, seconds=seconds, fixed=self._fixed
         )
         n_most, chunk_most = size.points, size.chunk_points
-        if not self._whole and not self._parts:
+        if not self._whole and not self._to_divide:
             self._shares.clear()
         if self._shares:
             share = self._shares.popleft()
             n_most, chunk_most = min(n_most, share), min(chunk_most, share)
         batch, divided = self._cut(traits, n_most, chunk_most)
-        if batch is None and self._alone and may_be_alone:
-            batch = Batch((self._alone.popleft(),), writes=False, is_alone=True)
+        if batch is None and self._isolated and may_be_isolated:
+            batch = Batch((self._isolated.popleft(),), writes=False, is_isolated=True)
         if batch is not None:
             self._n_cut += 1
-            self.left -= sum(len(piece.points) for piece in batch.pieces)
+            self.left -= sum(len(part.points) for part in batch.parts)
         return batch, divided
 
-    def put_back(self, pieces: list[Piece], *, writes: bool, n_workers: int) -> None:
+    def put_back(self, parts: list[ChunkPart], *, writes: bool, n_workers: int) -> None:
         """Take back what a task did not get to, and divide it: the task was slower than expected.
 
         It comes next, so that chunks that have begun are completed before others begin.
         """
-        (self._whole if writes else self._parts).extendleft(reversed(pieces))
-        n = sum(len(piece.points) for piece in pieces)
+        (self._whole if writes else self._to_divide).extendleft(reversed(parts))
+        n = sum(len(part.points) for part in parts)
         self.left += n
         if n and self._fixed is None:
             share = math.ceil(n / n_workers)
             self._shares.extend([share] * math.ceil(n / share))
 
-    def put_back_alone(self, piece: Piece) -> None:
+    def put_back_isolated(self, part: ChunkPart) -> None:
         """Take back a point that is to be computed alone in its worker."""
-        self._alone.append(piece)
-        self.left += len(piece.points)
+        self._isolated.append(part)
+        self.left += len(part.points)
 
     def _cut(
         self, traits: Traits, n_most: int, chunk_most: float
-    ) -> tuple[Batch | None, Piece | None]:
-        if self._parts:
-            return self._part(self._parts.popleft(), n_most), None
-        pieces: list[Piece] = []
+    ) -> tuple[Batch | None, ChunkPart | None]:
+        if self._to_divide:
+            return self._share_of(self._to_divide.popleft(), n_most), None
+        parts: list[ChunkPart] = []
         n = 0
-        while (
-            n < n_most and len(pieces) < MAX_CHUNKS and (piece := self._next_piece()) is not None
-        ):
-            if self._comes_in_parts(piece, traits, chunk_most):
-                if pieces:
-                    self._whole.appendleft(piece)
+        while n < n_most and len(parts) < MAX_CHUNKS and (part := self._next_part()) is not None:
+            if self._comes_in_parts(part, traits, chunk_most):
+                if parts:
+                    self._whole.appendleft(part)
                     break
-                divided = None if piece.index in self._divided else piece
-                return self._part(piece, n_most), divided
-            pieces.append(piece)
-            n += len(piece.points)
-        return (Batch(tuple(pieces), writes=True) if pieces else None), None
+                divided = None if part.index in self._divided else part
+                return self._share_of(part, n_most), divided
+            parts.append(part)
+            n += len(part.points)
+        return (Batch(tuple(parts), writes=True) if parts else None), None
 
-    def _next_piece(self) -> Piece | None:
+    def _next_part(self) -> ChunkPart | None:
         if self._whole:
             return self._whole.popleft()
-        piece = self._ahead or next(self._pieces, None)
+        part = self._ahead or next(self._parts, None)
         self._ahead = None
-        return piece
+        return part
 
-    def _comes_in_parts(self, piece: Piece, traits: Traits, chunk_most: float) -> bool:
-        if not traits.may_write or piece.index in self._divided:
+    def _comes_in_parts(self, part: ChunkPart, traits: Traits, chunk_most: float) -> bool:
+        if not traits.may_write or part.index in self._divided:
             return True
-        return self._may_divide and len(piece.points) > chunk_most
+        return self._may_divide and len(part.points) > chunk_most
 
-    def _part(self, piece: Piece, size: int) -> Batch:
-        n = size if self._may_divide else len(piece.points)
-        first, rest = piece.points.divided_at(n)
+    def _share_of(self, part: ChunkPart, size: int) -> Batch:
+        n = size if self._may_divide else len(part.points)
+        first, rest = part.points.divided_at(n)
         assert first is not None
         if rest is not None:
-            self._parts.appendleft(replace(piece, points=rest))
-        return Batch((replace(piece, points=first),), writes=False)
+            self._to_divide.appendleft(replace(part, points=rest))
+        return Batch((replace(part, points=first),), writes=False)

@@ -14,13 +14,13 @@ from swarmgrid.observe.events import (
     TaskDone,
     WorkerCrashed,
 )
-from swarmgrid.transport.messages import Receipt
+from swarmgrid.transport.messages import TaskResult
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inference import Inference, Settled
     from swarmgrid.coordinator.state import RunState
     from swarmgrid.planning.coverage import Coverage
-    from swarmgrid.transport.messages import Failure, Lost, Task
+    from swarmgrid.transport.messages import Failure, Task, WorkerCrash
 
 
 class Results:
@@ -44,7 +44,7 @@ class Results:
         self._state.coverage = coverage
         self._begin_grid(coverage)
         for index in indices:
-            self._state.expect(coverage.piece(index))
+            self._state.expect(coverage.part(index))
         found.mark_tried()
         self._settle(found.settle_waiting())
         self._begin_queue(coverage)
@@ -62,13 +62,13 @@ class Results:
         if self._state.fatal is None and found.failures and not self._state.is_stopping:
             self._state.fatal = found.failures[0]  # no point shows the outputs
 
-    def take(self, task: Task, receipt: Receipt) -> None:
+    def take(self, task: Task, result: TaskResult) -> None:
         if task.schema is None and self._state.inference is not None:
-            self._take_first(self._state.inference, task, receipt)
-        elif receipt.lost is not None:
-            self._take_crash(task, receipt, receipt.lost)
+            self._take_first(self._state.inference, task, result)
+        elif result.crash is not None:
+            self._take_crash(task, result, result.crash)
         else:
-            self._take_results(task, receipt)
+            self._take_results(task, result)
 
     def fail(self, failure: Failure) -> None:
         """Record a point that failed for good, and end the run where the options say so."""
@@ -93,22 +93,22 @@ class Results:
     def _begin_queue(self, coverage: Coverage) -> None:
         options = self._state.options
         self._state.queue = TaskQueue(
-            coverage.pieces(),
+            coverage.parts(),
             self._state.counts.left,
             self._state.divided,
             points_per_task=1 if options.rate else options.exec_chunk_size,
             may_divide=not self._state.request.vectorized,
         )
 
-    def _take_first(self, found: Inference, task: Task, receipt: Receipt) -> None:
-        if receipt.lost is not None:
-            failure, settled = found.take_crash(task, receipt.lost)
-            self._tell_crash(receipt, receipt.lost, failure)
+    def _take_first(self, found: Inference, task: Task, result: TaskResult) -> None:
+        if result.crash is not None:
+            failure, settled = found.take_crash(task, result.crash)
+            self._tell_crash(result, result.crash, failure)
             self._settle(settled)
         else:
             self._state.n_first_done += 1
-            self._tell_done(receipt, is_first=True)
-            self._settle(found.take(task, receipt))
+            self._tell_done(result, is_first=True)
+            self._settle(found.take(task, result))
         if found.failures and self._state.options.on_error == "raise":
             self._state.stop()
 
@@ -119,63 +119,65 @@ class Results:
             self._expect_no_more(failure)
             self.fail(failure)
         for values in settled.values:
-            self._store(Receipt(values=[values]))
+            self._store(TaskResult(values=[values]))
 
-    def _take_results(self, task: Task, receipt: Receipt) -> None:
+    def _take_results(self, task: Task, result: TaskResult) -> None:
         assert self._state.queue is not None
-        for piece in receipt.split:
-            self._state.expect(piece)
-        self._store(receipt)
+        for part in result.split:
+            self._state.expect(part)
+        self._store(result)
         n_workers = self._state.n_workers
-        self._state.queue.put_back(receipt.left, writes=task.writes, n_workers=n_workers)
+        self._state.queue.put_back(result.left, writes=task.writes, n_workers=n_workers)
         self._state.n_trials += 1
-        self._tell_done(receipt, is_first=False)
-        for failure in receipt.failures:
+        self._tell_done(result, is_first=False)
+        for failure in result.failures:
             self._expect_no_more(failure)
             self.fail(failure)
 
-    def _take_crash(self, task: Task, receipt: Receipt, lost: Lost) -> None:
+    def _take_crash(self, task: Task, result: TaskResult, crash: WorkerCrash) -> None:
         """Hand the points of a crashed worker out again, the one at fault by itself."""
         assert self._state.queue is not None
         do = self._state
-        found = aftermath(task, lost, do.attempts, do.job.axes, is_block=do.request.vectorized)
-        self._tell_crash(receipt, lost, found.suspect)
-        for piece in found.divided:
-            if task.writes and piece.index not in self._state.divided:
-                self._state.expect(piece)
+        found = aftermath(task, crash, do.attempts, do.job.axes, is_block=do.request.vectorized)
+        self._tell_crash(result, crash, found.crashed_at)
+        for part in found.divided:
+            if task.writes and part.index not in self._state.divided:
+                self._state.expect(part)
         n_workers = self._state.n_workers
         self._state.queue.put_back(list(found.again), writes=task.writes, n_workers=n_workers)
-        self._state.queue.put_back(list(found.parts), writes=False, n_workers=n_workers)
-        for piece in found.alone:
-            self._state.queue.put_back_alone(piece)
-        if found.is_final and found.suspect is not None:
-            self._expect_no_more(found.suspect)
-            self.fail(found.suspect)
+        self._state.queue.put_back(list(found.divided_parts), writes=False, n_workers=n_workers)
+        for part in found.isolated:
+            self._state.queue.put_back_isolated(part)
+        if found.is_final and found.crashed_at is not None:
+            self._expect_no_more(found.crashed_at)
+            self.fail(found.crashed_at)
 
     def _expect_no_more(self, failure: Failure) -> None:
         self._state.divided.settle(failure.index, failure.n_points)
         self._state.writer.give_up(failure.index, failure.n_points)
 
-    def _store(self, receipt: Receipt) -> None:
-        for values in receipt.values:
+    def _store(self, result: TaskResult) -> None:
+        for values in result.values:
             self._state.divided.settle(values.index, len(values.points))
         self._state.n_unwritten += 1
-        self._state.writer.receive(receipt)
+        self._state.writer.receive(result)
 
-    def _tell_done(self, receipt: Receipt, *, is_first: bool) -> None:
-        for retry in receipt.retries:
-            self._state.tell(CallRetried(retry.point, retry.reason, retry.attempt, receipt.worker))
+    def _tell_done(self, result: TaskResult, *, is_first: bool) -> None:
+        for retry in result.retries:
+            self._state.tell(CallRetried(retry.point, retry.reason, retry.attempt, result.worker))
         self._state.tell(
             TaskDone(
-                receipt.points,
-                receipt.seconds,
-                receipt.wall_seconds,
-                receipt.worker,
-                receipt.peak_nbytes,
+                result.points,
+                result.seconds,
+                result.wall_seconds,
+                result.worker,
+                result.peak_nbytes,
                 is_first,
             )
         )
 
-    def _tell_crash(self, receipt: Receipt, lost: Lost, suspect: Failure | None) -> None:
-        point = None if suspect is None else suspect.point
-        self._state.tell(WorkerCrashed(receipt.worker, lost.reason, point))
+    def _tell_crash(
+        self, result: TaskResult, crash: WorkerCrash, crashed_at: Failure | None
+    ) -> None:
+        point = None if crashed_at is None else crashed_at.point
+        self._state.tell(WorkerCrashed(result.worker, crash.reason, point))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
     from swarmgrid.run_options import RunOptions
-    from swarmgrid.space.points import Piece
+    from swarmgrid.space.points import ChunkPart
     from swarmgrid.transport.messages import Failure, Job
 
 
@@ -91,10 +91,10 @@ class RunState:
             return False
         return self.queue is None or self.queue.is_empty
 
-    def expect(self, piece: Piece) -> None:
+    def expect(self, part: ChunkPart) -> None:
         """Have a chunk written by the coordinator: its points come back in parts."""
-        self.divided.expect(piece.index, len(piece.points))
-        self.writer.expect(piece)
+        self.divided.expect(part.index, len(part.points))
+        self.writer.expect(part)
 
     def stop(self) -> None:
         """Begin nothing more, and have running tasks report after their present point."""

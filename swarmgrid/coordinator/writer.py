@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.space.points import Piece
+    from swarmgrid.space.points import ChunkPart
     from swarmgrid.store.lease import Lease
-    from swarmgrid.transport.messages import Receipt
+    from swarmgrid.transport.messages import TaskResult
 
 IDLE_SECONDS = 1.0
 """How often the thread looks whether something is due, before the grid is known."""
@@ -67,9 +67,9 @@ class Writer:
         """Say what grid is to be filled, and what of it is stored; the first command."""
         self._commands.put(functools.partial(self._begin, grid, stored, manifest))
 
-    def expect(self, piece: Piece) -> None:
-        """Announce that a piece's points will come back, in any order and number of parts."""
-        self._commands.put(lambda: self._books.expect(piece))
+    def expect(self, part: ChunkPart) -> None:
+        """Announce that a part's points will come back, in any order and number of parts."""
+        self._commands.put(lambda: self._books.expect(part))
 
     def give_up(self, index: tuple[int, ...], n: int) -> None:
         """Expect ``n`` points of a chunk no longer: they failed."""
@@ -79,9 +79,9 @@ class Writer:
         """Keep a point's failure with the next commit."""
         self._commands.put(lambda: self._books.record(failure))
 
-    def receive(self, receipt: Receipt) -> None:
+    def receive(self, result: TaskResult) -> None:
         """Put results into their chunks, and note what workers wrote."""
-        self._commands.put(functools.partial(self._receive, receipt))
+        self._commands.put(functools.partial(self._receive, result))
 
     def close(self) -> tuple[int, int]:
         """Carry out what was commanded, commit everything, and end.
@@ -127,10 +127,10 @@ class Writer:
             keeps_failures=self._keeps_failures,
         )
 
-    def _receive(self, receipt: Receipt) -> None:
+    def _receive(self, result: TaskResult) -> None:
         begun = time.monotonic()
-        self._books.receive(receipt)
-        n = sum(len(values.points) for values in receipt.values)
+        self._books.receive(result)
+        n = sum(len(values.points) for values in result.values)
         self._inbox.put(ValuesTaken(time.monotonic() - begun, n))
 
     def _serve(self) -> None:

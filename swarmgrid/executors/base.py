@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from swarmgrid.executors.rate import RateLimiter
-    from swarmgrid.transport.messages import Receipt, Task
+    from swarmgrid.transport.messages import Task, TaskResult
 
 TASK_SECONDS = 0.4
 """What a task is to take: hundreds of times what it costs to hand it out."""
@@ -44,7 +44,7 @@ class Tasks(Protocol):
     def take(self, *, may_wait: bool = True) -> Task | None:
         """The next task; None if there is none, and, with ``may_wait``, none will come back."""
 
-    def report(self, task: Task, receipt: Receipt) -> None:
+    def report(self, task: Task, result: TaskResult) -> None:
         """Hand over the results of a task, or of a part of it."""
 
     def end(self) -> None:

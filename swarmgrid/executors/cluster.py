@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from swarmgrid.executors import process_main
 from swarmgrid.executors.base import SHORT_SECONDS, TASK_SECONDS, Traits
 from swarmgrid.store.sharing import is_shared
-from swarmgrid.transport.messages import Lost, Receipt
+from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
@@ -80,7 +80,7 @@ class Cluster:
                 task, _ = self._running.pop(future)
                 if self._is_stopped and future.cancelled():
                     continue
-                tasks.report(task, _receipt(future, result))
+                tasks.report(task, _result(future, result))
                 future.release()
                 tasks.end()
             self._submit(tasks, running)
@@ -170,16 +170,16 @@ def is_in_task() -> bool:
     return True
 
 
-def _receipt(future: Any, result: Any) -> Receipt:
+def _result(future: Any, result: Any) -> TaskResult:
     """What came of a task; raises the error that is ours or the store's."""
     from distributed import KilledWorker
 
     if future.status == "finished":
-        return cast("Receipt", pickle.loads(result))
+        return cast("TaskResult", pickle.loads(result))
     error = result[1] if isinstance(result, tuple) else result
     if not isinstance(error, (KilledWorker, CancelledError)):
         raise error
-    return Receipt(lost=Lost(f"WorkerLostError: {_why(error)}", None))
+    return TaskResult(crash=WorkerCrash("ended", _why(error), None))
 
 
 def _why(error: BaseException) -> str:

@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors.base import Traits
-from swarmgrid.executors.direct import Direct
+from swarmgrid.executors.direct import DirectChannel
 from swarmgrid.executors.graph import Graphs
 from swarmgrid.executors.interrupt import interrupted_between_calls
 from swarmgrid.transport.messages import N_PULSE, STOP
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Overseer
+from swarmgrid.worker.task_report import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class DaskInProcess:
         self._stopped = threading.Event()
         self._closed = threading.Event()
         self._shown: list[list[float]] = []
-        self._overseer = Overseer()
+        self._watchdog = Watchdog()
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready."""
@@ -55,13 +55,13 @@ class DaskInProcess:
             limiter.wait()
             if self._stopped.is_set():
                 return
-            channel = Direct(task, tasks, limiter, self._closed.is_set)
+            channel = DirectChannel(task, tasks, limiter, self._closed.is_set)
             pulse = self._pulse()
             with interrupted_between_calls(pulse):  # a scheduler may use the main thread
-                receipt = run_task(self._job, task, pulse, self._overseer, channel)
-                tasks.report(task, receipt)
-            if receipt.interruption is not None:
-                raise receipt.interruption
+                result = run_task(self._job, task, pulse, self._watchdog, channel)
+                tasks.report(task, result)
+            if result.interruption is not None:
+                raise result.interruption
 
         self._graphs.run(drive, tasks, n)
 

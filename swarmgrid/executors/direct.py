@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
     from swarmgrid.executors.base import Tasks
     from swarmgrid.executors.rate import RateLimiter
-    from swarmgrid.transport.messages import Receipt, Task
+    from swarmgrid.transport.messages import Task, TaskResult
 
 
-class Direct:
+class DirectChannel:
     """Hands over what a task reports, without a detour."""
 
     def __init__(
@@ -26,8 +26,8 @@ class Direct:
     def may_write(self) -> bool:
         return not self._is_closed()
 
-    def report(self, receipt: Receipt) -> None:
-        self._tasks.report(self._task, receipt)
+    def report(self, result: TaskResult) -> None:
+        self._tasks.report(self._task, result)
 
     def wait_for_turn(self) -> None:
         self._limiter.wait()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmgrid.executors.base import Traits
-from swarmgrid.executors.direct import Direct
+from swarmgrid.executors.direct import DirectChannel
 from swarmgrid.executors.interrupt import interrupted_between_calls
 from swarmgrid.transport.messages import N_PULSE, STOP
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Overseer
+from swarmgrid.worker.task_report import Watchdog
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
@@ -24,7 +24,7 @@ class InProcess:
         self.traits = Traits(n_workers=1, may_write=True, is_isolating=True)
         self._job = job
         self._pulse = [0.0] * N_PULSE
-        self._overseer = Overseer()
+        self._watchdog = Watchdog()
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready."""
@@ -39,13 +39,13 @@ class InProcess:
                 if self._pulse[STOP]:
                     return
                 with interrupted_between_calls(self._pulse):
-                    channel = Direct(task, tasks, limiter, lambda: False)
-                    receipt = run_task(self._job, task, self._pulse, self._overseer, channel)
-                    tasks.report(task, receipt)
+                    channel = DirectChannel(task, tasks, limiter, lambda: False)
+                    result = run_task(self._job, task, self._pulse, self._watchdog, channel)
+                    tasks.report(task, result)
             finally:
                 tasks.end()
-            if receipt.interruption is not None:
-                raise receipt.interruption
+            if result.interruption is not None:
+                raise result.interruption
 
     def relieve(self) -> None:
         """It has no idle worker."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.executors import memory
 from swarmgrid.executors.process import WorkerProcess
-from swarmgrid.transport.messages import Lost, Receipt
+from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,30 +73,30 @@ class WorkerPool:
         self,
         task: bytes,
         n_points: int,
-        take: Callable[[Receipt], None],
+        take: Callable[[TaskResult], None],
         wait_for_turn: Callable[[], None],
         *,
-        is_alone: bool = False,
-    ) -> Receipt | None:
-        """The receipt of a pickled task; None if the pool was stopped before it was done.
+        is_isolated: bool = False,
+    ) -> TaskResult | None:
+        """The result of a pickled task; None if the pool was stopped before it was done.
 
         Parameters
         ----------
         task, n_points, take, wait_for_turn
             See `WorkerProcess.run`.
-        is_alone : bool
+        is_isolated : bool
             Whether the task gets a worker to itself.
         """
-        worker = self._taken(is_fresh=is_alone)
+        worker = self._taken(is_fresh=is_isolated)
         if worker is None:
             return None
         try:
-            receipt = worker.run(task, n_points, self._limits.timeout, take, wait_for_turn)
+            result = worker.run(task, n_points, self._limits.timeout, take, wait_for_turn)
         except BaseException:
             self._give_back(worker, is_alive=False)
             raise
-        self._give_back(worker, is_alive=receipt.lost is None and not is_alone)
-        return None if receipt.lost is not None and self._stopped.is_set() else receipt
+        self._give_back(worker, is_alive=result.crash is None and not is_isolated)
+        return None if result.crash is not None and self._stopped.is_set() else result
 
     def relieve(self) -> None:
         """Where a worker is idle, have the busiest one give back what it has not begun."""
@@ -231,7 +231,7 @@ class WorkerPool:
 
     def _sacrifice(self, worker: WorkerProcess, used: Use) -> None:
         with self._change:
-            is_alone = len(self._busy) <= 1
+            is_only_one = len(self._busy) <= 1
             self._allowed = max(1, min(self._allowed, len(self._busy)) - 1)
         _log.warning(
             "%.0f %% of the machine's memory is in use: ended worker %d of this run, which had %d "
@@ -241,8 +241,8 @@ class WorkerPool:
             worker.resident_nbytes() // 10**6,
             self._allowed,
         )
-        reason = f"MemoryError: {used.part:.0%} of the machine's memory was in use"
-        worker.kill(Lost(reason, worker.begun(), is_innocent=not is_alone))
+        reason = f"{used.part:.0%} of the machine's memory was in use"
+        worker.kill(WorkerCrash("memory", reason, worker.begun(), is_at_fault=is_only_one))
         time.sleep(WATCH_SECONDS)  # the memory must come back before the next look
 
     def _say_pause(self, used: float, *, is_paused: bool) -> None:

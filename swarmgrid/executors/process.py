@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors import fork_server, process_main
-from swarmgrid.transport.messages import BEGUN, LATE, N_PULSE, STOP, TRY, Lost, Receipt
+from swarmgrid.transport.messages import BEGUN, LATE, N_PULSE, STOP, TRY, TaskResult, WorkerCrash
 from swarmgrid.worker.calls import IDLE, is_calling
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class WorkerProcess:
         self.tasks_done = 0
         self._has_ended = False
         self._memory_limit = memory_limit
-        self._verdict: Lost | None = None
+        self._verdict: WorkerCrash | None = None
         self._n_points = 0
         self._since = self._begun_since = 0.0
         self._last_begun = 0
@@ -80,10 +80,10 @@ class WorkerProcess:
         task: bytes,
         n_points: int,
         timeout: float | None,
-        take: Callable[[Receipt], None],
+        take: Callable[[TaskResult], None],
         wait_for_turn: Callable[[], None],
-    ) -> Receipt:
-        """The receipt of a task; one that says `lost` if the process ended meanwhile.
+    ) -> TaskResult:
+        """The result of a task; one with a `crash` if the process ended meanwhile.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class WorkerProcess:
         timeout : float or None
             Seconds after which a call is given up, and the process with it.
         take : callable
-            Takes receipts of parts of the task.
+            Takes results of parts of the task.
         wait_for_turn : callable
             Returns when the function may be called, at first and after a failure.
         """
@@ -111,12 +111,12 @@ class WorkerProcess:
             answer = pickle.loads(message)
             if isinstance(answer, BaseException):
                 raise answer
-            receipt: Receipt = answer
-            if not receipt.n_settled:
+            result: TaskResult = answer
+            if not result.n_settled:
                 self.tasks_done += 1
-                return receipt
-            take(receipt)
-        return Receipt(lost=self._lost(), worker=self.pid)
+                return result
+            take(result)
+        return TaskResult(crash=self._crash(), worker=self.pid)
 
     def _message(self, watch: _Watch) -> bytes | None:
         """What the worker sends next; None if it has ended instead.
@@ -155,7 +155,7 @@ class WorkerProcess:
         if not self._pulse[STOP]:
             self._pulse[STOP] = LATE
 
-    def kill(self, verdict: Lost | None = None) -> None:
+    def kill(self, verdict: WorkerCrash | None = None) -> None:
         """End the process at once, and what the function started; `run` then says why."""
         self._verdict = self._verdict or verdict
         if not self._has_ended:
@@ -184,11 +184,12 @@ class WorkerProcess:
 
     def _look_after(self, watch: _Watch) -> None:
         if watch.is_over():
-            reason = f"TimeoutError: it took longer than {watch.timeout:g} s"
-            self.kill(Lost(reason, self.begun()))
+            reason = f"it took longer than {watch.timeout:g} s"
+            self.kill(WorkerCrash("timeout", reason, self.begun()))
         limit = self._memory_limit
         if limit is not None and self.resident_nbytes() > limit:
-            self.kill(Lost(f"MemoryError: it took more than {limit} bytes", self.begun()))
+            reason = f"it took more than {limit} bytes"
+            self.kill(WorkerCrash("memory", reason, self.begun()))
 
     def begun(self) -> int:
         """The ordinal of the point that is being computed, among those of the task."""
@@ -204,14 +205,16 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, AttributeError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def _lost(self) -> Lost:
+    def _crash(self) -> WorkerCrash:
         self._join()
         if self._verdict is not None:
             return self._verdict
         if fork_server.ended_with(self._server, self._process.exitcode):
-            reason = "WorkerLostError: the fork server that its worker came from was ended"
-            return Lost(reason, self.begun(), is_innocent=fork_server.may_be_chance())
-        return Lost(f"WorkerLostError: its worker {_how(self._process.exitcode)}", self.begun())
+            reason = "the fork server that its worker came from was ended"
+            is_at_fault = not fork_server.may_be_chance()
+            return WorkerCrash("ended", reason, self.begun(), is_at_fault=is_at_fault)
+        how = _how(self._process.exitcode)
+        return WorkerCrash("ended", f"its worker {how}", self.begun())
 
 
 class _Watch:

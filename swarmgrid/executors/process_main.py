@@ -13,11 +13,11 @@ from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.store.nesting import enter_for_good
-from swarmgrid.transport.messages import STOP, Receipt
+from swarmgrid.transport.messages import STOP, TaskResult
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.transport.parcel import unsealed
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Overseer
+from swarmgrid.worker.task_report import Watchdog
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -30,7 +30,7 @@ ASK = b""
 
 
 def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
-    """Answer tasks with receipts; the first message is the pickled job.
+    """Answer tasks with results; the first message is the pickled job.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
     # the function may use multiprocessing, too: its children end with this process' group
     current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     _end_with_coordinator()
-    line, overseer = PipeLine(connection), Overseer()
+    channel, watchdog = PipeChannel(connection), Watchdog()
     shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
         data = connection.recv_bytes()
@@ -53,16 +53,16 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
             job = unsealed(data, is_own_process=True)
             enter_for_good(job.runs)
         except Exception as error:  # noqa: BLE001  # raised again in the coordinator
-            line.send(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
+            channel.send(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
             return
         if memory_limit is not None:
             _limit_memory(memory_limit)
         while True:
             task = pickle.loads(connection.recv_bytes())
-            line.send(_answer(job, task, shown, overseer, line))
+            channel.send(_answer(job, task, shown, watchdog, channel))
 
 
-class PipeLine:
+class PipeChannel:
     """The way home through a pipe, for the task and for the thread that looks at it."""
 
     def __init__(self, connection: Connection) -> None:
@@ -70,13 +70,13 @@ class PipeLine:
         self._lock = threading.Lock()
 
     def send(self, data: bytes) -> None:
-        """Send a pickled receipt, an error, or `ASK`."""
+        """Send a pickled result, an error, or `ASK`."""
         with self._lock:
             self._connection.send_bytes(data)
 
-    def report(self, receipt: Receipt) -> None:
+    def report(self, result: TaskResult) -> None:
         """Hand over a part of the results."""
-        self.send(packed_to_return(receipt))
+        self.send(packed_to_return(result))
 
     def may_write(self) -> bool:
         """Always: who ends the run ends the process, and has fenced the store."""
@@ -88,23 +88,23 @@ class PipeLine:
         self._connection.recv_bytes()
 
 
-def _answer(job: Job, task: Task, pulse: Pulse, overseer: Overseer, line: PipeLine) -> bytes:
-    """The pickled receipt; or the error, which is ours or the store's, not the function's."""
+def _answer(job: Job, task: Task, pulse: Pulse, watchdog: Watchdog, channel: PipeChannel) -> bytes:
+    """The pickled result; or the error, which is ours or the store's, not the function's."""
     try:
         if job.is_rate_limited:
-            line.wait_for_turn()
+            channel.wait_for_turn()
             if pulse[STOP]:
-                return packed_to_return(Receipt(left=list(task.pieces), worker=os.getpid()))
-        receipt = run_task(job, task, pulse, overseer, line)
-        return packed_to_return(receipt)
+                return packed_to_return(TaskResult(left=list(task.parts), worker=os.getpid()))
+        result = run_task(job, task, pulse, watchdog, channel)
+        return packed_to_return(result)
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
         return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
 
 
 def run_remote(job: bytes, task: bytes) -> bytes:
-    """The pickled receipt of a pickled task, in a worker that dask.distributed owns."""
-    loaded, overseer = _loaded(job)
-    return packed_to_return(run_task(loaded, pickle.loads(task), overseer=overseer))
+    """The pickled result of a pickled task, in a worker that dask.distributed owns."""
+    loaded, watchdog = _loaded(job)
+    return packed_to_return(run_task(loaded, pickle.loads(task), watchdog=watchdog))
 
 
 def held(job: bytes) -> bytes:
@@ -118,8 +118,8 @@ def pickled(task: Task) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(job: bytes) -> tuple[Job, Overseer]:
-    return unsealed(job, is_own_process=False), Overseer()
+def _loaded(job: bytes) -> tuple[Job, Watchdog]:
+    return unsealed(job, is_own_process=False), Watchdog()
 
 
 def _end_with_coordinator() -> None:

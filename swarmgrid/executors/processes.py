@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
     from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.run_options import Limits
-    from swarmgrid.transport.messages import Job, Receipt, Task
+    from swarmgrid.transport.messages import Job, Task, TaskResult
 
 
 class DaskProcesses:
@@ -55,20 +55,22 @@ class DaskProcesses:
         def drive(task: Task) -> None:
             rest, n_settled = task, 0
 
-            def take(part: Receipt) -> None:
+            def take(partial: TaskResult) -> None:
                 nonlocal rest, n_settled
-                tasks.report(rest, part)
-                rest, n_settled = task.after(part.n_settled), part.n_settled
+                tasks.report(rest, partial)
+                rest, n_settled = task.after(partial.n_settled), partial.n_settled
 
-            n_points = sum(len(piece.points) for piece in task.pieces)
+            n_points = sum(len(part.points) for part in task.parts)
             packed = process_main.pickled(task)
-            receipt = self._pool.run(packed, n_points, take, limiter.wait, is_alone=task.is_alone)
-            if receipt is None:
+            result = self._pool.run(
+                packed, n_points, take, limiter.wait, is_isolated=task.is_isolated
+            )
+            if result is None:
                 return
-            if receipt.lost is not None and receipt.lost.begun is not None:
-                begun = receipt.lost.begun - n_settled
-                receipt.lost = replace(receipt.lost, begun=begun)
-            tasks.report(rest, receipt)
+            if result.crash is not None and result.crash.begun is not None:
+                begun = result.crash.begun - n_settled
+                result.crash = replace(result.crash, begun=begun)
+            tasks.report(rest, result)
 
         if self._graphs is None:
             # as many threads again hold the next task ready, unless it begins at a certain time

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.space.points import Piece, Points
+from swarmgrid.space.points import ChunkPart, Points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,14 +41,14 @@ class Coverage:
         """How many points are asked for."""
         return self.selection.size if self.wanted is None else int(self.wanted.sum())
 
-    def pieces(self) -> Iterator[Piece]:
+    def parts(self) -> Iterator[ChunkPart]:
         """The missing points, chunk by chunk, in C order."""
         for place in np.argwhere(~self.complete):
             touched = tuple(place.tolist())
             points = self._missing_points(touched)
             if len(points):
                 index = self.selection.chunk_index(touched)
-                yield Piece(index, points, touched not in self.partial)
+                yield ChunkPart(index, points, touched not in self.partial)
 
     def n_missing(self) -> int:
         """How many points are missing."""
@@ -68,7 +68,7 @@ class Coverage:
         """How many chunks hold a missing point."""
         if self.wanted is None:
             return int((~self.complete).sum())
-        return sum(1 for _ in self.pieces())
+        return sum(1 for _ in self.parts())
 
     def is_computed(self) -> NDArray[np.bool_] | None:
         """Over the selection, whether a point is asked for and computed; None: all are."""
@@ -83,10 +83,10 @@ class Coverage:
             computed[block] = False if done is None else done[inside]
         return computed if self.wanted is None else computed & self.wanted
 
-    def piece(self, index: tuple[int, ...]) -> Piece:
+    def part(self, index: tuple[int, ...]) -> ChunkPart:
         """The missing points of one chunk."""
         touched = self._touched(index)
-        return Piece(index, self._missing_points(touched), touched not in self.partial)
+        return ChunkPart(index, self._missing_points(touched), touched not in self.partial)
 
     def leave_out(self, failures: Iterable[FailedPoint]) -> int:
         """Do not compute some points, which failed: how many of them would have been."""

@@ -14,7 +14,7 @@ from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes
 from swarmgrid.space.match import positions, reconciled
-from swarmgrid.space.points import Piece, Points
+from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.shards import chosen_chunking
 
@@ -143,15 +143,15 @@ def new_chunking(
     )
 
 
-def single_points(request: Request) -> Iterator[Piece]:
-    """The points asked for, in C order, each a piece of its own, before chunks are known."""
+def single_points(request: Request) -> Iterator[ChunkPart]:
+    """The points asked for, in C order, each a part of its own, before chunks are known."""
     if request.wanted is None:
         flat: Iterable[int] = range(math.prod(request.shape))
     else:
         flat = np.flatnonzero(request.wanted).tolist()
     for i in flat:
         index = tuple(map(int, np.unravel_index(i, request.shape))) if request.shape else ()
-        yield Piece((0,) * len(index), Points.at(index), is_fresh=True)
+        yield ChunkPart((0,) * len(index), Points.at(index), is_fresh=True)
 
 
 def placed(

@@ -81,7 +81,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ChunkPart:
     """Points of one chunk that are to be computed."""
 
     index: tuple[int, ...]

@@ -1,10 +1,10 @@
-"""What travels between the coordinator and the workers: the job, its tasks and their receipts."""
+"""What travels between the coordinator and the workers: the job, its tasks and their results."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from swarmgrid.transport.copies import copies_of
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.segment import Row
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
-    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import Location
@@ -33,6 +33,18 @@ LATE = 2.0
 worker has nothing to do. The end of the run is a 1."""
 INTERRUPTED = 3.0
 """The same when the present call has been interrupted: its result is not to be kept."""
+
+
+CrashKind = Literal["ended", "timeout", "memory"]
+"""Why a worker crashed: it ended, its call took too long, or it took too much memory."""
+FailureKind = Literal["raised", "misfit"] | CrashKind
+"""Why a point failed: the function raised, returned what cannot be stored, or crashed its
+worker. The name of an exception does not tell: the function may raise its own ``OutputError``."""
+_EXCEPTIONS: dict[CrashKind, str] = {
+    "ended": "WorkerLostError",
+    "timeout": "TimeoutError",
+    "memory": "MemoryError",
+}
 
 
 class TerminatedError(SystemExit):
@@ -89,11 +101,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """Pieces that one worker computes in one go."""
+    """Parts that one worker computes in one go."""
 
-    pieces: tuple[Piece, ...]
+    parts: tuple[ChunkPart, ...]
     chunk_shape: tuple[int, ...] | None
-    """None while a new grid's chunks are not known: the pieces are then of one large chunk."""
+    """None while a new grid's chunks are not known: the parts are then of one large chunk."""
     schema: Schema | None
     """What the results must look like; None: it is inferred from the first."""
     writes: bool
@@ -104,19 +116,19 @@ class Task:
     """Of a sharded grid: the shape of the chunks within its shards."""
     report_seconds: float = float("inf")
     """After this long in one call, what came of the points before it is reported."""
-    is_alone: bool = False
+    is_isolated: bool = False
     """Whether the task must have a worker to itself, that has done nothing else."""
 
     def after(self, n: int) -> Task:
         """The task without its first ``n`` points."""
-        pieces = list(self.pieces)
-        while pieces and n >= len(pieces[0].points):
-            n -= len(pieces.pop(0).points)
+        parts = list(self.parts)
+        while parts and n >= len(parts[0].points):
+            n -= len(parts.pop(0).points)
         if n:
-            _, rest = pieces[0].points.divided_at(n)
+            _, rest = parts[0].points.divided_at(n)
             assert rest is not None
-            pieces[0] = replace(pieces[0], points=rest)
-        return replace(self, pieces=tuple(pieces))
+            parts[0] = replace(parts[0], points=rest)
+        return replace(self, parts=tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,7 @@ class Failure:
     reason: str
     """The exception on one line."""
     traceback: str
+    kind: FailureKind = "raised"
     pickled: bytes | None = None
     """The exception itself, where it can be pickled."""
     block: Points | None = None
@@ -156,11 +169,6 @@ class Failure:
     def n_points(self) -> int:
         """How many points failed."""
         return 1 if self.block is None else len(self.block)
-
-    @property
-    def is_misfit(self) -> bool:
-        """Whether the function returned, but something that cannot be stored."""
-        return self.exception == "OutputError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +182,30 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class WorkerCrash:
     """A worker that ended in the middle of a task."""
 
-    reason: str
-    """Why: a signal, an exit code, too much time or memory."""
+    kind: CrashKind
+    text: str
+    """Why: a signal, an exit code, a limit that was exceeded."""
     begun: int | None
     """The ordinal, among all of the task's points, of the one that was being computed."""
-    is_innocent: bool = False
-    """Whether the point is not to blame: the machine, not the worker, was short of memory."""
+    is_at_fault: bool = True
+    """Whether the point may have caused the crash; not where the machine was short of memory."""
+
+    @property
+    def exception(self) -> str:
+        """The name of the exception that stands for the crash in a failure."""
+        return _EXCEPTIONS[self.kind]
+
+    @property
+    def reason(self) -> str:
+        """The exception and the text, on one line."""
+        return f"{self.exception}: {self.text}"
 
 
 @dataclass(slots=True)
-class Receipt:
+class TaskResult:
     """What a worker reports about a task."""
 
     rows: list[Row] = field(default_factory=list)
@@ -197,11 +216,11 @@ class Receipt:
     """What was inferred, where the task left it open."""
     failures: list[Failure] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
-    split: list[Piece] = field(default_factory=list)
-    """Pieces that the worker was to write, and whose points come back in parts instead."""
-    left: list[Piece] = field(default_factory=list)
+    split: list[ChunkPart] = field(default_factory=list)
+    """Parts that the worker was to write, and whose points come back in parts instead."""
+    left: list[ChunkPart] = field(default_factory=list)
     """What the task did not get to."""
-    lost: Lost | None = None
+    crash: WorkerCrash | None = None
     """How the worker ended, if it did not report; the rest is empty then."""
     interruption: BaseException | None = None
     """Ctrl-C or SIGTERM, where the task ran in the coordinator's own thread."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
-    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.space.results import Unpacked
     from swarmgrid.transport.messages import Job
 
@@ -64,9 +64,9 @@ def is_interruption(error: BaseException) -> bool:
 
 
 class Calls(Protocol):
-    """The calls at one piece's points, in C order."""
+    """The calls at one part's points, in C order."""
 
-    piece: Piece
+    part: ChunkPart
     schema: Schema | None
     """What the results look like, once there is one."""
     interruption: BaseException | None
@@ -88,31 +88,31 @@ class PointCalls:
 
     Parameters
     ----------
-    job, piece : Job, Piece
+    job, part : Job, ChunkPart
         What to call, and for which points.
     func : callable
         The job's function, with retries where there are to be some.
     bins : sequence of Axis
-        The axes, with the values of the piece's box only.
+        The axes, with the values of the part's box only.
     schema : Schema or None
         What results must look like; None: as the first does.
     pulse : mutable sequence of float
         Shows which point is being computed, and says when to stop.
     first : int
-        The ordinal of the piece's first point among all of the task's.
+        The ordinal of the part's first point among all of the task's.
     """
 
     def __init__(
         self,
         job: Job,
         func: Function,
-        piece: Piece,
+        part: ChunkPart,
         bins: Sequence[Axis],
         schema: Schema | None,
         pulse: Pulse,
         first: int,
     ) -> None:
-        self.piece = piece
+        self.part = part
         self.schema = schema
         self.interruption: BaseException | None = None
         self._job = job
@@ -122,7 +122,7 @@ class PointCalls:
         self._first = first
         self._names = [axis.name for axis in bins]
         self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in bins]
-        self._collector = None if schema is None else Collector(schema, len(piece.points))
+        self._collector = None if schema is None else Collector(schema, len(part.points))
         self._failed: list[int] = []
         self._failures: list[Failure] = []
         self._taken = self._taken_failures = 0
@@ -146,15 +146,15 @@ class PointCalls:
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         n_failed = sum(ordinal < until for ordinal in self._failed)
         failures = self._failures[self._taken_failures : n_failed]
-        done = np.zeros(len(self.piece.points), bool)
+        done = np.zeros(len(self.part.points), bool)
         done[self._taken : until] = True
         done[self._failed[:n_failed]] = False
-        points = self.piece.points.subset(done)
+        points = self.part.points.subset(done)
         values = None
         if points is not None and self._collector is not None:
             start = self._taken - self._taken_failures
             arrays = self._collector.arrays(start, until - n_failed)
-            values = Values(self.piece.index, points, arrays, now - self._since)
+            values = Values(self.part.index, points, arrays, now - self._since)
         self._taken, self._taken_failures, self._since = until, n_failed, now
         return values, failures
 
@@ -165,7 +165,7 @@ class PointCalls:
         arguments = dict(job.params)
         ordinal = self._first
         types, append = self._collector.floats() if self._collector else ((), None)
-        for values, inner in _rows(self.piece.points, self._bins):
+        for values, inner in _rows(self.part.points, self._bins):
             arguments.update(zip(outer, values, strict=True))
             for value in inner:
                 pulse[BEGUN] = ordinal
@@ -191,16 +191,16 @@ class PointCalls:
     def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
         if self._collector is None:
             self.schema = _inferred(unpacked(result), self._bins)
-            self._collector = Collector(self.schema, len(self.piece.points))
+            self._collector = Collector(self.schema, len(self.part.points))
         self._collector.add(result)
         return self._collector.floats()
 
     def _fail(self, number: int, point: Sequence[Any], error: BaseException) -> None:
         if isinstance(error, MemoryError):
             traceback.clear_frames(error.__traceback__)  # they hold what took the memory
-        offset = tuple(map(int, self.piece.points.indices()[number]))
+        offset = tuple(map(int, self.part.points.indices()[number]))
         named = dict(zip(self._names, point, strict=False))
-        self._failures.append(failed(self.piece, offset, named, error))
+        self._failures.append(failed(self.part, offset, named, error))
         self._failed.append(number)
 
     def _drop_last(self) -> None:
@@ -213,19 +213,19 @@ class PointCalls:
 
 
 class BlockCalls:
-    """One call for each box that a piece's points make up, usually one; see `PointCalls`."""
+    """One call for each box that a part's points make up, usually one; see `PointCalls`."""
 
     def __init__(
         self,
         job: Job,
         func: Function,
-        piece: Piece,
+        part: ChunkPart,
         bins: Sequence[Axis],
         schema: Schema | None,
         pulse: Pulse,
         first: int,
     ) -> None:
-        self.piece = piece
+        self.part = part
         self.schema = schema
         self.settled = 0
         self.interruption: BaseException | None = None
@@ -238,18 +238,18 @@ class BlockCalls:
         self._failures: list[Failure] = []
 
     def make(self) -> None:
-        start, mask = time.monotonic(), self.piece.points.box_mask()
+        start, mask = time.monotonic(), self.part.points.box_mask()
         self._pulse[BEGUN] = self._first
         gathered: dict[str, NDArray[Any]] = {}
         try:
-            for part in _by_number(mask, self._bins):
-                if not all(self._call(box, mask.shape, gathered) for box in boxes(part)):
+            for mask_part in _by_number(mask, self._bins):
+                if not all(self._call(box, mask.shape, gathered) for box in boxes(mask_part)):
                     break
         except (KeyboardInterrupt, TerminatedError) as error:
             self.interruption = error
             return
         finally:
-            self._pulse[BEGUN] = self._first + len(self.piece.points) - IDLE
+            self._pulse[BEGUN] = self._first + len(self.part.points) - IDLE
         if self._pulse[STOP] == INTERRUPTED:  # the function swallowed it
             self._failures = []
             return
@@ -261,8 +261,8 @@ class BlockCalls:
                 for name, array in gathered.items()
             }
             seconds = time.monotonic() - start
-            self._values = Values(self.piece.index, self.piece.points, flat, seconds)
-        self.settled = len(self.piece.points)
+            self._values = Values(self.part.index, self.part.points, flat, seconds)
+        self.settled = len(self.part.points)
 
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
         return (self._values, self._failures) if until >= self.settled > 0 else (None, [])
@@ -270,21 +270,21 @@ class BlockCalls:
     def _call(
         self, box: tuple[slice, ...], whole: tuple[int, ...], gathered: dict[str, NDArray[Any]]
     ) -> bool:
-        """Compute one box of the piece; False if that failed."""
-        parts = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
-        shape = tuple(map(len, parts))
+        """Compute one box of the part; False if that failed."""
+        bins = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
+        shape = tuple(map(len, bins))
         try:
-            returned = self._func(**self._job.params, **_block_arguments(parts))
-            result = of_block(unpacked(returned), {axis.name: axis.labels() for axis in parts})
-            self.schema = self.schema or _inferred(result, self._bins, len(parts))
+            returned = self._func(**self._job.params, **_block_arguments(bins))
+            result = of_block(unpacked(returned), {axis.name: axis.labels() for axis in bins})
+            self.schema = self.schema or _inferred(result, self._bins, len(bins))
             arrays = fitted(result, self.schema, shape)
         except BaseException as error:  # the function's own, as a rule
             if is_interruption(error):
                 raise
             corner = tuple(s.start for s in box)
-            labels = {axis.name: axis.labels() for axis in parts}
-            failure = failed(self.piece, corner, labels, error)
-            self._failures.append(replace(failure, block=self.piece.points))
+            labels = {axis.name: axis.labels() for axis in bins}
+            failure = failed(self.part, corner, labels, error)
+            self._failures.append(replace(failure, block=self.part.points))
             return False
         for name, array in arrays.items():
             if shape == whole:
@@ -297,7 +297,7 @@ class BlockCalls:
 
 
 def failed(
-    piece: Piece, offset: tuple[int, ...], point: dict[str, Any], error: BaseException
+    part: ChunkPart, offset: tuple[int, ...], point: dict[str, Any], error: BaseException
 ) -> Failure:
     """An error of the function's as it travels."""
     try:
@@ -315,9 +315,10 @@ def failed(
         own = own.tb_next  # the reader wants the function's frames, not ours
     text = "" if is_misfit else "".join(traceback.format_exception(type(error), error, own))
     return Failure(
-        index=piece.index,
+        index=part.index,
         offset=offset,
         point=point,
+        kind="misfit" if is_misfit else "raised",
         exception="OutputError" if is_misfit else type(error).__name__,
         reason=reason,
         traceback=text,
@@ -362,12 +363,12 @@ def _rows(points: Points, bins: Sequence[Axis]) -> Iterator[tuple[tuple[Any, ...
             yield tuple(outer_values), (value,)
 
 
-def _block_arguments(parts: Sequence[Axis]) -> dict[str, NDArray[Any]]:
+def _block_arguments(bins: Sequence[Axis]) -> dict[str, NDArray[Any]]:
     """Every axis as an array that broadcasts against the others: ``(1, n, 1)``."""
     arguments = {}
-    for d, axis in enumerate(parts):
+    for d, axis in enumerate(bins):
         values = np.array(axis.arguments(), object) if axis.kind == "enum" else axis.labels()
         if axis.has_both:  # all of them ints here: see `_by_number`
             values = values.astype("int64")
-        arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(parts))])
+        arguments[axis.name] = values.reshape([-1 if i == d else 1 for i in range(len(bins))])
     return arguments

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.grid import StoredAxis, StoredGrid
-from swarmgrid.space.points import Piece, Points
+from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.store.nesting import inside
 from swarmgrid.store.sharing import is_visible
-from swarmgrid.transport.messages import N_PULSE, STOP, Receipt
+from swarmgrid.transport.messages import N_PULSE, STOP, TaskResult
 from swarmgrid.worker.arguments import with_own_arguments
 from swarmgrid.worker.calls import BlockCalls, PointCalls
 from swarmgrid.worker.retry import with_retries
-from swarmgrid.worker.task_report import Ledger, Overseer
+from swarmgrid.worker.task_report import TaskReport, Watchdog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Line(Protocol):
+class Channel(Protocol):
     """The way home from where a task runs."""
 
-    def report(self, receipt: Receipt) -> None:
+    def report(self, result: TaskResult) -> None:
         """Hand over a part of the results, while the task goes on."""
 
     def wait_for_turn(self) -> None:
@@ -47,12 +47,12 @@ def run_task(
     job: Job,
     task: Task,
     pulse: Pulse | None = None,
-    overseer: Overseer | None = None,
-    line: Line | None = None,
-) -> Receipt:
-    """The receipt of a task: its points computed and, where the task says so, written.
+    watchdog: Watchdog | None = None,
+    channel: Channel | None = None,
+) -> TaskResult:
+    """The result of a task: its points computed and, where the task says so, written.
 
-    The function's own errors do not get out of here: they come home in the receipt, together
+    The function's own errors do not get out of here: they come home in the result, together
     with every point that was finished.
 
     Parameters
@@ -61,60 +61,60 @@ def run_task(
         What to do.
     pulse : mutable sequence of float, optional
         Where to show what is being done; see `swarmgrid.transport.messages`.
-    overseer : Overseer, optional
+    watchdog : Watchdog, optional
         Ends the task when its time is up, and has slow calls reported.
-    line : Line, optional
+    channel : Channel, optional
         Takes reports before the task's end.
     """
     pulse = [0.0] * N_PULSE if pulse is None else pulse
-    ledger = Ledger(task, pulse, line.report if line is not None else None)
-    with (overseer or Overseer()).watching(ledger), inside(job.runs):
+    report = TaskReport(task, pulse, channel.report if channel is not None else None)
+    with (watchdog or Watchdog()).watching(report), inside(job.runs):
         try:
-            interruption, left = _run_pieces(job, task, pulse, ledger, line)
+            interruption, left = _run_parts(job, task, pulse, report, channel)
         except Exception:  # the store's, as a rule; what was written before is accounted for
-            ledger.report_done()
+            report.report_done()
             raise
-    receipt = ledger.close()
-    receipt.interruption, receipt.left = interruption, left
+    result = report.close()
+    result.interruption, result.left = interruption, left
     if job.collects_garbage:
         gc.collect()
-    receipt.peak_nbytes = _peak_nbytes()
-    return receipt
+    result.peak_nbytes = _peak_nbytes()
+    return result
 
 
-def _run_pieces(
-    job: Job, task: Task, pulse: Pulse, ledger: Ledger, line: Line | None
-) -> tuple[BaseException | None, list[Piece]]:
-    """Compute piece after piece: what interrupted that, and what is left."""
+def _run_parts(
+    job: Job, task: Task, pulse: Pulse, report: TaskReport, channel: Channel | None
+) -> tuple[BaseException | None, list[ChunkPart]]:
+    """Compute part after part: what interrupted that, and what is left."""
     grid = _grid(job, task)
     blobs = job.open() if grid is not None and _sees_store(job) else None
-    turn = line.wait_for_turn if line is not None and job.is_rate_limited else _at_once
+    turn = channel.wait_for_turn if channel is not None and job.is_rate_limited else _at_once
     names = [] if job.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
-    func = with_retries(own, job.retries, names, pulse, turn, ledger.retried)
+    func = with_retries(own, job.retries, names, pulse, turn, report.retried)
     kind = BlockCalls if job.vectorized else PointCalls
     first = 0
-    for number, piece in enumerate(task.pieces):
-        bins = _bins(job, task, piece)
-        calls = kind(job, func, piece, bins, ledger.receipt.schema, pulse, first)
-        ledger.begin(calls, is_divided=grid is not None and blobs is None)
+    for number, part in enumerate(task.parts):
+        bins = _bins(job, task, part)
+        calls = kind(job, func, part, bins, report.result.schema, pulse, first)
+        report.begin(calls, is_divided=grid is not None and blobs is None)
         calls.make()
-        values, is_divided = ledger.end()
-        is_over = line is not None and not line.may_write()
+        values, is_divided = report.end()
+        is_over = channel is not None and not channel.may_write()
         if values is not None and (grid is None or blobs is None or is_divided or is_over):
-            ledger.keep(_own(values) if job.vectorized else values)
+            report.keep(_own(values) if job.vectorized else values)
         elif values is not None and grid is not None and blobs is not None:
-            _write(ledger, piece, values, grid, blobs)
+            _write(report, part, values, grid, blobs)
         if calls.interruption is not None:
             return calls.interruption, []
-        if ledger.receipt.failures and job.on_error == "raise":
+        if report.result.failures and job.on_error == "raise":
             return None, []
-        n = len(piece.points)
+        n = len(part.points)
         if calls.settled < n or pulse[STOP]:
-            _, rest = piece.points.divided_at(calls.settled)
-            is_fresh = piece.is_fresh and values is None
-            mine = [] if rest is None else [Piece(piece.index, rest, is_fresh)]
-            return None, [*mine, *task.pieces[number + 1 :]]
+            _, rest = part.points.divided_at(calls.settled)
+            is_fresh = part.is_fresh and values is None
+            mine = [] if rest is None else [ChunkPart(part.index, rest, is_fresh)]
+            return None, [*mine, *task.parts[number + 1 :]]
         first += n
     return None, []
 
@@ -159,13 +159,13 @@ def _grid(job: Job, task: Task) -> StoredGrid | None:
     return StoredGrid(job.path, tuple(axes), task.schema, inner_shape=task.inner_shape)
 
 
-def _bins(job: Job, task: Task, piece: Piece) -> list[Axis]:
-    """Every axis with only the values that the piece's box has."""
-    extent = piece.points.extent
+def _bins(job: Job, task: Task, part: ChunkPart) -> list[Axis]:
+    """Every axis with only the values that the part's box has."""
+    extent = part.points.extent
     lengths = task.chunk_shape or extent
     return [
         axis.take(slice(i * length, i * length + n))
-        for axis, i, length, n in zip(job.axes, piece.index, lengths, extent, strict=True)
+        for axis, i, length, n in zip(job.axes, part.index, lengths, extent, strict=True)
     ]
 
 
@@ -183,11 +183,13 @@ def merged(
     return block
 
 
-def _write(ledger: Ledger, piece: Piece, values: Values, grid: StoredGrid, blobs: Blobs) -> None:
-    block = None if piece.is_fresh else read_block(blobs, grid, piece.index)
+def _write(
+    report: TaskReport, part: ChunkPart, values: Values, grid: StoredGrid, blobs: Blobs
+) -> None:
+    block = None if part.is_fresh else read_block(blobs, grid, part.index)
     block = merged(block, values, grid)
-    row, nbytes = write_points(blobs, grid, piece.index, block, values.points, values.seconds)
-    ledger.wrote(values, row, nbytes)
+    row, nbytes = write_points(blobs, grid, part.index, block, values.points, values.seconds)
+    report.wrote(values, row, nbytes)
 
 
 def _own(values: Values) -> Values:

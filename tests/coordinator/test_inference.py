@@ -14,10 +14,10 @@ from swarmgrid.coordinator.inference import Inference
 from swarmgrid.planning.request import to_request
 from swarmgrid.space.results import inferred, unpacked
 from swarmgrid.store.location import to_location
-from swarmgrid.transport.messages import Failure, Lost, Receipt, Task, Values
+from swarmgrid.transport.messages import Failure, Task, TaskResult, Values, WorkerCrash
 
 POINTS_PER_WORKER = 4
-CRASH = Lost("WorkerLostError: its worker was killed by SIGKILL", 0)
+CRASH = WorkerCrash("ended", "its worker was killed by SIGKILL", 0)
 
 
 def func(x: int) -> Any:
@@ -34,23 +34,23 @@ def tasks_of(found: Inference, n_workers: int = 2) -> list[Task]:
 
 
 def place(task: Task) -> int:
-    return int(task.pieces[0].points.indices()[0][0])
+    return int(task.parts[0].points.indices()[0][0])
 
 
-def result(task: Task, value: object, seconds: float = 1.0, worker: int = 1) -> Receipt:
+def result(task: Task, value: object, seconds: float = 1.0, worker: int = 1) -> TaskResult:
     outputs = unpacked(value)
     arrays = {name: np.asarray(a)[None] for name, a in outputs.values.items()}
-    piece = task.pieces[0]
-    values = Values(piece.index, piece.points, arrays, seconds)
+    part = task.parts[0]
+    values = Values(part.index, part.points, arrays, seconds)
     schema = inferred(outputs, ["x"])
-    return Receipt(values=[values], schema=schema, seconds=seconds, points=1, worker=worker)
+    return TaskResult(values=[values], schema=schema, seconds=seconds, points=1, worker=worker)
 
 
-def failure(task: Task) -> Receipt:
-    piece = task.pieces[0]
-    offset = tuple(map(int, piece.points.indices()[0]))
-    one = Failure(piece.index, offset, {"x": offset[0]}, "ValueError", "ValueError: no", "")
-    return Receipt(failures=[one])
+def failure(task: Task) -> TaskResult:
+    part = task.parts[0]
+    offset = tuple(map(int, part.points.indices()[0]))
+    one = Failure(part.index, offset, {"x": offset[0]}, "ValueError", "ValueError: no", "")
+    return TaskResult(failures=[one])
 
 
 def test_a_few_points_for_every_worker_are_tried() -> None:
@@ -88,9 +88,9 @@ def test_points_settle_alike_before_and_after_the_decision(order: list[int], n: 
     for number in order[:n]:
         assert found.take(tasks[number], result(tasks[number], number * 0.5)).values == ()
     coverage, indices = found.decide()
-    before = {i: len(coverage.piece(i).points) for i in indices}
+    before = {i: len(coverage.part(i).points) for i in indices}
     found.mark_tried()
-    assert sum(before.values()) - sum(len(coverage.piece(i).points) for i in indices) == len(tasks)
+    assert sum(before.values()) - sum(len(coverage.part(i).points) for i in indices) == len(tasks)
     settled = list(found.settle_waiting().values)
     for number in order[n:]:
         settled += found.take(tasks[number], result(tasks[number], number * 0.5)).values
@@ -149,7 +149,7 @@ def test_a_task_whose_worker_crashed_is_tried_again_alone_and_then_failed() -> N
     assert found.next_task(2, 1, may_crash=False) is None
     again = found.next_task(2, 1)
     assert again is not None
-    assert (again.is_alone, place(again)) == (True, 0)
+    assert (again.is_isolated, place(again)) == (True, 0)
     found.take_crash(again, CRASH)
     assert [dict(one.point) for one in found.failures] == [{"x": 0}]
     assert found.next_task(2, 1) is None

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zarr.storage import MemoryStore
 
 import swarmgrid
 
@@ -489,3 +490,17 @@ def test_a_function_may_use_processes_of_its_own(tmp_path: Path) -> None:
         axes={"x": range(3)}, func=uses_a_pool, store=tmp_path, executor="processes", workers=2
     )
     assert ds["value"].values.tolist() == [0.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["OutputError", "WorkerLostError", "TimeoutError"])
+def test_a_failure_is_told_by_its_kind_and_not_by_the_name_of_an_exception(name: str) -> None:
+    own = type(name, (Exception,), {})
+
+    def func(x: int) -> float:
+        raise own(f"no {x}")
+
+    with pytest.raises(swarmgrid.PointError, match=f"{name}: no 0") as caught:
+        swarmgrid.compute(
+            axes={"x": range(3)}, func=func, store=MemoryStore(), version="1", executor="sync"
+        )
+    assert type(caught.value) is swarmgrid.PointError

@@ -101,10 +101,12 @@ def job() -> bytes:
 
 def task(x: int) -> bytes:
     from swarmgrid.executors.process_main import pickled
-    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.transport.messages import Task
 
-    return pickled(Task((Piece((0,), Points.at((x,)), is_fresh=True),), None, None, writes=False))
+    return pickled(
+        Task((ChunkPart((0,), Points.at((x,)), is_fresh=True),), None, None, writes=False)
+    )
 
 
 def test_many_small_objects_are_a_memory_error_too(tmp_path: Path, capfd: Any) -> None:
@@ -154,7 +156,7 @@ def test_work_is_handed_out_one_by_one_while_memory_is_short(
         for thread in threads:
             thread.join(20)
         assert len(found) == 3
-        assert all(receipt.points == 1 for receipt in found)
+        assert all(result.points == 1 for result in found)
     finally:
         pool.close()
     assert "work goes on one task at a time" in caplog.text
@@ -171,15 +173,15 @@ def test_the_largest_worker_is_ended_before_the_machine_runs_out(
         while n_busy(pool) < 2:
             time.sleep(0.01)
         machine.used = 0.95
-        while not any(receipt.lost for receipt in found):
+        while not any(result.crash for result in found):
             time.sleep(0.01)
         machine.used = 0.1
         for thread in threads:
             thread.join(20)
-        lost = [receipt.lost for receipt in found if receipt.lost]
-        assert len(lost) == 1
-        assert lost[0].is_innocent
-        assert "95% of the machine's memory" in lost[0].reason
+        crashes = [result.crash for result in found if result.crash]
+        assert len(crashes) == 1
+        assert not crashes[0].is_at_fault
+        assert "95% of the machine's memory" in crashes[0].reason
         in_threads(pool, 2)
         time.sleep(0.3)
         assert n_busy(pool) == 1  # fewer workers from then on
@@ -195,11 +197,11 @@ def test_the_last_worker_is_spared_where_other_programs_take_the_memory(
     machine.used, machine.total = 0.99, 2**60
     pool = WorkerPool(job(), 1, Limits(), machine)
     try:
-        receipt = run(pool, 1)
+        result = run(pool, 1)
     finally:
         pool.close()
-    assert receipt.lost is None
-    assert receipt.points == 1
+    assert result.crash is None
+    assert result.points == 1
     assert "ended worker" not in caplog.text
 
 

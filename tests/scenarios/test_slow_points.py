@@ -335,10 +335,10 @@ def test_nobody_waits_for_a_slow_first_point(tmp_path: Path, executor: str | Non
     assert last.startswith("0 ")
 
 
-class FailingLine:
+class FailingChannel:
     """The way home to a store that cannot be written."""
 
-    def report(self, receipt: Any) -> None:
+    def report(self, result: Any) -> None:
         raise OSError("no way")
 
     def wait_for_turn(self) -> None: ...
@@ -350,15 +350,15 @@ class FailingLine:
 def a_job_and_its_task(func: Any, store: Path, n: int) -> tuple[Any, Any]:
     from swarmgrid.space.axis import to_axes
     from swarmgrid.space.outputs import Output, Schema
-    from swarmgrid.space.points import Piece, Points
+    from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
     from swarmgrid.transport.messages import Job, Task
 
     axes, schema = to_axes({"x": range(n)}), Schema({"value": Output((), (), "float64")})
     job = Job(func, {}, axes, GridPath("f", "0"), to_location(store), "w")
-    pieces = (Piece((0,), Points((n,)), is_fresh=True),)
-    return job, Task(pieces, (n,), schema, writes=True, limit_seconds=60, report_seconds=0.1)
+    parts = (ChunkPart((0,), Points((n,)), is_fresh=True),)
+    return job, Task(parts, (n,), schema, writes=True, limit_seconds=60, report_seconds=0.1)
 
 
 def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
 
     job, task = a_job_and_its_task(slow, tmp_path / "s", 30)
     with pytest.raises(OSError, match="no way"):
-        run_task(job, task, line=FailingLine())
+        run_task(job, task, channel=FailingChannel())
     assert len(calls) < 5
 
 
@@ -382,9 +382,9 @@ def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
 
     job, task = a_job_and_its_task(float, tmp_path / "s", 3)
     job = dataclasses.replace(job, func=lambda x: x * 0.5)
-    receipt = run_task(job, task, line=FailingLine())
-    assert not receipt.rows
-    assert [values.arrays["value"].tolist() for values in receipt.values] == [[0.0, 0.5, 1.0]]
+    result = run_task(job, task, channel=FailingChannel())
+    assert not result.rows
+    assert [values.arrays["value"].tolist() for values in result.values] == [[0.0, 0.5, 1.0]]
     assert not (tmp_path / "s").exists()
 
 
@@ -457,7 +457,7 @@ def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: P
 
 def test_the_thread_that_looks_at_tasks_ends_when_there_are_none(tmp_path: Path) -> None:
     def looking() -> int:
-        return sum(thread.name == "swarmgrid-overseer" for thread in threading.enumerate())
+        return sum(thread.name == "swarmgrid-watchdog" for thread in threading.enumerate())
 
     wait_until(lambda: looking() == 0, 5.0)
     for n in range(1, 4):
@@ -485,8 +485,8 @@ def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
 
     try:
         packed = pickled(dataclasses.replace(task, writes=False))
-        receipts = [pool.run(packed, 1, lambda _: None, wait_for_turn) for _ in range(3)]
+        results = [pool.run(packed, 1, lambda _: None, wait_for_turn) for _ in range(3)]
     finally:
         pool.close()
-    assert [receipt.points for receipt in receipts if receipt is not None] == [1] * 3
+    assert [result.points for result in results if result is not None] == [1] * 3
     assert there == [1] * 3  # who waits while its worker starts would call with the next
