@@ -20,6 +20,7 @@ from swarmgrid.option_checks import check_view_chunks
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.estimate import Plan, planned
 from swarmgrid.planning.growth import covered, n_wanted, new_grid
+from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
 from swarmgrid.run_options import RunOptions
 from swarmgrid.space.match import NEAR, near_misses
@@ -59,6 +60,8 @@ class Call:
             self._damage = error
         self._check_view_chunks()
         self._warn_of_near_misses()
+        if self._snapshot is not None:
+            warn_of_another_origin(self.request, self._snapshot.grid.attributes)
 
     def plan(self, *, explain: bool = False) -> Plan:
         """What would be computed."""
@@ -248,6 +251,7 @@ def opened(
     if snapshot is None:
         raise found.nothing_stored()
     request = found.request(snapshot.grid.axes)
+    warn_of_another_origin(request, snapshot.grid.attributes)
     coverage = covered(request, snapshot.grid, snapshot.manifest)
     schema = snapshot.grid.schema
     check_view_chunks(options.view_chunks, request.names, request.shape, schema)

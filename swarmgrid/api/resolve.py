@@ -48,6 +48,7 @@ class Target:
             version=self.function.version,
             depends=self.function.depends,
             chunks={},
+            origin=self.function.origin,
         )
 
     def nothing_stored(self) -> InputError:

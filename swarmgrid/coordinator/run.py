@@ -51,6 +51,7 @@ def job_of(request: Request, options: RunOptions, axes: tuple[Any, ...], writer:
         vectorized=request.vectorized,
         rng=request.rng,
         on_error=options.on_error,
+        ignore=request.ignore,
         retries=options.retries,
         collects_garbage=options.gc == "task",
         is_rate_limited=options.rate is not None,

@@ -281,6 +281,7 @@ OWN_ATTRIBUTES = (
     "swarmgrid_params",
     "swarmgrid_version",
     "swarmgrid_depends",
+    "swarmgrid_origin",
 )
 
 

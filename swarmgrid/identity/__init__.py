@@ -17,7 +17,8 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
 )
 from swarmgrid.identity.bound import bound, keywords
 from swarmgrid.identity.elsewhere import Frame
-from swarmgrid.identity.encode import digest
+from swarmgrid.identity.encode import digest, is_ignored
+from swarmgrid.identity.home import origin
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
 from swarmgrid.identity.ownership import module_name
 from swarmgrid.identity.parts import (
@@ -45,7 +46,9 @@ __all__ = [
     "fingerprint_parts",
     "function_name",
     "grid_id",
+    "is_ignored",
     "keywords",
     "module_name",
+    "origin",
     "point_seed",
 ]

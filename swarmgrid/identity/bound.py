@@ -9,13 +9,16 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any, TypeAlias
 
 from swarmgrid.identity import source
-from swarmgrid.identity.encode import digest
-from swarmgrid.identity.ownership import is_own_class, is_own_function, label
+from swarmgrid.identity.encode import Walk, digest, is_ignored, to_digest
+from swarmgrid.identity.home import code_name
+from swarmgrid.identity.ownership import is_own_class, is_own_function, label, unwrapped
+from swarmgrid.identity.reached import cells
 
 Held: TypeAlias = "list[Any] | str"
 """Nested lists of text, which say what is held: code by its name, values by their digests."""
@@ -24,7 +27,7 @@ _CONTAINERS = (list, tuple, set, frozenset, dict)
 _BASES: tuple[Any, ...] = (dict, list, tuple, set, frozenset, str, bytes, int, float, complex)
 
 
-def bound(func: Callable[..., Any]) -> Held:
+def bound(func: Callable[..., Any], ignore: Collection[str] = ()) -> Held:
     """Return what a function holds besides its code, for a digest.
 
     The keyword arguments of a partial are left out: they take part in a call as defaults do.
@@ -33,6 +36,9 @@ def bound(func: Callable[..., Any]) -> Held:
     ----------
     func : callable
         A function, method, class, partial, or object with ``__call__``.
+    ignore : collection of str
+        Names of closure variables and attributes that do not count, as ``name`` or
+        ``module:name``.
 
     Raises
     ------
@@ -42,11 +48,10 @@ def bound(func: Callable[..., Any]) -> Held:
     args: list[Held] = []
     func = unwrapped(func)
     while isinstance(func, functools.partial):
-        whole = f"partial of {_name(func.func)}"
-        own = [_held(value, f"args[{i}] of a {whole}", ()) for i, value in enumerate(func.args)]
-        args = [*own, *args]  # the inner one's come first in a call
+        start = _Here(f"args of a partial of {_name(func.func)}", ignore)
+        args = [*(_held(value, start.at(f"[{i}]")) for i, value in enumerate(func.args)), *args]
         func = unwrapped(func.func)
-    return ["called", _held(func, _name(func), ()), *args]
+    return ["called", _held(func, _Here(_name(func), ignore)), *args]
 
 
 def keywords(func: Callable[..., Any]) -> dict[str, Any]:
@@ -57,24 +62,42 @@ def keywords(func: Callable[..., Any]) -> dict[str, Any]:
     return keywords(func.func) | func.keywords
 
 
-def unwrapped(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function without our decorator."""
-    inner: Callable[..., Any] = inspect.getattr_static(func, "__swarmgrid_function__", func)
-    return inner
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Where the walk stands."""
+
+    place: str
+    """As an expression, for errors."""
+    ignore: Collection[str]
+    """The names that do not count."""
+    inside: tuple[int, ...] = ()
+    """The ids of the values around."""
+
+    def at(self, step: str) -> _Here:
+        """One step further."""
+        return replace(self, place=self.place + step)
+
+    def named(self, values: Mapping[str, Any], place: str, module: str = "") -> list[Any]:
+        """What named values hold, in the order of their names; ``place`` has a ``{}`` for one."""
+        return [
+            [name, "ignored" if is_ignored(name, module, self.ignore) else _held(value, there)]
+            for name, value in sorted(values.items())
+            for there in [replace(self, place=place.format(name))]
+        ]
 
 
-def _held(value: Any, place: str, inside: tuple[int, ...]) -> Held:
-    """Say what a value holds; ``inside`` are the ids of the values around it."""
+def _held(value: Any, here: _Here) -> Held:
+    """Say what a value holds."""
     value = unwrapped(value)
     describe = _describer(value)
     if describe is None:
-        return digest(value, place)
-    if id(value) in inside:  # a function that calls itself holds itself
-        return ["around", str(inside.index(id(value)))]
-    return describe(value, place, (*inside, id(value)))
+        return to_digest(Walk(ignore=here.ignore).over(value, here.place))
+    if id(value) in here.inside:  # a function that calls itself holds itself
+        return ["around", str(here.inside.index(id(value)))]
+    return describe(value, replace(here, inside=(*here.inside, id(value))))
 
 
-_Describer: TypeAlias = Callable[[Any, str, "tuple[int, ...]"], "list[Any]"]
+_Describer: TypeAlias = Callable[[Any, _Here], "list[Any]"]
 
 
 def _describer(value: Any) -> _Describer | None:
@@ -107,64 +130,49 @@ def _items(container: Any) -> list[Any]:
     return [*container, *container.values()] if type(container) is dict else list(container)
 
 
-def _container(value: Any, place: str, inside: tuple[int, ...]) -> list[Any]:
-    items = [_held(item, f"{place}[{i}]", inside) for i, item in enumerate(_items(value))]
+def _container(value: Any, here: _Here) -> list[Any]:
+    items = [_held(item, here.at(f"[{i}]")) for i, item in enumerate(_items(value))]
     if isinstance(value, (set, frozenset)):
         items.sort(key=str)
     return [type(value).__name__, *items]
 
 
-def _class(value: type, _place: str, _inside: tuple[int, ...]) -> list[Any]:
-    return ["class", label(value)]
+def _class(value: type, _here: _Here) -> list[Any]:
+    return ["class", *code_name(value)]
 
 
-def _module(value: ModuleType, _place: str, _inside: tuple[int, ...]) -> list[Any]:
+def _module(value: ModuleType, _here: _Here) -> list[Any]:
     return ["module", value.__name__]
 
 
-def _function(value: FunctionType, place: str, inside: tuple[int, ...]) -> list[Any]:
+def _function(value: FunctionType, here: _Here) -> list[Any]:
     name = label(value)
     if not is_own_function(value, None) and hasattr(value, "__wrapped__"):
-        return ["wrapper", name, _held(value.__wrapped__, place, inside)]
+        return ["wrapper", name, _held(value.__wrapped__, here)]
     # The name does not tell one lambda from another: only its text does.
     text = [digest(source.own_text(value.__code__))] if "<lambda>" in name else []
-    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-    closure = [
-        [variable, _held(cell.cell_contents, f"closure variable {variable!r} of {name}", inside)]
-        for variable, cell in cells
-        if _is_filled(cell)
-    ]
-    return ["function", name, text, closure]
+    module = str(value.__globals__.get("__name__", ""))
+    closure = here.named(cells(value), f"closure variable {{!r}} of {name}", module)
+    return ["function", *code_name(value), text, closure]
 
 
-def _is_filled(cell: Any) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
+def _method(value: MethodType, here: _Here) -> list[Any]:
+    func, owner = _held(value.__func__, here), value.__self__
+    is_known = isinstance(owner, type) or hasattr(type(owner), "__swarmgrid_token__")
+    return ["method", func, (_held if is_known else _object)(owner, here.at(".__self__"))]
 
 
-def _method(value: MethodType, place: str, inside: tuple[int, ...]) -> list[Any]:
-    func = _held(value.__func__, place, inside)
-    owner = value.__self__
-    if isinstance(owner, type) or hasattr(type(owner), "__swarmgrid_token__"):
-        return ["method", func, _held(owner, f"{place}.__self__", inside)]
-    return ["method", func, _object(owner, f"{place}.__self__", inside)]
-
-
-def _builtin(value: Any, place: str, inside: tuple[int, ...]) -> list[Any]:
+def _builtin(value: Any, here: _Here) -> list[Any]:
     owner = value.__self__
     if owner is None or isinstance(owner, ModuleType):
         return ["function", label(value), [], []]
-    return ["method", value.__name__, _held(owner, f"{place}.__self__", inside)]
+    return ["method", value.__name__, _held(owner, here.at(".__self__"))]
 
 
-def _partial(value: functools.partial[Any], place: str, inside: tuple[int, ...]) -> list[Any]:
-    func = _held(value.func, f"{place}.func", inside)
-    args = [_held(v, f"{place}.args[{i}]", inside) for i, v in enumerate(value.args)]
-    given = sorted(value.keywords.items())
-    return ["partial", func, args, [[k, _held(v, f"{place}[{k!r}]", inside)] for k, v in given]]
+def _partial(value: functools.partial[Any], here: _Here) -> list[Any]:
+    func = _held(value.func, here.at(".func"))
+    args = [_held(v, here.at(f".args[{i}]")) for i, v in enumerate(value.args)]
+    return ["partial", func, args, here.named(value.keywords, f"{here.place}[{{!r}}]")]
 
 
 _DESCRIBERS: tuple[tuple[Any, _Describer], ...] = (
@@ -177,13 +185,13 @@ _DESCRIBERS: tuple[tuple[Any, _Describer], ...] = (
 )
 
 
-def _object(value: Any, place: str, inside: tuple[int, ...]) -> list[Any]:
+def _object(value: Any, here: _Here) -> list[Any]:
     """Describe an object by its class's name and its state."""
     cls = type(value)
     if isinstance(value, functools._lru_cache_wrapper):  # noqa: SLF001  # its cache does not count
-        return ["wrapper", label(cls), _held(value.__wrapped__, place, inside)]
+        return ["wrapper", label(cls), _held(value.__wrapped__, here)]
     if not is_own_class(cls, None) and (parts := _reduced(value)) is not None:
-        return ["library object", label(cls), *(_held(p, place, inside) for p in parts)]
+        return ["library object", label(cls), *(_held(part, here) for part in parts)]
     slots = [
         name
         for base in cls.__mro__
@@ -193,8 +201,8 @@ def _object(value: Any, place: str, inside: tuple[int, ...]) -> list[Any]:
     state = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     state |= getattr(value, "__dict__", {})
     content = [base(value) for base in _BASES if isinstance(value, base)][:1]
-    attributes = [[k, _held(v, f"{place}.{k}", inside)] for k, v in sorted(state.items())]
-    return ["object", label(cls), [_held(c, place, inside) for c in content], attributes]
+    attributes = here.named(state, f"{here.place}.{{}}")
+    return ["object", *code_name(cls), [_held(c, here) for c in content], attributes]
 
 
 def _reduced(value: Any) -> list[Any] | None:

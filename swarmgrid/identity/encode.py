@@ -206,11 +206,7 @@ class Spot:
         return encoding
 
     def _is_ignored(self, name: str, module: str) -> bool:
-        name = name.removeprefix("import ")
-        parent, _, last = name.rpartition(".")
-        # A name below another module is also that module's.
-        spellings = {name, last, f"{module}:{name}"} | ({f"{parent}:{last}"} if parent else set())
-        found = spellings.intersection(self.walk.ignore)
+        found = is_ignored(name, module, self.walk.ignore)
         self.walk.ignored |= found
         return bool(found)
 
@@ -230,6 +226,15 @@ class Spot:
         if self.walk.is_comparison:
             return frame("opaque")
         raise IdentityError(self.place, reason)
+
+
+def is_ignored(name: str, module: str, ignore: Collection[str]) -> set[str]:
+    """Return what the user leaves out, of the spellings of a name: none of it if it counts."""
+    name = name.removeprefix("import ")
+    parent, _, last = name.rpartition(".")
+    # A name below another module is also that module's.
+    spellings = {name, last, f"{module}:{name}"} | ({f"{parent}:{last}"} if parent else set())
+    return spellings.intersection(ignore)
 
 
 def encode(value: Any, place: str = "value", *, home: str | None = None) -> bytes:

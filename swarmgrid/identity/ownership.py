@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
 from typing import Any
@@ -41,6 +43,12 @@ def label(value: Any) -> str:
 def qualname(value: Any) -> str:
     """Return a function's name with those of the classes and functions around it."""
     return str(getattr(value, "__qualname__", value.__name__)).replace("<locals>.", "")
+
+
+def unwrapped(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function without our decorator."""
+    inner: Callable[..., Any] = inspect.getattr_static(func, "__swarmgrid_function__", func)
+    return inner
 
 
 def top_level(module: str) -> str:

@@ -88,14 +88,16 @@ def _walked(
     return Fingerprint(to_digest(walk.over(func, qualname(inner))), walk)
 
 
-def fingerprint_parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
+def fingerprint_parts(
+    func: Callable[..., Any], by: Frame, ignore: Collection[str] = ()
+) -> dict[str, str]:
     """Return digests of what counts for a fingerprint by its place, of code as it is in memory.
 
     They are the same in a process that the function has travelled to by value. Each is that of the
     value alone, so that a difference shows at its own place; the last is that of everything.
     """
     with walking_by(by):
-        found = _walked(func, (), is_comparison=True)
+        found = _walked(func, ignore, is_comparison=True)
         return {**_alone(found), "all of it": found.digest}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +25,19 @@ class Defaults:
     """By parameter; the keyword arguments of a partial among them."""
 
     @classmethod
-    def of(cls, func: Callable[..., Any], name: str, rng: str | None) -> Defaults:
-        """The defaults of a function; none where Python cannot tell its signature."""
+    def of(
+        cls, func: Callable[..., Any], name: str, rng: str | None, ignore: Collection[str] = ()
+    ) -> Defaults:
+        """The defaults of a function that count; none where Python cannot tell its signature."""
         try:
             parameters = list(inspect.signature(func).parameters.values())
         except (TypeError, ValueError):
             parameters = []
         found = {p.name: p.default for p in parameters if p.default is not p.empty}
         found |= identity.keywords(func)
-        return cls(name, {key: value for key, value in found.items() if key != rng})
+        module = name.rpartition(".")[0]
+        left_out = {key for key in found if identity.is_ignored(key, module, ignore)} | {rng}
+        return cls(name, {key: value for key, value in found.items() if key not in left_out})
 
     def filled(self, params: Mapping[str, Any], axes: Iterable[str]) -> dict[str, str]:
         """The digest of every value that stays the same at all points, by parameter.

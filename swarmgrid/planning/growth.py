@@ -11,6 +11,7 @@ import numpy as np
 from swarmgrid.errors import AxisError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.planning.coverage import Coverage
+from swarmgrid.planning.origin import stamp
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes
 from swarmgrid.space.match import positions, reconciled
@@ -122,7 +123,8 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
         check_chunk_nbytes(chunking.shards, schema.point_nbytes, "shard")
     axes = tuple(map(StoredAxis.new, request.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
-    return StoredGrid(request.path, axes, schema, request.attributes(), inner)
+    attributes = {**request.attributes(), **stamp(request)}
+    return StoredGrid(request.path, axes, schema, attributes, inner)
 
 
 def new_chunking(

@@ -57,6 +57,10 @@ class Request:
     """The points asked for, an array over the axes; None: all."""
     shards: Mapping[str, int] | Literal[False] | None = None
     """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
+    ignore: frozenset[str] = frozenset()
+    """Names that do not count as the function's code."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Of a function of no package under a ``version=``: see `identity.origin`."""
 
     is_lookup: bool = False
     """Whether nothing is to be computed, so that labels do not need what they stand for."""
@@ -97,6 +101,8 @@ class Function:
     """How it is called, where that changes what it returns: with a generator, or with blocks."""
     defaults: Defaults
     depends: Depends
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """See `identity.origin`; nothing without a version, which is no more than a name."""
 
     def path(self, params: Mapping[str, Any], axes: Collection[str]) -> GridPath:
         """The grid of some params and axes."""
@@ -130,15 +136,18 @@ def identified(
     InputError
         If something that it depends on is not there.
     """
-    name = identity.function_name(func)
+    name, ignore = identity.function_name(func), ignore or ()
     how = {"rng": rng, "vectorized": bool(vectorized)}
     code: tuple[object, ...]
+    origin: Mapping[str, str] = {}
     if version is not None:
-        shown, code = str(version), ("version", str(version), identity.bound(func))
+        shown, code = str(version), ("version", str(version), identity.bound(func, ignore))
+        origin = identity.origin(func)
     else:
-        fingerprint = identity.fingerprint(func, ignore or ())
+        fingerprint = identity.fingerprint(func, ignore)
         shown, code = f"code-{fingerprint}", ("code", fingerprint)
-    return Function(name, shown, code, how, Defaults.of(func, name, rng), to_depends(depends))
+    defaults = Defaults.of(func, name, rng, ignore)
+    return Function(name, shown, code, how, defaults, to_depends(depends), origin)
 
 
 def to_request(
@@ -201,6 +210,8 @@ def to_request(
         vectorized=vectorized,
         rng=rng,
         wanted=wanted_points(where, checked, params),
+        ignore=frozenset(ignore or ()),
+        origin=function.origin,
     )
 
 

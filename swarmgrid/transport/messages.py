@@ -68,6 +68,8 @@ class Job:
     """The parameter that receives a random generator."""
     on_error: str = "raise"
     """``"raise"``: a task ends at its first failure; ``"record"``: it goes on."""
+    ignore: frozenset[str] = frozenset()
+    """Names that do not count as the function's code: they may differ in a worker."""
     retries: int = 0
     """How often the function is called again at a point where it failed."""
     collects_garbage: bool = False

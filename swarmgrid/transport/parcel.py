@@ -16,7 +16,7 @@ from swarmgrid.transport.packing import Luggage, packed
 from swarmgrid.transport.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from swarmgrid.transport.messages import Job
 
@@ -86,12 +86,12 @@ def to_parcel(job: Job) -> Parcel:
     luggage, here = Luggage(), Frame(module_name("__main__"))
     try:
         code = packed(contents, luggage)
-        parts = _parts(job.call(), replace(here, missing=frozenset(luggage.missing)))
+        parts = _parts(job, replace(here, missing=frozenset(luggage.missing)))
         return Parcel(job.path.function, code, luggage, "", parts)
     except Exception as error:  # noqa: BLE001  # any class may raise anything
         hindrance = f"{type(error).__name__}: {error}"
     code = _by_reference(job, contents)  # the worker's check decides whether that is the same
-    return Parcel(job.path.function, code, None, hindrance, _parts(job.call(), here))
+    return Parcel(job.path.function, code, None, hindrance, _parts(job, here))
 
 
 def unsealed(data: bytes, *, is_own_process: bool) -> Job:
@@ -126,7 +126,7 @@ def unsealed(data: bytes, *, is_own_process: bool) -> Job:
         ) from None
     job = replace(light, func=func, params=params, location=location)
     modules = None if slip.hindrance else arrivals.by_name
-    _check(slip, _parts(job.call(), Frame(slip.main, modules, slip.missing)))
+    _check(slip, _parts(job, Frame(slip.main, modules, slip.missing)))
     return job
 
 
@@ -150,10 +150,10 @@ def _check(slip: Slip, parts: Mapping[str, str]) -> None:
     )
 
 
-def _parts(func: Callable[..., Any], by: Frame) -> dict[str, str]:
+def _parts(job: Job, by: Frame) -> dict[str, str]:
     """The digests of what counts; none where the function has none, and goes by a version."""
     try:
-        return fingerprint_parts(func, by)
+        return fingerprint_parts(job.call(), by, job.ignore)
     except IdentityError:
         return {}
 

@@ -214,6 +214,49 @@ def test_what_has_no_digest_is_refused_by_its_place_under_a_version_too() -> Non
         path(Model(iter_of()).method)
 
 
+class Keyed:
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def __call__(self, x: Any) -> Any:
+        return x, vars(self)
+
+
+@pytest.mark.parametrize("version", ["1", None])
+def test_what_is_ignored_counts_nowhere(version: str | None) -> None:
+    def over(counted: Any, cache: Any) -> Callable[..., Any]:
+        def inner(x: Any) -> Any:
+            return x, counted, cache
+
+        return inner
+
+    def grid(func: Callable[..., Any], name: str = "cache") -> str:
+        return path(func, version=version, ignore={name})
+
+    def defaulted(cache: Any) -> Callable[..., Any]:
+        names: dict[str, Any] = {"__name__": "module"}
+        exec(f"def f(x, n=1, cache={cache!r}): return x, n", names)
+        found: Callable[..., Any] = names["f"]
+        return found
+
+    ways: list[Callable[[Any, Any], Callable[..., Any]]] = [
+        over,
+        lambda counted, cache: Keyed(counted=counted, cache=cache),
+        lambda counted, cache: Keyed(inner=Keyed(counted=counted, cache=cache)),
+        lambda counted, cache: functools.partial(over(counted, cache)),
+        lambda counted, cache: functools.partial(plain, counted, cache=cache),
+        lambda counted, cache: closing_over([over(counted, cache)]),
+    ]
+    hole = iter("ab")  # has no digest
+    for way in ways:
+        assert grid(way(1, 1)) == grid(way(1, 2)) == grid(way(1, hole))
+        assert grid(way(1, 1)) != grid(way(2, 1))
+    assert grid(over(1, 1)) == grid(over(1, 2), f"{__name__}:cache")
+    if version is not None:  # else the text of the default counts as code
+        assert grid(defaulted(1)) == grid(defaulted(2), "module:cache") == grid(defaulted(3))
+        assert grid(defaulted(1), "n") != grid(defaulted(2), "n")
+
+
 # ---- defaults
 
 
