@@ -15,10 +15,9 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
     reached,
     scalars,
 )
-from swarmgrid.identity.bound import bound, keywords
+from swarmgrid.identity.bound import bound, keywords, origin
 from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest, is_ignored
-from swarmgrid.identity.home import origin
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
 from swarmgrid.identity.ownership import module_name
 from swarmgrid.identity.parts import (

@@ -9,16 +9,22 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+import platform
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any, TypeAlias
 
-from swarmgrid.identity import source
+from swarmgrid.identity import reached, source
 from swarmgrid.identity.encode import Walk, digest, is_ignored, to_digest
-from swarmgrid.identity.home import code_name
-from swarmgrid.identity.ownership import is_own_class, is_own_function, label, unwrapped
-from swarmgrid.identity.reached import cells
+from swarmgrid.identity.ownership import (
+    file_of,
+    home,
+    is_own_class,
+    is_own_function,
+    label,
+    unwrapped,
+)
 
 Held: TypeAlias = "list[Any] | str"
 """Nested lists of text, which say what is held: code by its name, values by their digests."""
@@ -60,6 +66,53 @@ def keywords(func: Callable[..., Any]) -> dict[str, Any]:
     if not isinstance(func, functools.partial):
         return {}
     return keywords(func.func) | func.keywords
+
+
+def origin(func: Callable[..., Any]) -> dict[str, str]:
+    """Return digests of the file that holds a function of no package, on its machine, and of code.
+
+    Two functions of one `home` are told apart by them. Empty for all other functions.
+    """
+    inner = _innermost(func)
+    file = file_of(inner)
+    if file is None:
+        return {}
+    texts = sorted((label(one), source.own_text(one.__code__).hex()) for one in _functions(inner))
+    return {"file": digest(["file", platform.node(), file]), "code": digest(["code", *texts])}
+
+
+def _innermost(func: Any) -> Any:
+    func = unwrapped(func)
+    if isinstance(func, functools.partial):
+        return _innermost(func.func)
+    if isinstance(func, MethodType):
+        return func.__func__
+    return func if hasattr(func, "__name__") else type(func)
+
+
+def _functions(value: Any) -> Iterator[FunctionType]:
+    """Yield the user's functions that a function or class reaches by the names in its code."""
+    pending, seen = [value], {id(value)}
+    while pending:
+        one = pending.pop()
+        more: list[Any] = []
+        if isinstance(one, FunctionType) and is_own_function(one, None):
+            yield one
+            inner = reached.cells(one)
+            more = [*reached.used_values(one.__code__, one.__globals__, inner, None).values()]
+            more += inner.values()
+        elif isinstance(one, type) and is_own_class(one, None):
+            more = [getattr(part, "__func__", part) for part in vars(one).values()]
+        for found in more:
+            if isinstance(found, FunctionType | type) and id(found) not in seen:
+                seen.add(id(found))
+                pending.append(found)
+
+
+def _code_name(value: Any) -> list[str]:
+    """Return what names a function or class: ``module.qualname`` and, of no package, its home."""
+    where = home(value)
+    return [label(value), where] if where else [label(value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +191,7 @@ def _container(value: Any, here: _Here) -> list[Any]:
 
 
 def _class(value: type, _here: _Here) -> list[Any]:
-    return ["class", *code_name(value)]
+    return ["class", *_code_name(value)]
 
 
 def _module(value: ModuleType, _here: _Here) -> list[Any]:
@@ -152,8 +205,8 @@ def _function(value: FunctionType, here: _Here) -> list[Any]:
     # The name does not tell one lambda from another: only its text does.
     text = [digest(source.own_text(value.__code__))] if "<lambda>" in name else []
     module = str(value.__globals__.get("__name__", ""))
-    closure = here.named(cells(value), f"closure variable {{!r}} of {name}", module)
-    return ["function", *code_name(value), text, closure]
+    closure = here.named(reached.cells(value), f"closure variable {{!r}} of {name}", module)
+    return ["function", *_code_name(value), text, closure]
 
 
 def _method(value: MethodType, here: _Here) -> list[Any]:
@@ -202,7 +255,7 @@ def _object(value: Any, here: _Here) -> list[Any]:
     state |= getattr(value, "__dict__", {})
     content = [base(value) for base in _BASES if isinstance(value, base)][:1]
     attributes = here.named(state, f"{here.place}.{{}}")
-    return ["object", *code_name(cls), [_held(c, here) for c in content], attributes]
+    return ["object", *_code_name(cls), [_held(c, here) for c in content], attributes]
 
 
 def _reduced(value: Any) -> list[Any] | None:

@@ -1,4 +1,8 @@
-"""Whose code it is: the user's own, which counts in full, or a library's, which goes by name."""
+"""Whose code it is: the user's own, which counts in full, or a library's, which goes by name.
+
+And where the user's lies that is in no package: the name of a package is chosen for the whole
+world; that of a script, for its folder.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import functools
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -14,6 +19,12 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from swarmgrid.identity.elsewhere import frame_of_walk
+
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", ".svn")
+"""What lies in the topmost folder of a project."""
+_MAIN = frozenset({"__main__", "__mp_main__"})
+_SESSION = re.compile(r"-jvsc-[0-9a-f-]+")
+"""What an editor adds to the name of a notebook in each of its sessions."""
 
 
 def type_name(cls: type) -> str:
@@ -67,13 +78,13 @@ def is_own_class(cls: type, home: str | None) -> bool:
     module = sys.modules.get(cls.__module__)
     # Cython makes up modules for its types; what is typed in has no file either.
     is_python = any(isinstance(one, FunctionType) for one in vars(cls).values())
-    is_made_up = module is not None and not _file(module) and cls.__module__ != "__main__"
-    return (is_python or not is_made_up) and _is_own(cls.__module__, _file(module), home)
+    is_made_up = module is not None and not _module_file(module) and cls.__module__ != "__main__"
+    return (is_python or not is_made_up) and _is_own(cls.__module__, _module_file(module), home)
 
 
 def is_own_module(value: Any, home: str | None) -> bool:
     """Tell whether a value is a module that the user wrote."""
-    return isinstance(value, ModuleType) and _is_own(value.__name__, _file(value), home)
+    return isinstance(value, ModuleType) and _is_own(value.__name__, _module_file(value), home)
 
 
 def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
@@ -118,14 +129,69 @@ def library_home(value: Any, home: str | None) -> str | None:
     ``numpy.random.normal`` is bound to the one generator that numpy made for itself.
     """
     module = sys.modules.get(type(value).__module__)
-    if module is None or _is_own(module.__name__, _file(module), home):
+    if module is None or _is_own(module.__name__, _module_file(module), home):
         return None
     found = (name for name, one in list(vars(module).items()) if one is value)
     name = min(found, default=None)
     return None if name is None else f"{module.__name__}.{name}"
 
 
-def _file(module: ModuleType | None) -> str:
+def home(value: Any) -> str:
+    """Return the place, in its project, of the file that holds a function or class of no package.
+
+    Empty for what is in a package or a library. Without a project it is the folder's name and the
+    file's. Of code that is typed in, the notebook stands for the file or, without one, the folder
+    that Python runs in.
+    """
+    file = file_of(value)
+    return "" if file is None else _place(file)
+
+
+def file_of(value: Any) -> str | None:
+    """Return the absolute path of what holds a value of the user's; None if a package does."""
+    is_function = isinstance(value, FunctionType)
+    is_class = isinstance(value, type) and is_own_class(value, None)
+    if not (is_class or (is_function and is_own_function(value, None))):
+        return None
+    name = str(value.__globals__.get("__name__", "") if is_function else value.__module__)
+    if not name or _is_packaged(module_name(name)):
+        return None
+    space = value.__globals__ if is_function else vars(sys.modules.get(name, ModuleType(name)))
+    if name in _MAIN:
+        space = {**vars(sys.modules["__main__"]), **space}
+    file = space.get("__file__") or (_notebook(space) if name in _MAIN else None)
+    return None if file is None else os.path.normpath(Path.cwd() / file)  # links are places, too
+
+
+def _is_packaged(module: str) -> bool:
+    """Whether a module is part of a package; a folder without ``__init__.py`` is none."""
+    package = sys.modules.get(top_level(module))
+    return "." in module and getattr(package, "__file__", None) is not None
+
+
+def _notebook(space: dict[str, Any]) -> str:
+    """Return what stands for the file of code that is typed in."""
+    told = space.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
+    name = _SESSION.sub("", str(told))
+    # Some servers number their sessions instead: that would be another one each time.
+    return name if name.endswith(".ipynb") else _folder_at_first()
+
+
+@functools.cache
+def _folder_at_first() -> str:
+    return str(Path.cwd())  # a session that changes it goes on with its grids
+
+
+@functools.lru_cache(maxsize=256)
+def _place(file: str) -> str:
+    path = Path(file)
+    for folder in (path, *path.parents):
+        if any((folder / marker).exists() for marker in _MARKERS):
+            return path.relative_to(folder).as_posix()
+    return "/".join((path.parent.name, path.name))
+
+
+def _module_file(module: ModuleType | None) -> str:
     folders = getattr(module, "__path__", ())  # of a package without __init__.py
     return getattr(module, "__file__", None) or next(map(str, folders), "")
 

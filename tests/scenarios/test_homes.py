@@ -14,7 +14,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid import identity
-from swarmgrid.identity import home
+from swarmgrid.identity import ownership
 from swarmgrid.planning.request import identified
 
 SCRIPT = """
@@ -74,7 +74,7 @@ def test_a_place_within_a_project_is_the_same_on_every_machine(
         (project / marker).touch()
         files.append(project / "scripts" / "run.py")
     here, there = map(function, files)
-    assert home.home(here) == "scripts/run.py"
+    assert ownership.home(here) == "scripts/run.py"
     assert grid(here) == grid(there)
     beside = function(files[0].parents[1] / "run.py")
     assert grid(here) != grid(beside)
@@ -101,18 +101,18 @@ def test_a_notebook_goes_by_its_name_and_what_is_typed_in_by_the_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
-    home._folder_at_first.cache_clear()
+    ownership._folder_at_first.cache_clear()
     folder = tmp_path.name
-    assert home.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
+    assert ownership.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
     monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "one.ipynb"))
-    assert home.home(function(None)) == f"{folder}/one.ipynb"
+    assert ownership.home(function(None)) == f"{folder}/one.ipynb"
     monkeypatch.setenv("JPY_SESSION_NAME", f"{tmp_path}/one-jvsc-0a1b2c-77.ipynb")
-    assert home.home(function(None)) == f"{folder}/one.ipynb"
+    assert ownership.home(function(None)) == f"{folder}/one.ipynb"
     monkeypatch.setenv("JPY_SESSION_NAME", "RTC:5f0c")  # the number of a session
-    assert home.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
+    assert ownership.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
     named = function(None, __vsc_ipynb_file__=str(tmp_path / "two.ipynb"))
-    assert home.home(named) == f"{folder}/two.ipynb"
-    home._folder_at_first.cache_clear()
+    assert ownership.home(named) == f"{folder}/two.ipynb"
+    ownership._folder_at_first.cache_clear()
 
 
 def test_packages_and_libraries_have_no_home() -> None:
@@ -120,7 +120,7 @@ def test_packages_and_libraries_have_no_home() -> None:
         return x
 
     for func in (inner, print, Path, Path.exists, os.path.join, swarmgrid.compute):
-        assert home.home(func) == ""
+        assert ownership.home(func) == ""
         assert identity.origin(func) == {}
 
 
