@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,36 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["tests.servers.fixtures", "tests.stores.fixtures", "tests.foreign.fixtures"]
+pytest_plugins = [
+    "tests.long",
+    "tests.leftovers",
+    "tests.servers.fixtures",
+    "tests.stores.fixtures",
+    "tests.foreign.fixtures",
+]
 
 
 def pytest_configure() -> None:
     """Let what tests start be interrupted, even where they run in the background of a shell."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse ids that differ from process to process: pytest-xdist compares them."""
+    for item in items:
+        if re.search(r"0x[0-9a-f]{6,}", item.nodeid):
+            raise pytest.UsageError(f"An address is in the id {item.nodeid!r}. Give `ids=`.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite in as many processes as there are cores, a part of it in this one."""
+    option = config.option
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    is_plain = not (option.keyword or option.collectonly or option.usepdb)
+    if is_whole and is_plain and getattr(option, "numprocesses", 0) is None:
+        option.numprocesses, option.dist = "logical", "worksteal"
 
 
 class CallCounter:

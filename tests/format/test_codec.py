@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import ZstdCodec
 
@@ -137,7 +137,6 @@ def test_numbers_are_not_taken_for_strings(raw: bytes) -> None:
         decoded(encoded(np.frombuffer(raw, "u1"), "uint8"), "string", (3,))
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=6), max_size=3))
 def test_broken_strings_are_refused(lengths: list[bytes]) -> None:
     raw = b"\3\0\0\0" + b"".join(lengths)
@@ -174,7 +173,6 @@ def test_a_point_that_is_not_computed_looks_like_it(dtype: str) -> None:
     np.testing.assert_array_equal(np.array(fill_value(dtype)), np.array(UNDONE[dtype]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), max_size=8))
 def test_any_text_survives_being_stored(words: list[str]) -> None:
     values = np.array([*words, None], object)[:-1]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.format.grid import StoredGrid
@@ -71,7 +71,6 @@ def points_of(chunk: Point, shape: Point) -> Iterator[Point]:
     )
 
 
-@settings(deadline=None, max_examples=300)
 @given(scenes())
 @example(((2,), [row((0,), Points((1,))), row((0,), Points.at((1,)))], [[0, 1]]))
 @example(((2, 2), [row((1, 0), Points((1, 2))), row((1, 0), Points((2, 1)))], [[2, 3], [1, 0]]))
@@ -100,7 +99,6 @@ def test_coverage_is_that_of_a_set_of_points(
             np.testing.assert_array_equal(partial[touched], expected)
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_every_row_is_found_by_its_chunk(
     scene: tuple[tuple[int, ...], list[Row], list[list[int]]],

@@ -10,7 +10,7 @@ import google_crc32c
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import FormatError
@@ -58,7 +58,6 @@ def as_rows(rows: Rows) -> list[Row]:
     ]
 
 
-@settings(deadline=None)
 @given(segments())
 def test_a_segment_survives_being_stored(drawn: tuple[Segment, list[Row]]) -> None:
     segment, rows = drawn
@@ -69,7 +68,6 @@ def test_a_segment_survives_being_stored(drawn: tuple[Segment, list[Row]]) -> No
     assert read.rows.has_bitmap().tolist() == [row.points.bits is not None for row in rows]
 
 
-@settings(deadline=None)
 @given(st.lists(row_lists(2, 1), max_size=4))
 def test_concatenated_rows_are_the_rows_one_after_the_other(parts: list[list[Row]]) -> None:
     columns = [Rows.from_rows(part, 2, 1) for part in parts]

@@ -116,7 +116,7 @@ def shards(draw: st.DrawFn) -> tuple[str, np.ndarray, Shape]:
     return dtype, values, inner
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(shards())
 def test_any_shard_reads_the_same_here_and_by_zarr(shard: tuple[str, np.ndarray, Shape]) -> None:
     dtype, values, inner = shard
@@ -212,7 +212,6 @@ def test_what_is_shorter_than_its_index_is_refused(data: bytes) -> None:
         decoded_shard(data, "float64", (4,), (2,))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(DAMAGED)), st.binary(max_size=120))
 def test_any_bytes_are_refused_or_a_shard_of_values(which: str, data: bytes) -> None:
     dtype, shape, inner = DAMAGED[which]

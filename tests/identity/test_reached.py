@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -94,7 +94,6 @@ def program(place: str, value: Any) -> Callable[..., Any]:
 
 
 @given(st.sampled_from(sorted(PLACES)), VALUES, VALUES)
-@settings(max_examples=150, deadline=None)
 def test_a_value_counts_wherever_a_function_can_reach_it(place: str, one: Any, other: Any) -> None:
     is_same = repr(one) == repr(other)
     assert (fingerprint(program(place, one)) == fingerprint(program(place, other))) == is_same

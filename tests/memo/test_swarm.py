@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid import InputError, SwarmMemo
 from swarmgrid.memo.version import code_version
+from tests.long import examples
 
 QUICK_START = """
 from swarmgrid import SwarmMemo
@@ -574,7 +575,7 @@ def test_growth_computes_new_points_alone_and_keeps_the_order(
 numbers = itertools.count()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_any_history_of_requests_gives_the_same_as_none(data: st.DataObject) -> None:
     store = f"memory://test-memo-{next(numbers)}"

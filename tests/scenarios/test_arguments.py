@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 import swarmgrid
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.runs import from_runs, to_runs
+from tests.long import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ ANY = st.lists(
     max_size=5,
 )
 QUICK = settings(
-    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

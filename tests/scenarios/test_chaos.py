@@ -77,6 +77,7 @@ def test_a_run_killed_at_random_instants_ends_complete(tmp_path: Path, shards: A
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_long_run_killed_very_often_ends_complete(tmp_path: Path, seed: int) -> None:

@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.coordinator.pace import LATEST_SECONDS, MAX_PART, Pace
+from tests.long import examples
 
 SYNC: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 
@@ -105,7 +106,7 @@ def test_recorded_failures_keep_their_places() -> None:
     assert grid.open(axes=["x", "y"])["x"].values.tolist() == [1, 200, 4, 300]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.lists(
         st.tuples(

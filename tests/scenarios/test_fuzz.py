@@ -107,6 +107,7 @@ atheris.Fuzz()
 
 
 @pytest.mark.fuzz
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 120)
 def test_the_readers_give_only_errors_of_ours(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="the extra 'fuzz' installs it, for Linux")

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import swarmgrid
+from tests.long import examples
 
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(-(2**40), 2**40),
@@ -141,8 +142,7 @@ class Growth(RuleBasedStateMachine):
 
 TestGrowth = Growth.TestCase
 TestGrowth.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

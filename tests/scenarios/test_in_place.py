@@ -20,6 +20,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.transport.copies import MAX_COPIED_NBYTES, copies_of, is_constant
+from tests.long import examples
 
 
 @dataclasses.dataclass
@@ -83,7 +84,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(st.lists(values, min_size=1, max_size=3), st.sampled_from(["points", "retries", "blocks"]))
 def test_what_a_call_changes_of_its_params_no_other_call_sees(given_: list[Any], how: str) -> None:
     failed: set[int] = set()
@@ -193,7 +194,12 @@ CONSTANTS = [
 CONSTANTS += [Rigid(), Token(), np.sin, abs, Rigid, range(3), np.datetime64(1, "s"), Pair(1, 2)]
 
 
-@pytest.mark.parametrize("value", CONSTANTS, ids=repr)
+def named(value: object) -> str:
+    """What a value is shown as, but for its address: workers of pytest-xdist compare the ids."""
+    return repr(value).partition(" at 0x")[0]
+
+
+@pytest.mark.parametrize("value", CONSTANTS, ids=named)
 def test_what_no_call_can_change_costs_nothing(value: Any) -> None:
     assert is_constant(value)
     assert copies_of({"a": value, "b": 1}) is None
@@ -203,7 +209,7 @@ CHANGEABLE = [[], {}, set(), bytearray(b"a"), ([],), Config(1), Pair([], 1), np.
 CHANGEABLE += [np.zeros(1, "i4,f8")[0], Rigid([])]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", CHANGEABLE, ids=repr)
+@pytest.mark.parametrize("value", CHANGEABLE, ids=named)
 def test_what_a_call_can_change_is_its_own(value: Any) -> None:
     made = copies_of({"a": value})
     assert made is not None

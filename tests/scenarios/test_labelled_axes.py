@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
+from tests.long import examples
 
 
 def described(x: int, item: Any) -> str:
@@ -89,7 +90,7 @@ plain_values = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(requests=st.lists(st.dictionaries(st.sampled_from("abc"), plain_values), max_size=5))
 def test_every_answer_is_of_the_value_asked_for(
     requests: list[dict[str, Any]], new_memory_store_of_module: Callable[[], str]

@@ -23,6 +23,7 @@ from xarray.coding import strings, times, variables
 import swarmgrid
 from swarmgrid.format.zarr_metadata import plain_attributes
 from swarmgrid.store.checked_json import from_bytes, sealed, to_bytes
+from tests.long import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,7 +242,7 @@ attributes = st.dictionaries(
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10))
 @given(
     st.dictionaries(st.sampled_from(sorted(VALUES)), attributes, min_size=1, max_size=4),
     attributes,
@@ -323,7 +324,7 @@ def labelled(sizes: dict[str, int], order: list[str], **axes: Any) -> xr.DataArr
 orders = st.permutations(["t", "u", "v"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(st.lists(orders, min_size=3, max_size=3), st.sampled_from(["array", "dict", "dataset"]))
 @pytest.mark.parametrize("executor", ["sync", "threads"])
 def test_dims_are_matched_by_name_at_every_point(
@@ -349,7 +350,7 @@ def test_dims_are_matched_by_name_at_every_point(
     np.testing.assert_array_equal(ds["tv"].transpose("t", "v"), expected_coord)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(
     order=st.permutations(["a", "b", "t", "u"]),
     axes=st.permutations(["a", "b"]),

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid.option_checks import CHECKS, PEERS_WORDS
 from swarmgrid.options import Options
+from tests.long import examples
 
 
 def double(x: float) -> float:
@@ -99,7 +100,7 @@ anything = st.recursive(
     ),
     max_leaves=4,
 )
-quickly = settings(max_examples=40, deadline=None)
+quickly = settings(max_examples=examples(40))
 OF_PROCESSES = ("timeout", "memory_limit", "max_tasks_per_child", "isolate", "client", "executor")
 
 

@@ -23,6 +23,7 @@ from zarr.storage import LocalStore
 import swarmgrid
 from swarmgrid.format.segment import MAGIC
 from swarmgrid.store import checked_json, lease
+from tests.long import examples
 from tests.scenarios.test_swapped import Objects, contents, store_of
 
 AXES: dict[str, Any] = {"x": [1, 2, 3], "s": ["a", "b"]}
@@ -275,9 +276,7 @@ CASES = [(o, key, path) for o in (PLAIN, SHARDED) for key in documents(o)
          for path in places(opened(o[key]))]  # fmt: skip
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=st.sampled_from(CASES), value=st.sampled_from([*HOSTILE, DROP]))
 def test_documents_that_say_anything_give_errors_of_ours(case: Any, value: Any) -> None:
     objects, key, path = case
@@ -296,9 +295,7 @@ def test_deep_json_is_no_recursion_error() -> None:
             use(store_of({**PLAIN, key: text}))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) -> None:
     """The binary parts of segments and shards, with valid checksums."""

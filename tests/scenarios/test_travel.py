@@ -31,6 +31,7 @@ from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import Location
 from swarmgrid.transport.messages import Job
 from swarmgrid.transport.parcel import to_parcel, unsealed
+from tests.long import examples
 
 RECEIVER = """
 import os, pickle, struct, sys, traceback
@@ -336,7 +337,7 @@ def test_every_kind_of_function_travels(name: str, modules: Modules, receiver: R
     check(receiver, functions(user)[name], 3)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_state_at_any_place_that_can_be_reached_travels(
     data: st.DataObject, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory

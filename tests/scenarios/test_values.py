@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from zarr.storage import MemoryStore, StorePath
 
 import swarmgrid
+from tests.long import examples
 
 DTYPES = ["f2", "f4", "f8", "c8", "c16", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 DTYPES += [f">{dtype}" for dtype in DTYPES if dtype[-1] not in "?1"]
@@ -72,7 +73,7 @@ def as_stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(object) if dtype.kind in "OU" else dtype.newbyteorder("=")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(
     st.lists(arrays(), min_size=1, max_size=3),
     st.sampled_from(["array", "data array", "lazy", "element"]),
@@ -104,7 +105,7 @@ def test_a_value_of_a_point_comes_back_as_it_was_returned(found: list[Any], how:
             assert bits(back) == bits(value)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(st.data())
 def test_a_value_of_a_block_comes_back_as_it_was_returned(data: st.DataObject) -> None:
     whole = data.draw(arrays((4, 3)))
@@ -130,7 +131,7 @@ scalars = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(DTYPES), scalars, scalars, st.sampled_from([None, *DTYPES]))
 def test_a_value_of_another_type_is_stored_exactly_or_refused(
     first_dtype: str, first: Any, second: Any, second_dtype: str | None
@@ -152,7 +153,7 @@ def test_a_value_of_another_type_is_stored_exactly_or_refused(
     assert isinstance(back, bool) == isinstance(plain, bool)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(labels=st.lists(texts, min_size=1, max_size=6, unique=True), vectorized=st.booleans())
 @example(labels=["a\0", "a", "\0"], vectorized=True)
 def test_text_comes_back_whole_wherever_it_stands(labels: list[str], vectorized: bool) -> None:

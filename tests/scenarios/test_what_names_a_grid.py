@@ -22,6 +22,7 @@ from swarmgrid.errors import IdentityError, InputError
 from swarmgrid.options import Options
 from swarmgrid.planning.depends import to_depends
 from swarmgrid.planning.request import identified
+from tests.long import examples
 from tests.scenarios.test_costs import CountingStore
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def shown(value: Any) -> str:
 
 
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=examples(25))
 @given(one=VALUES, other=VALUES)
 def test_a_version_stands_for_code_and_not_for_what_it_holds(
     make: Callable[[Any], Callable[..., Any]], one: Any, other: Any
@@ -337,7 +338,6 @@ def test_builtins_without_a_signature_have_an_identity() -> None:
 # ---- values
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_params_share_a_grid_exactly_when_they_are_equal_with_their_types(
     one: Any, other: Any
@@ -423,7 +423,6 @@ def test_a_file_counts_by_its_content(tmp_path: Path, version: str | None) -> No
     assert before == path(plain, {"a": 1}, depends=file, version=version)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("ab"), st.integers(0, 2), max_size=2),
     st.dictionaries(st.sampled_from("ab"), st.integers(0, 2), max_size=2),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import AxisError
@@ -256,7 +256,6 @@ def test_taking_positions_keeps_the_kind_and_the_enum() -> None:
 # ---- promotion
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(INT64.min, INT64.max), unique=True, max_size=4))
 @example([2**53 + 1])
 @example([-(2**53) - 1])

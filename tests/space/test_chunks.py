@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import ChunksError
@@ -78,7 +78,6 @@ def grids(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
     return spec, named, draw(st.integers(0, 2**22) | st.just(8))
 
 
-@settings(deadline=None, max_examples=300)
 @given(grids())
 @example(({}, {}, 8))
 @example(({"a0": 100_000}, {"a0": 10, "a1": 10}, 8))
@@ -97,7 +96,6 @@ def test_a_chosen_shape_respects_the_spec_and_the_budget(
         assert points >= MIN_POINTS or 2 * points > budget
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.integers(1, 10**6) | st.integers(1, 40), min_size=1, max_size=4))
 @example([10**6, 10])
 def test_an_axis_has_several_bins_before_another_has_many(lengths: list[int]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import AxisError
@@ -29,7 +29,6 @@ def lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 @pytest.mark.parametrize("kind", UNIQUE)
-@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_exact_positions_are_those_of_a_dict(kind: str, data: st.DataObject) -> None:
     have = data.draw(lists(UNIQUE[kind]))
@@ -55,7 +54,6 @@ def nearest(have: list[float], want: float, tolerance: float) -> set[int]:
 close = st.integers(-12, 12).map(lambda n: n / 8) | st.sampled_from([np.inf, -np.inf, 0.3])
 
 
-@settings(deadline=None, max_examples=300)
 @given(lists(close), lists(close), st.sampled_from([1e-12, 0.125, 0.2, 1.0]))
 @example([0.0, 1.0], [0.0, 1.0, 1.1], 0.2)
 @example([np.inf], [-np.inf, 0.0], 1.0)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -26,7 +26,6 @@ def in_c_order(mask: np.ndarray) -> list[list[int]]:
     return [list(index) for index in np.ndindex(mask.shape) if mask[index]]
 
 
-@settings(deadline=None, max_examples=200)
 @given(masks)
 @example(SCALARS[0])
 @example(SCALARS[1])
@@ -40,7 +39,6 @@ def test_a_mask_survives_being_packed(mask: np.ndarray) -> None:
     assert points.indices().shape == (mask.sum(), mask.ndim)
 
 
-@settings(deadline=None)
 @given(masks)
 def test_the_extent_is_the_smallest_box_from_the_origin(mask: np.ndarray) -> None:
     indices = in_c_order(mask)
@@ -48,7 +46,6 @@ def test_the_extent_is_the_smallest_box_from_the_origin(mask: np.ndarray) -> Non
     assert list(Points.from_mask(mask).extent) == expected
 
 
-@settings(deadline=None)
 @given(masks)
 def test_a_whole_box_needs_no_bitmap(mask: np.ndarray) -> None:
     points = Points.from_mask(mask)
@@ -63,7 +60,6 @@ def test_one_point_is_its_index(index: tuple[int, ...]) -> None:
     assert points.indices().tolist() == [list(index)]
 
 
-@settings(deadline=None, max_examples=200)
 @given(masks, st.integers(-1, 130))
 def test_a_divided_set_has_its_first_points_in_the_first_part(mask: np.ndarray, n: int) -> None:
     points = Points.from_mask(mask)
@@ -78,7 +74,6 @@ def test_a_divided_set_has_its_first_points_in_the_first_part(mask: np.ndarray, 
     assert first is not None or rest is not None
 
 
-@settings(deadline=None)
 @given(masks, st.data())
 def test_a_subset_has_the_points_kept(mask: np.ndarray, data: st.DataObject) -> None:
     everything = in_c_order(mask)
@@ -88,7 +83,6 @@ def test_a_subset_has_the_points_kept(mask: np.ndarray, data: st.DataObject) -> 
     assert ([] if part is None else part.indices().tolist()) == expected
 
 
-@settings(deadline=None, max_examples=200)
 @given(masks)
 @example(SCALARS[0])
 def test_boxes_are_disjoint_and_cover_exactly_the_mask(mask: np.ndarray) -> None:
@@ -110,7 +104,6 @@ def n_runs(mask: np.ndarray, axis: int) -> int:
     )
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=4))
 def test_a_box_that_grew_lacks_one_box_per_axis_that_grew(growth: list[tuple[int, int]]) -> None:
     mask = np.ones([old + new for old, new in growth], bool)
@@ -118,7 +111,6 @@ def test_a_box_that_grew_lacks_one_box_per_axis_that_grew(growth: list[tuple[int
     assert len(boxes(mask)) == sum(new > 0 for _, new in growth)
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.data(), hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=6))
 def test_one_box_anywhere_is_found_as_one(data: st.DataObject, shape: tuple[int, ...]) -> None:
     mask = np.zeros(shape, bool)

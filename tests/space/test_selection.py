@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.space.selection import AxisSelection, Selection, outer_index
@@ -27,7 +27,6 @@ def stored_array(selection: Selection) -> np.ndarray:
     return np.arange(np.prod(shape, dtype=int)).reshape(shape)
 
 
-@settings(deadline=None, max_examples=200)
 @given(selections())
 @example(Selection(()))
 def test_reading_chunk_by_chunk_gives_what_numpy_takes(selection: Selection) -> None:
@@ -49,7 +48,6 @@ def test_reading_chunk_by_chunk_gives_what_numpy_takes(selection: Selection) -> 
     assert selection.size == expected.size
 
 
-@settings(deadline=None)
 @given(selections())
 def test_every_touched_chunk_holds_a_requested_point_and_no_other_does(
     selection: Selection,
@@ -64,7 +62,6 @@ def test_every_touched_chunk_holds_a_requested_point_and_no_other_does(
     assert len(touched) == np.prod(selection.grid_shape, dtype=int)
 
 
-@settings(deadline=None)
 @given(selections())
 def test_the_requested_mask_holds_each_requested_point_of_the_chunk(selection: Selection) -> None:
     total = 0
@@ -80,7 +77,6 @@ def test_the_requested_mask_holds_each_requested_point_of_the_chunk(selection: S
     assert total == selection.size
 
 
-@settings(deadline=None)
 @given(selections())
 def test_needed_says_how_long_a_prefix_of_each_bin_covers_the_request(
     selection: Selection,
@@ -101,7 +97,6 @@ blocks = st.lists(
 ).map(tuple)
 
 
-@settings(deadline=None)
 @given(blocks)
 @example((np.array([2, 1, 0]),))
 @example((np.array([0, 2, 1, 3]),))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import ChunksError
@@ -118,7 +118,6 @@ def scenes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     return chunks, tuple(lengths), draw(st.integers(math.prod(chunks), 10**7))
 
 
-@settings(deadline=None, max_examples=300)
 @given(scenes())
 @example(((3,), (300_000,), MAX_POINTS))
 def test_a_chosen_shard_holds_whole_chunks_within_its_budget(

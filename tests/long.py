@@ -1,0 +1,36 @@
+"""What the long run adds: more cases of a test, and more examples of a property.
+
+The default run has the first cases of a table, the marker ``long`` has the others; properties look
+further with ``--hypothesis-profile=long``. `.ci/run` does both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+EXAMPLES, LONG_EXAMPLES = 50, 400
+"""Examples of a property that says nothing else, in the default run and in the long one."""
+
+settings.register_profile("default", deadline=None, max_examples=EXAMPLES, print_blob=True)
+settings.register_profile("long", deadline=None, max_examples=LONG_EXAMPLES, print_blob=True)
+settings.load_profile("default")  # without deadlines: a busy machine is no failure
+
+
+def first(n: int, cases: Iterable[Any]) -> list[Any]:
+    """The cases of a table, of which all but the first ``n`` run only when asked for."""
+    found = list(cases)
+    return [*found[:n], *(_long(case) for case in found[n:])]
+
+
+def _long(case: Any) -> Any:
+    values = case if isinstance(case, tuple) else (case,)
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
+def examples(n: int) -> int:
+    """So many examples of a property in the default run, and more in the long one."""
+    return n * settings().max_examples // EXAMPLES
