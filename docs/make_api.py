@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import swarmgrid
+from swarmgrid.api.grid import GridSummary
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.options import Options
 
@@ -20,10 +21,15 @@ HEAD = """\
 Every public name of `swarmgrid`. This page is generated from the docstrings by
 `python docs/make_api.py`; the tests fail when it is out of date.
 
-`compute`, `run`, `stream`, `plan`, `open`, `grid` and `set_options`, and the methods of a `Grid`,
-take the same keyword arguments: the [options](#options).
+`compute`, `run`, `stream`, `plan`, `open`, `grid` and `set_options`, and the methods of a
+`GridFunction`, take the same keyword arguments: the [options](#options).
 """
-METHODS = ["compute", "run", "stream", "plan", "open", "errors", "verify", "repair"]
+METHODS = {
+    "GridFunction": [
+        "compute", "run", "stream", "plan", "open", "errors", "verify", "repair", "grid"
+    ],
+    "Grid": ["open", "state", "dataset", "errors", "verify", "repair"],
+}  # fmt: skip
 
 
 def page() -> str:
@@ -43,7 +49,7 @@ def page() -> str:
         if title == "Functions":
             parts.append(_options())
         elif title == "Classes":
-            parts.append(_report())
+            parts += [_state(), _report()]
     return "\n".join(parts)
 
 
@@ -54,6 +60,12 @@ def _options() -> str:
         for name, text in _fields(Options)
     ]
     return "\n".join(["## Options\n", *lines, ""])
+
+
+def _state() -> str:
+    """What `Grid.state` gives: a class that nobody makes, and so no public name."""
+    lines = [f"- **`{name}`**: {text}" for name, text in _fields(GridSummary)]
+    return "\n".join(["`Grid.state` returns a `GridSummary`.\n", *lines, ""])
 
 
 def _report() -> str:
@@ -92,9 +104,10 @@ def _entry(name: str) -> str:
     if not _is_error(name):
         parts.append(f"```text\n{_signature(name, value)}\n```\n")
     parts.append("\n".join(_markdown(inspect.getdoc(value) or "")) + "\n")
-    if value is swarmgrid.Grid:
+    if name in METHODS:
         parts += [
-            f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}" for m in METHODS
+            f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}"
+            for m in METHODS[name]
         ]
         parts.append("")
     elif fields := dict(_fields(value)):

@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swarmgrid.api.decorator import Grid, grid
+    from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
+    from swarmgrid.api.grid import Grid
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(["Grid", "grid"], "api.decorator"),
+    **dict.fromkeys(["GridFunction", "grid"], "api.decorator"),
     **dict.fromkeys(["compute", "open", "plan", "run", "stream"], "api.functions"),
+    "Grid": "api.grid",
     **dict.fromkeys(["set_options"], "options"),
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",
@@ -55,6 +57,7 @@ __all__ = [
     "Diagnostics",
     "FormatError",
     "Grid",
+    "GridFunction",
     "IdentityError",
     "InputError",
     "LeaseLostError",

@@ -142,7 +142,7 @@ class Options:
     """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
 
     def updated(self, changes: Mapping[str, Any]) -> Options:
-        """The options with some of them changed, and those of a `Grid` that is the function.
+        """The options with some changed, and those of a `GridFunction` that is the function.
 
         Raises
         ------

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
-from swarmgrid.api.grid import failed_points, repaired, verified
+from swarmgrid.api.grid import Grid
+from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import InputError, brief
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options
 
@@ -23,44 +24,57 @@ if TYPE_CHECKING:
     from swarmgrid.planning.estimate import Plan
 
 
-class Grid:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class GridFunction(Generic[P, R]):
     """A function bound to a store and to options; made by the `grid` decorator.
 
     Calling it is calling the function. Its methods are the module's functions of the same
-    names, with the function and the options filled in.
+    names, with the function and the options filled in; ``grid`` is the handle of a stored grid.
 
     Parameters
     ----------
     func : callable
-        The function of one point; or a `Grid`, whose options hold where none is given now.
+        The function of one point; or a `GridFunction`, whose options hold where none is given now.
     **options
         Options of `compute`; those left out are what `set_options` says at each call.
     """
 
     __module__ = "swarmgrid"
 
-    __swarmgrid_function__: Callable[..., Any]
+    __swarmgrid_function__: Callable[P, R]
     __swarmgrid_options__: OptionTypes
 
-    def __init__(self, func: Callable[..., Any], **options: Unpack[OptionTypes]) -> None:
-        if isinstance(func, Grid):  # decorated again: what is given now goes before
+    def __new__(cls, func: Callable[P, R], **options: Unpack[OptionTypes]) -> Self:  # noqa: ARG004
+        """Make an object of a class of its own, documented as the function is.
+
+        `help` shows the methods of an object only where its docstring is that of its class.
+        """
+        own = {"__module__": cls.__module__, "__doc__": getattr(func, "__doc__", None)}
+        return object.__new__(type(cls.__name__, (cls,), own))
+
+    def __init__(self, func: Callable[P, R], **options: Unpack[OptionTypes]) -> None:
+        if isinstance(func, GridFunction):  # decorated again: what is given now goes before
             options = cast("OptionTypes", {**func.__swarmgrid_options__, **options})
             func = func.__swarmgrid_function__
         if not callable(func):
             raise InputError(f"func is {brief(func)}; expected a function of one point")
         Options().updated({**options, "func": func})  # a wrong one is an error here, not later
         own = getattr(func, "__dict__", {})
-        self.__dict__.update({n: v for n, v in own.items() if not hasattr(Grid, n)})
+        self.__dict__.update({n: v for n, v in own.items() if not hasattr(GridFunction, n)})
         functools.update_wrapper(self, func, updated=())
         self.__swarmgrid_options__ = options
         self.__swarmgrid_function__ = func
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function itself."""
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself."""
         return self.__swarmgrid_function__(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<swarmgrid.Grid of {getattr(self, '__qualname__', self.__swarmgrid_function__)}>"
+        name = getattr(self, "__qualname__", self.__swarmgrid_function__)
+        return f"<swarmgrid.GridFunction of {name}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """By name where that leads here, as a function is pickled; else by value."""
@@ -150,10 +164,9 @@ class Grid:
         Returns
         -------
         pandas.DataFrame
-            A row for each point: its axis values, then ``exception``, ``reason``, ``traceback``,
-            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
+            See `Grid.errors`.
         """
-        return failed_points(self._resolved(options), params, axes)
+        return self.grid(params, axes, **options).errors()
 
     def verify(
         self,
@@ -161,15 +174,8 @@ class Grid:
         axes: Sequence[str] | None = None,
         **options: Unpack[OptionTypes],
     ) -> Report:
-        """Read everything that is stored of a grid, and say what is wrong with it.
-
-        Returns
-        -------
-        Report
-            What was read, a `Problem` for each object that is damaged, missing or left over, and
-            a `Note` of each thing that a killed process left, which does no harm.
-        """
-        return verified(self._resolved(options), params, axes)
+        """Read everything that is stored of a grid, and say what is wrong; see `Grid.verify`."""
+        return self.grid(params, axes, **options).verify()
 
     def repair(
         self,
@@ -177,32 +183,41 @@ class Grid:
         axes: Sequence[str] | None = None,
         **options: Unpack[OptionTypes],
     ) -> Report:
-        """Mend what `verify` finds: what it said before.
+        """Repair what `verify` finds, and return what it found before; see `Grid.repair`."""
+        return self.grid(params, axes, **options).repair()
 
-        Metadata is rebuilt from its second copy, and the copy from it. Left-overs are removed, but
-        nothing of a process that is at work. Points whose values are damaged count as not
-        computed: the next `compute` computes them.
+    def grid(
+        self,
+        params: Mapping[str, Any] | None = None,
+        axes: Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> Grid:
+        """The handle of the grid with some params, whether or not it is stored.
+
+        Parameters
+        ----------
+        params : mapping, optional
+            The fixed values of the run.
+        axes : sequence of str, optional
+            The axes' names, where several grids with these params are stored.
         """
-        return repaired(self._resolved(options), params, axes)
-
-    def _resolved(self, options: OptionTypes) -> Options:
-        return current_options().updated(self._with(options))
+        return Grid(grid_ref(current_options().updated(self._with(options)), params, axes))
 
     def _with(self, options: OptionTypes) -> CallOptions:
         return {"func": self, **self.__swarmgrid_options__, **options}
 
 
-def _restored(func: Callable[..., Any], options: OptionTypes) -> Grid:
-    return Grid(func, **options)
+def _restored(func: Callable[P, R], options: OptionTypes) -> GridFunction[P, R]:
+    return GridFunction(func, **options)
 
 
 @overload
-def grid(func: Callable[..., Any], **options: Unpack[OptionTypes]) -> Grid: ...
+def grid(func: Callable[P, R], **options: Unpack[OptionTypes]) -> GridFunction[P, R]: ...
 @overload
-def grid(**options: Unpack[OptionTypes]) -> Callable[[Callable[..., Any]], Grid]: ...
 def grid(
-    func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes]
-) -> Grid | Callable[[Callable[..., Any]], Grid]:
+    **options: Unpack[OptionTypes],
+) -> Callable[[Callable[P, R]], GridFunction[P, R]]: ...
+def grid(func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes]) -> Any:
     """Bind a function to a store and to options: a decorator.
 
     Parameters
@@ -214,9 +229,9 @@ def grid(
 
     Returns
     -------
-    Grid
+    GridFunction
         Called, it is the function; its methods are ``compute``, ``run``, ``stream``, ``plan``,
-        ``open``, ``errors``, ``verify`` and ``repair``.
+        ``open``, ``errors``, ``verify``, ``repair`` and ``grid``.
 
     Examples
     --------
@@ -235,9 +250,9 @@ def grid(
             f"func is {str(func)!r}, a text; to bind a store, pass it by name: store="
         )
     if func is not None:
-        return Grid(func, **options)
+        return GridFunction(func, **options)
     Options().updated(options)
-    return functools.partial(Grid, **options)
+    return functools.partial(GridFunction, **options)
 
 
 grid.__module__ = "swarmgrid"

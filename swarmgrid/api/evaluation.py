@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.api.resolve import func_of, location_of, target
+from swarmgrid.api.grid import Grid
+from swarmgrid.api.resolve import axis_names, func_of, grid_ref, location_of, not_stored
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
@@ -19,7 +20,7 @@ from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.estimate import Plan, planned
-from swarmgrid.planning.growth import covered, n_wanted, new_grid
+from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
 from swarmgrid.run_options import RunOptions
@@ -49,7 +50,9 @@ class Call:
         is_lookup: bool = False,
     ) -> None:
         self._options = options
-        self.request = replace(_request(options, params, axes, where), is_lookup=is_lookup)
+        request = _request(options, params, axes, where)
+        domain = replace(request.domain, is_lookup=is_lookup)
+        self.request = replace(request, domain=domain)
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
@@ -61,7 +64,7 @@ class Call:
         self._check_view_chunks()
         self._warn_of_near_misses()
         if self._snapshot is not None:
-            warn_of_another_origin(self.request, self._snapshot.grid.attributes)
+            warn_of_another_origin(self.request.grid, self._snapshot.grid.attributes)
 
     def plan(self, *, explain: bool = False) -> Plan:
         """What would be computed."""
@@ -74,7 +77,7 @@ class Call:
         code = self._fingerprint()
         params = (
             Part(f"params[{name!r}]", type(value).__qualname__, digest(value, f"params[{name!r}]"))
-            for name, value in sorted(self.request.params.items())
+            for name, value in sorted(self.request.function.params.items())
         )
         return (*(code.parts if code else ()), *params)
 
@@ -82,13 +85,13 @@ class Call:
         """What stands for the function's code now; None: a version does."""
         if self._options.version is not None:
             return None
-        return explained(self.request.func, self._options.ignore or ())
+        return explained(self.request.function.func, self._options.ignore or ())
 
     def filled(self) -> Diagnostics:
         """Compute what is missing."""
         start = time.monotonic()
         coverage = self._coverage
-        wanted = n_wanted(self.request)
+        wanted = self.request.domain.n_wanted
         missing = wanted if coverage is None else coverage.n_missing()
         if missing == 0 and self._damage is None:
             done = self._nothing_done(coverage, wanted, time.monotonic() - start)
@@ -124,10 +127,11 @@ class Call:
         if before is None or after is None or before.digest == after.digest:
             return
         paths = tuple(changes(before, after))
-        if (self.request.path.function, paths) not in _told:
-            _told.add((self.request.path.function, paths))
+        name = self.request.grid.path.function
+        if (name, paths) not in _told:
+            _told.add((name, paths))
             warnings.warn(
-                f"the run of {self.request.path.function} has changed {', '.join(paths[:3])}, "
+                f"the run of {name} has changed {', '.join(paths[:3])}, "
                 "which counts as its code: the next call makes a new grid and computes all points "
                 "again. Leave it out by its name, as in ignore={'cache'}, if no result depends on "
                 "it",
@@ -141,21 +145,19 @@ class Call:
         self._check_view_chunks()
         from swarmgrid.view import dataset
 
-        coverage = self._coverage
+        ref, axes, coverage = self.request.grid, self.request.domain.axes, self._coverage
         if coverage is None or self._snapshot is None or coverage.selection.size == 0:
-            return dataset.empty_dataset(
-                self.request, coverage.grid.schema if coverage else self.request.schema
-            )
-        return dataset.dataset(
-            self.request, coverage, self._snapshot.manifest, self._options.view_chunks
-        )
+            schema = coverage.grid.schema if coverage else self.request.layout.schema
+            return dataset.empty_dataset(ref, axes, schema)
+        manifest = self._snapshot.manifest
+        return dataset.dataset(ref, axes, coverage, manifest, self._options.view_chunks)
 
     def _log(self, done: Diagnostics) -> None:
         """Tell the log of a run that had nothing to compute."""
         from swarmgrid.observe.events import RunEnded, RunStarted
         from swarmgrid.observe.log import RunLog
 
-        path, n_cached = self.request.path, done.points_cached
+        path, n_cached = self.request.grid.path, done.points_cached
         log = RunLog(self._options.log)
         log(RunStarted(path.function, path.grid, n_cached, n_cached))
         log(RunEnded("finished", done))
@@ -168,7 +170,7 @@ class Call:
 
     def _look(self) -> None:
         """Read what is stored."""
-        self._snapshot = read_state(self.request.location.open(), self.request.path)
+        self._snapshot = read_state(self.request.grid.location.open(), self.request.grid.path)
         self._coverage = self._covered()
 
     def _check(self) -> None:
@@ -177,17 +179,17 @@ class Call:
 
     def _check_view_chunks(self) -> None:
         """Raise InputError where they are of no dim, as far as the dims are known."""
-        coverage, request = self._coverage, self.request
-        schema = request.schema if coverage is None else coverage.grid.schema
-        check_view_chunks(self._options.view_chunks, request.names, request.shape, schema)
+        coverage, request, domain = self._coverage, self.request, self.request.domain
+        schema = request.layout.schema if coverage is None else coverage.grid.schema
+        check_view_chunks(self._options.view_chunks, domain.names, domain.shape, schema)
 
     def _warn_of_near_misses(self) -> None:
         """Warn of floats that are new for a digit at their end."""
         if self._snapshot is None:
             return
         stored = {axis.name: axis for axis in self._snapshot.grid.axes}
-        for axis in self.request.axes:
-            tolerance = self.request.tolerance.get(axis.name, 0.0)
+        for axis in self.request.domain.axes:
+            tolerance = self.request.domain.tolerance.get(axis.name, 0.0)
             near = near_misses(stored[axis.name], axis, tolerance)
             if len(near):
                 largest = float(np.abs(near).max())
@@ -205,20 +207,22 @@ class Call:
         coverage = self._coverage
         n = 0 if coverage is None else coverage.n_missing() - done.points_failed
         if n > 0:
+            manifest = self.request.grid.path.manifest
             raise StoreError(
-                f"{n} points were computed, but {self.request.path.manifest} does not say so any "
+                f"{n} points were computed, but {manifest} does not say so any "
                 "more; is something else deleting files there? Call compute again"
             )
 
     def _covered(self) -> Coverage | None:
+        domain, layout = self.request.domain, self.request.layout
         if self._snapshot is not None:
-            return covered(self.request, self._snapshot.grid, self._snapshot.manifest)
-        if self.request.schema is not None and n_wanted(self.request):
-            return covered(self.request, new_grid(self.request, self.request.schema), None)
+            return covered(domain, layout, self._snapshot.grid, self._snapshot.manifest)
+        if layout.schema is not None and domain.n_wanted:
+            return covered(domain, layout, new_grid(self.request, layout.schema), None)
         return None
 
     def _nothing_done(self, coverage: Coverage | None, wanted: int, seconds: float) -> Diagnostics:
-        total = math.prod(self.request.shape)
+        total = math.prod(self.request.domain.shape)
         outputs = len(coverage.grid.schema.outputs) if coverage else 0
         return Diagnostics(
             points_total=total,
@@ -239,23 +243,14 @@ def opened(
     axes: Mapping[str, Any] | Sequence[str] | None,
 ) -> xr.Dataset:
     """What is stored for some params; see `swarmgrid.open`."""
-    from swarmgrid.view import dataset
-
     if isinstance(axes, Mapping):
         call = Call(options, params, axes, None, is_lookup=True)
         if not call.is_stored:
-            raise target(options, params, list(axes)).nothing_stored()
+            raise not_stored(call.request.grid)
         return call.dataset()
-    found = target(options, params, axes)
-    snapshot = read_state(found.location.open(), found.path)
-    if snapshot is None:
-        raise found.nothing_stored()
-    request = found.request(snapshot.grid.axes)
-    warn_of_another_origin(request, snapshot.grid.attributes)
-    coverage = covered(request, snapshot.grid, snapshot.manifest)
-    schema = snapshot.grid.schema
-    check_view_chunks(options.view_chunks, request.names, request.shape, schema)
-    return dataset.dataset(request, coverage, snapshot.manifest, options.view_chunks)
+    names = axis_names(axes)
+    grid = Grid(grid_ref(options, params, names))
+    return grid.dataset(names, view_chunks=options.view_chunks)
 
 
 def _request(

@@ -1,66 +1,268 @@
-"""Looking after a stored grid: its failures, its soundness, and mending it."""
+"""The handle of one stored grid: its values, failures and soundness; no function is needed."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.resolve import target
+from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
+from swarmgrid.errors import InputError
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.repair import mend_grid
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.option_checks import check_view_chunks, checked
+from swarmgrid.options import current_options
+from swarmgrid.planning.growth import covered
+from swarmgrid.planning.origin import warn_of_another_origin
+from swarmgrid.planning.request import Domain, Layout
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import os
 
     import pandas as pd
+    import xarray as xr
 
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.state import GridState
     from swarmgrid.maintenance.report import Report
-    from swarmgrid.options import Options
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Output
+    from swarmgrid.store.grid_ref import GridRef
 
 
-def failed_points(
-    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
-) -> pd.DataFrame:
-    """The failures of points that are not computed since, as a table; see `Grid.errors`."""
-    from swarmgrid.view import dataset
+@dataclass(frozen=True, slots=True)
+class GridSummary:
+    """What is stored of a grid at one instant; made by `Grid.state`."""
 
-    found = target(options, params, axes)
-    blobs = found.location.open()
-    failures = read_all_failures(blobs, found.path)
-    snapshot = read_state(blobs, found.path)
-    if snapshot is None:
-        return dataset.failure_table((), [])
-    left = [
-        failure
-        for (index, offset), failure in within(failures, snapshot.grid).items()
-        if not snapshot.manifest.holds(index, offset, snapshot.grid.chunk_shape)
-    ]
-    return dataset.failure_table(snapshot.grid.names, left)
+    __module__ = "swarmgrid"
+
+    function: str
+    """The function's name."""
+    grid: str
+    """The grid id."""
+    params: str
+    """The params as a JSON text, for people; empty: not known."""
+    version: str
+    """The version that stands for the function's code, or ``code-`` and its fingerprint."""
+    lengths: Mapping[str, int]
+    """How many values every axis has, in stored order."""
+    chunks: Mapping[str, int]
+    """The chunk length of every axis."""
+    shards: Mapping[str, int] | None
+    """The shard length of every axis; None where every chunk is an object of its own."""
+    outputs: Mapping[str, Output]
+    """The dims, shape, dtype and attributes of every output, as of one point."""
+    points_total: int
+    """Points of the product of all axes."""
+    points_computed: int
+    """Points that are computed."""
+    points_failed: int
+    """Points, or blocks of a vectorized function, at which it failed and that are not computed
+    since: the rows of `Grid.errors`."""
 
 
-def verified(
-    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
-) -> Report:
-    """What is wrong with a stored grid; see `Grid.verify`."""
-    found = target(options, params, axes)
-    blobs = found.location.open()
-    if not blobs.names(found.path.manifest) and blobs.get(found.path.metadata) is None:
-        raise found.nothing_stored()
-    return verify_grid(blobs, found.path)
+class Grid:
+    """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 
+    Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its
+    params. Making one reads no data, and every method reads the store anew.
 
-def repaired(
-    options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | None
-) -> Report:
-    """Mend a stored grid: what was wrong before; see `Grid.repair`."""
-    before = verified(options, params, axes)
-    if before.is_clean and not before.notes:
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> @swarmgrid.grid(store="memory://handle", executor="sync")
+    ... def area(width, height):
+    ...     return width * height
+    >>> ds = area.compute({"height": 2.0}, {"width": [1, 2, 3]})
+    >>> grid = swarmgrid.Grid.open("memory://handle", "area/")
+    >>> state = grid.state()
+    >>> state.function, state.points_computed
+    ('area', 3)
+    >>> grid.dataset()["value"].values
+    array([2., 4., 6.])
+    """
+
+    __module__ = "swarmgrid"
+
+    def __init__(self, ref: GridRef) -> None:
+        self._ref = ref
+
+    @classmethod
+    def open(
+        cls,
+        store: str | os.PathLike[str] | Any,
+        grid: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Grid:
+        """Find a stored grid by its id.
+
+        Parameters
+        ----------
+        store : str, path or zarr.abc.store.Store
+            The store, as for `swarmgrid.compute`.
+        grid : str
+            The grid id or its first digits, alone or as ``function/id``; ``"function/"`` is the
+            only grid of a function.
+        storage_options : mapping, optional
+            What a URL needs.
+
+        Raises
+        ------
+        InputError
+            If no grid, or more than one, has such an id.
+        """
+        given = {"store": store, "storage_options": storage_options}
+        return cls(named_ref(location_of(current_options().updated(given)), grid))
+
+    @property
+    def function(self) -> str:
+        """The function's name."""
+        return self._ref.path.function
+
+    @property
+    def id(self) -> str:
+        """The grid id."""
+        return self._ref.path.grid
+
+    def __repr__(self) -> str:
+        return f"<swarmgrid.Grid {self._ref.path.group} in {self._ref.location.url!r}>"
+
+    def state(self) -> GridSummary:
+        """Read what is stored: the axes' lengths, the outputs, and how much is computed.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        StoreError
+            If the store cannot be used, or what is read from it is damaged.
+        """
+        state = self._read()
+        grid = state.grid
+        total = math.prod(map(len, grid.axes))
+        coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest)
+        return GridSummary(
+            function=str(grid.attributes.get("swarmgrid_function", self.function)),
+            grid=self.id,
+            params=str(grid.attributes.get("swarmgrid_params", "")),
+            version=str(grid.attributes.get("swarmgrid_version", "")),
+            lengths={axis.name: len(axis) for axis in grid.axes},
+            chunks=grid.chunk_spec(),
+            shards=grid.shard_spec(),
+            outputs=grid.schema.outputs,
+            points_total=total,
+            points_computed=total - coverage.n_missing(),
+            points_failed=len(self._failures(state)),
+        )
+
+    def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:
+        """Open every stored value, lazily.
+
+        Parameters
+        ----------
+        axes : sequence of str, optional
+            The axes' names in the order that the dims are to have. Default: as stored.
+        view_chunks : {}, "auto" or mapping, optional
+            As for `swarmgrid.compute`.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        from swarmgrid.view import dataset
+
+        checked("view_chunks", view_chunks)
+        state = self._read()
+        grid = state.grid
+        warn_of_another_origin(self._ref, grid.attributes)
+        ordered = _in_order(grid.axes, axis_names(axes))
+        coverage = covered(Domain(ordered), Layout(), grid, state.manifest)
+        names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
+        check_view_chunks(view_chunks, names, shape, grid.schema)
+        ref = self._ref
+        if not ref.attributes:
+            ref = replace(ref, attributes=grid.attributes)
+        return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks)
+
+    def errors(self) -> pd.DataFrame:
+        """The points at which the function failed and that are not computed since.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each point: its axis values, then ``exception``, ``reason``, ``traceback``,
+            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
+        """
+        from swarmgrid.view import dataset
+
+        state = read_state(self._ref.location.open(), self._ref.path)
+        if state is None:
+            return dataset.failure_table((), [])
+        return dataset.failure_table(state.grid.names, self._failures(state))
+
+    def verify(self) -> Report:
+        """Read everything that is stored of the grid, and say what is wrong with it.
+
+        Returns
+        -------
+        Report
+            What was read, a `Problem` for each object that is damaged, missing or left over, and
+            a `Note` of each thing that a killed process left, which does no harm.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        blobs, path = self._ref.location.open(), self._ref.path
+        if not blobs.names(path.manifest) and blobs.get(path.metadata) is None:
+            raise not_stored(self._ref)
+        return verify_grid(blobs, path)
+
+    def repair(self) -> Report:
+        """Repair what `verify` finds, and return what it found before.
+
+        Metadata is rebuilt from its second copy, and the copy from it. Left-overs are removed, but
+        nothing of a process that is at work. Points whose values are damaged count as not
+        computed: the next `compute` computes them.
+        """
+        before = self.verify()
+        if before.is_clean and not before.notes:
+            return before
+        check_writable(self._ref.location)
+        with lease.acquired(self._ref.location, self._ref.path) as held:
+            mend_grid(held, self._ref)
         return before
-    found = target(options, params, axes)
-    check_writable(found.location)
-    with lease.acquired(found.location, found.path) as held:
-        mend_grid(held, found.path, found.request(()).attributes())
-    return before
+
+    def _read(self) -> GridState:
+        state = read_state(self._ref.location.open(), self._ref.path)
+        if state is None:
+            raise not_stored(self._ref)
+        return state
+
+    def _failures(self, state: GridState) -> list[FailedPoint]:
+        """The failures of points that are not computed since."""
+        if not state.failure_names:
+            return []
+        failures = read_all_failures(self._ref.location.open(), self._ref.path)
+        return [
+            failure
+            for (index, offset), failure in within(failures, state.grid).items()
+            if not state.manifest.holds(index, offset, state.grid.chunk_shape)
+        ]
+
+
+def _in_order(axes: tuple[Axis, ...], names: Sequence[str] | None) -> tuple[Axis, ...]:
+    if names is None:
+        return axes
+    by_name = {axis.name: axis for axis in axes}
+    if sorted(names) != sorted(by_name):
+        raise InputError(f"axes is {list(names)}; expected the grid's axes, {list(by_name)}")
+    return tuple(by_name[name] for name in names)

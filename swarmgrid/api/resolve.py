@@ -1,4 +1,4 @@
-"""Finds a stored grid by its function and params, whatever values its axes have."""
+"""Finds a stored grid: by its function and params, whatever values its axes have, or by its id."""
 
 from __future__ import annotations
 
@@ -6,63 +6,30 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format import zarr_metadata
-from swarmgrid.planning.request import Function, Request, identified, to_mapping
+from swarmgrid.planning.request import Function, identified, to_mapping
 from swarmgrid.store import checked_json
-from swarmgrid.store.layout import DATA, METADATA, GridPath
+from swarmgrid.store.grid_ref import GridRef
+from swarmgrid.store.layout import BLOCKS, DATA, METADATA, GridPath
 from swarmgrid.store.location import Location, to_location
 
 if TYPE_CHECKING:
     from swarmgrid.options import Options
-    from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
 
 _GRID = re.compile(r"[0-9a-f]{32}")
+_PREFIX = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
+_MAX_SHOWN = 8
+"""How many grids an error lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A grid that may be stored."""
-
-    func: Callable[..., Any]
-    function: Function
-    params: Mapping[str, Any]
-    names: Sequence[str]
-    """Its axes, in the order asked for."""
-    location: Location
-    path: GridPath
-
-    def request(self, axes: Iterable[Axis]) -> Request:
-        """The request of all values of its axes, given in any order."""
-        return Request(
-            func=self.func,
-            params=self.params,
-            axes=tuple(sorted(axes, key=lambda axis: self.names.index(axis.name))),
-            path=self.path,
-            location=self.location,
-            version=self.function.version,
-            depends=self.function.depends,
-            chunks={},
-            origin=self.function.origin,
-        )
-
-    def nothing_stored(self) -> InputError:
-        """The error that nothing is stored of it."""
-        return InputError(
-            f"nothing is stored of {self.path.function} for these params and axes in "
-            f"{self.location.url!r} (grid {self.path.grid}); an edited function or other params "
-            "make another grid"
-        )
-
-
-def target(
+def grid_ref(
     options: Options, params: Mapping[str, Any] | None, axes: Sequence[str] | str | None
-) -> Target:
+) -> GridRef:
     """The grid of a function with some params.
 
     Parameters
@@ -90,15 +57,62 @@ def target(
         ignore=options.ignore,
     )
     params = to_mapping("params", params)
-    names = _axis_names(axes)
+    names = axis_names(axes)
     if names is None:
         names = _stored_axis_names(location.open(), function, params)
     if names is None:
         names = _free_parameters(func, {*params, options.rng})
-    return Target(func, function, params, names, location, function.path(params, names))
+    return function.ref(location, params, names)
 
 
-def _axis_names(axes: object) -> list[str] | None:
+def named_ref(location: Location, name: object) -> GridRef:
+    """The one stored grid with an id that begins with some text; lists the store's groups.
+
+    Parameters
+    ----------
+    location : Location
+        The store.
+    name : str
+        The grid id or its first digits, alone or behind the function's name and a ``/``.
+
+    Raises
+    ------
+    InputError
+        If no grid, or more than one, has such an id.
+    """
+    parts = _PREFIX.fullmatch(name) if isinstance(name, str) else None
+    if parts is None:
+        raise InputError(
+            f"grid is {brief(name)}; expected a grid id, 32 hex digits, or the first of them, "
+            "such as '324fd638' or 'simulate/324fd638'"
+        )
+    function, prefix = parts[1], parts[2]
+    stored = [path for path in _stored_grids(location.open()) if path.grid.startswith(prefix)]
+    found = [path for path in stored if function in (None, path.folder)]
+    if len(found) == 1:
+        return GridRef(location, found[0])
+    what = "no grid" if not found else f"{len(found)} grids"
+    shown = ", ".join(path.group for path in (found or stored)[:_MAX_SHOWN])
+    more = len(found or stored) - _MAX_SHOWN
+    raise InputError(
+        f"{what} in {location.url!r} has an id that begins with {prefix!r}"
+        + (f" and is of {function!r}" if function else "")
+        + (f"; stored: {shown}" if shown else "")
+        + (f" and {more} more" if more > 0 else "")
+        + ("; pass more digits" if found else "")
+    )
+
+
+def not_stored(ref: GridRef) -> InputError:
+    """The error that nothing is stored of a grid."""
+    return InputError(
+        f"nothing is stored of {ref.path.function} for these params and axes in "
+        f"{ref.location.url!r} (grid {ref.path.grid}); an edited function or other params make "
+        "another grid"
+    )
+
+
+def axis_names(axes: object) -> list[str] | None:
     """The names of axes, as a user gives them: one, several, or those of a mapping."""
     if axes is None:
         return None
@@ -127,6 +141,14 @@ def location_of(options: Options) -> Location:
             "swarmgrid.set_options"
         )
     return to_location(options.store, options.storage_options)
+
+
+def _stored_grids(blobs: Blobs) -> Iterable[GridPath]:
+    """The grids that have a group in a store, by function and id."""
+    for function in sorted(blobs.names(f"{DATA}/")):
+        if function not in {METADATA, BLOCKS}:
+            names = sorted(blobs.names(f"{DATA}/{function}/"))
+            yield from (GridPath(function, name) for name in names if _GRID.fullmatch(name))
 
 
 def _stored_axis_names(

@@ -70,13 +70,13 @@ def workers_engine(job: Job, options: RunOptions) -> Engine:
     Whether each worker sees the same store as this process nobody knows beforehand: a store
     object may hold its values in memory, and a directory may be of one machine of a cluster.
     """
-    is_sure = job.location.store is None and not has_client(options)
-    if not is_sure and is_shared(job.location):
+    is_sure = job.grid.location.store is None and not has_client(options)
+    if not is_sure and is_shared(job.grid.location):
         job = replace(job, probe=new_probe())
     executor = executor_for(job, options)  # packs the job
     stack = contextlib.ExitStack()
     if job.probe is not None:
-        stack.enter_context(probe(job.location, job.probe))
+        stack.enter_context(probe(job.grid.location, job.probe))
     return Engine(executor, stack)
 
 

@@ -45,14 +45,15 @@ def fill(request: Request, options: RunOptions) -> Diagnostics:
         If the store cannot be written.
     """
     if options.durability == "power":
-        request = replace(request, location=replace(request.location, is_durable=True))
+        location = replace(request.grid.location, is_durable=True)
+        request = replace(request, grid=replace(request.grid, location=location))
     parcel = None
     if options.executor in {None, "processes"}:  # what cannot travel is said before any write
-        parcel = to_parcel(job_of(request, options, request.axes, ""))
-    check_writable(request.location)
+        parcel = to_parcel(job_of(request, options, request.domain.axes, ""))
+    check_writable(request.grid.location)
     with (
         ended_by_sigterm(),
-        lease.acquired(request.location, request.path, options.lease_seconds) as held,
+        lease.acquired(request.grid.location, request.grid.path, options.lease_seconds) as held,
     ):
         return _filled(request, options, held, parcel)
 
@@ -94,8 +95,9 @@ def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: in
 
 
 def _not_kept(request: Request, error: DamageError) -> StoreError:
+    url = request.grid.location.url
     return StoreError(
-        f"store {request.location.url!r} does not keep what is written: {error.key} is damaged "
+        f"store {url!r} does not keep what is written: {error.key} is damaged "
         f"({error.reason}) although the grid was repaired {MAX_REPAIRS} times in this run. See "
         "whether something else changes or deletes objects there, or whether each process has a "
         "store of its own; what is intact is kept"
@@ -105,12 +107,12 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
 def _sound_state(held: lease.Lease, request: Request) -> GridState | None:
     """What is stored, once what is damaged of it is mended or accounted for."""
     try:
-        grid_state = read_state(held.blobs, request.path)
+        grid_state = read_state(held.blobs, request.grid.path)
     except DamageError as error:
-        if not mend_metadata(held, request.path, request.attributes()):
+        if not mend_metadata(held, request.grid):
             raise
         _log.warning("%s was damaged (%s), and is mended", error.key, error.reason)
-        grid_state = read_state(held.blobs, request.path)
+        grid_state = read_state(held.blobs, request.grid.path)
     if grid_state is None or not tidied(held, grid_state):
         return grid_state
-    return read_state(held.blobs, request.path)
+    return read_state(held.blobs, request.grid.path)

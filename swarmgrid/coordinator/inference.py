@@ -64,9 +64,9 @@ class Inference:
         """Points that failed for good before that."""
         self._request = request
         self._attempts = attempts
-        self._is_block = request.vectorized
+        self._is_block = request.function.vectorized
         self._shape = None if coverage is None else coverage.grid.chunk_shape
-        self._parts = single_points(request) if coverage is None else coverage.parts()
+        self._parts = single_points(request.domain) if coverage is None else coverage.parts()
         self._round: deque[Task] = deque()
         """Tasks that are to be handed out before the next look at what there is."""
         self._first: Task | None = None
@@ -132,7 +132,7 @@ class Inference:
     def take_crash(self, task: Task, crash: WorkerCrash) -> tuple[Failure, Settled]:
         """Take note of a task whose worker crashed: which point it was, and what follows."""
         self._out = [other for other in self._out if not _is_same(other, task)]
-        failure = failure_of(task.parts[0], crash, self._request.axes, task.chunk_shape)
+        failure = failure_of(task.parts[0], crash, self._request.domain.axes, task.chunk_shape)
         if self._attempts.may_try_again((failure.index, failure.offset), crash):
             self._crashed.append(task)
             return failure, Settled()
@@ -181,7 +181,7 @@ class Inference:
         assert first.schema is not None
         self._schema = first.schema
         grid = new_grid(self._request, first.schema, self._cost())
-        coverage = covered(self._request, grid, None)
+        coverage = covered(self._request.domain, self._request.layout, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
         self._round.clear()
         places = [self._placed(task) for task in self._tried]
@@ -287,7 +287,7 @@ class Inference:
         point = {
             axis.name: axis.label(i * n + int(p))
             for axis, i, n, p in zip(
-                self._request.axes, values.index, lengths, position, strict=True
+                self._request.domain.axes, values.index, lengths, position, strict=True
             )
         }
         offset = tuple(map(int, position))

@@ -97,7 +97,7 @@ class Results:
             self._state.counts.left,
             self._state.divided,
             points_per_task=1 if options.rate else options.exec_chunk_size,
-            may_divide=not self._state.request.vectorized,
+            may_divide=not self._state.request.function.vectorized,
         )
 
     def _take_first(self, found: Inference, task: Task, result: TaskResult) -> None:
@@ -138,7 +138,9 @@ class Results:
         """Hand the points of a crashed worker out again, the one at fault by itself."""
         assert self._state.queue is not None
         do = self._state
-        found = aftermath(task, crash, do.attempts, do.job.axes, is_block=do.request.vectorized)
+        found = aftermath(
+            task, crash, do.attempts, do.job.axes, is_block=do.request.function.vectorized
+        )
         self._tell_crash(result, crash, found.crashed_at)
         for part in found.divided:
             if task.writes and part.index not in self._state.divided:

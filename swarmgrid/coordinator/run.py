@@ -21,7 +21,7 @@ from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
 from swarmgrid.observe.progress import ProgressBar
-from swarmgrid.planning.growth import covered, n_wanted, new_grid
+from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.run_options import to_interval
 from swarmgrid.space.outputs import Schema
 from swarmgrid.store.nesting import runs_around
@@ -42,16 +42,11 @@ if TYPE_CHECKING:
 def job_of(request: Request, options: RunOptions, axes: tuple[Any, ...], writer: str) -> Job:
     """What all tasks of a run share."""
     return Job(
-        func=request.func,
-        params=request.params,
+        function=request.function,
+        grid=request.grid,
         axes=axes,
-        path=request.path,
-        location=request.location,
         writer=writer,
-        vectorized=request.vectorized,
-        rng=request.rng,
         on_error=options.on_error,
-        ignore=request.ignore,
         retries=options.retries,
         collects_garbage=options.gc == "task",
         is_rate_limited=options.rate is not None,
@@ -81,9 +76,9 @@ class Run:
         failed = 0
         if self._coverage is not None and not options.retry_failed:
             failed = self._coverage.leave_out(earlier.values())
-        wanted = n_wanted(request)
+        wanted = request.domain.n_wanted
         missing = wanted if self._coverage is None else self._coverage.n_missing()
-        total = math.prod(request.shape)
+        total = math.prod(request.domain.shape)
         self._counts = Counts(total=total, wanted=wanted, missing=missing, failed=failed)
         self._cost = CostModel(grid_state.manifest.seconds_per_point() if grid_state else None)
         self._observers: list[Observer] = [
@@ -94,7 +89,7 @@ class Run:
         ]
         self._coordinator: Coordinator | None = None
         self._writer: Writer | None = None
-        path = request.path
+        path = request.grid.path
         self._tell(RunStarted(path.function, path.grid, wanted, self._counts.cached))
 
     def execute(self) -> None:
@@ -104,7 +99,7 @@ class Run:
         coordinator = self._coordinator = self._to_coordinator()
         fatal = coordinator.compute()
         if fatal is not None:
-            raise to_error(fatal, self._request.path.function)
+            raise to_error(fatal, self._request.grid.path.function)
 
     def close(self, outcome: str) -> Diagnostics:
         """Commit what came back, and end the workers; raises a signal that comes meanwhile."""
@@ -129,7 +124,7 @@ class Run:
 
     def _to_coordinator(self) -> Coordinator:
         options, known = self._options, self._coverage
-        axes = self._request.axes if known is None else known.grid.axes
+        axes = self._request.domain.axes if known is None else known.grid.axes
         job = job_of(self._request, options, axes, self._lease.writer)
         job = replace(job, parcel=self._parcel)
         cost, left = self._cost.seconds_per_point, self._counts.left
@@ -183,16 +178,23 @@ class Run:
         """
         request = self._request
         if self._grid_state is not None:
-            return covered(request, self._grid_state.grid, self._grid_state.manifest)
-        if request.schema is not None or request.vectorized:
-            return covered(request, new_grid(request, request.schema or Schema({})), None)
+            return covered(
+                request.domain, request.layout, self._grid_state.grid, self._grid_state.manifest
+            )
+        if request.layout.schema is not None or request.function.vectorized:
+            return covered(
+                request.domain,
+                request.layout,
+                new_grid(request, request.layout.schema or Schema({})),
+                None,
+            )
         return None
 
     def _earlier_failures(self) -> dict[Any, Any]:
         if self._grid_state is None:
             return {}
         names, grid = self._grid_state.failure_names, self._grid_state.grid
-        return within(read_failures(self._lease.blobs, self._request.path, names), grid)
+        return within(read_failures(self._lease.blobs, self._request.grid.path, names), grid)
 
 
 def _wait_for_running(coordinator: Coordinator) -> BaseException | None:

@@ -45,7 +45,7 @@ class Cluster:
         n = max(1, sum(client.nthreads().values()))
         self.traits = Traits(
             n_workers=n,
-            may_write=is_shared(job.location),
+            may_write=is_shared(job.grid.location),
             is_isolating=False,
             task_seconds=max(TASK_SECONDS, n / TASKS_PER_SECOND),
             short_seconds=max(SHORT_SECONDS, n / PEAK_TASKS_PER_SECOND),

@@ -37,7 +37,7 @@ class DaskInProcess:
     def __init__(self, job: Job, get: Callable[..., Any], n_workers: int) -> None:
         self.traits = Traits(n_workers, may_write=True, is_isolating=True)
         self._job = job
-        self._graphs = Graphs(job.path.function, get, n_workers)
+        self._graphs = Graphs(job.grid.path.function, get, n_workers)
         self._pulses = threading.local()
         self._stopped = threading.Event()
         self._closed = threading.Event()

@@ -37,9 +37,9 @@ class DaskProcesses:
     """
 
     def __init__(self, job: Job, pickled: bytes, n_workers: int, limits: Limits) -> None:
-        may_write = is_shared(job.location)
+        may_write = is_shared(job.grid.location)
         self.traits = Traits(n_workers, may_write, is_isolating=True)
-        self._name = job.path.function
+        self._name = job.grid.path.function
         self._graphs: Graphs | None = None
         self._pool = WorkerPool(pickled, n_workers, limits)
 

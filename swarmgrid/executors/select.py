@@ -44,10 +44,10 @@ def executor_for(job: Job, options: RunOptions) -> Executor:
         if found.get is not None:
             return DaskInProcess(job, found.get, n)
     if client is not None:
-        if not is_shared(job.location):
+        if not is_shared(job.grid.location):
             raise InputError(
-                f"store {job.location.url!r} lives in this process' memory, where the workers of "
-                "a distributed client cannot write; use a path, a URL, or executor='threads'"
+                f"store {job.grid.location.url!r} lives in this process' memory, where workers "
+                "of a distributed client cannot write; use a path, a URL, or executor='threads'"
             )
         return Cluster(job, pickled_job(job), client)
     if executor == "sync":

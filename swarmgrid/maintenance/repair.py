@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,29 +22,24 @@ from swarmgrid.store import checked_json
 from swarmgrid.store.layout import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.state import GridState
+    from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
 
 
-def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> None:
+def mend_grid(held: Lease, ref: GridRef) -> None:
     """Mend everything of a grid that can be; what cannot counts as not computed afterwards.
 
-    Parameters
-    ----------
-    held : Lease
-        The right to write the grid.
-    path : GridPath
-        The grid.
-    attributes : mapping
-        What its group says of the function, to write again if that is lost.
+    Needs the right to write the grid.
     """
+    path = ref.path
     write_parents(held.blobs, path)
-    grid = _readable(held, path, attributes)
+    grid = _readable(held, ref)
     if grid is None:  # the axes are gone, and with them what the values belong to
         forget_grid(held, path)
         return
@@ -58,9 +53,9 @@ def mend_grid(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> Non
     void_bad_rows(held, grid)
 
 
-def mend_metadata(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bool:
+def mend_metadata(held: Lease, ref: GridRef) -> bool:
     """Write again what a grid is read by, from its second copies; whether it can be read now."""
-    return _readable(held, path, attributes) is not None
+    return _readable(held, ref) is not None
 
 
 def forget_grid(held: Lease, path: GridPath) -> None:
@@ -134,8 +129,9 @@ def tidied(held: Lease, state: GridState) -> bool:
     return has_many or bool(state.suspects)
 
 
-def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid | None:
+def _readable(held: Lease, ref: GridRef) -> StoredGrid | None:
     """The grid, after mending its group document and coordinates as far as that goes."""
+    path = ref.path
     mended: set[str] = set()
     while True:  # each round mends the object that the last one stumbled over
         data = held.blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
@@ -149,7 +145,7 @@ def _readable(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> Sto
         mended.add(damaged)
         held.check()
         if damaged == path.metadata:
-            rebuilt = _rebuilt_group(held, path, attributes)
+            rebuilt = _rebuilt_group(held, ref)
             if rebuilt is not None:
                 held.blobs.put(path.metadata, rebuilt)
         else:
@@ -181,8 +177,9 @@ def _drop_ahead(held: Lease, path: GridPath, grid: StoredGrid) -> None:
         held.blobs.delete(path.manifest + name)
 
 
-def _rebuilt_group(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -> bytes | None:
+def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
     """The group document that the arrays' own make up; None if that is not possible."""
+    path = ref.path
     documents: dict[str, checked_json.Document] = {}
     for name in held.blobs.names(path.prefix):
         if name == METADATA:
@@ -193,7 +190,7 @@ def _rebuilt_group(held: Lease, path: GridPath, attributes: Mapping[str, Any]) -
                 document = checked_json.from_bytes(data)
                 check_array(document, name)
                 documents[name] = document
-    attributes = {**attributes, "swarmgrid_grid": path.grid}
+    attributes = {**ref.attributes, "swarmgrid_grid": path.grid}
     for name in held.blobs.names(path.manifest):
         with contextlib.suppress(*checked_json.MALFORMED):  # segments say the order of everything
             key = path.manifest + name

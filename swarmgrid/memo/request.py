@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from dataclasses import dataclass, replace
@@ -11,8 +12,8 @@ import numpy as np
 
 from swarmgrid.api import functions
 from swarmgrid.api.evaluation import Call
-from swarmgrid.api.grid import repaired
-from swarmgrid.api.resolve import target
+from swarmgrid.api.grid import Grid
+from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import DamageError, PointError, StoreError
 from swarmgrid.memo.records import to_records
 from swarmgrid.options import current_options
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.memo.points import Enumeration, MemoChunk
-    from swarmgrid.options import CallOptions, Options
+    from swarmgrid.options import CallOptions
+    from swarmgrid.store.grid_ref import GridRef
 
 _log = logging.getLogger(__name__)
 
@@ -84,13 +86,13 @@ class MemoRequest:
             return Stored(np.zeros(len(self.points), bool), None)
         snapshot, coverage = found
         if torn := snapshot.manifest.damaged:  # no loss, but a warning in every run to come
-            raise DamageError(call.request.path.manifest + torn[0], "it is no whole segment")
+            raise DamageError(call.request.grid.path.manifest + torn[0], "it is no whole segment")
         outputs = snapshot.grid.schema.outputs
         dtypes = {name: output.memory_dtype for name, output in outputs.items()}
         computed = coverage.is_computed()
         if computed is None:
             return Stored(np.ones(len(self.points), bool), dtypes)
-        order = [snapshot.grid.names.index(name) for name in call.request.names]
+        order = [snapshot.grid.names.index(name) for name in call.request.domain.names]
         return Stored(computed.transpose(order)[tuple(self.points.positions.T)], dtypes)
 
     def mend(self, damage: DamageError) -> None:
@@ -106,20 +108,21 @@ class MemoRequest:
         try:
             self.stored(self.begun())
         except DamageError:
-            repaired(self._options, self.params, list(self.axes))
+            Grid(self._ref).repair()
 
     def beyond_mending(self, damage: DamageError) -> StoreError:
         """The error that something is damaged again after it was mended."""
-        found = target(self._options, self.params, list(self.axes))
+        path = self._ref.path
         return StoreError(
             f"{damage.key} is damaged again after it was mended: {damage.reason}. Look after the "
-            f"disk; then delete the folders {found.path.prefix} and {found.path.manifest} in "
-            f"{found.location.url!r}, and everything in them is computed anew"
+            f"disk; then delete the folders {path.prefix} and {path.manifest} in "
+            f"{self._ref.location.url!r}, and everything in them is computed anew"
         )
 
-    @property
-    def _options(self) -> Options:
-        return current_options().updated(self.options)
+    @functools.cached_property
+    def _ref(self) -> GridRef:
+        options = current_options().updated(self.options)
+        return grid_ref(options, self.params, list(self.axes))
 
     def dataset(self) -> xr.Dataset:
         """What is stored, lazily, under the variables' stored names."""
@@ -159,7 +162,8 @@ class MemoRequest:
 
         assert call.stored is not None
         snapshot, coverage = call.stored
-        return dataset.dataset(call.request, replace(coverage, wanted=None), snapshot.manifest)
+        ref, axes = call.request.grid, call.request.domain.axes
+        return dataset.dataset(ref, axes, replace(coverage, wanted=None), snapshot.manifest)
 
     def _where(self) -> xr.DataArray | None:
         mask = self.points.mask()

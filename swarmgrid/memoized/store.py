@@ -24,17 +24,15 @@ from swarmgrid.memoized.records import reference
 from swarmgrid.space.names import checked_name
 from swarmgrid.store import checked_json
 from swarmgrid.store.checked_json import check_format
-from swarmgrid.store.layout import DATA, FORMAT, MANIFEST, METADATA
+from swarmgrid.store.layout import BLOCKS, DATA, FORMAT, MANIFEST, METADATA
 
 if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.location import Location
 
-FOLDER = "memoized-blocks"
-"""No function has this name, as it is no identifier: no grid lies there."""
 MAX_COMMIT = 2**28
 """The most bytes of a commit."""
-_GROUP = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/[0-9a-f]{{32}}")
+_GROUP = re.compile(rf"{BLOCKS}/[0-9a-f]{{32}}/[0-9a-f]{{32}}")
 _HIDDEN_STEPS = {"variable", "data"}
 
 
@@ -61,7 +59,7 @@ class Recording:
 
 def commit_key(key: str) -> str:
     """The key of the object that says that a block is recorded, and what it did."""
-    return f"{MANIFEST}/{FOLDER}/{key}.json"
+    return f"{MANIFEST}/{BLOCKS}/{key}.json"
 
 
 def read_recording(location: Location, key: str) -> Recording | None:
@@ -124,7 +122,7 @@ def write_recording(
     """
     numbers = [n for n, record in delta.records.items() if record.kind == "array"]
     names = _names(numbers, after)
-    group = f"{FOLDER}/{key}/{digest([delta.to_json(), names])}"
+    group = f"{BLOCKS}/{key}/{digest([delta.to_json(), names])}"
     blobs = location.open()
     blobs.begin_writing()
     try:

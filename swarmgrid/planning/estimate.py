@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from swarmgrid.planning.growth import n_wanted, new_chunking
+from swarmgrid.planning.growth import new_chunking
 
 if TYPE_CHECKING:
     from swarmgrid.format.manifest import Manifest
@@ -107,28 +107,31 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     manifest : Manifest or None
         The manifest, which knows what points took.
     """
-    total, wanted = math.prod(request.shape), n_wanted(request)
+    domain = request.domain
+    total, wanted = math.prod(domain.shape), domain.n_wanted
     if coverage is None:
         chunking = new_chunking(request, None)
         shape, shards = chunking.stored, None
         if chunking.shards is not None:
-            shards = dict(zip(request.names, chunking.shards, strict=True))
-        chunks = math.prod(-(-n // c) for n, c in zip(request.shape, shape, strict=True))
-        is_open = len(request.chunks) < len(request.names) and not request.vectorized
+            shards = dict(zip(domain.names, chunking.shards, strict=True))
+        chunks = math.prod(-(-n // c) for n, c in zip(domain.shape, shape, strict=True))
+        is_open = (
+            len(request.layout.chunks) < len(domain.names) and not request.function.vectorized
+        )
         return Plan(
             points_total=total,
             points_cached=0,
             points_missing=wanted,
             points_skipped=total - wanted,
-            lengths=dict(zip(request.names, request.shape, strict=True)),
-            chunks=dict(zip(request.names, chunking.chunks, strict=True)),
+            lengths=dict(zip(domain.names, domain.shape, strict=True)),
+            chunks=dict(zip(domain.names, chunking.chunks, strict=True)),
             shards=shards,
             reason=chunking.reason + (UNKNOWN if is_open else ""),
             chunks_total=chunks,
             chunks_missing=chunks,
             nbytes=None,
             seconds=None,
-            depends=request.depends.shown(),
+            depends=request.depends,
         )
     missing = coverage.n_missing()
     cost = manifest.seconds_per_point() if manifest is not None else None
@@ -148,7 +151,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         chunks_missing=coverage.n_incomplete(),
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
         seconds=None if cost is None else cost * missing,
-        depends=request.depends.shown(),
+        depends=request.depends,
     )
 
 

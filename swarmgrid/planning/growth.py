@@ -11,7 +11,6 @@ import numpy as np
 from swarmgrid.errors import AxisError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.planning.coverage import Coverage
-from swarmgrid.planning.origin import stamp
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes
 from swarmgrid.space.match import positions, reconciled
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.planning.request import Request
+    from swarmgrid.planning.request import Domain, Layout, Request
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.shards import Chunking
@@ -34,8 +33,10 @@ SCALAR_NBYTES = 8
 """What a point is taken to need while its outputs are not known."""
 
 
-def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Coverage:
-    """What of a request is computed, on the grid grown to hold it.
+def covered(
+    domain: Domain, layout: Layout, grid: StoredGrid, manifest: Manifest | None
+) -> Coverage:
+    """Which of a domain's points are computed, on the grid grown to hold it.
 
     Raises
     ------
@@ -46,16 +47,16 @@ def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Co
     InputError
         If other outputs are declared than the grid has.
     """
-    check_chunks(request.chunks, grid.chunk_spec())
-    check_shards(request.shards, grid.shard_spec())
+    check_chunks(layout.chunks, grid.chunk_spec())
+    check_shards(layout.shards, grid.shard_spec())
     if grid.schema.outputs:
-        check_outputs(request.schema, grid.schema)
-    wanted = {axis.name: axis for axis in request.axes}
+        check_outputs(layout.schema, grid.schema)
+    wanted = {axis.name: axis for axis in domain.axes}
     axes, places = [], []
     for stored in grid.stored_axes:
-        tolerance = request.tolerance.get(stored.axis.name, 0.0)
+        tolerance = domain.tolerance.get(stored.axis.name, 0.0)
         asked_axis = wanted[stored.axis.name]
-        if request.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
+        if domain.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
             asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
         grown, place = _grown(stored, asked_axis, tolerance)
         axes.append(grown)
@@ -66,8 +67,8 @@ def covered(request: Request, grid: StoredGrid, manifest: Manifest | None) -> Co
         partial: dict[tuple[int, ...], NDArray[np.bool_]] = {}
     else:
         complete, partial = manifest.coverage(selection)
-    order = [request.names.index(name) for name in grid.names]
-    asked = None if request.wanted is None else request.wanted.transpose(order)
+    order = [domain.names.index(name) for name in grid.names]
+    asked = None if domain.wanted is None else domain.wanted.transpose(order)
     grown_grid = replace(grid, stored_axes=tuple(axes), _digests={})
     return Coverage(grown_grid, selection, asked, complete, partial)
 
@@ -115,44 +116,43 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     InputError
         If the outputs' names clash with the axes'.
     """
-    schema.check(request.names)
+    schema.check(request.domain.names)
     chunking = new_chunking(request, schema, seconds)
     if chunking.shards is None:
         check_chunk_nbytes(chunking.chunks, schema.point_nbytes)
     else:
         check_chunk_nbytes(chunking.shards, schema.point_nbytes, "shard")
-    axes = tuple(map(StoredAxis.new, request.axes, chunking.stored))
+    axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
-    attributes = {**request.attributes(), **stamp(request)}
-    return StoredGrid(request.path, axes, schema, attributes, inner)
+    return StoredGrid(request.grid.path, axes, schema, request.grid.attributes, inner)
 
 
 def new_chunking(
     request: Request, schema: Schema | None, seconds: float | None = None
 ) -> Chunking:
     """How a new grid is divided; ``schema`` is None while the outputs are not known."""
-    lengths = dict(zip(request.names, request.shape, strict=True))
+    lengths = dict(zip(request.domain.names, request.domain.shape, strict=True))
     # a block function's chunks are fixed before its first call can show how large its outputs are
-    is_known = schema is not None and not request.vectorized
+    is_known = schema is not None and not request.function.vectorized
     nbytes = schema.point_nbytes if schema is not None and is_known else SCALAR_NBYTES
     return chosen_chunking(
-        request.chunks,
-        request.shards,
+        request.layout.chunks,
+        request.layout.shards,
         lengths,
         nbytes,
         seconds,
-        may_shard=not request.vectorized,
+        may_shard=not request.function.vectorized,
     )
 
 
-def single_points(request: Request) -> Iterator[ChunkPart]:
+def single_points(domain: Domain) -> Iterator[ChunkPart]:
     """The points asked for, in C order, each a part of its own, before chunks are known."""
-    if request.wanted is None:
-        flat: Iterable[int] = range(math.prod(request.shape))
+    if domain.wanted is None:
+        flat: Iterable[int] = range(math.prod(domain.shape))
     else:
-        flat = np.flatnonzero(request.wanted).tolist()
+        flat = np.flatnonzero(domain.wanted).tolist()
     for i in flat:
-        index = tuple(map(int, np.unravel_index(i, request.shape))) if request.shape else ()
+        index = tuple(map(int, np.unravel_index(i, domain.shape))) if domain.shape else ()
         yield ChunkPart((0,) * len(index), Points.at(index), is_fresh=True)
 
 
@@ -162,10 +162,3 @@ def placed(
     """The chunk that holds a position of the whole grid, and the index within it."""
     index = tuple(p // n for p, n in zip(position, chunk_shape, strict=True))
     return index, tuple(p % n for p, n in zip(position, chunk_shape, strict=True))
-
-
-def n_wanted(request: Request) -> int:
-    """How many points are asked for."""
-    if request.wanted is not None:
-        return int(request.wanted.sum())
-    return math.prod(request.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,16 +14,19 @@ from swarmgrid import identity
 from swarmgrid.errors import AxisError, ChunksError, InputError, brief
 from swarmgrid.planning.depends import Depends, to_depends
 from swarmgrid.planning.fixed import Defaults
+from swarmgrid.planning.origin import ORIGIN
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.planning.signature import check_signature, may_sweep
 from swarmgrid.planning.where import wanted_points
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.chunks import to_chunk_spec
+from swarmgrid.space.function import PointFunction
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import Output, Schema, dtype_name
 from swarmgrid.space.results import coords_of, json_attrs
 from swarmgrid.space.shards import to_shard_spec
+from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 
 if TYPE_CHECKING:
@@ -33,35 +37,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A checked request; making one reads nothing and writes nothing."""
+class Domain:
+    """The points that are asked for."""
 
-    func: Callable[..., Any]
-    params: Mapping[str, Any]
     axes: tuple[Axis, ...]
     """In the order that the user wants."""
-    path: GridPath
-    location: Location
-    version: str
-    """The version as it is part of the identity: given by the user, or ``code-<digest>``."""
-    depends: Depends
-    """What the function depends on besides."""
-    chunks: Mapping[str, int]
-    """The chunk lengths asked for; empty: what is stored, or what we choose."""
-    schema: Schema | None = None
-    """The declared outputs."""
-    tolerance: Mapping[str, float] = field(default_factory=dict)
-    vectorized: bool = False
-    rng: str | None = None
     wanted: NDArray[np.bool_] | None = None
     """The points asked for, an array over the axes; None: all."""
-    shards: Mapping[str, int] | Literal[False] | None = None
-    """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
-    ignore: frozenset[str] = frozenset()
-    """Names that do not count as the function's code."""
-    origin: Mapping[str, str] = field(default_factory=dict)
-    """Of a function of no package under a ``version=``: see `identity.origin`."""
-
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    """By float axis, how close a value must lie to a stored one to stand for it."""
     is_lookup: bool = False
     """Whether nothing is to be computed, so that labels do not need what they stand for."""
 
@@ -75,16 +59,34 @@ class Request:
         """The number of values on every axis."""
         return tuple(len(axis) for axis in self.axes)
 
-    def attributes(self) -> dict[str, Any]:
-        """What the grid's group says of the function."""
-        found = {
-            "swarmgrid_function": self.path.function,
-            "swarmgrid_params": shown_params(self.params),
-            "swarmgrid_version": self.version,
-        }
-        if self.depends:
-            found["swarmgrid_depends"] = json.dumps(self.depends.shown())
-        return found
+    @property
+    def n_wanted(self) -> int:
+        """How many points are asked for."""
+        return math.prod(self.shape) if self.wanted is None else int(self.wanted.sum())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is asked of how the grid is stored."""
+
+    chunks: Mapping[str, int] = field(default_factory=dict)
+    """The chunk lengths asked for; empty: what is stored, or what we choose."""
+    shards: Mapping[str, int] | Literal[False] | None = None
+    """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
+    schema: Schema | None = None
+    """The declared outputs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request; making one reads nothing and writes nothing."""
+
+    grid: GridRef
+    function: PointFunction
+    domain: Domain
+    layout: Layout
+    depends: Mapping[str, str] = field(default_factory=dict)
+    """What the function depends on besides, as people read it, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,19 @@ class Function:
             self.name, self.code, fixed, axes, how=self.how, depends=self.depends.key()
         )
         return GridPath(self.short_name, grid)
+
+    def ref(self, location: Location, params: Mapping[str, Any], axes: Collection[str]) -> GridRef:
+        """The same, in a store, and what its group says of the function."""
+        attributes: dict[str, Any] = {
+            "swarmgrid_function": self.short_name,
+            "swarmgrid_params": shown_params(params),
+            "swarmgrid_version": self.version,
+        }
+        if self.depends:
+            attributes["swarmgrid_depends"] = json.dumps(self.depends.shown())
+        if self.origin:
+            attributes[ORIGIN] = dict(self.origin)
+        return GridRef(location, self.path(params, axes), attributes)
 
     @property
     def short_name(self) -> str:
@@ -196,22 +211,13 @@ def to_request(
     if schema is not None:
         schema.check(names)
     return Request(
-        func=func,
-        params=params,
-        axes=checked,
-        path=function.path(params, names),
-        location=location,
-        version=function.version,
-        depends=function.depends,
-        chunks=spec,
-        shards=to_shard_spec(shards, spec, names),
-        schema=schema,
-        tolerance=_checked_tolerance(tolerance, checked),
-        vectorized=vectorized,
-        rng=rng,
-        wanted=wanted_points(where, checked, params),
-        ignore=frozenset(ignore or ()),
-        origin=function.origin,
+        function.ref(location, params, names),
+        PointFunction(func, params, vectorized, rng, frozenset(ignore or ())),
+        Domain(
+            checked, wanted_points(where, checked, params), _checked_tolerance(tolerance, checked)
+        ),
+        Layout(spec, to_shard_spec(shards, spec, names), schema),
+        function.depends.shown(),
     )
 
 

@@ -10,6 +10,8 @@ FORMAT = 1
 DATA = "data.zarr"
 MANIFEST = "manifest"
 LOCKS = "locks"
+BLOCKS = "memoized-blocks"
+"""The group of recorded blocks. No function has this name, as it is no identifier."""
 METADATA = "zarr.json"
 PROBE = "probe-"
 """What the names of objects begin with, under ``locks``, that try out a store."""

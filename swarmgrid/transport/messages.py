@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.segment import Row
     from swarmgrid.space.axis import Axis
+    from swarmgrid.space.function import PointFunction
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.location import Location
+    from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.transport.parcel import Parcel
 
 
@@ -55,21 +55,14 @@ class TerminatedError(SystemExit):
 class Job:
     """Everything that all tasks of a run share; it travels once to every worker."""
 
-    func: Callable[..., Any]
-    params: Mapping[str, Any]
+    function: PointFunction
+    grid: GridRef
     axes: tuple[Axis, ...]
     """The stored axes with all their values, in stored order."""
-    path: GridPath
-    location: Location
     writer: str
     """The name of the run's staging folder."""
-    vectorized: bool = False
-    rng: str | None = None
-    """The parameter that receives a random generator."""
     on_error: str = "raise"
     """``"raise"``: a task ends at its first failure; ``"record"``: it goes on."""
-    ignore: frozenset[str] = frozenset()
-    """Names that do not count as the function's code: they may differ in a worker."""
     retries: int = 0
     """How often the function is called again at a point where it failed."""
     collects_garbage: bool = False
@@ -84,21 +77,23 @@ class Job:
     """The function, params and location as they stood when the run began, if they may travel."""
 
     def call(self) -> Callable[..., Any]:
-        """The function itself, without the `Grid` that it may travel in."""
-        found: Callable[..., Any] = getattr(self.func, "__swarmgrid_function__", self.func)
+        """The function itself, without the `GridFunction` that it may travel in."""
+        found: Callable[..., Any] = getattr(
+            func := self.function.func, "__swarmgrid_function__", func
+        )
         return found
 
     @functools.cached_property
     def copies(self) -> Callable[[], dict[str, Any]] | None:
         """Makes the params anew that a call could change; see `swarmgrid.transport.copies`."""
-        return copies_of(self.params)
+        return copies_of(self.function.params)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "copies"}
 
     def open(self) -> Blobs:
         """The store, as this run writes it."""
-        return self.location.open(self.path.grid, self.writer)
+        return self.grid.location.open(self.grid.path.grid, self.writer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

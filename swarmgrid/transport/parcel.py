@@ -11,6 +11,7 @@ import cloudpickle
 
 from swarmgrid.errors import IdentityError, InputError, WorkerError
 from swarmgrid.identity import Frame, fingerprint_parts, module_name
+from swarmgrid.space.function import PointFunction
 from swarmgrid.transport.arrival import Arrivals, ModuleLabel, Unpacker
 from swarmgrid.transport.packing import Luggage, packed
 from swarmgrid.transport.surroundings import Surroundings
@@ -58,7 +59,7 @@ class Parcel:
 
     def sealed(self, job: Job) -> bytes:
         """The job as it travels."""
-        light = replace(job, func=_nothing, params={}, location=None, parcel=None)  # type: ignore[arg-type]
+        light = replace(job, function=_NOTHING, grid=None, parcel=None)  # type: ignore[arg-type]
         luggage = self.luggage
         rest = cloudpickle.dumps(light) if luggage is None else packed(light, luggage)
         modules = () if luggage is None else tuple(luggage.modules.values())
@@ -82,16 +83,16 @@ def to_parcel(job: Job) -> Parcel:
     InputError
         If it cannot travel, naming the part at fault.
     """
-    contents = job.func, job.params, job.location, job.axes
+    contents = job.function, job.grid, job.axes
     luggage, here = Luggage(), Frame(module_name("__main__"))
     try:
         code = packed(contents, luggage)
         parts = _parts(job, replace(here, missing=frozenset(luggage.missing)))
-        return Parcel(job.path.function, code, luggage, "", parts)
+        return Parcel(job.grid.path.function, code, luggage, "", parts)
     except Exception as error:  # noqa: BLE001  # any class may raise anything
         hindrance = f"{type(error).__name__}: {error}"
     code = _by_reference(job, contents)  # the worker's check decides whether that is the same
-    return Parcel(job.path.function, code, None, hindrance, _parts(job, here))
+    return Parcel(job.grid.path.function, code, None, hindrance, _parts(job, here))
 
 
 def unsealed(data: bytes, *, is_own_process: bool) -> Job:
@@ -115,7 +116,7 @@ def unsealed(data: bytes, *, is_own_process: bool) -> Job:
             slip.surroundings.enter()
         arrivals = Arrivals(slip.modules, is_own_process=is_own_process)
         with arrivals.arriving():
-            func, params, location, _ = Unpacker(code, arrivals).load()
+            function, grid, _ = Unpacker(code, arrivals).load()
             light: Job = Unpacker(rest, arrivals).load()
     except Exception as error:  # noqa: BLE001  # whatever an import or a class may raise
         raise WorkerError(
@@ -124,7 +125,7 @@ def unsealed(data: bytes, *, is_own_process: bool) -> Job:
             "importable there, or use executor='threads'",
             traceback.format_exc(),
         ) from None
-    job = replace(light, func=func, params=params, location=location)
+    job = replace(light, function=function, grid=grid)
     modules = None if slip.hindrance else arrivals.by_name
     _check(slip, _parts(job, Frame(slip.main, modules, slip.missing)))
     return job
@@ -153,7 +154,7 @@ def _check(slip: Slip, parts: Mapping[str, str]) -> None:
 def _parts(job: Job, by: Frame) -> dict[str, str]:
     """The digests of what counts; none where the function has none, and goes by a version."""
     try:
-        return fingerprint_parts(job.call(), by, job.ignore)
+        return fingerprint_parts(job.call(), by, job.function.ignore)
     except IdentityError:
         return {}
 
@@ -163,9 +164,9 @@ def _by_reference(job: Job, contents: Any) -> bytes:
         return bytes(cloudpickle.dumps(contents))
     except Exception as error:
         for what, part in (
-            ("the function", job.func),
-            *job.params.items(),
-            ("store", job.location),
+            ("the function", job.function.func),
+            *job.function.params.items(),
+            ("store", job.grid.location),
         ):
             try:
                 cloudpickle.dumps(part)
@@ -179,3 +180,6 @@ def _by_reference(job: Job, contents: Any) -> bytes:
 
 def _nothing() -> None:
     """Stand for the function in a job that travels beside it."""
+
+
+_NOTHING = PointFunction(_nothing)

@@ -34,15 +34,20 @@ if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
-    from swarmgrid.planning.request import Request
+    from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
+    from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.location import Location
 
 
 def dataset(
-    request: Request, coverage: Coverage, manifest: Manifest, chunks: Any = None
+    ref: GridRef,
+    axes: tuple[Axis, ...],
+    coverage: Coverage,
+    manifest: Manifest,
+    chunks: Any = None,
 ) -> xr.Dataset:
-    """The requested part of a stored grid, in the order asked for; nothing is read yet.
+    """The part of a stored grid at some axes' values, in their order; nothing is read yet.
 
     Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
     integers and bools become floats and objects for that, as in xarray. Reading integers that
@@ -50,56 +55,60 @@ def dataset(
     """
     grid = coverage.grid
     present = coverage.is_computed()
-    order = [grid.names.index(name) for name in request.names]
+    names = tuple(axis.name for axis in axes)
+    order = [grid.names.index(name) for name in names]
     variables = {}
     for name, output in grid.schema.outputs.items():
-        array = GridArray(
-            request.location, grid, manifest, name, coverage.selection, present, order
-        )
-        dims = (*request.names, *output.dims)
+        array = GridArray(ref.location, grid, manifest, name, coverage.selection, present, order)
+        dims = (*names, *output.dims)
         data: Any = indexing.LazilyIndexedArray(array)
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
             data = indexing.CopyOnWriteArray(data)
             data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
         variables[name] = _variable(dims, data, dict(output.attrs), array.encoding)
-    attrs = {**grid.schema.attrs, **request.attributes()}
-    opening = request.location.expression(request.path.group)
+    attrs = {**grid.schema.attrs, **_texts(ref)}
+    opening = ref.location.expression(ref.path.group)
     if opening is not None:
         attrs["swarmgrid_open"] = opening
-    found = xr.Dataset(variables, coordinates(request, grid.schema), attrs)
+    found = xr.Dataset(variables, coordinates(axes, grid.schema), attrs)
     if chunks is None:
         return found
     if isinstance(chunks, Mapping) and not chunks:
         lengths = dict(zip(grid.names, grid.chunk_shape, strict=True))
-        chunks = {name: lengths[name] for name in request.names}
+        chunks = {name: lengths[name] for name in names}
     return found.chunk(chunks)
 
 
-def empty_dataset(request: Request, schema: Schema | None) -> xr.Dataset:
-    """The Dataset of a request without points: coordinates, and outputs without values."""
+def empty_dataset(ref: GridRef, axes: tuple[Axis, ...], schema: Schema | None) -> xr.Dataset:
+    """The Dataset of no points: coordinates, and outputs without values."""
     if schema is None:
-        return xr.Dataset(coords=coordinates(request, None), attrs=request.attributes())
+        return xr.Dataset(coords=coordinates(axes, None), attrs=_texts(ref))
     variables = {
         name: xr.Variable(
-            (*request.names, *output.dims),
+            (*(axis.name for axis in axes), *output.dims),
             np.full(
-                request.shape + output.shape,
+                tuple(map(len, axes)) + output.shape,
                 *_missing(np.dtype(object) if output.dtype == STRING else output.memory_dtype),
             ),
         )
         for name, output in schema.outputs.items()
     }
-    attrs = {**schema.attrs, **request.attributes()}
-    return xr.Dataset(variables, coordinates(request, schema), attrs)
+    attrs = {**schema.attrs, **_texts(ref)}
+    return xr.Dataset(variables, coordinates(axes, schema), attrs)
 
 
-def coordinates(request: Request, schema: Schema | None) -> xr.Coordinates:
-    """The coordinates of a request's axes and of its outputs' own dims.
+def _texts(ref: GridRef) -> dict[str, str]:
+    """The attributes that any format of files can hold."""
+    return {name: text for name, text in ref.attributes.items() if isinstance(text, str)}
+
+
+def coordinates(axes: tuple[Axis, ...], schema: Schema | None) -> xr.Coordinates:
+    """The coordinates of some axes and of the outputs' own dims.
 
     The indexes are made here: xarray, left to make them, would import dask to look at the values.
     """
     found: dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]] = {
-        axis.name: ((axis.name,), axis.labels(), {}) for axis in request.axes
+        axis.name: ((axis.name,), axis.labels(), {}) for axis in axes
     }
     for name, coord in (schema.coords if schema is not None else {}).items():
         values = coord.values

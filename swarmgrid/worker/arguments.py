@@ -31,16 +31,16 @@ def with_own_arguments(func: Callable[..., Any], job: Job) -> Callable[..., Any]
         Says which parameter receives a generator, which params there are, and whether axes are
         arrays.
     """
-    copies, rng, grid = job.copies, job.rng, job.path.grid
+    copies, rng, grid = job.copies, job.function.rng, job.grid.path.grid
     names = [axis.name for axis in job.axes]
     labelled = _label_values(job)
-    if copies is None and rng is None and not job.vectorized and not labelled:
+    if copies is None and rng is None and not job.function.vectorized and not labelled:
         return func
 
     def call(**arguments: Any) -> Any:
         if rng is not None:
             arguments[rng] = _generator(grid, names, arguments)
-        if job.vectorized:  # they are views of the axes, which name and place the values
+        if job.function.vectorized:  # they are views of the axes, which name and place the values
             arguments |= {name: arguments[name].copy() for name in names}
         for name, to_value in labelled.items():
             arguments[name] = to_value(arguments[name])

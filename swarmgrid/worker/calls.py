@@ -162,7 +162,7 @@ class PointCalls:
         """The loop that every point goes through: each step of it costs a million of them."""
         pulse, func, job = self._pulse, self._func, self._job
         *outer, last = self._names or [""]
-        arguments = dict(job.params)
+        arguments = dict(job.function.params)
         ordinal = self._first
         types, append = self._collector.floats() if self._collector else ((), None)
         for values, inner in _rows(self.part.points, self._bins):
@@ -274,7 +274,7 @@ class BlockCalls:
         bins = [axis.take(s) for axis, s in zip(self._bins, box, strict=True)]
         shape = tuple(map(len, bins))
         try:
-            returned = self._func(**self._job.params, **_block_arguments(bins))
+            returned = self._func(**self._job.function.params, **_block_arguments(bins))
             result = of_block(unpacked(returned), {axis.name: axis.labels() for axis in bins})
             self.schema = self.schema or _inferred(result, self._bins, len(bins))
             arrays = fitted(result, self.schema, shape)

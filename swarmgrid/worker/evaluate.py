@@ -89,10 +89,10 @@ def _run_parts(
     grid = _grid(job, task)
     blobs = job.open() if grid is not None and _sees_store(job) else None
     turn = channel.wait_for_turn if channel is not None and job.is_rate_limited else _at_once
-    names = [] if job.vectorized else [axis.name for axis in job.axes]
+    names = [] if job.function.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
     func = with_retries(own, job.retries, names, pulse, turn, report.retried)
-    kind = BlockCalls if job.vectorized else PointCalls
+    kind = BlockCalls if job.function.vectorized else PointCalls
     first = 0
     for number, part in enumerate(task.parts):
         bins = _bins(job, task, part)
@@ -102,7 +102,7 @@ def _run_parts(
         values, is_divided = report.end()
         is_over = channel is not None and not channel.may_write()
         if values is not None and (grid is None or blobs is None or is_divided or is_over):
-            report.keep(_own(values) if job.vectorized else values)
+            report.keep(_own(values) if job.function.vectorized else values)
         elif values is not None and grid is not None and blobs is not None:
             _write(report, part, values, grid, blobs)
         if calls.interruption is not None:
@@ -128,12 +128,12 @@ def _sees_store(job: Job) -> bool:
     if job.probe is None:
         return True
     if job.probe not in _seen:
-        _seen[job.probe] = is_visible(job.location, job.probe)
+        _seen[job.probe] = is_visible(job.grid.location, job.probe)
         if not _seen[job.probe]:
             _log.warning(
                 "store %s is another one in this worker than in the process that computes; what "
                 "the worker finds is handed back to be written there",
-                job.location.url,
+                job.grid.location.url,
             )
     return _seen[job.probe]
 
@@ -156,7 +156,7 @@ def _grid(job: Job, task: Task) -> StoredGrid | None:
     if not task.writes or task.schema is None or task.chunk_shape is None:
         return None
     axes = (StoredAxis(axis, n, 0) for axis, n in zip(job.axes, task.chunk_shape, strict=True))
-    return StoredGrid(job.path, tuple(axes), task.schema, inner_shape=task.inner_shape)
+    return StoredGrid(job.grid.path, tuple(axes), task.schema, inner_shape=task.inner_shape)
 
 
 def _bins(job: Job, task: Task, part: ChunkPart) -> list[Axis]:

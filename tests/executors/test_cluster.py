@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from swarmgrid.executors.cluster import Cluster
+from swarmgrid.space.function import PointFunction
+from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 from swarmgrid.transport.messages import Job
@@ -16,7 +18,8 @@ from swarmgrid.transport.messages import Job
 def test_a_task_for_a_cluster_is_the_longer_the_more_workers_there_are(
     n_threads: int, seconds: float
 ) -> None:
-    job = Job(abs, {}, (), GridPath("f", "0" * 32), to_location("memory://cluster"), "writer")
+    ref = GridRef(to_location("memory://cluster"), GridPath("f", "0" * 32))
+    job = Job(PointFunction(abs), ref, (), "writer")
     client = SimpleNamespace(nthreads=lambda: {"one": n_threads // 2, "two": -(-n_threads // 2)})
     traits = Cluster(job, b"", client).traits
     assert traits.n_workers == n_threads

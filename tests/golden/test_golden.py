@@ -92,7 +92,9 @@ def test_the_same_calls_find_their_grids(golden: Path) -> None:
     ):
         done = swarmgrid.run(axes=axes, func=func, **options)[1]
         assert done.points_computed == 0
-    errors = swarmgrid.Grid(content.grown, store=golden, version="1").errors(axes=["x", "s"])
+    errors = swarmgrid.GridFunction(content.grown, store=golden, version="1").errors(
+        axes=["x", "s"]
+    )
     assert errors["reason"].tolist() == ["ValueError: nine"]
     output, diagnostics = make.memo(golden).run({"scale": 10}, content.MEMO)
     assert output == [30, 30, 60, 60]

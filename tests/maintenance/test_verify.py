@@ -27,6 +27,7 @@ from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store import lease
+from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import Location, to_location
@@ -64,7 +65,7 @@ def verified(store: Location) -> Report:
 
 def mended(store: Location) -> Report:
     with lease.acquired(store, PATH) as held:
-        mend_grid(held, PATH, {})
+        mend_grid(held, GridRef(store, PATH))
     return verified(store)
 
 

@@ -137,7 +137,7 @@ def compute(store: Any, axes: dict[str, list[float]]) -> Any:
 def check(make_store: Any) -> None:
     """Look at what a kill left, resume, compare with the function itself, and look again."""
     store = make_store(None)
-    grid = swarmgrid.Grid(product, version="1", store=store)
+    grid = swarmgrid.GridFunction(product, version="1", store=store)
     with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
         report = grid.verify(axes=["x", "y"])
         assert report.is_clean, report

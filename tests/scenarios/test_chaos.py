@@ -138,14 +138,14 @@ def workers(calls: Path) -> list[int]:
 
 def check_what_a_kill_leaves(store: Path) -> None:
     """No damage, before anybody has tidied up."""
-    grid = swarmgrid.Grid(point, version="1", store=store)
+    grid = swarmgrid.GridFunction(point, version="1", store=store)
     with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
         report = grid.verify(axes=["x", "y"])
         assert report.is_clean, report
 
 
 def check(store: Path, n: int) -> None:
-    grid = swarmgrid.Grid(point, version="1", store=store)
+    grid = swarmgrid.GridFunction(point, version="1", store=store)
     ds = grid.open(axes=["x", "y"]).load()
     x, y = np.meshgrid(np.arange(n), np.arange(25), indexing="ij")
     np.testing.assert_array_equal(ds["value"], x * 1000.0 + y)

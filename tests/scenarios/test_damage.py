@@ -37,7 +37,7 @@ def run(store: Path, axes: dict[str, Any] = AXES, **options: Any) -> Any:
 
 
 OUTPUTS = ("mean", "trace", "name")
-GRID = swarmgrid.Grid(simulate, version="1", verbose=0)
+GRID = swarmgrid.GridFunction(simulate, version="1", verbose=0)
 
 
 DIVIDED: dict[str, dict[str, Any]] = {
@@ -151,7 +151,7 @@ def assert_named(report: Report, name: str, how: str) -> None:
 
 
 def is_error_kept(store: Path) -> bool:
-    grid = swarmgrid.Grid(simulate, version="1", store=store)
+    grid = swarmgrid.GridFunction(simulate, version="1", store=store)
     return bool(grid.errors(axes=["x", "s"])["reason"].tolist() == ["ValueError: nine"])
 
 
@@ -161,7 +161,7 @@ def test_a_damaged_chunk_is_computed_again_by_the_next_compute(
     tmp_path: Path, how: str, shards: Any
 ) -> None:
     chunks = {"x": 1 if shards else 2, "s": 1}
-    grid = swarmgrid.Grid(noisy, store=tmp_path, chunks=chunks, shards=shards, verbose=0)
+    grid = swarmgrid.GridFunction(noisy, store=tmp_path, chunks=chunks, shards=shards, verbose=0)
     before = grid.compute(axes=AXES).load()
     (chunk,) = tmp_path.glob("data.zarr/*/*/value/c.1.0")
     damage(chunk, how)
@@ -217,7 +217,7 @@ def small_disk(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("executor", ["sync", "processes"])
 def test_a_full_disk_is_a_clear_error_and_loses_nothing(small_disk: Path, executor: str) -> None:
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         fill_up, store=small_disk / "s", chunks=1, executor=executor, workers=2, verbose=0
     )
     with pytest.raises(swarmgrid.StoreError, match="No space left on device"):
@@ -257,7 +257,7 @@ def test_a_damaged_chunk_that_is_only_partly_filled_is_computed_again_when_it_gr
     tmp_path: Path, caplog: pytest.LogCaptureFixture, shards: Any
 ) -> None:
     chunks = {"x": 1 if shards else 4, "s": 1}
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         simulate, version="1", store=tmp_path, chunks=chunks, shards=shards, verbose=0
     )
     grid.compute(axes={"x": [0.5, 1], "s": ["a"]})

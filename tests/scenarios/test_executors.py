@@ -291,7 +291,7 @@ def test_a_slow_first_point_keeps_no_other_from_being_stored(tmp_path: Any) -> N
         )
     )
     run.start()
-    grid, kept = swarmgrid.Grid(**options), 0
+    grid, kept = swarmgrid.GridFunction(**options), 0
     while run.is_alive() and kept < 99:
         time.sleep(0.05)
         with contextlib.suppress(swarmgrid.InputError):
@@ -346,7 +346,7 @@ def test_an_active_client_refuses_what_only_our_own_workers_keep(
 
 
 def test_a_grid_may_carry_its_client(cluster: Any, tmp_path: Any) -> None:
-    grid = swarmgrid.Grid(closed_over(1), client=cluster, store=tmp_path / "s")
+    grid = swarmgrid.GridFunction(closed_over(1), client=cluster, store=tmp_path / "s")
     assert grid.compute(axes={"x": [1, 2]})["value"].values.tolist() == [2.0, 3.0]
 
 

@@ -35,8 +35,8 @@ def objects(store: MemoryStore) -> dict[str, bytes]:
     return {key: data.to_bytes() for key, data in found if not key.startswith("locks/")}
 
 
-def grid_of(store: Any, **options: Any) -> swarmgrid.Grid:
-    return swarmgrid.Grid(picky, store=store, **{**SYNC, **options})
+def grid_of(store: Any, **options: Any) -> swarmgrid.GridFunction:
+    return swarmgrid.GridFunction(picky, store=store, **{**SYNC, **options})
 
 
 # ---- what a failed request leaves

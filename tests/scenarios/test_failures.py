@@ -27,11 +27,11 @@ def flaky(x: int, bad: tuple[int, ...], calls: str) -> float:
 
 
 @pytest.fixture
-def grid(tmp_path: Path) -> swarmgrid.Grid:
+def grid(tmp_path: Path) -> swarmgrid.GridFunction:
     calls = tmp_path / "calls"
     calls.touch()
     func = functools.partial(flaky, bad=(0, 3, 7), calls=str(calls))
-    return swarmgrid.Grid(func, version="1", store=tmp_path / "s", verbose=0)
+    return swarmgrid.GridFunction(func, version="1", store=tmp_path / "s", verbose=0)
 
 
 def calls(tmp_path: Path) -> list[int]:
@@ -41,7 +41,7 @@ def calls(tmp_path: Path) -> list[int]:
 @pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
 @pytest.mark.parametrize("chunks", [None, 1, 4])
 def test_recorded_failures_read_as_missing_and_are_listed(
-    grid: swarmgrid.Grid, tmp_path: Path, executor: str, chunks: Any
+    grid: swarmgrid.GridFunction, tmp_path: Path, executor: str, chunks: Any
 ) -> None:
     options: dict[str, Any] = {"executor": executor, "workers": 2, "chunks": chunks}
     ds, done = grid.run(axes={"x": range(10)}, on_error="record", **options)
@@ -58,7 +58,7 @@ def test_recorded_failures_read_as_missing_and_are_listed(
 
 
 def test_failed_points_are_tried_again_unless_that_is_declined(
-    grid: swarmgrid.Grid, tmp_path: Path
+    grid: swarmgrid.GridFunction, tmp_path: Path
 ) -> None:
     run = functools.partial(grid.run, axes={"x": range(10)}, on_error="record", executor="sync")
     run()
@@ -74,7 +74,7 @@ def test_failed_points_are_tried_again_unless_that_is_declined(
     np.testing.assert_array_equal(ds["value"], np.arange(10) * 1.5)
 
 
-def test_records_of_failures_do_not_pile_up(grid: swarmgrid.Grid, tmp_path: Path) -> None:
+def test_records_of_failures_do_not_pile_up(grid: swarmgrid.GridFunction, tmp_path: Path) -> None:
     def records() -> list[Path]:
         return sorted(tmp_path.glob("s/manifest/*/*.err"))
 
@@ -91,7 +91,7 @@ def test_records_of_failures_do_not_pile_up(grid: swarmgrid.Grid, tmp_path: Path
 
 
 def test_records_of_points_computed_since_are_left_out_of_a_merge(
-    grid: swarmgrid.Grid, tmp_path: Path
+    grid: swarmgrid.GridFunction, tmp_path: Path
 ) -> None:
     run = functools.partial(grid.run, axes={"x": range(10)}, on_error="record", executor="sync")
     for _ in range(9):
@@ -173,7 +173,7 @@ def test_a_deadly_point_is_isolated_and_the_rest_is_computed(
     assert np.flatnonzero(ds["value"].isnull()).tolist() == [4]
     assert (done.points_computed, done.points_failed) == (19, 1)
     assert done.workers_lost == (1 if how == "hang" else 2)
-    table = swarmgrid.Grid(**options).errors()
+    table = swarmgrid.GridFunction(**options).errors()
     assert table["x"].tolist() == [4]
     assert reason in table["reason"][0]
     np.testing.assert_array_equal(ds["value"].dropna("x"), [2.0 * x for x in range(20) if x != 4])
@@ -196,7 +196,7 @@ def test_a_deadly_point_among_whole_chunks_leaves_its_chunk_to_one_writer(tmp_pa
     np.testing.assert_array_equal(
         ds["value"], [np.nan if x in (23, 40) else 2.0 * x for x in range(60)]
     )
-    assert swarmgrid.Grid(**options).verify().is_clean
+    assert swarmgrid.GridFunction(**options).verify().is_clean
 
 
 def test_the_first_points_may_be_deadly(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_failed_block_is_left_out_as_a_whole(tmp_path: Path, executor: str, kn
             raise ValueError("four")
         return x * 2.0
 
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         block, version="1", store=tmp_path / "s", vectorized=True, chunks=3, verbose=0
     )
     if known:
@@ -410,7 +410,7 @@ def test_all_of_the_first_points_may_fail(tmp_path: Path, executor: str, vectori
             raise ValueError("at first")
         return x * 0.5
 
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         fails_at_first, version="1", store=tmp_path / "s", verbose=0, vectorized=vectorized
     )
     ds, done = grid.run(
@@ -437,7 +437,7 @@ def test_whatever_the_function_raises_is_its_failure(
             raise error
         return x * 0.5
 
-    grid = swarmgrid.Grid(raises, version="1", store=tmp_path / "s", verbose=0)
+    grid = swarmgrid.GridFunction(raises, version="1", store=tmp_path / "s", verbose=0)
     options: dict[str, Any] = {"executor": executor, "workers": 2}
     with pytest.raises(swarmgrid.PointError, match=rf"x=13\) failed: {error.__name__}"):
         grid.compute(axes={"x": range(20)}, **options)

@@ -46,7 +46,7 @@ def sly(x: int, at: int = 3) -> float:
 def test_a_worker_that_allocates_without_end_is_stopped_and_the_rest_is_computed(
     tmp_path: Path, func: Any, reason: str
 ) -> None:
-    grid = swarmgrid.Grid(func, store=tmp_path, memory_limit="400MB", workers=2, verbose=0)
+    grid = swarmgrid.GridFunction(func, store=tmp_path, memory_limit="400MB", workers=2, verbose=0)
     ds, done = grid.run(axes={"x": range(12)}, on_error="record")
     assert np.flatnonzero(ds["value"].isnull()).tolist() == [3]
     assert (done.points_computed, done.points_failed) == (11, 1)
@@ -91,12 +91,15 @@ def sleeper(x: int) -> int:
 def job() -> bytes:
     from swarmgrid.executors.select import pickled_job
     from swarmgrid.planning.request import to_axes
+    from swarmgrid.space.function import PointFunction
+    from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import Location
     from swarmgrid.transport.messages import Job
 
     axes = to_axes({"x": range(100)})
-    return pickled_job(Job(sleeper, {}, axes, GridPath("sleeper", "0"), Location("/nowhere"), "w"))
+    ref = GridRef(Location("/nowhere"), GridPath("sleeper", "0"))
+    return pickled_job(Job(PointFunction(sleeper), ref, axes, "w"))
 
 
 def task(x: int) -> bytes:
@@ -116,7 +119,7 @@ def test_many_small_objects_are_a_memory_error_too(tmp_path: Path, capfd: Any) -
             kept.append(bytearray(1000))
         return x
 
-    grid = swarmgrid.Grid(leaking, store=tmp_path, version="1", verbose=0, workers=2)
+    grid = swarmgrid.GridFunction(leaking, store=tmp_path, version="1", verbose=0, workers=2)
     _, done = grid.run(axes={"x": range(6)}, on_error="record", memory_limit="400MB")
     assert done.points_failed == 1
     assert grid.errors()["exception"].tolist() == ["MemoryError"]

@@ -88,7 +88,7 @@ def total(axes: dict[str, Any]) -> float:
 
 
 def stored(store: Any, **options: Any) -> Any:
-    grid = swarmgrid.Grid(record, version="1", store=store, **options)
+    grid = swarmgrid.GridFunction(record, version="1", store=store, **options)
     return grid.open(axes=["x", "y"])["value"], grid
 
 
@@ -197,7 +197,7 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     assert paused.returncode == 0 or "LeaseLostError" in err, err
     again = start(store, calls, axes, **options)
     assert finished(again) == (0, total(axes))
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         record, version="1", store=store, storage_options=options.get("storage_options")
     )
     report = grid.verify(axes=["x", "y"])
@@ -327,7 +327,7 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
     _, err = process.communicate(timeout=30)
     assert process.returncode in {"SIGINT": (-2, 130), "SIGTERM": (143,)}[name], err
     n_calls = len(calls.read_text().split())
-    grid = swarmgrid.Grid(slow, version="1", store=tmp_path / "s")
+    grid = swarmgrid.GridFunction(slow, version="1", store=tmp_path / "s")
     kept = int(grid.open(axes=["x"])["value"].notnull().sum())
     n_running = 1 if executor == "sync" else 2
     assert n_calls - n_running <= kept <= n_calls
@@ -368,7 +368,9 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
         time.sleep(0.05)
     if pause < 1:
         n_calls = len(calls.read_text().split())
-        value = swarmgrid.Grid(slow, version="1", store=tmp_path / "s").open(axes=["x"])["value"]
+        value = swarmgrid.GridFunction(slow, version="1", store=tmp_path / "s").open(axes=["x"])[
+            "value"
+        ]
         kept = int(value.notnull().sum())
         if name == "SIGKILL":  # all but what came in the last seconds
             assert 0 <= kept <= n_calls

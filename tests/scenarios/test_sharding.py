@@ -118,7 +118,7 @@ def test_block_functions_are_called_with_the_chunks_asked_for(tmp_path: Path) ->
 
 @pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
 def test_shards_grow_in_every_direction(tmp_path: Path, executor: str) -> None:
-    grid = swarmgrid.Grid(
+    grid = swarmgrid.GridFunction(
         everything, version="1", store=tmp_path, executor=executor, workers=2, verbose=0
     )
     grid.compute(axes={"i": [5, 3], "x": [1.0]}, chunks={"i": 2, "x": 1}, shards={"i": 4, "x": 3})

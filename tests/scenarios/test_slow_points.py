@@ -86,7 +86,7 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     assert set(again) == set(range(20)) - (set(before) - {SLOW_AT})
     assert set(again.values()) == {1}
     assert (
-        swarmgrid.Grid(slow_at_seven, version="1", store=store)
+        swarmgrid.GridFunction(slow_at_seven, version="1", store=store)
         .verify({"calls": str(calls)}, ["x"])
         .is_clean
     )
@@ -107,7 +107,7 @@ def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
             os._exit(3)
         return x * 0.5
 
-    grid = swarmgrid.Grid(dies_late, version="1", store=tmp_path / "s", verbose=0)
+    grid = swarmgrid.GridFunction(dies_late, version="1", store=tmp_path / "s", verbose=0)
     ds, done = grid.run(
         axes={"x": range(20)},
         executor="processes",
@@ -180,7 +180,7 @@ def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_pat
             **options,
         )
     assert time.monotonic() - start < 15
-    ds = swarmgrid.Grid(store=tmp_path / "s", **options).open(axes=["x"])
+    ds = swarmgrid.GridFunction(store=tmp_path / "s", **options).open(axes=["x"])
     kept = set(np.flatnonzero(ds["value"].notnull()).tolist())
     finished = {x for x in called(calls) if 0 < x <= 10}
     assert finished - kept <= {max(finished)}  # the last one may have been given up
@@ -349,14 +349,16 @@ class FailingChannel:
 
 def a_job_and_its_task(func: Any, store: Path, n: int) -> tuple[Any, Any]:
     from swarmgrid.space.axis import to_axes
+    from swarmgrid.space.function import PointFunction
     from swarmgrid.space.outputs import Output, Schema
     from swarmgrid.space.points import ChunkPart, Points
+    from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
     from swarmgrid.transport.messages import Job, Task
 
     axes, schema = to_axes({"x": range(n)}), Schema({"value": Output((), (), "float64")})
-    job = Job(func, {}, axes, GridPath("f", "0"), to_location(store), "w")
+    job = Job(PointFunction(func), GridRef(to_location(store), GridPath("f", "0")), axes, "w")
     parts = (ChunkPart((0,), Points((n,)), is_fresh=True),)
     return job, Task(parts, (n,), schema, writes=True, limit_seconds=60, report_seconds=0.1)
 

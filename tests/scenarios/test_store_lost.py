@@ -206,7 +206,7 @@ def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_vali
     _, err = again.communicate(timeout=60)
     if again.returncode:
         assert "DamageError" in err
-    grid = swarmgrid.Grid(record, version="1", store=store)
+    grid = swarmgrid.GridFunction(record, version="1", store=store)
     grid.repair(axes=["x", "y"])
     completed(store, calls)
 
@@ -323,7 +323,7 @@ def test_a_process_goes_on_at_once_when_there_is_room_again(
 ) -> None:
     filler = small_disk / "filler"
     options: dict[str, Any] = {"executor": executor, "workers": 2, "verbose": 0, "chunks": 1}
-    grid = swarmgrid.Grid(fills_the_disk, store=small_disk / "s", **options)
+    grid = swarmgrid.GridFunction(fills_the_disk, store=small_disk / "s", **options)
     params, axes = {"filler": str(filler)}, {"x": range(40)}
     with pytest.raises(swarmgrid.StoreError, match="No space left on device"):
         grid.compute(params, axes)

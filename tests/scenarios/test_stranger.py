@@ -37,7 +37,7 @@ def simulate(x: float, s: str) -> dict[str, Any]:
     return {"mean": float(x), "name": s * int(x), "trace": np.arange(3.0) * x}
 
 
-GRID = swarmgrid.Grid(simulate, version="1", verbose=0, executor="sync")
+GRID = swarmgrid.GridFunction(simulate, version="1", verbose=0, executor="sync")
 
 
 def use(store: Any) -> None:

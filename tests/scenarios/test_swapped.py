@@ -147,7 +147,7 @@ def stages(request: pytest.FixtureRequest) -> Stages:
 
 @pytest.mark.timeout(600)  # some 500 calls in memory; a busy machine needs minutes
 def test_every_object_swapped_for_another_one_is_found_and_mended(stages: Stages) -> None:
-    grid = swarmgrid.Grid(simulate, version="1", verbose=0)
+    grid = swarmgrid.GridFunction(simulate, version="1", verbose=0)
     of = {"params": {"scale": 1}, "axes": ["x", "s"]}
     sound = store_of(stages.objects)
     assert grid.verify(store=sound, **of).is_clean

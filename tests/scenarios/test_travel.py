@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid.errors import WorkerError
 from swarmgrid.executors import fork_server
+from swarmgrid.space.function import PointFunction
+from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import Location
 from swarmgrid.transport.messages import Job
@@ -141,8 +143,8 @@ def modules(tmp_path: Path) -> Iterator[Modules]:
 
 def sent(func: Callable[..., Any], *ignore: str) -> bytes:
     """A function as it travels."""
-    path = GridPath("f", "0")
-    job = Job(func, {}, (), path, Location("/nowhere"), "w", ignore=frozenset(ignore))
+    ref = GridRef(Location("/nowhere"), GridPath("f", "0"))
+    job = Job(PointFunction(func, ignore=frozenset(ignore)), ref, (), "w")
     return to_parcel(job).sealed(job)
 
 
@@ -514,7 +516,9 @@ def test_a_function_that_no_worker_can_load_is_said_once(
     on_error: str, new_memory_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(globals(), "GATE", Unloadable())
-    grid = swarmgrid.Grid(failing, store=new_memory_store(), version="1", on_error=on_error)
+    grid = swarmgrid.GridFunction(
+        failing, store=new_memory_store(), version="1", on_error=on_error
+    )
     with pytest.raises(WorkerError, match="a package is missing here"):
         grid.run(axes={"x": [1.0, 2.0, 3.0]}, executor="processes", workers=2)
     assert len(grid.errors(axes=["x"])) == 0
