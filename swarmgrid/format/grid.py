@@ -75,6 +75,8 @@ class StoredAxis:
         attributes: dict[str, Any] = {"swarmgrid_kind": self.axis.kind}
         if self.axis.enum_name:
             attributes["swarmgrid_enum"] = self.axis.enum_name
+        if self.axis.enum_code:
+            attributes["swarmgrid_enum_code"] = self.axis.enum_code
         if self.axis.digests is not None:
             attributes["swarmgrid_labels"] = self.axis.digests.tolist()
         if self.axis.is_int is not None and self.axis.has_both:
@@ -372,8 +374,9 @@ def _stored_axis(
         if not ((np.abs(ints) <= MAX_EXACT) & (ints == np.trunc(ints))).all():
             raise ValueError("swarmgrid_ints names a value that is no exact integer")
     digests = None
-    if kind == "label":
+    if kind == "label" or (kind == "enum" and "swarmgrid_labels" in attributes):
         digests = _label_digests(attributes["swarmgrid_labels"], len(values))
-    axis = Axis(name, kind, values, enum_name=enum_name, is_int=is_int, digests=digests)
+    code = attributes.get("swarmgrid_enum_code") if kind == "enum" else None
+    axis = Axis(name, kind, values, None, enum_name, is_int, code, digests)
     (coord_chunk,) = zarr_metadata.chunk_shape(document)
     return StoredAxis(axis, chunk, coord_chunk, zarr_metadata.separator(document))

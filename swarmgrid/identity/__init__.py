@@ -16,6 +16,7 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
     scalars,
 )
 from swarmgrid.identity.bound import bound, keywords, origin
+from swarmgrid.identity.classes import enum_code, member_digest
 from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest, is_ignored
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
@@ -40,6 +41,7 @@ __all__ = [
     "changes",
     "chunk_key",
     "digest",
+    "enum_code",
     "explained",
     "fingerprint",
     "fingerprint_parts",
@@ -47,6 +49,7 @@ __all__ = [
     "grid_id",
     "is_ignored",
     "keywords",
+    "member_digest",
     "module_name",
     "origin",
     "point_seed",

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from swarmgrid.identity.encode import Spot, family, frame
+from swarmgrid.identity.encode import Spot, digest, exactly, family, frame
 from swarmgrid.identity.ownership import is_own_class, is_own_function, type_name
 
 _BOOKKEEPING = frozenset(
@@ -66,7 +66,6 @@ def _class(cls: type, spot: Spot) -> bytes:
 
 def _describe_class(cls: type, spot: Spot) -> bytes:
     whole = cls.__qualname__
-    attributes = {n: one for n, one in vars(cls).items() if _is_written(cls, n, one, spot)}
     return frame(
         "class",
         whole.encode(),
@@ -74,8 +73,15 @@ def _describe_class(cls: type, spot: Spot) -> bytes:
         b"".join(spot.entry(base, f"base of {whole}") for base in cls.__bases__),
         _fields(cls, spot),
         spot.named(_members(cls), lambda name: f"member {name!r} of {whole}", cls.__module__),
-        spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__),
+        _attributes(cls, spot),
     )
+
+
+def _attributes(cls: type, spot: Spot) -> bytes:
+    """Encode what the user's code gave a class: methods, properties and values."""
+    whole = cls.__qualname__
+    attributes = {n: one for n, one in vars(cls).items() if _is_written(cls, n, one, spot)}
+    return spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__)
 
 
 def _fields(cls: type, spot: Spot) -> bytes:
@@ -111,6 +117,35 @@ def _members(cls: type) -> Mapping[str, Any]:
         ]
         for name, member in members
     }
+
+
+def member_digest(member: enum.Enum) -> str:
+    """Digest a member by its value and attributes, whatever other members the enum has."""
+    cls = type(member)
+    return digest(_members(cls)[member.name][1:], f"{cls.__qualname__}.{member.name}.value")
+
+
+def enum_code(cls: type[enum.Enum]) -> str:
+    """Digest what an enum's members can do, by its own code: the members themselves left out.
+
+    Of those that this code names, all count.
+    """
+    return digest(_Code(cls), cls.__qualname__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Code:
+    """The code of an enum without its members."""
+
+    of: type[enum.Enum]
+
+
+@exactly(_Code)
+def _enum_code(code: _Code, spot: Spot) -> bytes:
+    if not is_own_class(code.of, spot.walk.home):
+        return frame("enum code", type_name(code.of).encode())
+    bases = [spot.child(base, ".__bases__") for base in code.of.__bases__]
+    return frame("enum code", spot.child(type(code.of)), *bases, _attributes(code.of, spot))
 
 
 def _is_internal(name: str) -> bool:

@@ -18,7 +18,7 @@ from swarmgrid.planning.origin import ORIGIN
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.planning.signature import check_signature, may_sweep
 from swarmgrid.planning.where import wanted_points
-from swarmgrid.space.axis import to_axes
+from swarmgrid.space.axis import to_axes, with_code
 from swarmgrid.space.chunks import to_chunk_spec
 from swarmgrid.space.function import PointFunction
 from swarmgrid.space.labels import MisfitError
@@ -202,6 +202,8 @@ def to_request(
         )
     check_signature(func, params, axes, rng)
     checked = to_axes(axes)
+    if version is None:  # it would stand for this code, too
+        checked = tuple(map(with_code, checked))
     names = tuple(axis.name for axis in checked)
     function = identified(
         func, version, rng, vectorized=vectorized, depends=depends, ignore=ignore

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid.errors import AxisError, InputError, brief
-from swarmgrid.identity import digest
+from swarmgrid.identity import digest, enum_code, member_digest
 from swarmgrid.space.collection import one_dimensional
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.texts import to_text
@@ -56,8 +56,10 @@ class Axis:
     """``(n,)``, of a float axis: the values that the function receives as ints, because they were
     ints when they were first asked for; None: there are none."""
 
+    enum_code: str | None = None
+    """The digest of what that class' code can do; None: a version stands for it, or unknown."""
     digests: NDArray[Any] | None = None
-    """``(n,)`` str, of labels: the digest of what each stands for; None: it is not known."""
+    """``(n,)`` str, of labels and members: the digest of what each stands for; None: unknown."""
     objects: Mapping[str, Any] | None = None
     """What labels stand for; None on an axis read from a store."""
 
@@ -303,7 +305,13 @@ def _from_enum(name: str, items: list[Enum]) -> Axis:
             "expected members with a name"
         )
     values = np.array([item.name for item in items] + [None], object)[:-1]
-    return Axis(name, "enum", values, cls, cls.__qualname__)
+    digests = np.array([member_digest(item) for item in items] + [None], object)[:-1]
+    return Axis(name, "enum", values, cls, cls.__qualname__, digests=digests)
+
+
+def with_code(axis: Axis) -> Axis:
+    """The axis, of an enum with what its members can do: the function reaches that by them."""
+    return axis if axis.enum is None else replace(axis, enum_code=enum_code(axis.enum))
 
 
 def _from_times(name: str, items: list[Any], kind: Kind) -> Axis:

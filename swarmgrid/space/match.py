@@ -30,24 +30,35 @@ def reconciled(stored: Axis, requested: Axis) -> tuple[Axis, Axis]:
             f"axis {requested.name!r} holds members of {requested.enum_name} here and of "
             f"{stored.enum_name} in the stored grid; expected members of one enum"
         )
-    if stored.kind == "label" == requested.kind:
+    if stored.kind == requested.kind and stored.kind in {"label", "enum"}:
         _check_same_values(stored, requested)
     if (stored.kind, requested.kind) == ("int", "float"):
         return promoted(stored, "float"), requested
     return stored, promoted(requested, stored.kind)
 
 
+_WAYS_OUT = "A new grid is made by depends= or version=, or in another store"
+
+
 def _check_same_values(stored: Axis, requested: Axis) -> None:
-    """Raise AxisError where a label stands for something else than it did."""
+    """Raise AxisError where a label or a member stands for something else than it did."""
+    codes = {stored.enum_code, requested.enum_code} - {None}
+    if len(codes) > 1:
+        raise AxisError(
+            f"the methods or attributes of {requested.enum_name}, whose members are on axis "
+            f"{requested.name!r}, are others than in the stored grid, whose points were computed "
+            f"with those. {_WAYS_OUT}"
+        )
     if stored.digests is None or requested.digests is None:
         return
     known = dict(zip(stored.values, stored.digests, strict=True))
     for label, value in zip(requested.values, requested.digests, strict=True):
         if known.get(label, value) != value:
+            what = "label" if stored.kind == "label" else f"member of {stored.enum_name}"
             raise AxisError(
-                f"the label {label!r} of axis {requested.name!r} stands for another value here "
+                f"the {what} {label!r} of axis {requested.name!r} stands for another value here "
                 "than in the stored grid, whose points were computed with that. Give the new "
-                "value a label of its own, or make a new grid with version= or in another store"
+                f"value a name of its own. {_WAYS_OUT}"
             )
 
 

@@ -200,3 +200,90 @@ def test_what_labels_stand_for_is_part_of_what_is_checked(tmp_path: Path) -> Non
         document.write_text(document.read_text().replace(digests[0], digests[1][::-1]))
     with pytest.raises(swarmgrid.StoreError):
         swarmgrid.open({}, **widths(tmp_path))["value"].load()
+
+
+# ---- members of enums
+
+LEVEL = """
+import enum
+FACTOR = {factor}
+def helped(value):
+    return value * FACTOR
+class Mixed:
+    def mixed(self):
+        return {mixed}
+class Level(Mixed, enum.Enum):
+    LOW = {low}
+    HIGH = {high}
+    {more}
+    def scaled(self):
+        return helped(self.value)
+"""
+
+
+def levels(**edits: Any) -> Any:
+    """The members of an enum, as its file says after some edits."""
+    values = {"low": 1, "high": 2, "more": "", "factor": 1, "mixed": 0} | edits
+    names: dict[str, Any] = {"__name__": "levels"}
+    exec(LEVEL.format(**values), names)
+    return names["Level"]
+
+
+def of_level(level: Any) -> float:
+    return float(level.scaled() + level.mixed())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    edits=st.fixed_dictionaries(
+        {},
+        optional={
+            "low": st.sampled_from([1, 3]),
+            "high": st.sampled_from([2, 4]),
+            "more": st.sampled_from(["", "MIDDLE = 9", "# a comment"]),
+            "factor": st.sampled_from([1, 10]),
+            "mixed": st.sampled_from([0, 100]),
+        },
+    ),
+    is_pinned=st.booleans(),
+)
+def test_a_member_never_stands_for_two_values(
+    edits: dict[str, Any], is_pinned: bool, new_memory_store_of_module: Callable[[], str]
+) -> None:
+    call = {"func": of_level, "store": new_memory_store_of_module(), "executor": "sync"}
+    if is_pinned:
+        call["version"] = "1"
+    old, new = levels(), levels(**edits)
+    swarmgrid.compute({}, {"level": list(old)}, **call)
+    values = {"low": 1, "high": 2} | edits
+    is_same = (values["low"], values["high"]) == (1, 2)
+    if not is_pinned:  # a version stands for code, and not for values
+        is_same &= edits.get("factor", 1) == 1 and edits.get("mixed", 0) == 0
+    try:
+        ds = swarmgrid.compute({}, {"level": list(new)}, **call)
+    except swarmgrid.AxisError:
+        assert not is_same
+    else:
+        assert is_same
+        assert list(ds["level"].values) == [member.name for member in new]
+        if not is_pinned:
+            assert list(ds["value"].values) == [of_level(member) for member in new]
+    assert swarmgrid.open({}, ["level"], **call).sizes["level"] >= 2  # needs no class
+
+
+def test_the_errors_of_members_name_the_ways_out(new_memory_store: Callable[[], str]) -> None:
+    call: dict[str, Any] = {
+        "func": of_level, "store": new_memory_store(), "executor": "sync",
+    }  # fmt: skip
+    swarmgrid.compute({}, {"level": list(levels())}, **call)
+    edited = levels(low=7)
+    with pytest.raises(
+        swarmgrid.AxisError,
+        match="the member of Level 'LOW' of axis 'level' stands for another value .* depends=",
+    ):
+        swarmgrid.plan({}, {"level": [edited.LOW]}, **call)
+    assert swarmgrid.compute({}, {"level": [edited.HIGH]}, **call)["value"].item() == 2
+    with pytest.raises(swarmgrid.AxisError, match="methods or attributes of Level"):
+        swarmgrid.plan({}, {"level": list(levels(factor=3))}, **call)
+    ds = swarmgrid.compute({}, {"level": list(edited)}, depends={"levels": 2}, **call)
+    assert list(ds["value"].values) == [7, 2]
