@@ -145,8 +145,8 @@ class Coordinator:
         match message:
             case Reported(task=task, result=result):
                 self._results.take(task, result)
-            case TaskOver():
-                state.n_out -= 1
+            case TaskOver(engine=number):
+                state.engines[number].n_out -= 1
             case TaskWanted() | WorkWanted():
                 self._dispatcher.add(message)
             case ValuesTaken(seconds=seconds, points=points):

@@ -13,6 +13,7 @@ from swarmgrid.executors.process import process_count
 from swarmgrid.transport.messages import Task
 
 if TYPE_CHECKING:
+    from swarmgrid.coordinator.inference import Inference
     from swarmgrid.coordinator.queue import Batch
     from swarmgrid.coordinator.state import RunState
     from swarmgrid.executors.base import Traits
@@ -62,7 +63,7 @@ class Dispatcher:
             asked = self._wanted.popleft()
             task = self._next_task(asked.engine)
             if task is not None:
-                self._state.n_out += 1
+                self._state.engines[asked.engine].n_out += 1
                 self._idle_since, self._idle_seconds = self._state.now, IDLE_SECONDS
             elif asked.may_wait and not self._has_none_for(asked.engine):
                 self._wanted.append(asked)
@@ -126,12 +127,7 @@ class Dispatcher:
             return None
         traits = self._state.engines[engine].executor.traits
         if self._state.inference is not None:
-            n_workers = self._n_first(traits) if engine == HERE else traits.n_workers
-            # a task that may crash its worker goes alone where it could take others with it
-            may_crash = traits.is_isolating or self._is_idle()
-            task = self._state.inference.next_task(
-                n_workers, traits.first_points, may_crash=may_crash
-            )
+            task = self._first_task(self._state.inference, engine, traits)
             if task is not None or self._state.queue is None:
                 return task
         if self._state.queue is None or self._state.n_unwritten > BACKLOG * traits.n_workers:
@@ -145,6 +141,15 @@ class Dispatcher:
         if divided is not None:
             self._state.expect(divided)
         return None if batch is None else self._to_task(batch, engine)
+
+    def _first_task(self, found: Inference, engine: int, traits: Traits) -> Task | None:
+        """A task of the first points, which begin in C order: none is taken to be held ready."""
+        if self._state.engines[engine].n_out >= traits.n_workers:
+            return None
+        n_workers = self._n_first(traits) if engine == HERE else traits.n_workers
+        # a task that may crash its worker goes alone where it could take others with it
+        may_crash = traits.is_isolating or self._is_idle()
+        return found.next_task(n_workers, traits.first_points, may_crash=may_crash)
 
     def _is_idle(self) -> bool:
         """Whether no task is out, and none is left but those that may crash their worker."""

@@ -34,6 +34,8 @@ class Engine:
     executor: Executor
     probe: contextlib.ExitStack | None = None
     """Closed when the executor is: it removes what workers must see in the store."""
+    n_out: int = 0
+    """Tasks that it has."""
     has_asked: bool = False
     """Whether it has begun to ask for tasks."""
     has_ended: bool = False

@@ -59,8 +59,6 @@ class RunState:
     divided: DividedChunks = field(default_factory=DividedChunks)
     are_workers_called: bool = False
     """Whether workers were started to take over."""
-    n_out: int = 0
-    """Tasks that an executor has."""
     n_first_done: int = 0
     """Tasks of the first points that came back."""
     n_trials: int = 0
@@ -83,6 +81,11 @@ class RunState:
     def n_workers(self) -> int:
         """How many tasks run at once."""
         return self.engines[max(self.engines)].executor.traits.n_workers
+
+    @property
+    def n_out(self) -> int:
+        """Tasks that the executors have."""
+        return sum(engine.n_out for engine in self.engines.values())
 
     @property
     def is_finished(self) -> bool:
