@@ -137,7 +137,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     cost = manifest.seconds_per_point() if manifest is not None else None
     outputs = coverage.grid.schema.outputs
     is_stored = manifest is not None
-    reason = "stored so" if is_stored else new_chunking(request, coverage.grid.schema).reason
+    reason = "as stored" if is_stored else new_chunking(request, coverage.grid.schema).reason
     return Plan(
         points_total=total,
         points_cached=wanted - missing,

@@ -74,7 +74,7 @@ def test_many_tiny_chunks_are_sharded_by_themselves(tmp_path: Path) -> None:
     assert (after.chunks, after.shards, after.reason) == (
         before.chunks,
         before.shards,
-        "stored so",
+        "as stored",
     )
     assert len(list(tmp_path.rglob("*"))) < 25
 
@@ -170,7 +170,7 @@ def test_the_option_is_everywhere_that_chunks_is(tmp_path: Path) -> None:
 
     assert bound.plan(axes={"x": range(9)}).shards == {"x": 6}
     bound.stream(axes={"x": range(9)})
-    assert bound.plan(axes={"x": range(9)}).reason == "stored so"
+    assert bound.plan(axes={"x": range(9)}).reason == "as stored"
     assert bound.open().sizes == {"x": 9}
     with swarmgrid.set_options(
         func=half, store=tmp_path / "b", chunks=2, shards={"x": {"size": 4}}
