@@ -1,4 +1,4 @@
-"""The face of swarmgrid: `compute` and its companions."""
+"""The functions that users call: `compute`, `run`, `stream`, `plan` and `open`."""
 
 from __future__ import annotations
 
@@ -23,117 +23,125 @@ def compute(
     where: Any = None,
     **options: Unpack[CallOptions],
 ) -> xr.Dataset:
-    """Evaluate a function at every point of a grid, computing only what was never computed.
+    """Evaluate a function at every point of a grid; compute only the points that are not stored.
 
     Parameters
     ----------
     params : mapping, optional
         The fixed values of the run, by parameter of the function. They are part of the identity
-        of the grid. Each call gets its own lists, dicts and objects, and arrays that are
-        read-only: what it changes in place no other call sees, nor the caller.
+        of the grid. Each call gets its own copies of lists, dicts and objects; arrays are
+        read-only. No other call sees what it changes in place, and neither does the caller.
     axes : mapping, optional
         The swept values, by parameter: lists, ranges, arrays, pandas indexes or xarray
         coordinates of ints, floats, bools, strings, datetimes, timedeltas or enum members; or
         mappings from labels to any values, ``{"none": None, "4": 4}``. The grid is their
         cartesian product; ``{}`` is the single point of the params.
     where : callable or xr.DataArray, optional
-        Which points are wanted: a function of (some of) the axes and params that returns a bool,
-        or a boolean array over (some of) the axes. The others read as missing: integers become
-        floats for that (a RuntimeWarning says where one loses digits), bools objects.
+        The condition that selects points: a function of some of the axes and params that returns
+        a bool, or a boolean array over some of the axes. The other points are not computed and
+        read as missing. For that, integers become floats (with a RuntimeWarning if one loses
+        digits), and bools become objects.
     func : callable
         The function of one point, called as ``func(**params, **point)``. It returns a number, a
         string, an array; a dict, dataclass or named tuple of these; a DataArray or a Dataset.
     store : str, path or zarr.abc.store.Store
-        Where results are kept: a directory, ``memory://name``, ``s3://``, ``gs://``, ``az://``
+        The place of the results: a directory, ``memory://name``, ``s3://``, ``gs://``, ``az://``
         (extra ``cloud``), or a Zarr store object.
     storage_options : mapping, optional
-        What a URL needs: endpoint, credentials, ...; see ``obstore.store.from_url``.
+        Endpoint, credentials and other settings of a URL; see ``obstore.store.from_url``.
     version : str, optional
-        Stands for the function's code in the identity. Left out, the code itself does: an
-        edited function, or one that it calls, makes a new grid.
+        A text that replaces the function's code in the identity. Default: the code itself
+        counts, so an edit of the function, or of a function that it calls, makes a new grid.
     depends : str or Path or mapping or list, optional
-        What the results depend on that neither code nor params show, beside either of them: an
-        installed package by its name, whose version counts; a ``pathlib.Path``, whose content
-        counts; a mapping from names to paths and values; or a list of these.
+        Other things that the results depend on, in addition to code and params: the name of an
+        installed package (its version counts), a ``pathlib.Path`` (its content counts), a mapping
+        from names to paths and values, or a list of these.
     ignore : collection of str, optional
-        Names that the function uses and that do not count as its code: of globals, closure
-        variables, defaults and attributes, as ``name`` or ``module:name``. Left out, all that it
-        can reach counts; ``plan(explain=True)`` lists it.
+        Names that the function uses and that do not count as its code: globals, closure
+        variables, defaults and attributes, as ``name`` or ``module:name``. Default: everything
+        that the function can reach counts; ``plan(explain=True)`` lists it.
     chunks : int or mapping, optional
-        Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Axes left out are
-        chosen for you; an existing grid keeps what it has.
+        Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Default, also for
+        each axis that is omitted: swarmgrid chooses the length. The chunks of an existing grid
+        never change.
     shards : int or mapping or False, optional
-        Points per shard and axis, multiples of the chunk lengths: the chunks of a shard are
-        stored in one object. An axis left out has the chunk's length. Default: chosen for you,
-        where there are very many tiny chunks; False: never. An existing grid keeps what it has.
+        Points per shard and axis, multiples of the chunk lengths: one object stores the chunks of
+        a shard. An omitted axis has the chunk's length. Default: swarmgrid chooses shards if
+        there are very many tiny chunks. False: no shards. The shards of an existing grid never
+        change.
     outputs : mapping of Output or xr.Dataset, optional
-        The outputs, declared; else the first point shows them.
+        The declared outputs. Default: the first point shows the outputs.
     tolerance : mapping, optional
-        By float axis, how close a value must lie to a stored one to stand for it. Default: exact.
+        By float axis, the largest distance at which a stored value stands for a requested one.
+        Default: exact.
     vectorized : bool, default False
         Whether ``func`` takes a whole block: every axis as an array that broadcasts against the
-        others. It returns arrays of the block's shape, then their own dims.
+        others. It returns arrays with the block's dims, followed by the output's own dims.
     rng : str, optional
         The parameter that receives a ``numpy.random.Generator``, seeded by the point's identity.
     executor : {"processes", "threads", "sync"}, optional
-        Left out: the active dask client, what dask is configured to use, or processes.
+        The place of the calls. Default: the active dask client, else the scheduler that dask is
+        configured to use, else processes.
     client : distributed.Client, optional
-        A client to compute with.
+        The dask client that computes.
     workers : int, optional
         The number of processes or threads. Default: one per CPU.
     exec_chunk_size : int, optional
-        Points per task. Default: by what a point costs.
+        Points per task. Default: chosen by the cost of a point.
     flush_interval : float, optional
-        Seconds that a finished point may stay in memory before it is in the store. Default: about
-        one, or up to ten where writing would take more than 2 % of the run.
+        Seconds after which a finished point is in the store. Default: about one, or up to ten if
+        writing would take more than 2 % of the run.
     view_chunks : {}, "auto" or mapping, optional
-        Return dask arrays of such chunks. Default: lazily indexed arrays, without dask.
+        The chunks of the dask arrays to return. Default: lazily indexed arrays, without dask.
     on_error : {"raise", "record"}, default "raise"
-        Whether the first failing point ends the run, or failures are kept (`Grid.errors`), read
-        as missing, and the run goes on.
+        ``"raise"``: the first failing point ends the run. ``"record"``: the run stores failures
+        (see `Grid.errors`) and continues; failed points read as missing.
     retries : int, default 0
-        How often the function is called again at a point where it failed, after a growing pause.
+        How often a run calls the function again at a point that failed, after a growing pause.
     retry_failed : bool, default True
-        Whether points that failed in an earlier run are tried again.
+        Whether the run tries points again that failed in an earlier run.
     timeout : float, optional
-        Seconds for one call; the worker that takes longer is ended. With ``retries`` the point is
-        tried again, else it failed.
+        Seconds for one call. The run ends a worker that takes longer. With ``retries`` it tries
+        the point again; else the point failed.
     rate : str or float, optional
-        The most calls in a time: ``"10/s"``, ``"30/min"``, or calls per second.
+        The most calls per time: ``"10/s"``, ``"30/min"``, or a number of calls per second.
     memory_limit : str or int, optional
-        Bytes that one worker may take, ``"2GB"``; more is a MemoryError at the point.
+        Bytes that one worker may use, such as ``"2GB"``; beyond that, the point gets a
+        MemoryError.
     max_tasks_per_child : int, optional
-        Tasks after which a worker process is replaced by a fresh one.
+        The number of tasks after which a fresh process replaces a worker process.
     isolate : bool, default False
         Whether every task gets a fresh process.
     gc : {"task"}, optional
-        Whether garbage is collected after every task.
+        ``"task"``: collect garbage after every task.
     pause_at, kill_at : float, default 0.80 and 0.90
-        The part of the machine's memory in use at which work goes on one task at a time, and at
-        which the run's own largest worker is ended and its work done with fewer.
+        Parts of the machine's memory. When ``pause_at`` is in use, the run starts one task at a
+        time. At ``kill_at`` it ends its own largest worker and continues with one worker less.
     durability : {"process", "power"}, default "process"
-        What committed results survive: the death of any process, or a loss of power as well.
+        ``"process"``: committed results survive the death of any process. ``"power"``: they also
+        survive a loss of power.
     lease_seconds : float, default 30
-        How long a process that shows no sign of life keeps a grid to itself; at most an hour.
+        Seconds without a heartbeat after which another process may take the grid; at most an
+        hour.
     log : path-like, optional
-        A file that gets one JSON line per event of the run.
+        A file to which the run appends one JSON line per event.
     verbose : {0, 1, 2}, default 1
-        Whether a progress bar is shown: never, to somebody who watches, always.
+        0: no progress bar; 1: a bar in a terminal or notebook; 2: always a bar.
 
     Returns
     -------
     xr.Dataset
-        A variable per output; its dims are the axes in the order asked for, then its own. Nothing
-        is read before it is used.
+        One variable per output. Its dims are the axes in the order of the request, followed by
+        the output's own dims. It reads values when they are used.
 
     Raises
     ------
     InputError
-        If the call is wrong; nothing was computed or written then.
+        If the call is wrong. Nothing is computed or written.
     PointError
-        If the function failed at a point. What was finished is kept.
+        If the function failed at a point. Finished points are kept.
     StoreError
-        If the store cannot be used, or what is read from it is damaged.
+        If the store cannot be used, or something that is read from it is damaged.
 
     Examples
     --------
@@ -156,7 +164,7 @@ def run(
     where: Any = None,
     **options: Unpack[CallOptions],
 ) -> tuple[xr.Dataset, Diagnostics]:
-    """The same as `compute`, and what was done for it."""
+    """Compute as `compute` does, and return the dataset with a summary of the run."""
     call = Call(current_options().updated(options), params, axes, where)
     done = call.filled()
     return call.dataset(), done
@@ -169,7 +177,7 @@ def stream(
     where: Any = None,
     **options: Unpack[CallOptions],
 ) -> Diagnostics:
-    """Compute into the store what is missing, as `compute` does, and return no data."""
+    """Compute the missing points into the store, as `compute` does, and return no data."""
     return Call(current_options().updated(options), params, axes, where).filled()
 
 
@@ -181,10 +189,10 @@ def plan(
     explain: bool = False,
     **options: Unpack[CallOptions],
 ) -> Plan:
-    """What `compute` would do with the same arguments; calls and writes nothing.
+    """The work that `compute` would do with the same arguments; calls and writes nothing.
 
-    With ``explain=True`` the plan also lists what names the grid: the function's code, everything
-    that it can reach, and the params, each with its digest.
+    With ``explain=True`` the plan also lists what identifies the grid: the function's code,
+    everything that the code can reach, and the params, each with its digest.
 
     Examples
     --------
@@ -203,23 +211,22 @@ def open(  # noqa: A001  # the name that xarray and zarr use for it
     axes: Mapping[str, Any] | Sequence[str] | None = None,
     **options: Unpack[CallOptions],
 ) -> xr.Dataset:
-    """What is stored of a function's grid, lazily, computing nothing.
+    """The stored values of a function's grid, as a lazy dataset; computes nothing.
 
     Parameters
     ----------
     params : mapping, optional
         The fixed values of the run.
     axes : mapping or sequence of str, optional
-        The values wanted, or only the axes' names, for every stored value; in the order that the
-        dims are to have. Left out: every stored value of the axes that the grid with these params
-        has.
+        The values to return, or only the names of the axes for every stored value, in the order
+        of the dims. Default: every stored value of the axes of the grid with these params.
     **options
         Options of `compute`, ``func`` and ``store`` among them.
 
     Returns
     -------
     xr.Dataset
-        As `compute` returns it; points that are not computed read as missing.
+        The same as `compute` returns. Points that are not computed read as missing.
 
     Raises
     ------
@@ -240,4 +247,4 @@ def open(  # noqa: A001  # the name that xarray and zarr use for it
 
 
 for _public in (compute, run, stream, plan, open):
-    _public.__module__ = "swarmgrid"  # where it is imported from, wherever it lies
+    _public.__module__ = "swarmgrid"  # users import it from there
