@@ -49,7 +49,6 @@ FOREIGN = {
     "obstore": {"store.location", "store.object_store"},
     "pandas": {"view.dataset"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
-    "tenacity": {"worker.retry"},
     "tqdm": {"observe.progress"},
     "xarray": {"memo.request", "memoized.labelled", "view.dataset"},
     "zarr": {"store.blobs", "store.location"},

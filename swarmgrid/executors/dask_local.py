@@ -9,9 +9,9 @@ from swarmgrid.executors.base import Traits
 from swarmgrid.executors.direct import DirectChannel
 from swarmgrid.executors.graph import Graphs
 from swarmgrid.executors.interrupt import interrupted_between_calls
-from swarmgrid.transport.messages import N_PULSE, STOP
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Watchdog
+from swarmgrid.worker.heartbeat import Heartbeat, Stop
+from swarmgrid.worker.monitor import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,10 @@ class DaskInProcess:
         self.traits = Traits(n_workers, may_write=True, is_isolating=True)
         self._job = job
         self._graphs = Graphs(job.grid.path.function, get, n_workers)
-        self._pulses = threading.local()
+        self._local = threading.local()
         self._stopped = threading.Event()
         self._closed = threading.Event()
-        self._shown: list[list[float]] = []
+        self._heartbeats: list[Heartbeat] = []
         self._watchdog = Watchdog()
 
     def prepare(self, n: int) -> None:
@@ -56,9 +56,9 @@ class DaskInProcess:
             if self._stopped.is_set():
                 return
             channel = DirectChannel(task, tasks, limiter, self._closed.is_set)
-            pulse = self._pulse()
-            with interrupted_between_calls(pulse):  # a scheduler may use the main thread
-                result = run_task(self._job, task, pulse, self._watchdog, channel)
+            heartbeat = self._heartbeat()
+            with interrupted_between_calls(heartbeat):  # a scheduler may use the main thread
+                result = run_task(self._job, task, heartbeat, self._watchdog, channel)
                 tasks.report(task, result)
             if result.interruption is not None:
                 raise result.interruption
@@ -70,17 +70,17 @@ class DaskInProcess:
 
     def stop(self) -> None:
         self._stopped.set()
-        for pulse in self._shown:
-            pulse[STOP] = 1.0
+        for heartbeat in self._heartbeats:
+            heartbeat.request_stop(Stop.RUN_ENDS)
 
     def close(self) -> None:
         self.stop()
         self._closed.set()  # a thread cannot be ended, but what it finds is not written any more
 
-    def _pulse(self) -> list[float]:
-        """The pulse of the calling thread."""
-        if not hasattr(self._pulses, "own"):
-            self._pulses.own = [0.0] * N_PULSE
-            self._shown.append(self._pulses.own)
-        own: list[float] = self._pulses.own
+    def _heartbeat(self) -> Heartbeat:
+        """The heartbeat of the calling thread."""
+        if not hasattr(self._local, "own"):
+            self._local.own = Heartbeat()
+            self._heartbeats.append(self._local.own)
+        own: Heartbeat = self._local.own
         return own

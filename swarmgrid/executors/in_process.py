@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from swarmgrid.executors.base import Traits
 from swarmgrid.executors.direct import DirectChannel
 from swarmgrid.executors.interrupt import interrupted_between_calls
-from swarmgrid.transport.messages import N_PULSE, STOP
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Watchdog
+from swarmgrid.worker.heartbeat import Heartbeat, Stop
+from swarmgrid.worker.monitor import Watchdog
 
 if TYPE_CHECKING:
     from swarmgrid.executors.base import Tasks
@@ -23,7 +23,7 @@ class InProcess:
     def __init__(self, job: Job) -> None:
         self.traits = Traits(n_workers=1, may_write=True, is_isolating=True)
         self._job = job
-        self._pulse = [0.0] * N_PULSE
+        self._heartbeat = Heartbeat()
         self._watchdog = Watchdog()
 
     def prepare(self, n: int) -> None:
@@ -36,11 +36,11 @@ class InProcess:
         while (task := tasks.take()) is not None:
             try:
                 limiter.wait()
-                if self._pulse[STOP]:
+                if self._heartbeat.stop:
                     return
-                with interrupted_between_calls(self._pulse):
+                with interrupted_between_calls(self._heartbeat):
                     channel = DirectChannel(task, tasks, limiter, lambda: False)
-                    result = run_task(self._job, task, self._pulse, self._watchdog, channel)
+                    result = run_task(self._job, task, self._heartbeat, self._watchdog, channel)
                     tasks.report(task, result)
             finally:
                 tasks.end()
@@ -51,7 +51,7 @@ class InProcess:
         """It has no idle worker."""
 
     def stop(self) -> None:
-        self._pulse[STOP] = 1.0
+        self._heartbeat.request_stop(Stop.RUN_ENDS)
 
     def close(self) -> None:
         self.stop()

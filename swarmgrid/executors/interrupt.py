@@ -7,13 +7,13 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from swarmgrid.transport.messages import INTERRUPTED, STOP, TerminatedError
-from swarmgrid.worker.calls import is_calling
+from swarmgrid.transport.messages import TerminatedError
+from swarmgrid.worker.heartbeat import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swarmgrid.worker.calls import Pulse
+    from swarmgrid.worker.heartbeat import Heartbeat
 
 
 @contextlib.contextmanager
@@ -34,13 +34,13 @@ def ended_by_sigterm() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interrupted_between_calls(pulse: Pulse) -> Iterator[None]:
+def interrupted_between_calls(heartbeat: Heartbeat) -> Iterator[None]:
     """Have the two signals wait while the calling thread does something else than a call.
 
     A call is interrupted at once; a function that swallows that does not keep the run from ending,
     and what it returns then is dropped. Anywhere else, an exception out of nowhere would cost the
-    points whose results are on their way; there the pulse says stop, and the exception is raised
-    at the end. A second signal does not wait.
+    points whose results are on their way; there the heartbeat says stop, and the exception is
+    raised at the end. A second signal does not wait.
     """
     waiting: list[BaseException] = []
 
@@ -48,10 +48,10 @@ def interrupted_between_calls(pulse: Pulse) -> Iterator[None]:
         error: BaseException = KeyboardInterrupt()
         if number == signal.SIGTERM:
             error = TerminatedError(128 + number)
-        is_first, is_in_call = not waiting, is_calling(pulse)
+        is_first, is_in_call = not waiting, heartbeat.is_calling
         if is_first:
             waiting.append(error)
-            pulse[STOP] = INTERRUPTED if is_in_call else 1.0
+            heartbeat.request_stop(Stop.INTERRUPTED if is_in_call else Stop.RUN_ENDS)
         if is_in_call or not is_first:
             raise error
 

@@ -15,8 +15,8 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors import fork_server, process_main
-from swarmgrid.transport.messages import BEGUN, LATE, N_PULSE, STOP, TRY, TaskResult, WorkerCrash
-from swarmgrid.worker.calls import IDLE, is_calling
+from swarmgrid.transport.messages import TaskResult, WorkerCrash
+from swarmgrid.worker.heartbeat import N_FLOATS, Heartbeat, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,11 +55,12 @@ class WorkerProcess:
         self._n_points = 0
         self._since = self._begun_since = 0.0
         self._last_begun = 0
-        self._pulse = _context.RawArray("d", N_PULSE)
+        floats = _context.RawArray("d", N_FLOATS)
+        self._heartbeat = Heartbeat(floats)
         ours, theirs = _context.Pipe()
         self._connection: Connection = ours
         self._process = _context.Process(
-            target=process_main.serve, args=(theirs, self._pulse, memory_limit), daemon=True
+            target=process_main.serve, args=(theirs, floats, memory_limit), daemon=True
         )
         try:
             self._server = _start_without_main(self._process)
@@ -98,12 +99,12 @@ class WorkerProcess:
         wait_for_turn : callable
             Returns when the function may be called, at first and after a failure.
         """
-        self._pulse[BEGUN] = -IDLE
+        self._heartbeat.pause_before(0)
         self._n_points, self._last_begun = n_points, 0
         self._since = self._begun_since = time.monotonic()
-        watch = _Watch(self._pulse, timeout)
+        timer = _CallTimer(self._heartbeat, timeout)
         self._send(task)
-        while (message := self._message(watch)) is not None:
+        while (message := self._message(timer)) is not None:
             if message == process_main.ASK:
                 wait_for_turn()
                 self._send(process_main.ASK)
@@ -118,7 +119,7 @@ class WorkerProcess:
             take(result)
         return TaskResult(crash=self._crash(), worker=self.pid)
 
-    def _message(self, watch: _Watch) -> bytes | None:
+    def _message(self, timer: _CallTimer) -> bytes | None:
         """What the worker sends next; None if it has ended instead.
 
         What the function started may keep the pipe open that its worker is gone from.
@@ -128,13 +129,13 @@ class WorkerProcess:
             while self._connection not in (ready := wait(sources, POLL_SECONDS)):
                 if ready and not self._connection.poll():
                     return None
-                self._look_after(watch)
+                self._look_after(timer)
             return self._connection.recv_bytes()
         return None
 
     def ask_to_report(self) -> None:
         """Ask the worker to end its task after the present point."""
-        self._pulse[STOP] = 1
+        self._heartbeat.request_stop(Stop.RUN_ENDS)
 
     def seconds_left(self) -> float:
         """What the points that the worker has not begun may take; 0 if it is to give them back.
@@ -142,7 +143,7 @@ class WorkerProcess:
         They take at least what the others did, or what the present one has taken since it was
         first seen here.
         """
-        if self._pulse[STOP]:
+        if self._heartbeat.stop:
             return 0.0
         now, begun = time.monotonic(), max(0, self.begun())
         if begun != self._last_begun:
@@ -152,8 +153,7 @@ class WorkerProcess:
 
     def ask_to_share(self) -> None:
         """Ask the worker to end its task after the present point, to divide the rest."""
-        if not self._pulse[STOP]:
-            self._pulse[STOP] = LATE
+        self._heartbeat.request_stop(Stop.TASK_LATE)
 
     def kill(self, verdict: WorkerCrash | None = None) -> None:
         """End the process at once, and what the function started; `run` then says why."""
@@ -182,9 +182,9 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it is dead: receiving will say so
             self._connection.send_bytes(data)
 
-    def _look_after(self, watch: _Watch) -> None:
-        if watch.is_over():
-            reason = f"it took longer than {watch.timeout:g} s"
+    def _look_after(self, timer: _CallTimer) -> None:
+        if timer.is_over():
+            reason = f"it took longer than {timer.timeout:g} s"
             self.kill(WorkerCrash("timeout", reason, self.begun()))
         limit = self._memory_limit
         if limit is not None and self.resident_nbytes() > limit:
@@ -193,7 +193,7 @@ class WorkerProcess:
 
     def begun(self) -> int:
         """The ordinal of the point that is being computed, among those of the task."""
-        return int(self._pulse[BEGUN] + IDLE)
+        return self._heartbeat.next_point
 
     def _join(self) -> None:
         if not self._has_ended:
@@ -217,20 +217,20 @@ class WorkerProcess:
         return WorkerCrash("ended", f"its worker {how}", self.begun())
 
 
-class _Watch:
-    """Says when one call takes too long, by what the worker shows; pauses do not count."""
+class _CallTimer:
+    """Says when one call takes too long, by its heartbeat; pauses do not count."""
 
-    def __init__(self, pulse: Any, timeout: float | None) -> None:
+    def __init__(self, heartbeat: Heartbeat, timeout: float | None) -> None:
         self.timeout = timeout
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._seen: tuple[float, float] | None = None
         self._since = 0.0
 
     def is_over(self) -> bool:
         if self.timeout is None:
             return False
-        now, seen = time.monotonic(), (self._pulse[BEGUN], self._pulse[TRY])
-        may_last = not is_calling(self._pulse) or seen[1] < 0
+        now, seen = time.monotonic(), self._heartbeat.beat
+        may_last = not self._heartbeat.is_calling or self._heartbeat.is_paused
         if seen != self._seen or may_last:
             self._seen, self._since = seen, now
         return now - self._since > self.timeout

@@ -13,31 +13,31 @@ from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.store.nesting import enter_for_good
-from swarmgrid.transport.messages import STOP, TaskResult
+from swarmgrid.transport.messages import TaskResult
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.transport.parcel import unsealed
 from swarmgrid.worker.evaluate import run_task
-from swarmgrid.worker.task_report import Watchdog
+from swarmgrid.worker.heartbeat import Heartbeat
+from swarmgrid.worker.monitor import Watchdog
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from swarmgrid.transport.messages import Job, Task
-    from swarmgrid.worker.calls import Pulse
 
 ASK = b""
 """What a worker sends to be told when it may call the function again."""
 
 
-def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
+def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None:
     """Answer tasks with results; the first message is the pickled job.
 
     Parameters
     ----------
     connection : Connection
         The pipe to the coordinator; when that closes, the process ends.
-    pulse : ctypes array of float
-        Shared with the coordinator; see `swarmgrid.transport.messages`.
+    floats : ctypes array of float
+        Those of a `Heartbeat`, shared with the coordinator.
     memory_limit : int or None
         Bytes that the process may have resident, as nearly as a cap on its address space can say.
     """
@@ -46,7 +46,7 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
     current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     _end_with_coordinator()
     channel, watchdog = PipeChannel(connection), Watchdog()
-    shown: Pulse = memoryview(pulse).cast("B").cast("d")  # faster than ctypes
+    heartbeat = Heartbeat(memoryview(floats).cast("B").cast("d"))  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
         data = connection.recv_bytes()
         try:
@@ -59,7 +59,7 @@ def serve(connection: Connection, pulse: Any, memory_limit: int | None) -> None:
             _limit_memory(memory_limit)
         while True:
             task = pickle.loads(connection.recv_bytes())
-            channel.send(_answer(job, task, shown, watchdog, channel))
+            channel.send(_answer(job, task, heartbeat, watchdog, channel))
 
 
 class PipeChannel:
@@ -88,14 +88,16 @@ class PipeChannel:
         self._connection.recv_bytes()
 
 
-def _answer(job: Job, task: Task, pulse: Pulse, watchdog: Watchdog, channel: PipeChannel) -> bytes:
+def _answer(
+    job: Job, task: Task, heartbeat: Heartbeat, watchdog: Watchdog, channel: PipeChannel
+) -> bytes:
     """The pickled result; or the error, which is ours or the store's, not the function's."""
     try:
         if job.is_rate_limited:
             channel.wait_for_turn()
-            if pulse[STOP]:
+            if heartbeat.stop:
                 return packed_to_return(TaskResult(left=list(task.parts), worker=os.getpid()))
-        result = run_task(job, task, pulse, watchdog, channel)
+        result = run_task(job, task, heartbeat, watchdog, channel)
         return packed_to_return(result)
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
         return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)

@@ -23,18 +23,6 @@ if TYPE_CHECKING:
     from swarmgrid.transport.parcel import Parcel
 
 
-BEGUN, TRY, STOP = 0, 1, 2
-"""The pulse of a worker, three floats that it shares with its coordinator: the ordinal, among the
-task's points, of the one being computed (a half less than the next one's between two calls), the
-number of the try, and whether the worker is asked to report what it has."""
-N_PULSE = 3
-LATE = 2.0
-"""What the pulse shows as *stop* when only the present task is to end: its time is up, or another
-worker has nothing to do. The end of the run is a 1."""
-INTERRUPTED = 3.0
-"""The same when the present call has been interrupted: its result is not to be kept."""
-
-
 CrashKind = Literal["ended", "timeout", "memory"]
 """Why a worker crashed: it ended, its call took too long, or it took too much memory."""
 FailureKind = Literal["raised", "misfit"] | CrashKind

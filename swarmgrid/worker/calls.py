@@ -20,9 +20,10 @@ import numpy as np
 from swarmgrid.space.labels import MisfitError, check_point
 from swarmgrid.space.points import boxes
 from swarmgrid.space.results import fitted, inferred, of_block, unpacked
-from swarmgrid.transport.messages import BEGUN, INTERRUPTED, STOP, Failure, TerminatedError, Values
+from swarmgrid.transport.messages import Failure, TerminatedError, Values
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.worker.collector import Collector
+from swarmgrid.worker.heartbeat import POINT, STOP, Stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,24 +33,10 @@ if TYPE_CHECKING:
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.space.results import Unpacked
     from swarmgrid.transport.messages import Job
-
-
-class Pulse(Protocol):
-    """What a worker shows while it works: see `swarmgrid.transport.messages`."""
-
-    def __getitem__(self, number: int, /) -> float: ...
-
-    def __setitem__(self, number: int, value: float, /) -> None: ...
+    from swarmgrid.worker.heartbeat import Heartbeat
 
 
 Function = Callable[..., Any]
-IDLE = 0.5
-"""Between two calls the pulse shows the last ordinal and a half."""
-
-
-def is_calling(pulse: Pulse) -> bool:
-    """Whether the function is being called at this moment."""
-    return pulse[BEGUN] % 1 == 0
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -77,7 +64,7 @@ class Calls(Protocol):
         """How many points, from the first on, have a result or a failure."""
 
     def make(self) -> None:
-        """Make the calls, until they are done or the pulse says stop; one at least."""
+        """Make the calls, until they are done or the heartbeat says stop; one at least."""
 
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         """What came of the points from the last taken to number ``until``, at the time ``now``."""
@@ -96,7 +83,7 @@ class PointCalls:
         The axes, with the values of the part's box only.
     schema : Schema or None
         What results must look like; None: as the first does.
-    pulse : mutable sequence of float
+    heartbeat : Heartbeat
         Shows which point is being computed, and says when to stop.
     first : int
         The ordinal of the part's first point among all of the task's.
@@ -109,7 +96,7 @@ class PointCalls:
         part: ChunkPart,
         bins: Sequence[Axis],
         schema: Schema | None,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         first: int,
     ) -> None:
         self.part = part
@@ -118,7 +105,7 @@ class PointCalls:
         self._job = job
         self._func = func
         self._bins = bins
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._first = first
         self._names = [axis.name for axis in bins]
         self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in bins]
@@ -139,9 +126,9 @@ class PointCalls:
         except (KeyboardInterrupt, TerminatedError) as error:
             self.interruption = error
         else:
-            if self._pulse[STOP] == INTERRUPTED:
+            if self._heartbeat.stop is Stop.INTERRUPTED:
                 self._drop_last()
-        self._pulse[BEGUN] = self._first + self.settled - IDLE
+        self._heartbeat.pause_before(self._first + self.settled)
 
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         n_failed = sum(ordinal < until for ordinal in self._failed)
@@ -160,7 +147,7 @@ class PointCalls:
 
     def _call_all(self) -> None:
         """The loop that every point goes through: each step of it costs a million of them."""
-        pulse, func, job = self._pulse, self._func, self._job
+        beat, func, job = self._heartbeat.floats, self._func, self._job
         *outer, last = self._names or [""]
         arguments = dict(job.function.params)
         ordinal = self._first
@@ -168,7 +155,7 @@ class PointCalls:
         for values, inner in _rows(self.part.points, self._bins):
             arguments.update(zip(outer, values, strict=True))
             for value in inner:
-                pulse[BEGUN] = ordinal
+                beat[POINT] = ordinal
                 try:
                     if last:
                         arguments[last] = value
@@ -185,7 +172,7 @@ class PointCalls:
                     if job.on_error == "raise":
                         return
                 ordinal += 1
-                if pulse[STOP]:
+                if beat[STOP]:
                     return
 
     def _add(self, result: object) -> tuple[tuple[type, ...], Callable[[float], None] | None]:
@@ -222,7 +209,7 @@ class BlockCalls:
         part: ChunkPart,
         bins: Sequence[Axis],
         schema: Schema | None,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         first: int,
     ) -> None:
         self.part = part
@@ -232,14 +219,14 @@ class BlockCalls:
         self._job = job
         self._func = func
         self._bins = bins
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._first = first
         self._values: Values | None = None
         self._failures: list[Failure] = []
 
     def make(self) -> None:
         start, mask = time.monotonic(), self.part.points.box_mask()
-        self._pulse[BEGUN] = self._first
+        self._heartbeat.begin(self._first)
         gathered: dict[str, NDArray[Any]] = {}
         try:
             for mask_part in _by_number(mask, self._bins):
@@ -249,8 +236,8 @@ class BlockCalls:
             self.interruption = error
             return
         finally:
-            self._pulse[BEGUN] = self._first + len(self.part.points) - IDLE
-        if self._pulse[STOP] == INTERRUPTED:  # the function swallowed it
+            self._heartbeat.pause_before(self._first + len(self.part.points))
+        if self._heartbeat.stop is Stop.INTERRUPTED:  # the function swallowed it
             self._failures = []
             return
         if not self._failures:
@@ -308,10 +295,7 @@ def failed(
     is_misfit = isinstance(error, MisfitError)
     reason = str(error) if is_misfit else "".join(traceback.format_exception_only(error)).strip()
     own = error.__traceback__
-    while own is not None and own.tb_frame.f_globals.get("__name__", "").split(".")[0] in {
-        "swarmgrid",
-        "tenacity",
-    }:
+    while own is not None and _is_ours(own.tb_frame.f_globals.get("__name__", "")):
         own = own.tb_next  # the reader wants the function's frames, not ours
     text = "" if is_misfit else "".join(traceback.format_exception(type(error), error, own))
     return Failure(
@@ -324,6 +308,10 @@ def failed(
         traceback=text,
         pickled=pickled,
     )
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] == "swarmgrid"
 
 
 def _inferred(result: Unpacked, bins: Sequence[Axis], lead: int = 0) -> Schema:

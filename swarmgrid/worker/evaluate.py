@@ -12,11 +12,13 @@ from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.store.nesting import inside
 from swarmgrid.store.sharing import is_visible
-from swarmgrid.transport.messages import N_PULSE, STOP, TaskResult
+from swarmgrid.transport.messages import TaskResult
 from swarmgrid.worker.arguments import with_own_arguments
 from swarmgrid.worker.calls import BlockCalls, PointCalls
+from swarmgrid.worker.heartbeat import Heartbeat
+from swarmgrid.worker.monitor import Watchdog
 from swarmgrid.worker.retry import with_retries
-from swarmgrid.worker.task_report import TaskReport, Watchdog
+from swarmgrid.worker.task_report import TaskReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.transport.messages import Job, Task, Values
-    from swarmgrid.worker.calls import Pulse
 
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Channel(Protocol):
 def run_task(
     job: Job,
     task: Task,
-    pulse: Pulse | None = None,
+    heartbeat: Heartbeat | None = None,
     watchdog: Watchdog | None = None,
     channel: Channel | None = None,
 ) -> TaskResult:
@@ -59,18 +60,18 @@ def run_task(
     ----------
     job, task : Job, Task
         What to do.
-    pulse : mutable sequence of float, optional
-        Where to show what is being done; see `swarmgrid.transport.messages`.
+    heartbeat : Heartbeat, optional
+        Shows what is being done.
     watchdog : Watchdog, optional
         Ends the task when its time is up, and has slow calls reported.
     channel : Channel, optional
         Takes reports before the task's end.
     """
-    pulse = [0.0] * N_PULSE if pulse is None else pulse
-    report = TaskReport(task, pulse, channel.report if channel is not None else None)
+    heartbeat = heartbeat or Heartbeat()
+    report = TaskReport(task, heartbeat, channel.report if channel is not None else None)
     with (watchdog or Watchdog()).watching(report), inside(job.runs):
         try:
-            interruption, left = _run_parts(job, task, pulse, report, channel)
+            interruption, left = _run_parts(job, task, heartbeat, report, channel)
         except Exception:  # the store's, as a rule; what was written before is accounted for
             report.report_done()
             raise
@@ -83,7 +84,7 @@ def run_task(
 
 
 def _run_parts(
-    job: Job, task: Task, pulse: Pulse, report: TaskReport, channel: Channel | None
+    job: Job, task: Task, heartbeat: Heartbeat, report: TaskReport, channel: Channel | None
 ) -> tuple[BaseException | None, list[ChunkPart]]:
     """Compute part after part: what interrupted that, and what is left."""
     grid = _grid(job, task)
@@ -91,12 +92,12 @@ def _run_parts(
     turn = channel.wait_for_turn if channel is not None and job.is_rate_limited else _at_once
     names = [] if job.function.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
-    func = with_retries(own, job.retries, names, pulse, turn, report.retried)
+    func = with_retries(own, job.retries, names, heartbeat, turn, report.retried)
     kind = BlockCalls if job.function.vectorized else PointCalls
     first = 0
     for number, part in enumerate(task.parts):
         bins = _bins(job, task, part)
-        calls = kind(job, func, part, bins, report.result.schema, pulse, first)
+        calls = kind(job, func, part, bins, report.result.schema, heartbeat, first)
         report.begin(calls, is_divided=grid is not None and blobs is None)
         calls.make()
         values, is_divided = report.end()
@@ -110,7 +111,7 @@ def _run_parts(
         if report.result.failures and job.on_error == "raise":
             return None, []
         n = len(part.points)
-        if calls.settled < n or pulse[STOP]:
+        if calls.settled < n or heartbeat.stop:
             _, rest = part.points.divided_at(calls.settled)
             is_fresh = part.is_fresh and values is None
             mine = [] if rest is None else [ChunkPart(part.index, rest, is_fresh)]

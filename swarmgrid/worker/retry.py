@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.transport.messages import TRY, Retry
+from swarmgrid.transport.messages import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tenacity import RetryCallState
-
-    from swarmgrid.worker.calls import Function, Pulse
+    from swarmgrid.worker.calls import Function
+    from swarmgrid.worker.heartbeat import Heartbeat
 
 BACKOFF_SECONDS = 0.1
 """The pause before the first retry; it doubles with each, up to `MAX_BACKOFF_SECONDS`."""
 MAX_BACKOFF_SECONDS = 10.0
-PAUSED = -1.0
-"""What the pulse shows in place of the number of the try between two of them."""
 
 
 def with_retries(
     func: Function,
     retries: int,
     names: Sequence[str],
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     wait_for_turn: Callable[[], None],
     note: Callable[[Retry], None],
 ) -> Function:
-    """The function, called again when it fails.
+    """The function, called again when it raises an `Exception`; the last one is raised.
 
     Parameters
     ----------
@@ -40,44 +36,35 @@ def with_retries(
     retries : int
         How often; with 0 it is returned as it is.
     names : sequence of str
-        The arguments that say which point it is.
-    pulse : mutable sequence of float
-        Shows which try is going on: a time limit holds for each by itself.
+        The arguments that identify the point.
+    heartbeat : Heartbeat
+        Shows which attempt is being made: a time limit holds for each by itself.
     wait_for_turn : callable
         Returns when the rate of calls allows the next one.
     note : callable
-        Told of each failure that is followed by another try.
+        Told of each failure that is followed by another attempt.
     """
     if not retries:
         return func
-    from tenacity import Retrying, stop_after_attempt, wait_exponential
-
-    def begin(state: RetryCallState) -> None:
-        pulse[TRY] = state.attempt_number
-
-    def pause(seconds: float) -> None:
-        pulse[TRY] = PAUSED
-        time.sleep(seconds)
-        wait_for_turn()
-
-    present: dict[str, Any] = {}
-
-    def tell(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome is not None else None
-        reason = "".join(traceback.format_exception_only(error)).strip()
-        note(Retry({name: present[name] for name in names}, reason, state.attempt_number))
-
-    retrying = Retrying(
-        stop=stop_after_attempt(retries + 1),
-        wait=wait_exponential(BACKOFF_SECONDS, MAX_BACKOFF_SECONDS),
-        before=begin,
-        sleep=pause,
-        before_sleep=tell,
-        reraise=True,
-    )
 
     def call(**arguments: Any) -> Any:
-        present.update(arguments)
-        return retrying(functools.partial(func, **arguments))
+        for attempt in range(1, retries + 1):
+            heartbeat.begin_attempt(attempt)
+            try:
+                return func(**arguments)
+            except Exception as error:  # noqa: BLE001  # any may be gone the next time
+                reason = "".join(traceback.format_exception_only(error)).strip()
+            note(Retry({name: arguments[name] for name in names}, reason, attempt))
+            # a pause is nobody's slow call: the time limit begins anew with the next attempt
+            heartbeat.pause_attempts()
+            time.sleep(pause_seconds(attempt))
+            wait_for_turn()
+        heartbeat.begin_attempt(retries + 1)
+        return func(**arguments)
 
     return call
+
+
+def pause_seconds(attempt: int) -> float:
+    """The pause after an attempt, the first being 1."""
+    return min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 30))

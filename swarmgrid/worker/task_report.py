@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from swarmgrid.transport.messages import BEGUN, LATE, STOP, TaskResult
-from swarmgrid.worker.calls import IDLE, is_calling
+from swarmgrid.transport.messages import TaskResult
+from swarmgrid.worker.heartbeat import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from swarmgrid.format.segment import Row
     from swarmgrid.space.outputs import Schema
     from swarmgrid.transport.messages import Retry, Task, Values
-    from swarmgrid.worker.calls import Calls, Pulse
-
-LINGER_SECONDS = 1.0
-"""How long the thread that looks at tasks stays when there are none."""
-LOOKS = 5
-"""How many times within the time after which something is due it is looked for."""
+    from swarmgrid.worker.calls import Calls
+    from swarmgrid.worker.heartbeat import Heartbeat
 
 
 class TaskReport:
@@ -33,27 +27,27 @@ class TaskReport:
     ----------
     task : Task
         The task.
-    pulse : mutable sequence of float
-        Which point is being computed; see `swarmgrid.transport.messages`.
+    heartbeat : Heartbeat
+        Shows which point is being computed.
     send : callable or None
         Takes the result of a part, while the task goes on.
     """
 
     def __init__(
-        self, task: Task, pulse: Pulse, send: Callable[[TaskResult], None] | None
+        self, task: Task, heartbeat: Heartbeat, send: Callable[[TaskResult], None] | None
     ) -> None:
         self._task = task
         self.result = self._empty(task.schema)
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._send = send
         self._calls: Calls | None = None
         self._is_divided = False
         self._first = 0
-        self._begun = -1.0
+        self._point: int | None = None
         self._start = self._since = self._clock = time.monotonic()
         self._n_reported = 0
         self._lock = threading.Lock()
-        pulse[BEGUN] = -IDLE
+        heartbeat.pause_before(0)
 
     @property
     def due_seconds(self) -> float:
@@ -94,8 +88,7 @@ class TaskReport:
 
     def close(self) -> TaskResult:
         """The task is done: what was not reported yet."""
-        if self._pulse[STOP] == LATE:
-            self._pulse[STOP] = 0.0
+        self._heartbeat.end_task()
         return self._clocked()
 
     def report_done(self) -> None:
@@ -114,20 +107,19 @@ class TaskReport:
 
     def end_soon(self) -> None:
         """Have the task end after the present call."""
-        if not self._pulse[STOP]:
-            self._pulse[STOP] = LATE
+        self._heartbeat.request_stop(Stop.TASK_LATE)
 
     def look(self) -> None:
         """End the task if it is late, and report what waits behind a slow call."""
         now = time.monotonic()
         if now - self._start > self._task.limit_seconds:
             self.end_soon()
-        begun = self._pulse[BEGUN]
-        if begun != self._begun:
-            self._begun, self._since = begun, now
-        is_slow = is_calling(self._pulse) and now - self._since > self._task.report_seconds
-        if is_slow and self._send is not None and begun > self._n_reported:
-            self._report_before(int(begun), self._send)
+        point = self._heartbeat.point
+        if point != self._point:
+            self._point, self._since = point, now
+        is_slow = now - self._since > self._task.report_seconds
+        if point is not None and is_slow and self._send is not None and point > self._n_reported:
+            self._report_before(point, self._send)
 
     def _report_before(self, ordinal: int, send: Callable[[TaskResult], None]) -> None:
         """Report all points before one; nothing of theirs changes any more."""
@@ -160,52 +152,3 @@ class TaskReport:
     def _count(self, values: Values) -> None:
         self.result.seconds += values.seconds
         self.result.points += len(values.points)
-
-
-class Watchdog:
-    """A thread that looks at the tasks which run in this process."""
-
-    def __init__(self) -> None:
-        self._reports: set[TaskReport] = set()
-        self._change = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
-
-    @contextlib.contextmanager
-    def watching(self, report: TaskReport) -> Iterator[None]:
-        """Look at a task again and again; raises what went wrong meanwhile."""
-        if math.isinf(report.due_seconds):
-            yield
-            return
-        with self._change:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="swarmgrid-watchdog", daemon=True
-                )
-                self._thread.start()
-            self._reports.add(report)
-            self._change.notify()
-        try:
-            yield
-        finally:
-            with self._change:
-                self._reports.discard(report)
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        with self._change:
-            while self._error is None:
-                if not self._reports:
-                    self._change.wait(LINGER_SECONDS)
-                    if not self._reports:
-                        self._thread = None
-                        return
-                self._change.wait(min(le.due_seconds for le in self._reports) / LOOKS)
-                try:
-                    for report in list(self._reports):
-                        report.look()
-                except BaseException as error:  # noqa: BLE001  # raised where the task runs
-                    self._error = error
-                    for report in self._reports:
-                        report.end_soon()

@@ -28,7 +28,8 @@ from swarmgrid.executors.interrupt import ended_by_sigterm, interrupted_between_
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.store.location import Location
 from swarmgrid.store.sharing import is_shared
-from swarmgrid.transport.messages import N_PULSE, TerminatedError
+from swarmgrid.transport.messages import TerminatedError
+from swarmgrid.worker.heartbeat import Heartbeat
 
 SYNC: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 
@@ -91,8 +92,11 @@ def test_damage_that_comes_back_ends_the_run(caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_error_beside_a_signal_does_not_swallow_it(number: int) -> None:
+    heartbeat = Heartbeat()
+    heartbeat.pause_before(1)
+
     def failing() -> None:
-        with ended_by_sigterm(), interrupted_between_calls([0.5] * N_PULSE):
+        with ended_by_sigterm(), interrupted_between_calls(heartbeat):
             os.kill(os.getpid(), number)
             raise DamageError("key", "reason")
 
