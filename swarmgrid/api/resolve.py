@@ -87,8 +87,10 @@ def named_ref(location: Location, name: object) -> GridRef:
             "such as '324fd638' or 'simulate/324fd638'"
         )
     function, prefix = parts[1], parts[2]
-    stored = [path for path in _stored_grids(location.open()) if path.grid.startswith(prefix)]
-    found = [path for path in stored if function in (None, path.folder)]
+    stored = list(_stored_grids(location.open()))
+    found = [
+        path for path in stored if path.grid.startswith(prefix) and function in (None, path.folder)
+    ]
     if len(found) == 1:
         return GridRef(location, found[0])
     what = "no grid" if not found else f"{len(found)} grids"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.format.segment import Rows, Segment
+from swarmgrid.format.segment import Rows, Segment, brief_attributes
 from swarmgrid.store.checked_json import shortened
 
 if TYPE_CHECKING:
@@ -183,8 +183,8 @@ def older_than(manifest: Manifest) -> str:
 def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, rows: Rows) -> int:
     """Commit rows under a new name; how many bytes that took."""
     axes = {axis.name: (len(axis), stored.axis_digest(axis.name)) for axis in stored.axes}
-    key = f"{path.manifest}{name}"
-    data = Segment(axes, tuple(stored.schema.outputs), rows, key).to_bytes()
+    key, attributes = f"{path.manifest}{name}", brief_attributes(stored.attributes)
+    data = Segment(axes, tuple(stored.schema.outputs), rows, key, attributes).to_bytes()
     blobs.put(key, data)
     return len(data)
 

@@ -3,7 +3,7 @@
 ::
 
     "SWGS"  u4 crc32c of all that follows  u4 length of the header
-    header  JSON: format, key, axes, outputs, columns [[name, dtype, shape], ...]
+    header  JSON: format, key, axes, outputs, attributes, columns [[name, dtype, shape], ...]
     columns, each little-endian in C order, one after the other, in one zstd frame
 """
 
@@ -13,7 +13,7 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"SWGS"
 _HEAD = struct.Struct("<4sII")
+MAX_ATTRIBUTE = 4096
+"""The most characters of JSON of an attribute that every segment repeats; most need about 50."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +137,21 @@ class Segment:
     rows: Rows
     key: str = ""
     """Its own key: what lies under another is not the segment that was written there."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """A copy of what the group's document says of the function; see `brief_attributes`."""
 
     def to_bytes(self) -> bytes:
         """The segment as it is stored."""
         columns = [(name, getattr(self.rows, name)) for name in Rows.__slots__]
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "key": self.key,
             "axes": {name: list(entry) for name, entry in self.axes.items()},
             "outputs": list(self.outputs),
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
         }
+        if self.attributes:
+            header["attributes"] = dict(self.attributes)
         text = json.dumps(header).encode()
         raw = b"".join(np.ascontiguousarray(column).tobytes() for _, column in columns)
         body = struct.pack("<I", len(text)) + text + (compressed(raw) if raw else b"")
@@ -176,9 +182,10 @@ class Segment:
             )
         try:
             axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
-            outputs = tuple(header["outputs"])
+            outputs, attributes = tuple(header["outputs"]), header.get("attributes", {})
             is_sound = (
                 version == FORMAT
+                and isinstance(attributes, dict)
                 and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
                 and all(isinstance(text, str) for text in (*outputs, header["key"]))
             )
@@ -188,7 +195,12 @@ class Segment:
             raise ValueError(f"its header makes no sense: {error!r}") from None
         if not is_sound or not _fits(rows, len(axes), len(outputs)):
             raise ValueError("its columns do not fit its header")
-        return cls(axes, outputs, rows, header["key"])
+        return cls(axes, outputs, rows, header["key"], attributes)
+
+
+def brief_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Some attributes of a group, without those that are too long to stand in every segment."""
+    return {k: v for k, v in attributes.items() if len(json.dumps(v)) <= MAX_ATTRIBUTE}
 
 
 _COLUMN_TYPE = re.compile(r"[<|][biuf][1248]")

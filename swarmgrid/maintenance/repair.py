@@ -11,7 +11,7 @@ import numpy as np
 from swarmgrid.errors import DamageError
 from swarmgrid.format import damage_marks, failures, zarr_metadata
 from swarmgrid.format.described import check_array
-from swarmgrid.format.grid import read_grid
+from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
 from swarmgrid.format.manifest import read_manifest, write_segment
 from swarmgrid.format.segment import Segment
@@ -190,7 +190,6 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
                 document = checked_json.from_bytes(data)
                 check_array(document, name)
                 documents[name] = document
-    attributes = {**ref.attributes, "swarmgrid_grid": path.grid}
     for name in held.blobs.names(path.manifest):
         with contextlib.suppress(*checked_json.MALFORMED):  # segments say the order of everything
             key = path.manifest + name
@@ -198,6 +197,8 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
             if segment.key != key:
                 continue
             axes = zarr_metadata.checked_names(list(segment.axes), "axes")
+            copied = {k: v for k, v in segment.attributes.items() if k in OWN_ATTRIBUTES}
+            attributes = {**ref.attributes, **copied, "swarmgrid_grid": path.grid}
             group = zarr_metadata.rebuilt_group(documents, attributes, axes, segment.outputs)
             return None if group is None else checked_json.to_bytes(group)
     return None
