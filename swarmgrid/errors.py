@@ -69,7 +69,8 @@ class IdentityError(InputError, TypeError):
     def _ways_out(self) -> str:
         """What else helps where the function reaches the value, and no param holds it."""
         kind, _, rest = self.place.partition(" '")
-        if kind not in {"global", "closure variable", "default", "attribute"}:
+        kinds = {"global", "closure variable", "default", "attribute", "annotation"}
+        if kind not in kinds:
             return ""
         name = rest.partition("'")[0].rpartition(".")[2]
         return (

@@ -82,7 +82,8 @@ def _masked(array: np.ma.MaskedArray[Any, Any], spot: Spot) -> bytes:
     visible = np.asarray(array)
     if array.dtype.names is None:
         visible = np.where(mask, np.zeros((), array.dtype), visible)
-    return frame("masked", spot.child(visible), spot.child(mask))
+    settings = spot.child(array.fill_value, ".fill_value"), spot.child(array.hardmask)
+    return frame("masked", spot.child(visible), spot.child(mask), *settings)
 
 
 @exactly(type(np.ma.masked))
@@ -93,6 +94,13 @@ def _masked_constant(_value: Any, _spot: Spot) -> bytes:
 @family(lambda value: isinstance(value, np.dtype))
 def _dtype(dtype: np.dtype[Any], spot: Spot) -> bytes:
     """By what it stores; the byte order counts, as it does for a file."""
+    if dtype.metadata:
+        notes = spot.child(dict(dtype.metadata), ".metadata")
+        return frame("dtype", b"with metadata", notes, _plain_dtype(dtype, spot))
+    return _plain_dtype(dtype, spot)
+
+
+def _plain_dtype(dtype: np.dtype[Any], spot: Spot) -> bytes:
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return frame("dtype", b"subarray", spot.child(base), spot.child(shape))

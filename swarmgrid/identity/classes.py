@@ -7,22 +7,37 @@ the members and the bases do not say: it does not count.
 
 from __future__ import annotations
 
+import abc
 import collections
 import dataclasses
 import enum
+import inspect
+import typing
 from collections.abc import Mapping
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import (
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from swarmgrid.identity.encode import Spot, digest, exactly, family, frame
-from swarmgrid.identity.ownership import is_own_class, is_own_function, type_name
+from swarmgrid.identity.ownership import (
+    function_of,
+    is_own_class,
+    is_own_function,
+    patches_of,
+    type_name,
+)
 
 _BOOKKEEPING = frozenset(
     {
         *("__abstractmethods__", "__annotations__", "__annotate__", "__annotate_func__"),
         *("__annotations_cache__", "__classcell__", "__classdictcell__", "__dataclass_fields__"),
         *("__dataclass_params__", "__dict__", "__doc__", "__final__", "__firstlineno__"),
-        *("__match_args__", "__module__", "__orig_bases__", "__parameters__", "__qualname__"),
+        *("__module__", "__orig_bases__", "__parameters__", "__qualname__", "__signature__"),
         *("__static_attributes__", "__type_params__", "__weakref__", "_abc_impl"),
     }
 )
@@ -61,17 +76,30 @@ _OPERATORS = {"__or__", "__and__", "__xor__", "__invert__", "__ror__", "__rand__
 def _class(cls: type, spot: Spot) -> bytes:
     if is_own_class(cls, spot.walk.home):
         return spot.refer(cls, _describe_class)
+    if patches_of(cls):
+        return spot.refer(cls, _describe_patched)
     return frame("name", type_name(cls).encode())
+
+
+def _describe_patched(cls: type, spot: Spot) -> bytes:
+    """Encode a library's class that has methods of the user's: by its name, and these."""
+    whole = type_name(cls)
+    patches = spot.named(patches_of(cls), lambda name: f"attribute {name!r} of {whole}")
+    return frame("patched", whole.encode(), patches)
 
 
 def _describe_class(cls: type, spot: Spot) -> bytes:
     whole = cls.__qualname__
+    types = _annotations(cls)
     return frame(
         "class",
         whole.encode(),
         spot.child(type(cls)),
         b"".join(spot.entry(base, f"base of {whole}") for base in cls.__bases__),
         _fields(cls, spot),
+        spot.child(list(types)),
+        spot.attributes(types, lambda name: f"annotation {name!r} of {whole}"),
+        frame("registered", *spot.unordered(_registered(cls))),
         spot.named(_members(cls), lambda name: f"member {name!r} of {whole}", cls.__module__),
         _attributes(cls, spot),
     )
@@ -81,7 +109,40 @@ def _attributes(cls: type, spot: Spot) -> bytes:
     """Encode what the user's code gave a class: methods, properties and values."""
     whole = cls.__qualname__
     attributes = {n: one for n, one in vars(cls).items() if _is_written(cls, n, one, spot)}
+    if decorators := vars(cls).get("__pydantic_decorators__"):
+        attributes["__pydantic_decorators__"] = _settings(decorators)
     return spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__)
+
+
+def _annotations(cls: type) -> Mapping[str, Any]:
+    """Return the types that a class says of its attributes, which libraries read."""
+    try:
+        return inspect.get_annotations(cls)
+    except NameError:  # from Python 3.14 on they are evaluated late
+        return {}
+
+
+def _registered(cls: type) -> list[type]:
+    """Return the classes that count as subclasses of an abstract one without being such."""
+    if not isinstance(cls, abc.ABCMeta) or not hasattr(abc, "_get_dump"):
+        return []
+    found = (reference() for reference in abc._get_dump(cls)[0])  # noqa: SLF001 - no other way
+    return [one for one in found if one is not None]
+
+
+def _settings(decorators: Any) -> dict[str, Any]:
+    """Return what pydantic notes of decorated methods; the methods are attributes as well."""
+    kinds = {kind: getattr(decorators, kind) for kind in sorted(decorators.__dataclass_fields__)}
+    return {
+        kind: {name: getattr(one, "info", None) for name, one in found.items()}
+        for kind, found in kinds.items()
+        if isinstance(found, dict)
+    }
+
+
+@exactly(typing.ForwardRef)
+def _forward(value: typing.ForwardRef, spot: Spot) -> bytes:
+    return frame("forward", spot.child(value.__forward_arg__))
 
 
 def _fields(cls: type, spot: Spot) -> bytes:
@@ -98,6 +159,7 @@ def _fields(cls: type, spot: Spot) -> bytes:
         flags = [getattr(one, name) is True for name in _FLAGS]
         parts += (spot.child(one.name), spot.child(flags))
         parts += (spot.entry(one.default, place), spot.entry(one.default_factory, place))
+        parts += [spot.child(dict(one.metadata), f"{place}.metadata")] if one.metadata else []
     return frame("fields", *parts)
 
 
@@ -160,20 +222,23 @@ def _is_written(cls: type, name: str, value: Any, spot: Spot) -> bool:
     """Tell whether a class attribute is the user's, and not Python's own book-keeping."""
     if name in _BOOKKEEPING or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
         return False
-    function = _function_of(value)
+    if type(value).__name__ == "CField":  # of a structure of ctypes, whose _fields_ say it
+        return False
+    if name.startswith("__pydantic_") and name != "__pydantic_fields__":
+        return False
+    function = function_of(value)
     if function is not None and is_own_function(function, spot.walk.home):
         return not _is_generated(cls, name, function)
     if issubclass(cls, enum.Enum):
+        is_borrowed = isinstance(value, WrapperDescriptorType | MethodDescriptorType)
+        if is_borrowed and value != getattr(cls.__bases__[-1], name, None):
+            return True
         return name not in _ENUMS | _OPERATORS and name not in cls.__members__
     if _is_tuple(cls):
         return name not in _TUPLES and name not in vars(cls)["_fields"]
-    is_made = "__dataclass_params__" in vars(cls) and name in _DATACLASSES
+    is_plain = value is None or isinstance(value, FunctionType)
+    is_made = is_plain and "__dataclass_params__" in vars(cls) and name in _DATACLASSES
     return not (is_made or (vars(cls).get("_is_protocol") is not None and name in _PROTOCOLS))
-
-
-def _function_of(value: Any) -> FunctionType | None:
-    found = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-    return found if isinstance(found, FunctionType) else None
 
 
 def _is_generated(cls: type, name: str, function: FunctionType) -> bool:

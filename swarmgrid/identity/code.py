@@ -91,7 +91,8 @@ def _partial(value: functools.partial[Any], spot: Spot) -> bytes:
     func, args = spot.child(value.func, ".func"), spot.child(value.args, ".args")
     place = spot.place
     keywords = spot.named(value.keywords, lambda name: f"{place}.keywords[{name!r}]")
-    return frame("partial", func, args, keywords)
+    held = spot.attributes(vars(value), lambda name: f"{place}.{name}")
+    return frame("partial", func, args, keywords, held)
 
 
 @exactly(MethodType)

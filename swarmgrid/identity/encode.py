@@ -278,5 +278,6 @@ def _encoder(value: Any) -> Encoder:
 
 
 def _token(value: Any, spot: Spot) -> bytes:
+    """By what it says of its state; the code of a class of the user's counts all the same."""
     token = spot.child(value.__swarmgrid_token__(), ".__swarmgrid_token__()")
-    return frame("token", spot.child(type(value).__qualname__), token)
+    return frame("token", spot.child(type(value)), token)

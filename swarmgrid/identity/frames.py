@@ -51,7 +51,9 @@ def _timestamp(value: Any, spot: Spot) -> bytes:
     if value.tzinfo is None:
         return arrays.time_bytes(instant, spot)
     unit, _ = np.datetime_data(instant.dtype)
-    return scalars.aware_bytes(int(instant.astype(np.int64)) * scalars.ATTOSECONDS[unit], value)
+    return scalars.aware_bytes(
+        int(instant.astype(np.int64)) * scalars.ATTOSECONDS[unit], value, spot
+    )
 
 
 @family(_of("pandas", "Timedelta"))

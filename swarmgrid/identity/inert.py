@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from swarmgrid.identity.encode import Spot, exactly, family, frame
+from swarmgrid.identity.ownership import is_own_class
 
 _PRIMITIVES: tuple[Any, ...] = (
     type(threading.Lock()),
@@ -30,8 +31,10 @@ def _primitive(value: Any, _spot: Spot) -> bytes:
 
 
 @family(lambda value: isinstance(value, logging.Logger | logging.LoggerAdapter | logging.Handler))
-def _logger(_value: Any, _spot: Spot) -> bytes:
-    return frame("inert", b"logger")
+def _logger(value: Any, spot: Spot) -> bytes:
+    """Without its state; but the methods of a class of the user's may return anything."""
+    is_own = is_own_class(type(value), spot.walk.home)
+    return frame("inert", b"logger", *([spot.child(type(value))] if is_own else []))
 
 
 @family(lambda value: any(value is getattr(sys, name, None) for name in _STREAMS))

@@ -33,7 +33,15 @@ def used_names(code: CodeType) -> frozenset[Chain]:
     function imports itself counts as one from outside.
     """
     imported = {alias for alias, _, _ in imports(code)}
-    return frozenset(_chains(code, imported, imported | {*code.co_freevars}))
+    # What is imported into a global is used wherever that global is.
+    exported = {(alias,) for alias in imported & _stored_globals(code)}
+    return frozenset(_chains(code, imported, imported | {*code.co_freevars})) | exported
+
+
+def _stored_globals(code: CodeType) -> set[str]:
+    found = {one.argval for one in dis.get_instructions(code) if one.opname == "STORE_GLOBAL"}
+    nested = (_stored_globals(const) for const in code.co_consts if isinstance(const, CodeType))
+    return found.union(*nested)
 
 
 def _chains(code: CodeType, names: AbstractSet[str], cells: AbstractSet[str]) -> Iterator[Chain]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copyreg
+import ctypes
 import gc
 import pickle
 import re
+import struct
 import sys
 import weakref
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from swarmgrid.identity.ownership import (
     type_name,
 )
 
+_Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]  # noqa: SLF001 - it has no public name
 _ADDRESS = re.compile(r"<.*\bat 0x[0-9A-Fa-f]{6,}>")
 _NO_VALUE = "there is no value in this context"
 _SPARSE_CACHES = {"_has_canonical_format", "_has_sorted_indices", "maxprint"}
@@ -69,7 +72,8 @@ def _ufunc(value: np.ufunc, spot: Spot) -> bytes:
     if not functions and value.__name__.endswith("(vectorized)"):
         return spot.refuse("it is a ufunc made of a function that cannot be found again")
     inner = [spot.child(one) for one in functions]
-    return frame("ufunc", value.__name__.encode(), bytes([value.nin, value.nout]), *inner)
+    start = spot.child(value.identity, ".identity")
+    return frame("ufunc", value.__name__.encode(), bytes([value.nin, value.nout]), start, *inner)
 
 
 @family(lambda value: type(value) is np.ufunc and _ufunc_home(value) is not None)
@@ -134,7 +138,10 @@ def _state(value: Any, state: Any, spot: Spot) -> bytes:
         attributes = {k: v for k, v in attributes.items() if k not in _SPARSE_CACHES}
     if not all(isinstance(name, str) for name in attributes):
         return frame("state", spot.child(attributes))
+    addresses = {id(one): name for name, one in attributes.items() if type(one) is not int}
     for name, one in attributes.items():
+        if type(one) is int and one in addresses:  # a library's note of what it has seen
+            attributes[name] = ("address of", addresses[one])
         _check(one, value, spot, f".{name}")
     place = spot.place
     return spot.attributes(attributes, lambda name: f"{place}.{name}")
@@ -160,4 +167,30 @@ def _weak(value: Any, spot: Spot) -> bytes:
 
 @exactly(ContextVar)
 def _context(value: ContextVar[Any], spot: Spot) -> bytes:
-    return frame("context", value.name.encode(), spot.child(value.get(_NO_VALUE), ".get()"))
+    try:
+        held = value.get()
+    except LookupError:
+        held = _NO_VALUE
+    return frame("context", value.name.encode(), spot.child(held, ".get()"))
+
+
+@family(lambda value: isinstance(value, ctypes.CDLL))
+def _library(value: ctypes.CDLL, spot: Spot) -> bytes:
+    """By its name: where it was loaded differs from process to process."""
+    name = spot.child(value._name)  # noqa: SLF001 - it has no public name
+    return frame("shared library", spot.child(type(value)), name)
+
+
+@family(lambda value: isinstance(value, _Function))
+def _c_function(value: Any, spot: Spot) -> bytes:
+    """By its library, its name there, and how it is called."""
+    library = (getattr(value, "_objects", None) or {}).get("0")
+    if not isinstance(library, ctypes.CDLL):
+        return spot.refuse("it is a pointer to a function of no shared library")
+    how = [value.restype, value.argtypes, getattr(value, "errcheck", None)]
+    return frame("c function", spot.child(library), spot.child(value.__name__), spot.child(how))
+
+
+@exactly(struct.Struct)
+def _struct(value: struct.Struct, spot: Spot) -> bytes:
+    return frame("Struct", spot.child(value.format))

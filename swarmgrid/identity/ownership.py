@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import sysconfig
+import types
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
@@ -70,12 +71,19 @@ def top_level(module: str) -> str:
 def is_own_function(func: FunctionType, home: str | None) -> bool:
     """Tell whether the user wrote a function."""
     # Not its __module__: functools.wraps gives a library's wrapper that of the wrapped function.
-    return _is_own(str(func.__globals__.get("__name__", "")), func.__code__.co_filename, home)
+    name, file = str(func.__globals__.get("__name__", "")), func.__code__.co_filename
+    if file.startswith("<") and not file.startswith("<frozen"):
+        file = (
+            _module_file(sys.modules.get(name)) or file
+        )  # a library makes methods from text, too
+    return _is_own(name, file, home)
 
 
 def is_own_class(cls: type, home: str | None) -> bool:
     """Tell whether the user wrote a class."""
     module = sys.modules.get(cls.__module__)
+    if cls.__module__ == "types" and getattr(types, cls.__name__, None) is not cls:
+        return True  # of types.new_class, which does not ask for whom it makes a class
     # Cython makes up modules for its types; what is typed in has no file either.
     is_python = any(isinstance(one, FunctionType) for one in vars(cls).values())
     is_made_up = module is not None and not _module_file(module) and cls.__module__ != "__main__"
@@ -85,6 +93,30 @@ def is_own_class(cls: type, home: str | None) -> bool:
 def is_own_module(value: Any, home: str | None) -> bool:
     """Tell whether a value is a module that the user wrote."""
     return isinstance(value, ModuleType) and _is_own(value.__name__, _module_file(value), home)
+
+
+def patches_of(cls: type) -> dict[str, Any]:
+    """Return the methods that the user has set on a library's class."""
+    return {
+        name: one
+        for name, one in vars(cls).items()
+        if (function := function_of(one)) is not None and is_from_own_module(function)
+    }
+
+
+def function_of(value: Any) -> FunctionType | None:
+    """Return the function of a method, property or function as it stands in a class."""
+    found = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    return found if isinstance(found, FunctionType) else None
+
+
+def is_from_own_module(func: FunctionType) -> bool:
+    """Tell whether a function is of a module of the user's, and not made by a library from text.
+
+    A library's dataclasses and named tuples have methods without a file.
+    """
+    module = sys.modules.get(str(func.__globals__.get("__name__", "")))
+    return is_own_module(module, None) and is_own_function(func, None)
 
 
 def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
@@ -115,7 +147,7 @@ def own_import(name: str, package: str, home: str | None) -> ModuleType | None:
 def is_importable(value: Any, home: str | None) -> bool:
     """Tell whether a library offers a value under the value's own name."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
-    if module is None or is_own_module(module, home):
+    if not isinstance(module, ModuleType) or is_own_module(module, home):
         return False
     found: Any = module
     for name in str(getattr(value, "__qualname__", "")).split("."):
@@ -129,7 +161,7 @@ def library_home(value: Any, home: str | None) -> str | None:
     ``numpy.random.normal`` is bound to the one generator that numpy made for itself.
     """
     module = sys.modules.get(type(value).__module__)
-    if module is None or _is_own(module.__name__, _module_file(module), home):
+    if not isinstance(module, ModuleType) or is_own_module(module, home):
         return None
     found = (name for name, one in list(vars(module).items()) if one is value)
     name = min(found, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 from swarmgrid.identity import instructions
 from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import Spot, family, frame
-from swarmgrid.identity.ownership import is_own_module, module_name, own_import
+from swarmgrid.identity.ownership import (
+    is_from_own_module,
+    is_own_class,
+    is_own_module,
+    module_name,
+    own_import,
+    patches_of,
+)
 
 _ABSENT = object()
 BOOKKEEPING = frozenset(
@@ -63,8 +71,30 @@ def used_values(
             if is_own_module(inner[first], home):
                 found |= _followed(chain, inner[first], home)
         elif first in names:
-            found |= _followed(chain, names[first], home)
+            found |= _followed(chain, names[first], home) | _patched(chain, names[first])
+        else:
+            found |= _patched(("builtins", *chain), builtins)
     return found
+
+
+def _patched(chain: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Return what the user has put into a library's module, at the end of a chain of attributes.
+
+    Only what is there already: to ask a module for an attribute may import what nobody needs.
+    """
+    for depth, name in enumerate(chain[1:], 2):
+        if not isinstance(value, ModuleType) or is_own_module(value, None):
+            return {}
+        value = vars(value).get(name)
+        if isinstance(value, FunctionType):
+            is_patch = is_from_own_module(value)
+        else:
+            is_patch = isinstance(value, type) and (
+                is_own_class(value, None) or bool(patches_of(value))
+            )
+        if is_patch:
+            return {".".join(chain[:depth]): value}
+    return {}
 
 
 def _followed(chain: tuple[str, ...], value: Any, home: str | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from fractions import Fraction
 from types import EllipsisType, NotImplementedType
 from typing import Any
 
-from swarmgrid.identity.encode import frame, leaf
+from swarmgrid.identity.encode import Spot, exactly, frame, leaf
+from swarmgrid.identity.ownership import is_own_class
 
 # numpy's finest unit is the attosecond; counted in it, every unit it has gives an integer.
 ATTOSECONDS = {
@@ -66,10 +67,19 @@ def str_bytes(value: str) -> bytes:
     return frame("str", value.encode("utf-8", "surrogatepass"))
 
 
-@leaf(bytes, bytearray, memoryview)
-def bytes_bytes(value: bytes | bytearray | memoryview) -> bytes:
+@leaf(bytes, bytearray)
+def bytes_bytes(value: bytes | bytearray) -> bytes:
     """Encode a byte string."""
     return frame("bytes", bytes(value))
+
+
+@leaf(memoryview)
+def view_bytes(value: memoryview) -> bytes:
+    """Encode a view of bytes: of other elements with their kind and shape."""
+    if (value.format, value.ndim) == ("B", 1):
+        return bytes_bytes(bytes(value))
+    shape = b"".join(map(_signed, value.shape or ()))
+    return frame("view", value.format.encode(), shape, value.tobytes())
 
 
 @leaf(Decimal)
@@ -113,8 +123,8 @@ def date_bytes(value: date) -> bytes:
     return frame("date", _signed(value.toordinal()))
 
 
-@leaf(time)
-def time_bytes(value: time) -> bytes:
+@exactly(time)
+def time_bytes(value: time, spot: Spot) -> bytes:
     """Encode a time of day, with its offset and zone where it has them."""
     clock = timedelta(
         hours=value.hour,
@@ -122,19 +132,22 @@ def time_bytes(value: time) -> bytes:
         seconds=value.second,
         microseconds=value.microsecond,
     )
-    zone = [] if value.tzinfo is None else [_duration(value.utcoffset()), _zone(value)]
+    zone = [] if value.tzinfo is None else [_duration(value.utcoffset()), _zone(value, spot)]
     return frame("time", _duration(clock), bytes([value.fold]), *zone)
 
 
-@leaf(datetime)
-def datetime_bytes(value: datetime) -> bytes:
+@exactly(datetime)
+def datetime_bytes(value: datetime, spot: Spot) -> bytes:
     """Encode an instant, with its offset and zone where it has them."""
     offset = value.utcoffset()
     local = value.replace(tzinfo=None) - datetime(1970, 1, 1)  # noqa: DTZ001 - naive on purpose
     count = attoseconds(local)
-    if offset is None:
-        return instant_bytes(count)
-    return aware_bytes(count - attoseconds(offset), value)
+    if offset is not None:
+        return aware_bytes(count - attoseconds(offset), value, spot)
+    if value.tzinfo is not None:
+        return frame("datetime without offset", _signed(count), _zone(value, spot))
+    # Which of two hours with one name it is, once it gets a zone.
+    return frame("fold", instant_bytes(count)) if value.fold else instant_bytes(count)
 
 
 @leaf(timedelta)
@@ -148,9 +161,9 @@ def instant_bytes(count: int) -> bytes:
     return frame("datetime", _signed(count))
 
 
-def aware_bytes(count: int, value: datetime) -> bytes:
+def aware_bytes(count: int, value: datetime, spot: Spot) -> bytes:
     """Encode the instant of an aware datetime, in attoseconds since 1970, UTC."""
-    return frame("datetime", _signed(count), _duration(value.utcoffset()), _zone(value))
+    return frame("datetime", _signed(count), _duration(value.utcoffset()), _zone(value, spot))
 
 
 def duration_bytes(count: int) -> bytes:
@@ -185,9 +198,14 @@ def _duration(value: timedelta | None) -> bytes:
     return b"" if value is None else _signed(attoseconds(value))
 
 
-def _zone(value: datetime | time) -> bytes:
-    """Return the zone's own name rather than its abbreviation: Berlin and Algiers are both CET."""
+def _zone(value: datetime | time, spot: Spot) -> bytes:
+    """Return the zone's own name rather than its abbreviation: Berlin and Algiers are both CET.
+
+    A zone of the user's is what its code says.
+    """
     zone = value.tzinfo
+    if is_own_class(type(zone), spot.walk.home):
+        return spot.child(zone, ".tzinfo")
     return str(
         getattr(zone, "key", None) or getattr(zone, "zone", None) or value.tzname()
     ).encode()
