@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import psutil
@@ -38,7 +39,8 @@ def _nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         if before is not None:
             os.environ["TMPDIR"] = before
         tempfile.tempdir = None
-        shutil.rmtree(folder, ignore_errors=True)
+        after_all = -200  # multiprocessing removes its own folder in it before, at -100
+        Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=after_all)
     assert not processes, f"processes that tests left: {processes}"
     assert not files, f"temporary files that tests left: {files}"
 

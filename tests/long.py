@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-EXAMPLES, LONG_EXAMPLES = 50, 400
+EXAMPLES, LONG_EXAMPLES = 50, 200
 """Examples of a property that says nothing else, in the default run and in the long one."""
 
 settings.register_profile("default", deadline=None, max_examples=EXAMPLES, print_blob=True)
@@ -27,6 +27,8 @@ def first(n: int, cases: Iterable[Any]) -> list[Any]:
 
 
 def _long(case: Any) -> Any:
+    if hasattr(case, "marks"):  # a `pytest.param`
+        return case._replace(marks=(*case.marks, pytest.mark.long))
     values = case if isinstance(case, tuple) else (case,)
     return pytest.param(*values, marks=pytest.mark.long)
 

@@ -41,7 +41,7 @@ def in_another_process(batch: list[Any], store: str) -> list[dict[str, Any]]:
 
 
 @settings(
-    max_examples=examples(5),
+    max_examples=examples(2),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the test below shrinks better
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -56,7 +56,7 @@ def test_a_replay_in_another_process_does_what_the_program_did(batch: list[Any])
         assert other["runs"] == 0
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(st.lists(steps, max_size=8))
 def test_a_replay_does_what_the_program_did_without_memoize(program: list[Any]) -> None:
     values = programs.initial()

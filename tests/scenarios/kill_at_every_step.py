@@ -1,4 +1,6 @@
-"""A script: kills a small run at every step of its writing, each time resumes it, and checks.
+"""A script: kills a small run at steps of its writing, each time resumes it, and checks.
+
+Usage: FOLDER EVERY [SERVER]; EVERY is 1 for each step, 4 for each fourth.
 
 Each run is a forked child of this process, which itself never opens a store. Steps are counted in
 the system calls that change a directory, or in the operations of a Zarr store.
@@ -40,7 +42,8 @@ AXES: list[dict[str, list[float]]] = [
     {"x": [0.5, 1, 2], "y": [2, 1]},
 ]
 FOLDER = Path(sys.argv[1])
-S3_OPTIONS = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
+EVERY = int(sys.argv[2])
+S3_OPTIONS = json.loads(sys.argv[3]) if len(sys.argv) > 3 else None
 """Where a server is that survives the kills; nothing else is tried then."""
 
 
@@ -156,7 +159,7 @@ def check(make_store: Any) -> None:
 def main() -> None:
     kills = 0
     for make_store in (directory, zarr_store) if S3_OPTIONS is None else (object_store,):
-        for k in itertools.count(1):
+        for k in itertools.count(1, EVERY):
             shutil.rmtree(FOLDER, ignore_errors=True)
             FOLDER.mkdir()
             (FOLDER / "prefix").write_text(f"round-{k}")

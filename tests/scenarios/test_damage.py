@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import xarray as xr
 import swarmgrid
 from swarmgrid.maintenance.report import Report
 from swarmgrid.store import lease
+from tests.long import first
 
 AXES: dict[str, Any] = {"x": [0.5, 1, 2, 3], "s": ["a", "b"]}
 
@@ -83,16 +85,25 @@ def damage(file: Path, how: str) -> None:
 
 
 HOW = ["delete", "truncate", "empty", "flip first", "flip middle", "flip last"]
+TURNS = first(1, range(len(HOW)))
+"""In each turn each file is damaged in one way; after all turns, in every way."""
+
+
+def damages(store: Path, turn: int) -> Iterator[tuple[str, str]]:
+    for i, name in enumerate(files(store)):
+        yield name, HOW[(i + turn) % len(HOW)]
+
+
 GROWN = {"x": [4, 0.5, 1, 2, 3], "s": ["a", "b", "c"]}
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("turn", TURNS)
 def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
-    sound: Path, oracle: xr.Dataset, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+    sound: Path, oracle: xr.Dataset, tmp_path: Path, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)  # a broken lease is waited for so long
     seen: set[str] = set()
-    for name in files(sound):
+    for name, how in damages(sound, turn):
         store = tmp_path / "s"
         shutil.copytree(sound, store)
         damage(store / name, how)
@@ -109,14 +120,14 @@ def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
         shutil.rmtree(store)
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("turn", TURNS)
 def test_verify_names_every_file_and_repair_mends_it(
-    sound: Path, oracle: xr.Dataset, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+    sound: Path, oracle: xr.Dataset, tmp_path: Path, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)  # a broken lease is waited for so long
     n_objects = sum(len(list(sound.glob(f"data.zarr/*/*/{name}/c.*"))) for name in OUTPUTS)
     assert GRID.verify(store=sound) == Report((), n_objects, 8)
-    for name in files(sound):
+    for name, how in damages(sound, turn):
         store = tmp_path / "s"
         shutil.copytree(sound, store)
         damage(store / name, how)

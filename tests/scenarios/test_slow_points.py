@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from tests.long import first
 
 SLOW_AT = 7
 
@@ -58,7 +59,9 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.parametrize(
     ("executor", "chunks"),
-    [("processes", 20), ("processes", 1), ("processes", 5), ("threads", 20), ("sync", 5)],
+    first(
+        2, [("processes", 20), ("sync", 5), ("processes", 1), ("processes", 5), ("threads", 20)]
+    ),
 )
 def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     tmp_path: Path, executor: str, chunks: int
@@ -92,7 +95,7 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     )
 
 
-@pytest.mark.parametrize("chunks", [20, 1, 5])
+@pytest.mark.parametrize("chunks", first(1, [20, 1, 5]))
 def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
     tmp_path: Path, chunks: int
 ) -> None:
@@ -203,7 +206,7 @@ swarmgrid.compute(axes={"x": range(2)}, func=starts_a_program, version="1", stor
 """
 
 
-@pytest.mark.parametrize("how", ["timeout", "SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("how", first(2, ["SIGKILL", "timeout", "SIGINT", "SIGTERM"]))
 def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, how: str) -> None:
     script, calls = tmp_path / "script.py", tmp_path / "calls"
     script.write_text(STARTS_A_PROGRAM)
@@ -281,7 +284,7 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
     assert times[-1] + 0.5 - times[0] > 1.2
 
 
-@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+@pytest.mark.parametrize("executor", first(1, ["processes", "sync", "threads"]))
 def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
     calls = tmp_path / "calls"
     calls.touch()
@@ -309,7 +312,7 @@ def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
     assert times[-1] - times[0] > 2.2  # the first may be late, while its worker starts
 
 
-@pytest.mark.parametrize("executor", [None, "processes"])
+@pytest.mark.parametrize("executor", first(1, [None, "processes"]))
 def test_nobody_waits_for_a_slow_first_point(tmp_path: Path, executor: str | None) -> None:
     calls = tmp_path / "calls"
     calls.touch()

@@ -18,6 +18,7 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 import swarmgrid
+from tests.long import first
 
 Objects = dict[str, bytes]
 FULL: dict[str, Any] = {"x": [1, 2, 3, 0.5, 4], "s": ["a", "bb", "ccc"]}
@@ -140,20 +141,27 @@ def assert_right(ds: xr.Dataset, axes: dict[str, Any], *, is_part: bool = False)
         assert got[name].fillna("").values.tolist() == values.fillna("").values.tolist(), name
 
 
+TURNS = 5
+"""Each takes one of so many swaps."""
+
+
 @pytest.fixture(scope="module", params=PLACES)
 def stages(request: pytest.FixtureRequest) -> Stages:
     return Stages(request.param)
 
 
-@pytest.mark.timeout(600)  # some 500 calls in memory; a busy machine needs minutes
-def test_every_object_swapped_for_another_one_is_found_and_mended(stages: Stages) -> None:
+@pytest.mark.timeout(600)  # some 100 calls in memory; a busy machine needs minutes
+@pytest.mark.parametrize("turn", first(1, range(TURNS)))
+def test_every_object_swapped_for_another_one_is_found_and_mended(
+    stages: Stages, turn: int
+) -> None:
     grid = swarmgrid.GridFunction(simulate, version="1", verbose=0)
     of = {"params": {"scale": 1}, "axes": ["x", "s"]}
     sound = store_of(stages.objects)
     assert grid.verify(store=sound, **of).is_clean
-    n = 0
-    for key, what, data in stages.swaps():
-        n += 1
+    swaps = list(stages.swaps())
+    assert len(swaps) > 40
+    for key, what, data in swaps[turn::TURNS]:
         case = f"{key} is now {what}"
         store = store_of({**stages.objects, key: data})
         before = contents(store)
@@ -173,7 +181,6 @@ def test_every_object_swapped_for_another_one_is_found_and_mended(stages: Stages
         after = grid.verify(store=repaired, **of)
         assert after.is_clean, f"{case}: {after}"
         assert_right(settled(repaired, GROWN), GROWN)
-    assert n > 40
 
 
 def settled(store: Any, axes: dict[str, Any]) -> xr.Dataset:
