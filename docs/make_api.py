@@ -12,7 +12,8 @@ from typing import Any
 import swarmgrid
 from swarmgrid.api.grid import GridSummary
 from swarmgrid.maintenance.report import Problem, Report
-from swarmgrid.options import Options
+from swarmgrid.options import Options, OptionTypes
+from swarmgrid.run_options import RunOptions
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
 HEAD = """\
@@ -54,10 +55,10 @@ def page() -> str:
 
 
 def _options() -> str:
-    defaults = Options()
+    defaults, texts = Options(), {**dict(_fields(Options)), **dict(_fields(RunOptions))}
     lines = [
-        f"- **`{name}`** = `{getattr(defaults, name)!r}`: {text}"
-        for name, text in _fields(Options)
+        f"- **`{name}`** = `{getattr(defaults, name)!r}`: {texts[name]}"
+        for name in ("func", *OptionTypes.__annotations__)
     ]
     return "\n".join(["## Options\n", *lines, ""])
 

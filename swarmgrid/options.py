@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from swarmgrid.option_checks import checked, unknown_option
+from swarmgrid.run_options import RunOptions
 
 if TYPE_CHECKING:
     import os
@@ -60,7 +61,7 @@ class CallOptions(OptionTypes, total=False):
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """How a grid is identified, stored, computed and shown."""
 
     func: Callable[..., Any] | None = None
@@ -93,53 +94,9 @@ class Options:
     """Whether the function takes a whole block, every axis as an array that broadcasts."""
     rng: str | None = None
     """The function's parameter that receives a ``numpy.random.Generator`` made for the point."""
-    executor: str | None = None
-    """``"processes"``, ``"threads"`` or ``"sync"``; None: what dask is configured to use, else
-    processes."""
-    client: Any = None
-    """A ``dask.distributed.Client`` to compute with."""
-    workers: int | None = None
-    """The number of processes or threads; None: one per CPU."""
-    exec_chunk_size: int | None = None
-    """Points per task; None: chosen by what a point costs."""
-    flush_interval: float | None = None
-    """Seconds that a finished point may stay in memory before it is in the store; None: about one,
-    or up to ten where writing would take more than 2 % of the run."""
-    on_error: str = "raise"
-    """``"raise"``: the first failing point ends the run; ``"record"``: failures are kept, read as
-    missing, and the run goes on."""
-    retries: int = 0
-    """How often the function is called again at a point where it failed, after a growing pause."""
-    retry_failed: bool = True
-    """Whether points that failed in an earlier run are tried again."""
-    timeout: float | None = None
-    """Seconds for one call; the worker that takes longer is ended."""
-    rate: str | float | None = None
-    """The most calls in a time, ``"10/s"`` or ``"30/min"``."""
-    memory_limit: str | int | None = None
-    """What one worker may take, ``"2GB"``: more is a MemoryError in the function, or its end."""
-    max_tasks_per_child: int | None = None
-    """Tasks after which a worker is replaced by a fresh one."""
-    isolate: bool = False
-    """Whether every task gets a fresh process."""
-    gc: str | None = None
-    """``"task"``: garbage is collected after every task."""
-    pause_at: float = 0.80
-    """The part of the machine's memory in use at which work goes on one task at a time."""
-    kill_at: float = 0.90
-    """The part at which the run's largest worker is ended, and its work done with fewer."""
-    durability: str = "process"
-    """``"process"``: what is committed survives the death of any process; ``"power"``: a loss of
-    power, too."""
-    lease_seconds: float = 30.0
-    """How long a process that shows no sign of life keeps a grid to itself."""
-    log: str | os.PathLike[str] | None = None
-    """A file that gets one JSON line per event of the run."""
     view_chunks: Any = None
     """None: results are lazily indexed, without dask. ``{}`` (the stored chunks), ``"auto"`` or a
     mapping: they are dask arrays of such chunks."""
-    verbose: int = 1
-    """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
 
     def updated(self, changes: Mapping[str, Any]) -> Options:
         """The options with some changed, and those of a `GridFunction` that is the function.
@@ -156,6 +113,10 @@ class Options:
             if name not in names:
                 raise unknown_option(name, names, changes.get("func", self.func))
         return replace(self, **{name: checked(name, value) for name, value in changes.items()})
+
+    def of_the_run(self) -> RunOptions:
+        """The options that say how a run is carried out."""
+        return RunOptions(**{f.name: getattr(self, f.name) for f in fields(RunOptions)})
 
 
 _global = Options()

@@ -42,28 +42,52 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a run, as `Options` documents them."""
+    """The options of a run."""
 
     executor: str | None = None
+    """``"processes"``, ``"threads"`` or ``"sync"``; None: what dask is configured to use, else
+    processes."""
     client: Any = None
+    """A ``dask.distributed.Client`` to compute with."""
     workers: int | None = None
+    """The number of processes or threads; None: one per CPU."""
     exec_chunk_size: int | None = None
+    """Points per task; None: chosen by what a point costs."""
     flush_interval: float | None = None
+    """Seconds that a finished point may stay in memory before it is in the store; None: about one,
+    or up to ten where writing would take more than 2 % of the run."""
     on_error: str = "raise"
+    """``"raise"``: the first failing point ends the run; ``"record"``: failures are kept, read as
+    missing, and the run goes on."""
     retries: int = 0
+    """How often the function is called again at a point where it failed, after a growing pause."""
     retry_failed: bool = True
+    """Whether points that failed in an earlier run are tried again."""
     timeout: float | None = None
+    """Seconds for one call; the worker that takes longer is ended."""
     rate: str | float | None = None
+    """The most calls in a time, ``"10/s"`` or ``"30/min"``."""
     memory_limit: str | int | None = None
+    """What one worker may take, ``"2GB"``: more is a MemoryError in the function, or its end."""
     max_tasks_per_child: int | None = None
+    """Tasks after which a worker is replaced by a fresh one."""
     isolate: bool = False
+    """Whether every task gets a fresh process."""
     gc: str | None = None
+    """``"task"``: garbage is collected after every task."""
     pause_at: float = PAUSE_AT
+    """The part of the machine's memory in use at which work goes on one task at a time."""
     kill_at: float = KILL_AT
+    """The part at which the run's largest worker is ended, and its work done with fewer."""
     durability: str = "process"
+    """``"process"``: what is committed survives the death of any process; ``"power"``: a loss of
+    power, too."""
     log: str | os.PathLike[str] | None = None
+    """A file that gets one JSON line per event of the run."""
     verbose: int = 1
+    """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
     lease_seconds: float = LEASE_SECONDS
+    """How long a process that shows no sign of life keeps a grid to itself."""
 
     @property
     def needs_processes(self) -> bool:

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from swarmgrid.planning.estimate import Plan, planned
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
-from swarmgrid.run_options import RunOptions
 from swarmgrid.space.match import NEAR, near_misses
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Call:
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
-        done = fill(self.request, _run_options(self._options))
+        done = fill(self.request, self._options.of_the_run())
         self._damage = None
         self._look()
         self._check_kept(done)
@@ -260,7 +259,7 @@ def _request(
     where: Any,
 ) -> Request:
     """The request of a call, once everything about it has been checked."""
-    _run_options(options).check()
+    options.of_the_run().check()
     return to_request(
         func_of(options),
         params,
@@ -277,9 +276,3 @@ def _request(
         where=where,
         depends=options.depends,
     )
-
-
-def _run_options(options: Options) -> RunOptions:
-    """Those of the options that say how a run is carried out; they have the same names."""
-    values: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(RunOptions)}
-    return RunOptions(**values)

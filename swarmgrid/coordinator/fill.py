@@ -68,7 +68,7 @@ def _filled(
         try:
             run.execute()
         except DamageError as error:  # a chunk that is only partly filled cannot be read
-            run.close("DamageError")
+            _close_after(run, error)
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
             is_repaired = grid_state is not None and _void(held, grid_state.grid, error, n_repairs)
@@ -80,6 +80,15 @@ def _filled(
         else:
             return run.close("finished")
     raise AssertionError
+
+
+def _close_after(run: Run, error: DamageError) -> None:
+    """Commit what came back of a run that damage stopped."""
+    try:
+        run.close("DamageError")
+    except DamageError as again:  # a writer that met the damage raises it once more
+        if again is not error:
+            raise
 
 
 def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
