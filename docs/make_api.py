@@ -27,9 +27,9 @@ Every public name of `swarmgrid`. This page is generated from the docstrings by
 """
 METHODS = {
     "GridFunction": [
-        "compute", "run", "stream", "plan", "open", "errors", "verify", "repair", "grid"
+        "compute", "run", "stream", "plan", "open", "errors", "verify", "repair", "convert", "grid"
     ],
-    "Grid": ["open", "state", "dataset", "errors", "verify", "repair"],
+    "Grid": ["open", "state", "dataset", "errors", "verify", "repair", "convert"],
 }  # fmt: skip
 
 

@@ -186,6 +186,17 @@ class GridFunction(Generic[P, R]):
         """Repair what `verify` finds, and return what it found before; see `Grid.repair`."""
         return self.grid(params, axes, **options).repair()
 
+    def convert(
+        self,
+        output: str,
+        dtype: str,
+        params: Mapping[str, Any] | None = None,
+        axes: Sequence[str] | None = None,
+        **options: Unpack[OptionTypes],
+    ) -> None:
+        """Convert a stored output to a wider dtype, computing nothing; see `Grid.convert`."""
+        self.grid(params, axes, **options).convert(output, dtype)
+
     def grid(
         self,
         params: Mapping[str, Any] | None = None,
@@ -231,7 +242,7 @@ def grid(func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes])
     -------
     GridFunction
         Called, it is the function; its methods are ``compute``, ``run``, ``stream``, ``plan``,
-        ``open``, ``errors``, ``verify``, ``repair`` and ``grid``.
+        ``open``, ``errors``, ``verify``, ``repair``, ``convert`` and ``grid``.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
 from swarmgrid.errors import InputError
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.state import read_state
+from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import mend_grid
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.option_checks import check_view_chunks, checked
@@ -240,6 +241,34 @@ class Grid:
         with lease.acquired(self._ref.location, self._ref.path) as held:
             mend_grid(held, self._ref)
         return before
+
+    def convert(self, output: str, dtype: str) -> None:
+        """Convert a stored output to a wider dtype; nothing is computed again.
+
+        For an output whose first values were ints, and that turned out to be one of floats.
+        Waits while another process fills the grid. Datasets that are open go on reading the old
+        chunks, which stay until `repair` or another conversion removes them.
+
+        Parameters
+        ----------
+        output : str
+            The output's name.
+        dtype : dtype-like
+            A dtype of numbers that holds all that the stored one does, such as ``"float64"`` for
+            one of ints. Every stored value must be the same in it, or nothing is changed.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored, or the output cannot be converted.
+        DamageError
+            If a value is damaged; `repair` comes first then.
+        """
+        converted(self._read().grid, output, dtype)  # what cannot be is said before any write
+        check_writable(self._ref.location)
+        with lease.acquired(self._ref.location, self._ref.path) as held:
+            if not convert_output(held, self._ref.path, output, dtype):
+                raise not_stored(self._ref)
 
     def _read(self) -> GridState:
         state = read_state(self._ref.location.open(), self._ref.path)

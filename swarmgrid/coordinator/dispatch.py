@@ -177,4 +177,5 @@ class Dispatcher:
             grid.inner_shape,
             reporting_seconds(self._state.options.flush_interval),
             batch.is_isolated,
+            grid.v2_keys,
         )

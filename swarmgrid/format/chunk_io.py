@@ -27,7 +27,8 @@ Block = dict[str, "NDArray[Any]"]
 
 def chunk_key(grid: StoredGrid, name: str, index: tuple[int, ...]) -> str:
     """The key of one output's chunk."""
-    return grid.path.chunk(name, index + (0,) * len(grid.schema.outputs[name].shape))
+    whole = index + (0,) * len(grid.schema.outputs[name].shape)
+    return (grid.path.v2_chunk if name in grid.v2_keys else grid.path.chunk)(name, whole)
 
 
 def empty_block(grid: StoredGrid) -> Block:
@@ -81,11 +82,18 @@ def write_points(
     for name, output in grid.schema.outputs.items():
         new = block[name] if mask is None else block[name][mask]
         checksums.append(checksum(new, output.dtype))
-        data = _encoded(block[name], grid, output)
-        blobs.put(chunk_key(grid, name, index), data)
-        written += len(data)
+        written += write_chunk(blobs, grid, name, index, block[name])
     key = identity.chunk_key(grid.path.grid, grid.bin_bytes(index))
     return Row(key, index, points, tuple(checksums), seconds), written
+
+
+def write_chunk(
+    blobs: Blobs, grid: StoredGrid, name: str, index: tuple[int, ...], values: NDArray[Any]
+) -> int:
+    """Write one chunk of one output: how many bytes it took."""
+    data = _encoded(values, grid, grid.schema.outputs[name])
+    blobs.put(chunk_key(grid, name, index), data)
+    return len(data)
 
 
 def _encoded(values: NDArray[Any], grid: StoredGrid, output: Output) -> bytes:

@@ -61,6 +61,7 @@ def check_array(document: Any, name: str) -> None:
             attributes,
             zarr_metadata.separator(document),
             inner,
+            zarr_metadata.keys(document),
         )
         if json.dumps(made, sort_keys=True) != json.dumps(document, sort_keys=True):
             raise ValueError("it is not described as swarmgrid does that")

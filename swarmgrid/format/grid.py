@@ -100,6 +100,8 @@ class StoredGrid:
     """What the group says of the function, its version and params."""
     inner_shape: tuple[int, ...] | None = None
     """In a sharded grid the shape along the axes of the chunks that are stored together."""
+    v2_keys: frozenset[str] = frozenset()
+    """Outputs whose chunk keys are of Zarr's second kind, as those of one that was converted."""
     _digests: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -178,8 +180,16 @@ class StoredGrid:
                 self.names + output.dims,
                 zarr_metadata.plain_attributes(output.attrs, output.dtype),
                 inner=self.inner_block_shape(output),
+                keys=zarr_metadata.V2_KEYS if name in self.v2_keys else zarr_metadata.DEFAULT_KEYS,
             )
         return found
+
+    def data_types(self) -> dict[str, str]:
+        """What the values of every output are stored as: checksums are of these."""
+        return {
+            name: zarr_metadata.data_type(output.dtype)
+            for name, output in self.schema.outputs.items()
+        }
 
     def group_document(self) -> checked_json.Document:
         """The metadata document of the group, its arrays' consolidated in it."""
@@ -260,7 +270,8 @@ def _interpreted(
     schema.check(tuple(axis_names))
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
     inner = zarr_metadata.inner_shape(documents[outputs[0]])
-    return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes])
+    v2_keys = {n for n in outputs if zarr_metadata.keys(documents[n]) == zarr_metadata.V2_KEYS}
+    return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes], frozenset(v2_keys))
 
 
 def _attrs(document: checked_json.Document) -> dict[str, Any]:

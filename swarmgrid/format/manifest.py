@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.format.segment import Rows, Segment, brief_attributes
+from swarmgrid.space.widening import is_wider
 from swarmgrid.store.checked_json import shortened
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Manifest:
     damaged: tuple[str, ...] = ()
     """Segments that could not be read; their points count as not computed."""
     ahead: tuple[str, ...] = ()
-    """Segments that speak of more values than an axis has: the grid's document is older."""
+    """Segments of a later grid than its document, of more values or converted ones: it is old."""
+    others: tuple[str, ...] = ()
+    """Segments of the time before an output was converted, or of a conversion at work or cut
+    short: they speak of values that are stored elsewhere, and do not count."""
 
     def coverage(
         self, selection: Selection
@@ -148,6 +152,9 @@ def read_manifest(
     sizes: dict[str, int] = {}
     damaged: list[str] = []
     ahead: list[str] = []
+    before: list[str] = []
+    after: list[str] = []
+    n_after = 0
     read = dict(zip(names, blobs.get_many([path.manifest + n for n in names]), strict=True))
     gone = [name for name, data in read.items() if data is None]
     if gone and not {*gone} <= {*blobs.names(path.manifest)}:
@@ -158,6 +165,10 @@ def read_manifest(
                 raise ValueError("it is no file")  # noqa: TRY301  # one way for what is wrong
             segment = Segment.from_bytes(data)
             _check(segment, stored, path.manifest + name)
+        except _OtherTypesError as error:
+            (after if error.are_wider else before).append(name)
+            n_after += len(segment.rows) if error.are_wider else 0
+            continue
         except ValueError as error:
             if isinstance(error, _AheadError):
                 ahead.append(name)
@@ -172,19 +183,24 @@ def read_manifest(
         parts.append(segment.rows)
         sizes[name] = len(segment.rows)
     rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))
-    return Manifest(rows, sizes, tuple(damaged), tuple(ahead))
+    if n_after and not parts:  # a conversion deletes its sources after it replaced the document
+        damaged, ahead, after = damaged + after, ahead + after, []
+    return Manifest(rows, sizes, tuple(damaged), tuple(ahead), (*before, *after))
 
 
 def older_than(manifest: Manifest) -> str:
     """What is wrong with the document of a grid whose segments are ahead of it."""
-    return f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis"
+    return (
+        f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis, or of an "
+        "output that was converted since"
+    )
 
 
 def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, rows: Rows) -> int:
     """Commit rows under a new name; how many bytes that took."""
     axes = {axis.name: (len(axis), stored.axis_digest(axis.name)) for axis in stored.axes}
     key, attributes = f"{path.manifest}{name}", brief_attributes(stored.attributes)
-    data = Segment(axes, tuple(stored.schema.outputs), rows, key, attributes).to_bytes()
+    data = Segment(axes, stored.data_types(), rows, key, attributes).to_bytes()
     blobs.put(key, data)
     return len(data)
 
@@ -212,14 +228,34 @@ class _AheadError(ValueError):
     """A segment speaks of values that the grid's document does not have yet."""
 
 
+class _OtherTypesError(ValueError):
+    """A segment is of before an output was converted, or of after."""
+
+    def __init__(self, *, are_wider: bool) -> None:
+        super().__init__()
+        self.are_wider = are_wider
+
+
+def _check_types(found: Mapping[str, str], stored: Mapping[str, str]) -> None:
+    """Raise ValueError where a segment's checksums are of other types than the grid has."""
+    pairs = [(found[name], stored[name]) for name in stored if found[name] != stored[name]]
+    if pairs and all(is_wider(theirs, ours) for theirs, ours in pairs):
+        raise _OtherTypesError(are_wider=True)
+    if pairs and all(is_wider(ours, theirs) for theirs, ours in pairs):
+        raise _OtherTypesError(are_wider=False)
+    if pairs:
+        raise ValueError(f"it speaks of outputs of the types {dict(found)}")
+
+
 def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
     """Raise ValueError where a segment is not this one of this grid, or points outside of it."""
     if segment.key != key:
         raise ValueError(f"it was written as {shortened(segment.key)}")
-    if segment.outputs != tuple(stored.schema.outputs):
-        raise ValueError(f"it speaks of the outputs {segment.outputs}")
+    if list(segment.outputs) != list(stored.schema.outputs):
+        raise ValueError(f"it speaks of the outputs {list(segment.outputs)}")
     if segment.axes.keys() != {*stored.names}:
         raise ValueError(f"it speaks of the axes {tuple(segment.axes)}")
+    _check_types(segment.outputs, stored.data_types())
     _check_rows(segment, stored)
     longer = [axis.name for axis in stored.axes if segment.axes[axis.name][0] > len(axis)]
     if longer:

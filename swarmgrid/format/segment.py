@@ -132,8 +132,8 @@ class Segment:
 
     axes: Mapping[str, tuple[int, str]]
     """For every axis how many values it had, and their digest; see `axis_digest`."""
-    outputs: tuple[str, ...]
-    """The names of the outputs, in the order of the checksums."""
+    outputs: Mapping[str, str]
+    """By output, in the order of the checksums, the ``data_type`` of the values they are of."""
     rows: Rows
     key: str = ""
     """Its own key: what lies under another is not the segment that was written there."""
@@ -147,7 +147,7 @@ class Segment:
             "format": FORMAT,
             "key": self.key,
             "axes": {name: list(entry) for name, entry in self.axes.items()},
-            "outputs": list(self.outputs),
+            "outputs": dict(self.outputs),
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
         }
         if self.attributes:
@@ -182,12 +182,13 @@ class Segment:
             )
         try:
             axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
-            outputs, attributes = tuple(header["outputs"]), header.get("attributes", {})
+            outputs = dict(header["outputs"].items())
+            attributes = header.get("attributes", {})
             is_sound = (
                 version == FORMAT
                 and isinstance(attributes, dict)
                 and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
-                and all(isinstance(text, str) for text in (*outputs, header["key"]))
+                and all(isinstance(text, str) for text in (*outputs.values(), header["key"]))
             )
             columns = _columns(header["columns"], data[_HEAD.size + length :])
             rows = Rows(**{name: columns[name] for name in Rows.__slots__})

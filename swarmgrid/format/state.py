@@ -37,6 +37,8 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
 
     Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
     The names come first: the axes, read after them, are at least as long as the segments say.
+    Where a conversion of an output left segments of two kinds, names that were listed after a
+    document of the same types hold all that belong to it.
 
     Raises
     ------
@@ -45,6 +47,7 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
     FormatError
         If the grid was written in a newer format.
     """
+    types: dict[str, str] = {}
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)
         grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
@@ -54,7 +57,9 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
             return None
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
-        if manifest is not None:  # else a writer merged segments meanwhile: look again
+        before, types = types, grid.data_types()
+        if manifest is not None and (not manifest.others or types == before):
+            # else a writer merged segments, or converted an output, meanwhile: look again
             if manifest.ahead:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))

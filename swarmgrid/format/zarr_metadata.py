@@ -20,6 +20,8 @@ from swarmgrid.store.layout import FORMAT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+DEFAULT_KEYS, V2_KEYS = "default", "v2"
+"""Zarr's two kinds of chunk keys: ``c.0.1`` and ``0.1``."""
 MAX_DIMS = 64
 """Of numpy's arrays."""
 CHECKSUMS = "swarmgrid_checksums"
@@ -54,9 +56,10 @@ def array_document(
     attributes: Mapping[str, Any],
     separator: str = ".",
     inner: Sequence[int] | None = None,
+    keys: str = DEFAULT_KEYS,
 ) -> Document:
     """The ``zarr.json`` of an array; with ``inner``, ``chunk_shape`` is that of its shards."""
-    stored = "int64" if dtype in _TIME_ATTRS else dtype
+    stored = data_type(dtype)
     fill = fill_value(dtype)
     if dtype in _TIME_ATTRS:
         fill = np.iinfo("int64").min
@@ -70,7 +73,7 @@ def array_document(
             "name": "regular",
             "configuration": {"chunk_shape": [max(1, int(n)) for n in chunk_shape]},
         },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}},
+        "chunk_key_encoding": {"name": keys, "configuration": {"separator": separator}},
         "fill_value": _json_fill(fill),
         "codecs": codecs(stored) if inner is None else shard_codecs(stored, inner),
         "attributes": dict(attributes),
@@ -193,6 +196,14 @@ def stored_output(document: Document, n_axes: int) -> Output:
     )
 
 
+def keys(document: Document) -> str:
+    """Of which kind the array's chunk keys are; ValueError if we know none such."""
+    found = document["chunk_key_encoding"]["name"]
+    if found not in {DEFAULT_KEYS, V2_KEYS}:
+        raise ValueError(f"its chunk keys are of the kind {shortened(found)}")
+    return str(found)
+
+
 def separator(document: Document) -> str:
     """What stands between the parts of the array's chunk keys."""
     return str(document["chunk_key_encoding"]["configuration"]["separator"])
@@ -209,6 +220,11 @@ def inner_shape(document: Document) -> tuple[int, ...] | None:
     if codec["name"] != "sharding_indexed":
         return None
     return tuple(codec["configuration"]["chunk_shape"])
+
+
+def data_type(dtype: str) -> str:
+    """The ``data_type`` that values of a dtype are stored as: times are integers."""
+    return "int64" if dtype in _TIME_ATTRS else dtype
 
 
 def _json_fill(fill: Any) -> Any:

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
 
 CHUNK_NAME = re.compile(r"c([./]\d{1,19})*", re.ASCII)
+V2_CHUNK_NAME = re.compile(r"\d{1,19}(\.\d{1,19})*", re.ASCII)
+"""Of an output that was converted."""
 _HALVES = (".partial", ".tmp")
 """What the names of files end with that other writers rename once they are whole."""
 _LEFT = "it is left over from a writer that was killed"
+_OTHERS = (
+    "it and all of this array that are named alike are chunks of before the output was converted, "
+    "for readers that hold the old document; or a conversion is at work, or was cut short"
+)
 _FOREIGN = "swarmgrid has not written it, and leaves it alone"
 
 
@@ -48,15 +54,46 @@ def _in_data(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
     for name in arrays:
         folder = f"{grid.path.prefix}{name}/"
         inner = "c/" if name in grid.names else ""  # an axis that was promoted has such a folder
+        own, other = _patterns(grid, name)
+        others = []
         for found in blobs.names(folder):
-            if found != METADATA and not CHUNK_NAME.fullmatch(found):
+            if other is not None and other.fullmatch(found):
+                others.append(folder + found)
+            elif found != METADATA and not own.fullmatch(found):
                 yield _stray(blobs, folder + found)
+        if others:
+            yield Finding(others[0], _OTHERS, is_note=True)
         for found in blobs.names(f"{folder}{inner}") if inner else ():
             if not found.isdecimal():
                 yield _stray(blobs, f"{folder}{inner}{found}")
     for found in blobs.names(grid.path.prefix):
         if found != METADATA and found not in arrays:
             yield _stray(blobs, grid.path.prefix + found)
+
+
+def own_chunks(blobs: Blobs, grid: StoredGrid, name: str) -> list[str]:
+    """The keys of an output's chunks that are there."""
+    own, _ = _patterns(grid, name)
+    return _matching(blobs, grid, name, own)
+
+
+def other_chunks(blobs: Blobs, grid: StoredGrid, name: str) -> list[str]:
+    """The keys of an output's chunks of before it was converted, or of a conversion cut short."""
+    _, other = _patterns(grid, name)
+    return [] if other is None else _matching(blobs, grid, name, other)
+
+
+def _matching(blobs: Blobs, grid: StoredGrid, name: str, pattern: re.Pattern[str]) -> list[str]:
+    folder = f"{grid.path.prefix}{name}/"
+    return [folder + found for found in blobs.names(folder) if pattern.fullmatch(found)]
+
+
+def _patterns(grid: StoredGrid, name: str) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
+    """What the names of an array's chunks are like, and of an output's in its other life."""
+    if name not in grid.schema.outputs:
+        return CHUNK_NAME, None
+    both = (V2_CHUNK_NAME, CHUNK_NAME)
+    return both if name in grid.v2_keys else both[::-1]
 
 
 def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
 from swarmgrid.format.manifest import read_manifest, write_segment
 from swarmgrid.format.segment import Segment
-from swarmgrid.maintenance.orphans import swept
+from swarmgrid.maintenance.orphans import other_chunks, swept
 from swarmgrid.maintenance.replicas import copies
 from swarmgrid.maintenance.verify import bad_rows
 from swarmgrid.store import checked_json
@@ -50,7 +50,14 @@ def mend_grid(held: Lease, ref: GridRef) -> None:
             held.blobs.put(finding.key, finding.mended)
         elif finding.is_removed:
             held.blobs.delete(finding.key)
+    for key in [
+        key for name in grid.schema.outputs for key in other_chunks(held.blobs, grid, name)
+    ]:
+        held.check()
+        held.blobs.delete(key)
     void_bad_rows(held, grid)
+    manifest = _manifest(held, path, grid)
+    _drop_others(held, grid, manifest.others if manifest is not None else ())
 
 
 def mend_metadata(held: Lease, ref: GridRef) -> bool:
@@ -107,7 +114,7 @@ def void_bad_rows(
 
 
 def tidied(held: Lease, state: GridState) -> bool:
-    """See to the marks that readers left, and merge failures; whether anything was changed."""
+    """See to what readers and cut conversions left, and merge failures; whether that was any."""
     names = state.failure_names
     has_many = len(names) > failures.MERGE_FROM
     if has_many:
@@ -126,7 +133,18 @@ def tidied(held: Lease, state: GridState) -> bool:
         )
     if state.suspects:
         void_bad_rows(held, state.grid, state.suspects)
-    return has_many or bool(state.suspects)
+    others = state.manifest.others
+    if others:
+        write_documents(held.blobs, state.grid)  # an array's own may be a conversion's
+        _drop_others(held, state.grid, others)
+    return has_many or bool(state.suspects or others)
+
+
+def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:
+    """Delete segments that a conversion left which was cut short."""
+    for name in names:
+        held.check()
+        held.blobs.delete(grid.path.manifest + name)
 
 
 def _readable(held: Lease, ref: GridRef) -> StoredGrid | None:
@@ -199,7 +217,7 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
             axes = zarr_metadata.checked_names(list(segment.axes), "axes")
             copied = {k: v for k, v in segment.attributes.items() if k in OWN_ATTRIBUTES}
             attributes = {**ref.attributes, **copied, "swarmgrid_grid": path.grid}
-            group = zarr_metadata.rebuilt_group(documents, attributes, axes, segment.outputs)
+            group = zarr_metadata.rebuilt_group(documents, attributes, axes, list(segment.outputs))
             return None if group is None else checked_json.to_bytes(group)
     return None
 

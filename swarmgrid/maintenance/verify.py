@@ -14,9 +14,10 @@ from swarmgrid.format.codec import checksum, fill_value
 from swarmgrid.format.damage_marks import mark_name, marks
 from swarmgrid.format.grid import read_grid
 from swarmgrid.format.manifest import older_than, read_manifest
-from swarmgrid.maintenance.orphans import CHUNK_NAME, swept
+from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, own_chunks, swept
 from swarmgrid.maintenance.replicas import COPY, copies
 from swarmgrid.maintenance.report import Finding, Report, to_report
+from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import METADATA
 
@@ -39,6 +40,7 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
 
     Nothing is written. Of a grid whose metadata cannot be read, no chunk is looked at.
     """
+    types: dict[str, str] = {}
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
         try:
@@ -50,7 +52,9 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
             return to_report([*_without_group(blobs, path, names), *swept(blobs, path, None)])
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
-        if manifest is not None:  # else a writer merged segments meanwhile: look again
+        before, types = types, grid.data_types()
+        # else a writer merged segments, or converted an output, meanwhile: look again
+        if manifest is not None and (not manifest.others or types == before):
             return _verified(blobs, grid, manifest, names)
     return to_report([Finding(path.manifest, "it kept changing while it was read")])
 
@@ -65,6 +69,7 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
         for name in manifest.damaged
         if name not in manifest.ahead
     ]
+    findings += [Finding(path.manifest + n, _OTHERS, is_note=True) for n in manifest.others]
     chunks = points = 0
     bad_chunks = set()
     unvouched = list(_chunks_without_rows(blobs, grid, manifest))
@@ -102,7 +107,7 @@ def _has_values(blobs: Blobs, path: GridPath, names: list[str]) -> bool:
         is_copied = any(name.startswith(f"{COPY}{array}-") for name in names)
         if array != METADATA and not is_copied:
             found = blobs.names(f"{path.prefix}{array}/")
-            if any(CHUNK_NAME.fullmatch(name) for name in found):
+            if any(CHUNK_NAME.fullmatch(n) or V2_CHUNK_NAME.fullmatch(n) for n in found):
                 return True
     return False
 
@@ -163,10 +168,7 @@ def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> 
     indices = [index for index, _ in manifest.chunks()]
     for name in grid.schema.outputs:
         known = {chunk_key(grid, name, index) for index in indices}
-        folder = f"{grid.path.prefix}{name}/"
-        for found in blobs.names(folder):
-            if CHUNK_NAME.fullmatch(found) and folder + found not in known:
-                yield folder + found
+        yield from (key for key in own_chunks(blobs, grid, name) if key not in known)
 
 
 def _values_nobody_vouches_for(keys: list[str]) -> Finding:
@@ -179,9 +181,10 @@ def _values_nobody_vouches_for(keys: list[str]) -> Finding:
 def chunk_index(grid: StoredGrid, key: str) -> tuple[int, ...] | None:
     """The index of the chunk that a key is of; None if it is of none of the grid's outputs."""
     name, _, chunk = key.removeprefix(grid.path.prefix).partition("/")
-    if name not in grid.schema.outputs or not CHUNK_NAME.fullmatch(chunk):
+    pattern = V2_CHUNK_NAME if name in grid.v2_keys else CHUNK_NAME
+    if name not in grid.schema.outputs or not pattern.fullmatch(chunk):
         return None
-    numbers = [int(text) for text in chunk.split(".")[1:]]
+    numbers = [int(text) for text in chunk.split(".") if text != "c"]
     return tuple(numbers[: len(grid.axes)])
 
 
@@ -206,6 +209,7 @@ def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
             yield Finding(key, reason, is_note=is_ahead)
 
 
+_OTHERS = "it is of a conversion of an output, which is at work or was cut short"
 _DIFFERS = "it differs from the group's"
 
 
@@ -219,9 +223,19 @@ def _is_ahead(data: bytes, document: checked_json.Document) -> bool:
             all(n >= m for n, m in longer)
             and (found != document)
             and _at_any_length(found) == _at_any_length(document)
-        ) or (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
+        ) or (
+            (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
+            or _is_converted(found, document)
+        )
     except checked_json.MALFORMED:
         return False
+
+
+def _is_converted(found: checked_json.Document, document: checked_json.Document) -> bool:
+    """Whether an array's document is what a conversion makes of an output's."""
+    changed = ("data_type", "fill_value", "codecs", "chunk_key_encoding")
+    rest = [{k: v for k, v in d.items() if k not in changed} for d in (found, document)]
+    return rest[0] == rest[1] and is_wider(found["data_type"], document["data_type"])
 
 
 def _at_any_length(document: checked_json.Document) -> checked_json.Document:

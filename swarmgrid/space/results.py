@@ -18,6 +18,7 @@ from swarmgrid.space.labels import MisfitError, axes_first, check_coords, in_ord
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.times import to_nanoseconds
+from swarmgrid.space.widening import wider
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
@@ -203,10 +204,17 @@ def _may_cast(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
 
 def _not_castable(name: str, array: NDArray[Any], output: Output) -> NDArray[Any]:
     sample = f" (value {array.reshape(-1)[0]!r})" if array.size == 1 else ""
+    dtype = wider(output.dtype, array.dtype)
+    way_out = (
+        f"A new grid (version=, another store) may declare outputs={{{name!r}: "
+        "swarmgrid.Output(dtype=...)}"
+        if dtype is None
+        else f"Nothing that is stored need be computed again: swarmgrid.grid(func, store=..., "
+        f"...).convert({name!r}, {dtype!r}) makes the stored output one of {dtype}"
+    )
     raise MisfitError(
         f"output {name!r} has the dtype {array.dtype}{sample}, which is not safely cast to "
-        f"{output.dtype}; return one dtype at every point. A new grid (version=, "
-        f"another store) may declare outputs={{{name!r}: swarmgrid.Output(dtype=...)}}"
+        f"{output.dtype}; return one dtype at every point. {way_out}"
     )
 
 

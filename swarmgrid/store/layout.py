@@ -59,6 +59,10 @@ class GridPath:
         """One chunk of an array: ``c.0.1`` in one folder, or ``c/0/1``."""
         return f"{self.prefix}{name}/{separator.join(('c', *map(str, index)))}"
 
+    def v2_chunk(self, name: str, index: tuple[int, ...]) -> str:
+        """One chunk of an array with the keys of Zarr's version 2: ``0.1``."""
+        return f"{self.prefix}{name}/{'.'.join(map(str, index)) or '0'}"
+
     @property
     def manifest(self) -> str:
         """What the keys of the manifest's segments begin with."""

@@ -103,6 +103,8 @@ class Task:
     """After this long in one call, what came of the points before it is reported."""
     is_isolated: bool = False
     """Whether the task must have a worker to itself, that has done nothing else."""
+    v2_keys: frozenset[str] = frozenset()
+    """Outputs of the grid that were converted; see `StoredGrid`."""
 
     def after(self, n: int) -> Task:
         """The task without its first ``n`` points."""

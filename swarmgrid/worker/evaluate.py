@@ -157,7 +157,13 @@ def _grid(job: Job, task: Task) -> StoredGrid | None:
     if not task.writes or task.schema is None or task.chunk_shape is None:
         return None
     axes = (StoredAxis(axis, n, 0) for axis, n in zip(job.axes, task.chunk_shape, strict=True))
-    return StoredGrid(job.grid.path, tuple(axes), task.schema, inner_shape=task.inner_shape)
+    return StoredGrid(
+        job.grid.path,
+        tuple(axes),
+        task.schema,
+        inner_shape=task.inner_shape,
+        v2_keys=task.v2_keys,
+    )
 
 
 def _bins(job: Job, task: Task, part: ChunkPart) -> list[Axis]:

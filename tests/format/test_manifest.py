@@ -7,6 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -230,9 +231,26 @@ def test_a_segment_of_other_outputs_is_left_out(files: FileBlobs, grid: StoredGr
     data = files.get(f"{PATH.manifest}a.seg") or b""
     assert b'"mean"' in data
     segment = Segment.from_bytes(data)
-    renamed = Segment(segment.axes, ("median",), segment.rows)
-    files.put(f"{PATH.manifest}a.seg", renamed.to_bytes())
-    assert read(files, grid).damaged == ("a.seg",)
+    for outputs in ({"median": "float64"}, {"mean": "string"}, {"mean": "nonsense"}):
+        other = Segment(segment.axes, outputs, segment.rows, segment.key)
+        files.put(segment.key, other.to_bytes())
+        assert read(files, grid).damaged == ("a.seg",)
+
+
+@pytest.mark.parametrize(("dtype", "is_later"), [("int64", False), ("complex128", True)])
+def test_a_segment_of_before_or_after_a_conversion_does_not_count(
+    dtype: str, is_later: bool, files: FileBlobs, grid: StoredGrid
+) -> None:
+    commit(files, grid, "a.seg")
+    commit(files, grid, "b.seg", (1, 0))
+    segment = Segment.from_bytes(files.get(f"{PATH.manifest}a.seg") or b"")
+    files.put(segment.key, replace(segment, outputs={"mean": dtype}).to_bytes())
+    found = read(files, grid)
+    assert (list(found.sizes), found.others, found.damaged) == (["b.seg"], ("a.seg",), ())
+    files.delete(f"{PATH.manifest}b.seg")
+    found = read(files, grid)
+    expected = (("a.seg",), ()) if is_later else ((), ("a.seg",))
+    assert (found.ahead, found.others) == expected, "an old document is told from old segments"
 
 
 @pytest.mark.parametrize("data", [b"", b"SWGS", b"garbage" * 9, None], ids=str)

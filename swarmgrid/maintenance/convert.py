@@ -1,0 +1,172 @@
+"""Converts an output of a stored grid to a wider dtype, without computing anything again.
+
+The new chunks have keys of the other of Zarr's two kinds, and the grid's document is replaced by
+one write: whoever holds the old document reads the old chunks. See decision 0020.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import DamageError, InputError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, write_chunk
+from swarmgrid.format.chunk_parts import in_parts
+from swarmgrid.format.codec import checksum, filled
+from swarmgrid.format.grid_io import write_documents
+from swarmgrid.format.manifest import write_segment
+from swarmgrid.format.state import read_state
+from swarmgrid.maintenance.orphans import other_chunks
+from swarmgrid.maintenance.repair import tidied
+from swarmgrid.space.outputs import dtype_name
+from swarmgrid.space.widening import inexact, is_wider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.format.segment import Rows
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.lease import Lease
+
+
+_TRIES = 20
+
+
+def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
+    """Convert one output of a grid: whether there is such a grid.
+
+    Raises
+    ------
+    InputError
+        If the grid has no such output, or a value would change.
+    DamageError
+        If what is stored is damaged.
+    """
+    state = read_state(held.blobs, path)
+    for _ in range(_TRIES):  # a reader may leave a mark meanwhile, whose rows would be left out
+        if state is None or not tidied(held, state):
+            break
+        state = read_state(held.blobs, path)
+    if state is None:
+        return False
+    old, manifest = state.grid, state.manifest
+    new = converted(old, name, dtype)
+    if new is not None:
+        _drop_other_chunks(held, old, name)
+        try:
+            rows = _rewritten(held, old, new, manifest, name)
+        except Exception:
+            _drop_other_chunks(held, old, name)
+            raise
+        _replace(held, new, rows, manifest)
+    return True
+
+
+def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
+    """The grid with one output of another dtype; None if it is of that already.
+
+    Raises
+    ------
+    InputError
+        If the grid has no such output, or the dtype is not a wider one.
+    """
+    outputs = grid.schema.outputs
+    if name not in outputs:
+        raise InputError(
+            f"the grid has no output {name!r}; its outputs are {', '.join(map(repr, outputs))}"
+        )
+    output, wanted = outputs[name], dtype_name(dtype)
+    if wanted == output.dtype:
+        return None
+    if not is_wider(wanted, output.dtype):
+        raise InputError(
+            f"output {name!r} of {output.dtype} cannot be converted to {wanted}; expected a dtype "
+            "of numbers that holds all that it may hold: of ints a larger int, float64 or "
+            "complex128, of floats a larger float or a complex one"
+        )
+    schema = replace(grid.schema, outputs={**outputs, name: replace(output, dtype=wanted)})
+    return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name}, _digests={})
+
+
+def _rewritten(
+    held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, name: str
+) -> Rows:
+    """Write the converted chunks: the rows that speak of them."""
+    column = list(old.schema.outputs).index(name)
+    before, after = old.schema.outputs[name], new.schema.outputs[name]
+    checksums = manifest.rows.checksums.copy()
+
+    def take_in(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
+        held.check()
+        keys = [chunk_key(old, name, index) for index, _ in part]
+        read = held.blobs.get_many(keys, chunk_limit(old, before))
+        for (index, numbers), key, data in zip(part, keys, read, strict=True):
+            block = decoded_chunk(data, key, old, before)
+            masks = {i: manifest.rows.points(i).mask(old.chunk_shape) for i in numbers.tolist()}
+            for i, mask in masks.items():
+                if checksum(block[mask], before.dtype) != checksums[i, column]:
+                    raise DamageError(key, "its values are not those that were computed")
+            computed = np.logical_or.reduce(list(masks.values()))
+            _check_exact(old, name, index, block, computed, after.dtype)
+            values = filled(block.shape, after.dtype)
+            values[computed] = block[computed]
+            write_chunk(held.blobs, new, name, index, values)
+            for i, mask in masks.items():
+                checksums[i, column] = checksum(values[mask], after.dtype)
+
+    nbytes = int(np.prod(old.block_shape(before))) * after.memory_dtype.itemsize
+    in_parts(manifest.chunks(), nbytes, take_in)
+    return replace(manifest.rows, checksums=checksums)
+
+
+def _check_exact(
+    grid: StoredGrid,
+    name: str,
+    index: tuple[int, ...],
+    block: NDArray[Any],
+    computed: NDArray[np.bool_],
+    dtype: str,
+) -> None:
+    """Raise InputError where a computed value would not be the same in another dtype."""
+    is_own = computed.reshape(computed.shape + (1,) * (block.ndim - computed.ndim))
+    wrong = np.argwhere(inexact(block, dtype) & is_own)
+    if not len(wrong):
+        return
+    first = tuple(wrong[0].tolist())
+    point = ", ".join(
+        f"{axis.name}={axis.label(i * n + at)!r}"
+        for axis, i, n, at in zip(grid.axes, index, grid.chunk_shape, first, strict=False)
+    )
+    raise InputError(
+        f"output {name!r} cannot be converted to {dtype}: its value {block[first].item()}"
+        f"{f' at {point}' if point else ''} would not be the same. Nothing was changed. Integers "
+        "beyond 2**53 are no exact floats: make a new grid with version=, or another store, that "
+        "declares outputs="
+    )
+
+
+def _replace(held: Lease, new: StoredGrid, rows: Rows, manifest: Manifest) -> None:
+    """Make the converted grid count: until its document is written, the old one does."""
+    blobs, path = held.blobs, new.path
+    held.check()
+    name = f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
+    write_segment(blobs, path, name, new, rows)
+    held.check()
+    write_documents(blobs, new)
+    for old in (*manifest.sizes, *manifest.damaged):
+        held.check()
+        blobs.delete(path.manifest + old)
+
+
+def _drop_other_chunks(held: Lease, grid: StoredGrid, name: str) -> None:
+    """Delete the chunks of an output that the grid does not read."""
+    for key in other_chunks(held.blobs, grid, name):
+        held.check()
+        held.blobs.delete(key)
