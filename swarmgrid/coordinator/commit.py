@@ -169,13 +169,13 @@ class Committer:
             self._count(values, chunk)
             return
         if chunk.new is None:
-            chunk.new = np.zeros(self._grid.chunk_shape, bool)
             blobs = self._lease.blobs
             chunk.block = (
                 empty_block(self._grid)
                 if chunk.is_fresh
                 else read_block(blobs, self._grid, values.index)
             )
+            chunk.new = np.zeros(self._grid.chunk_shape, bool)
         mask = values.points.mask(self._grid.chunk_shape)
         for name, array in values.arrays.items():
             chunk.block[name][mask] = array

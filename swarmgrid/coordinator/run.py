@@ -89,6 +89,8 @@ class Run:
         ]
         self._coordinator: Coordinator | None = None
         self._writer: Writer | None = None
+        self._raised: BaseException | None = None
+        """What ended the computation, and was raised."""
         path = request.grid.path
         self._tell(RunStarted(path.function, path.grid, wanted, self._counts.cached))
 
@@ -97,23 +99,32 @@ class Run:
         if self._counts.left == 0:
             return
         coordinator = self._coordinator = self._to_coordinator()
-        fatal = coordinator.compute()
+        try:
+            fatal = coordinator.compute()
+        except BaseException as error:
+            self._raised = error
+            raise
         if fatal is not None:
             raise to_error(fatal, self._request.grid.path.function)
 
     def close(self, outcome: str) -> Diagnostics:
         """Commit what came back, and end the workers; raises a signal that comes meanwhile."""
         interruption = None
+        failure: BaseException | None = None
         try:
             if self._coordinator is not None:
                 if outcome != "finished":
                     interruption = _wait_for_running(self._coordinator)
                 self._coordinator.close()
             if self._writer is not None:
-                self._writer.close()
+                failure = self._writer.close()
         finally:
             diagnostics = self._diagnostics()
             self._tell(RunEnded(outcome, diagnostics))
+        if failure is not None and failure is not self._raised:
+            if self._raised is None:
+                raise failure
+            self._raised.add_note(f"What was finished could not all be stored: {failure}")
         if interruption is not None:
             raise interruption
         return diagnostics

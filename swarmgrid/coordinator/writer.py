@@ -83,25 +83,22 @@ class Writer:
         """Put results into their chunks, and note what workers wrote."""
         self._commands.put(functools.partial(self._receive, result))
 
-    def close(self) -> tuple[int, int]:
+    def close(self) -> BaseException | None:
         """Carry out what was commanded, commit everything, and end.
 
         Returns
         -------
-        tuple of int
-            The number of chunks and of bytes written.
+        BaseException or None
+            The first error, which the coordinator may have been told of.
         """
         self._commands.put(None)
         self._thread.join()
-        committer = self._committer
-        if committer is not None:
-            if self._error is None:
-                committer.close()
-            else:
-                committer.commit()
-        if self._error is not None:
-            raise self._error
-        return self.written
+        if self._committer is not None:
+            try:
+                self._committer.close()
+            except BaseException as error:  # noqa: BLE001  # the first one says the cause
+                self._error = self._error or error
+        return self._error
 
     @property
     def written(self) -> tuple[int, int]:
@@ -141,7 +138,7 @@ class Writer:
             with contextlib.suppress(Empty):
                 command = self._commands.get(timeout=seconds)
             is_open = command is not None
-            if command is not None and self._error is None:
+            if command is not None:
                 self._carry_out(command)
 
     def _carry_out(self, command: Callable[[], None]) -> None:
@@ -155,8 +152,10 @@ class Writer:
                 self._is_grown = True
                 self._inbox.put(GridGrown())
         except BaseException as error:  # noqa: BLE001  # the coordinator ends the run with it
-            self._error = error
-            self._inbox.put(WriterFailed(error))
+            # what other tasks have finished is stored all the same, as far as that goes
+            if self._error is None:
+                self._error = error
+                self._inbox.put(WriterFailed(error))
 
 
 def _look() -> None:

@@ -229,11 +229,18 @@ def test_a_grid_that_computes_itself_is_an_error(executor: str, tmp_path: Path) 
     assert ds["value"].item() == 2.0
 
 
-def test_programs_that_the_function_starts_know_of_its_run(tmp_path: Path) -> None:
-    def nested(x: int) -> float:
-        code = "import sys; from tests.scenarios.test_bounds import started; started(sys.argv[1])"
+def test_programs_that_the_function_starts_know_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_OF_THE_TEST", str(tmp_path))
+
+    def nested(x: int) -> float:  # it holds nothing, as the function of the program does not
+        code = (
+            "import os; from tests.scenarios.test_bounds import started\n"
+            "started(os.environ['STORE_OF_THE_TEST'])"
+        )
         done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)],
+            [sys.executable, "-c", code],
             capture_output=True,
             text=True,
             check=False,
