@@ -47,6 +47,7 @@ class Call:
         where: Any,
         *,
         is_lookup: bool = False,
+        chunks_if_new: Mapping[str, Any] | None = None,
     ) -> None:
         self._options = options
         request = _request(options, params, axes, where)
@@ -60,6 +61,10 @@ class Call:
             self._look()
         except DamageError as error:
             self._damage = error
+        if chunks_if_new is not None and self._snapshot is None and self._damage is None:
+            self._options = options.updated({"chunks": chunks_if_new})
+            self.request = _request(self._options, params, axes, where)
+            self._coverage = self._covered()
         self._check_view_chunks()
         self._warn_of_near_misses()
         if self._snapshot is not None:

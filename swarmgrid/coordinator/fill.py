@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from dataclasses import replace
@@ -68,7 +69,8 @@ def _filled(
         try:
             run.execute()
         except DamageError as error:  # a chunk that is only partly filled cannot be read
-            _close_after(run, error)
+            with contextlib.suppress(DamageError):  # a last commit may meet it again
+                run.close("DamageError")
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
             is_repaired = grid_state is not None and _void(held, grid_state.grid, error, n_repairs)
@@ -80,15 +82,6 @@ def _filled(
         else:
             return run.close("finished")
     raise AssertionError
-
-
-def _close_after(run: Run, error: DamageError) -> None:
-    """Commit what came back of a run that damage stopped."""
-    try:
-        run.close("DamageError")
-    except DamageError as again:  # a writer that met the damage raises it once more
-        if again is not error:
-            raise
 
 
 def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:

@@ -64,14 +64,8 @@ class MemoRequest:
 
         A grid that exists keeps its chunks, whatever the spec says.
         """
-        call = self._call(None)
-        if call.is_damaged or call.stored is not None:
-            return call
-        return self._call(self.spec)
-
-    def _call(self, chunks: Mapping[str, Any] | None) -> Call:
-        options: CallOptions = {**self.options, "chunks": chunks}
-        return Call(current_options().updated(options), self.params, self.axes, self._where())
+        options = current_options().updated(self.options)
+        return Call(options, self.params, self.axes, self._where(), chunks_if_new=self.spec)
 
     def stored(self, call: Call) -> Stored:
         """What the store held when the call last looked.
