@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
-from swarmgrid.option_checks import checked, unknown_option
+from swarmgrid.option_checks import checked
+from swarmgrid.option_words import unknown_option
 from swarmgrid.run_options import RunOptions
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 
 class RateLimiter:
@@ -13,23 +14,35 @@ class RateLimiter:
     ----------
     interval : float
         Seconds; 0 lets everybody through.
+    now : callable
+        The time, in seconds.
+    pause : callable, optional
+        Waits so many seconds. Default: until that time is over, or `stop` is called.
     """
 
-    def __init__(self, interval: float) -> None:
+    def __init__(
+        self,
+        interval: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
         self.interval = interval
+        self._now = now
         self._next = 0.0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._pause = self._stopped.wait if pause is None else pause
 
     def wait(self) -> None:
         """Return when it is the caller's turn, or once nothing more is to begin."""
         if not self.interval or self._stopped.is_set():
             return
         with self._lock:
-            now = time.monotonic()
+            now = self._now()
             turn = max(self._next, now)
             self._next = turn + self.interval
-        self._stopped.wait(turn - now)
+        self._pause(turn - now)
 
     def stop(self) -> None:
         """Keep nobody waiting any more."""

@@ -26,7 +26,13 @@ from cloudpickle.cloudpickle import _decompose_typevar, _dynamic_class_reduce, _
 from swarmgrid.identity.reached import BOOKKEEPING
 from swarmgrid.transport import arrival
 from swarmgrid.transport.arrival import ModuleLabel
-from swarmgrid.transport.uses import is_travelling, is_travelling_space, uses_any_name, uses_of
+from swarmgrid.transport.uses import (
+    imported_values,
+    is_travelling,
+    is_travelling_space,
+    uses_any_name,
+    uses_of,
+)
 
 _KEPT = ("__name__", "__package__", "__file__", "__path__", "__doc__")
 _LOCKS: dict[type, Callable[[], Any]] = {
@@ -190,8 +196,10 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
     def _needed(self, func: FunctionType) -> list[tuple[_Link, dict[str, Any]]]:
         """What a function uses of modules of the user's: by module and name."""
         needed: dict[str, dict[str, Any]] = defaultdict(dict)
-        if uses_any_name(func) and self._key(func.__globals__) not in self._whole:
-            needed[self._key(func.__globals__)] |= self._all_of(func.__globals__)
+        whole = [vars(module) for module in imported_values(func)]
+        for space in [*whole, func.__globals__] if uses_any_name(func) else whole:
+            if self._key(space) not in self._whole:
+                needed[self._key(space)] |= self._all_of(space)
         for use in uses_of(func):
             names = needed[self._key(use.space)]
             if not use.is_passed_through:

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from swarmgrid.identity.instructions import imported_modules, used_names
 from swarmgrid.identity.ownership import is_own_module, own_import
+from swarmgrid.identity.reached import cells, used_values
 
 _ABSENT = object()
 _ANY_NAME = frozenset({"eval", "exec", "globals"})
@@ -44,6 +45,12 @@ def uses_of(func: FunctionType) -> Iterator[Use]:
         module = own_import(name, str(space.get("__package__") or ""), None)
         if is_travelling(module):
             yield from _imported(module, frozenset(attributes), set())
+
+
+def imported_values(func: FunctionType) -> Iterator[ModuleType]:
+    """Modules that a function imports itself and uses as values: they count, and travel, whole."""
+    found = used_values(func.__code__, func.__globals__, cells(func), None)
+    yield from (one for name, one in found.items() if name[:7] == "import " and is_travelling(one))
 
 
 def uses_any_name(func: FunctionType) -> bool:

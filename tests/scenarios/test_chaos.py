@@ -18,6 +18,7 @@ import pytest
 
 import swarmgrid
 from tests.long import first
+from tests.scenarios.test_processes import of_script
 from tests.servers.s3 import S3Server
 
 FLUSH_SECONDS = 0.5
@@ -45,9 +46,6 @@ swarmgrid.compute(axes={"x": range(int(sys.argv[3])), "y": range(25)}, func=poin
 
 def point(x: int, y: int) -> Any:
     """Stands for the function of the script, where results are only read."""
-
-
-point.__module__ = "script"
 
 
 @pytest.mark.parametrize("every", first(1, [4, 1]))
@@ -147,14 +145,14 @@ def workers(calls: Path) -> list[int]:
 
 def check_what_a_kill_leaves(store: Path) -> None:
     """No damage, before anybody has tidied up."""
-    grid = swarmgrid.GridFunction(point, version="1", store=store)
+    grid = swarmgrid.GridFunction(of_script(point, store.parent), version="1", store=store)
     with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
         report = grid.verify(axes=["x", "y"])
         assert report.is_clean, report
 
 
 def check(store: Path, n: int) -> None:
-    grid = swarmgrid.GridFunction(point, version="1", store=store)
+    grid = swarmgrid.GridFunction(of_script(point, store.parent), version="1", store=store)
     ds = grid.open(axes=["x", "y"]).load()
     x, y = np.meshgrid(np.arange(n), np.arange(25), indexing="ij")
     np.testing.assert_array_equal(ds["value"], x * 1000.0 + y)

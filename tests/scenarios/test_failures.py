@@ -343,14 +343,16 @@ def test_the_log_names_every_retry(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
 def test_calls_are_spaced_by_the_rate(tmp_path: Path, executor: str) -> None:
-    def now(x: int) -> float:
-        return time.monotonic()
+    def func(x: int) -> int:
+        return x
 
-    ds = swarmgrid.compute(
-        axes={"x": range(9)}, func=now, store=tmp_path, rate="20/s", executor=executor, workers=2
+    start = time.monotonic()
+    done = swarmgrid.stream(
+        axes={"x": range(9)}, func=func, store=tmp_path, rate="20/s", executor=executor, workers=2
     )
-    times = np.sort(ds["value"].values)
-    assert times[-1] - times[0] >= 8 / 20 * 0.9
+    # When calls begin depends on the machine; that the last is not let through earlier does not.
+    assert time.monotonic() - start >= 8 / 20
+    assert done.points_computed == 9
 
 
 @pytest.mark.parametrize("option", [{"max_tasks_per_child": 2}, {"isolate": True}])

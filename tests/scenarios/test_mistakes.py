@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
-from swarmgrid.option_checks import CHECKS, PEERS_WORDS
+from swarmgrid.option_checks import CHECKS
+from swarmgrid.option_words import PEERS_WORDS
 from swarmgrid.options import Options
 from tests.long import examples
 
@@ -241,6 +242,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "view lengths": ({"view_chunks": {"x": 0}}, "view_chunks has 0 for dim 'x'; expected a pos"),
     "on_error": ({"on_error": "records"}, "expected one of .*. Did you mean 'record'?"),
+    "lease_seconds": (
+        {"lease_seconds": 3601},
+        "lease_seconds is 3601; expected seconds above 0, at most 3600: so long a grid is kept",
+    ),
     "timeout": ({"timeout": float("inf")}, "timeout is inf; expected seconds above 0, at most"),
     "storage_options": ({"storage_options": 3}, "storage_options is 3; expected a mapping"),
     "rng": ({"rng": 3}, "rng is 3; expected the name of a parameter"),

@@ -23,7 +23,14 @@ from swarmgrid.store import lease
 from swarmgrid.store.lease_record import LeaseRecord
 from tests.long import first
 from tests.scenarios import test_processes
-from tests.scenarios.test_processes import is_alive, record, start, stored, wait_for_calls
+from tests.scenarios.test_processes import (
+    is_alive,
+    of_script,
+    record,
+    start,
+    stored,
+    wait_for_calls,
+)
 
 AXES: dict[str, Any] = {"x": range(20), "y": range(10)}
 N = 200
@@ -207,7 +214,7 @@ def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_vali
     _, err = again.communicate(timeout=60)
     if again.returncode:
         assert "DamageError" in err
-    grid = swarmgrid.GridFunction(record, version="1", store=store)
+    grid = swarmgrid.GridFunction(of_script(record, tmp_path), version="1", store=store)
     grid.repair(axes=["x", "y"])
     completed(store, calls)
 

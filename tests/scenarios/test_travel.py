@@ -489,6 +489,27 @@ def test_a_name_that_did_not_travel_is_said_to_be_missing(
         receiver.results(sent(user.f), [(3,)], is_own_process=True)
 
 
+IMPORTERS = {
+    "import helpers\n    return getattr(helpers, name)": "helpers",
+    "import helpers as h\n    return vars(h)[name]": "helpers",
+    "import pk.sub\n    return getattr(pk.sub, name)": "pk/sub",
+    "import pk.sub as s\n    return [getattr(m, name) for m in [s]][0]": "pk/sub",
+    "from pk import sub\n    return (lambda m: getattr(m, name))(sub)": "pk/sub",
+    "import helpers\n    def g():\n        return getattr(helpers, name)\n    return g()": "helpers",  # noqa: E501
+}
+
+
+@pytest.mark.parametrize("body", IMPORTERS)
+def test_a_module_that_a_function_imports_and_uses_as_a_value_travels_whole(
+    body: str, modules: Modules, receiver: Receiver
+) -> None:
+    modules.write("pk/__init__", "")
+    user = modules.new(f"def f(name):\n    {body}\n", "importer")
+    used = modules.new("ONE = 1\nTWO = 2", IMPORTERS[body])
+    used.TWO = 22  # at run time
+    check(receiver, user.f, "TWO")
+
+
 # ---- with real workers
 
 
