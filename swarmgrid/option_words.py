@@ -29,7 +29,7 @@ PEERS_WORDS = {
     "retries": "max_retries n_retries retry",
     "retry_failed": "recompute_failed",
     "timeout": "time_limit max_time",
-    "rate": "rate_limit rate limiter calls_per_second",
+    "rate": "rate_limit throttle limiter calls_per_second",
     "memory_limit": "max_memory mem_limit max_nbytes",
     "outputs": "template result returns var_names output",
     "tolerance": "tol atol rtol",
