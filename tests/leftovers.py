@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -55,13 +56,16 @@ def processes_left(mark: str, wait_seconds: float = WAIT_SECONDS) -> list[str]:
 
 def files_left(folder: Path) -> list[str]:
     """What lies in a folder for temporary files, but for what this process still uses."""
-    own = multiprocessing.process.current_process()._config.get("tempdir")  # of its fork server
+    process: Any = multiprocessing.process.current_process()
+    own = process._config.get("tempdir")  # of its fork server
     return sorted(str(path) for path in folder.iterdir() if str(path) != own)
 
 
 def _descendants(mark: str) -> list[str]:
     # Python ends these with this process; a worker that the server forked is not excused
-    excused = {forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid}
+    server: Any = forkserver._forkserver
+    tracker: Any = resource_tracker._resource_tracker
+    excused = {server._forkserver_pid, tracker._pid}
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     found = []
     for process in psutil.process_iter():

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.leftovers import MARK, files_left, processes_left
+from tests.scenarios.test_slow_points import wait_until
 
 SCRIPT = """
 import subprocess, sys
@@ -28,8 +29,9 @@ def test_a_process_that_is_left_is_found_although_its_parent_has_ended() -> None
     found = [line.partition(":")[0] for line in processes_left("left", 0.0)]
     os.close(read)
     os.close(write)  # it ends with its input
-    assert done.stdout.strip() in found
-    assert done.stdout.strip() not in [p.partition(":")[0] for p in processes_left("left")]
+    pid = done.stdout.strip()
+    assert pid in found
+    wait_until(lambda: pid not in [p.partition(":")[0] for p in processes_left("left", 0.0)])
 
 
 def test_a_file_that_is_left_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmgrid.executors import pool
+from swarmgrid.executors import memory, pool
 from swarmgrid.run_options import Limits
 
 
@@ -28,7 +28,7 @@ class Busy:
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(pool, "WorkerProcess", Busy)
-    made = pool.WorkerPool(b"", 4, Limits(), lambda: pool.memory.Use(0.1, 10**9))
+    made = pool.WorkerPool(b"", 4, Limits(), lambda: memory.Use(0.1, 10**9))
     yield made
     made._busy.clear()
     made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from dataclasses import replace
@@ -161,7 +162,7 @@ def test_members_of_later_versions_are_ignored(
 ) -> None:
     from swarmgrid.format import failures
 
-    asdict = failures.asdict
+    asdict = dataclasses.asdict
     monkeypatch.setattr(failures, "asdict", lambda f: {**asdict(f), "colour": "red"})
     write_failures(files, PATH, "1.err", [failure(1)])
     assert read_failures(files, PATH, ["1.err"]) == {((1,), (0,)): failure(1)}

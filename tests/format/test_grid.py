@@ -14,8 +14,8 @@ import xarray as xr
 from zarr.storage import MemoryStore
 
 from swarmgrid.errors import DamageError, FormatError
+from swarmgrid.format.described import MIN_COORD_CHUNK
 from swarmgrid.format.grid import (
-    MIN_COORD_CHUNK,
     StoredAxis,
     StoredGrid,
     canonical_bytes,

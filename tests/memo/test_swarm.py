@@ -767,11 +767,11 @@ def stream_point(params: Any, point: Any, *, scale: float = 2.0) -> float:
 def test_a_decorated_function_runs_in_many_workers() -> None:
     with swarmgrid.set_options(executor="processes"):
         output, done = exec_point(PARAMS, split_spec=SPEC, extra=10)
-    assert [record["x"] for record in output] == [s * 10 + 10 for s in SPEC["s"]] * 2
+    assert [record["x"] for record in output] == [s * 10 + 10 for s in SPEC["s"]] * 2  # type: ignore[attr-defined]
     assert os.getpid() not in {record["pid"] for record in output}
     assert len({record["pid"] for record in output}) == 2
     assert exec_point.__name__ == "exec_point"
-    assert exec_point.__wrapped__({"extra": 0}, ("a", 3))["x"] == 3
+    assert exec_point.__wrapped__({"extra": 0}, ("a", 3))["x"] == 3  # type: ignore[attr-defined]
     assert done.executed_chunks == 4
 
 

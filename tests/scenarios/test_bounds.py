@@ -369,7 +369,7 @@ def test_a_start_method_that_workers_do_not_know_is_not_handed_on(
     default = multiprocessing.context._default_context
     monkeypatch.setattr(default, "_actual_context", ours := Joblibs())
     assert computed(str(tmp_path), "1", executor="processes", workers=1) == 12.0
-    assert default._actual_context is ours
+    assert default._actual_context is ours  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(5))
 @given(st.lists(values, min_size=1, max_size=3), st.sampled_from(["points", "retries", "blocks"]))
 def test_what_a_call_changes_of_its_params_no_other_call_sees(given_: list[Any], how: str) -> None:
     failed: set[int] = set()

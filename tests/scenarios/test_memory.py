@@ -90,7 +90,7 @@ def sleeper(x: int) -> int:
 
 def job() -> bytes:
     from swarmgrid.executors.select import pickled_job
-    from swarmgrid.planning.request import to_axes
+    from swarmgrid.space.axis import to_axes
     from swarmgrid.space.function import PointFunction
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath

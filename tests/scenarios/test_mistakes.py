@@ -377,7 +377,7 @@ def test_attributes_of_a_function_hide_nothing_of_its_grid() -> None:
     func.compute = func._options = func.__swarmgrid_options__ = "mine"  # type: ignore[attr-defined]
     func.unit = "m"  # type: ignore[attr-defined]
     made = swarmgrid.grid(func, store="memory://attributes", executor="sync")
-    assert made.unit == "m"
+    assert made.unit == "m"  # type: ignore[attr-defined]
     assert made.compute({}, {"x": [1.5]})["value"].item() == 1.5
 
 

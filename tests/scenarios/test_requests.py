@@ -283,7 +283,7 @@ def decorated(alpha: float, s: int, strat: str = "a") -> float:
 
 def test_a_decorated_function_is_still_the_function(tmp_path: Path) -> None:
     assert decorated(alpha=0.5, strat="bb", s=3) == 3.5
-    assert decorated.__name__ == "decorated"
+    assert decorated.__name__ == "decorated"  # type: ignore[attr-defined]
     assert decorated.__doc__ == "Returns a number."
     assert "decorated" in repr(decorated)
     for module in (pickle, cloudpickle):
@@ -306,7 +306,7 @@ def test_a_decorated_function_has_everything_at_hand(tmp_path: Path, executor: s
 def test_the_same_function_with_and_without_decorator_shares_a_grid(tmp_path: Path) -> None:
     axes: dict[str, Any] = {"s": [1, 2]}
     decorated.compute({"alpha": 1.0}, axes, store=tmp_path)
-    for func in (decorated, decorated.__wrapped__):
+    for func in (decorated, decorated.__wrapped__):  # type: ignore[attr-defined]
         _, done = swarmgrid.run({"alpha": 1.0}, axes, func=func, store=tmp_path)
         assert done.points_computed == 0
 

@@ -431,11 +431,23 @@ def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path
 
 WAITING = """
 import os, signal, sys, threading, time, swarmgrid
+
+finished = sys.argv[1] + ".finished"
+
 def slow(x):
-    time.sleep(30 if x in (0, 2, 3) else 0.2)
+    if x in (0, 2, 3):
+        time.sleep(30)
+    elif x == 1:
+        open(finished, "w").close()
     return x * 0.5
 
-threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+def interrupt():
+    while not os.path.exists(finished):
+        time.sleep(0.05)
+    time.sleep(1.0)  # it comes back meanwhile, or in the moment that Ctrl-C leaves to what runs
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
 try:
     swarmgrid.compute(axes={"x": range(100)}, func=slow, store=sys.argv[1], version="1",
                       workers=2, verbose=0, flush_interval=60)
@@ -453,7 +465,7 @@ def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: P
         [sys.executable, str(script), str(tmp_path / "s")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert done.stderr == ""

@@ -22,7 +22,7 @@ from zarr.storage import LocalStore
 
 import swarmgrid
 from swarmgrid.format.segment import MAGIC
-from swarmgrid.store import checked_json, lease
+from swarmgrid.store import checked_json, lease, lease_record
 from tests.long import examples
 from tests.scenarios.test_swapped import Objects, contents, store_of
 
@@ -320,7 +320,7 @@ def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) ->
 @pytest.mark.parametrize("epoch", [10**12 - 1, 10**12 - 10**6 + 1])
 def test_a_lease_that_nobody_could_follow_is_none(epoch: int) -> None:
     grid = key_of("/x/c.0").split("/")[2]
-    forged = lease.LeaseRecord("w", "elsewhere", 1, "then", 30.0).to_bytes()
+    forged = lease_record.LeaseRecord("w", "elsewhere", 1, "then", 30.0).to_bytes()
     objects = {**PLAIN, f"locks/{grid}/{epoch:012d}.json": forged}
     assert GRID.compute(axes=MORE, store=store_of(objects))["mean"].values.shape == (4, 2)
 
@@ -330,7 +330,7 @@ def test_a_lease_of_senseless_seconds_is_a_broken_one(seconds: Any) -> None:
     grid = key_of("/x/c.0").split("/")[2]
     (key,) = (key for key in PLAIN if key.startswith(f"locks/{grid}/"))
     number = int(Path(key).stem) + 1
-    forged = lease.LeaseRecord("w", "elsewhere", 1, "then", seconds).to_bytes()
+    forged = lease_record.LeaseRecord("w", "elsewhere", 1, "then", seconds).to_bytes()
     objects = {**PLAIN, f"locks/{grid}/{number:012d}.json": forged}
     assert GRID.compute(axes=MORE, store=store_of(objects))["mean"].values.shape == (4, 2)
 
@@ -341,7 +341,7 @@ def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
 
     location = to_location(store_of({}))
     with lease.acquired(location, GridPath("f", "0" * 32), seconds=1e9):
-        found = lease.highest_record(location.open(), "0" * 32)[1]
+        found = lease_record.highest_record(location.open(), "0" * 32)[1]
     assert found is not None
     assert found.seconds == 3600
 

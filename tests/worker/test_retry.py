@@ -38,7 +38,7 @@ class Calls:
         self.pauses.append(seconds)
 
     def run(self, retries: int, monkeypatch: pytest.MonkeyPatch) -> Any:
-        monkeypatch.setattr(retry.time, "sleep", self.sleep)
+        monkeypatch.setattr(retry.time, "sleep", self.sleep)  # type: ignore[attr-defined]
         func = retry.with_retries(
             self.func, retries, ["x"], self.heartbeat, self.turn, self.notes.append
         )

@@ -1,0 +1,36 @@
+"""The tests mirror the package: who looks for the test of a module knows where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import swarmgrid
+
+TESTS = Path(__file__).parent
+PACKAGE = Path(swarmgrid.__file__).parent
+ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+OF_A_ROOM = {
+    "memo/test_damage.py",
+    "memoized/test_code_key.py",
+    "memoized/test_dataset.py",
+    "memoized/test_names.py",
+    "memoized/test_programs.py",
+}
+"""Tests of a whole room: of what its one public name does."""
+
+
+def test_a_test_in_a_room_is_named_after_a_module_of_it() -> None:
+    files = [path for room in ROOMS for path in (TESTS / room).glob("test_*.py")]
+    assert len(files) > 40
+    strange = {
+        f"{path.parent.name}/{path.name}"
+        for path in files
+        if not (PACKAGE / path.parent.name / path.name.removeprefix("test_")).exists()
+    }
+    assert strange == OF_A_ROOM
+
+
+def test_no_other_tests_lie_beside_the_rooms() -> None:
+    """But scenarios, the tests of the repository, and those of what the tests use themselves."""
+    folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
+    assert folders - ROOMS == {"foreign", "golden", "scenarios", "servers"}
