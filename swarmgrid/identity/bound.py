@@ -206,7 +206,9 @@ def _function(value: FunctionType, here: _Here) -> list[Any]:
     text = [digest(source.own_text(value.__code__))] if "<lambda>" in name else []
     module = str(value.__globals__.get("__name__", ""))
     closure = here.named(reached.cells(value), f"closure variable {{!r}} of {name}", module)
-    return ["function", *_code_name(value), text, closure]
+    own = {key: one for key, one in vars(value).items() if key != "__wrapped__"}
+    held = [here.named(own, f"attribute {{!r}} of {name}", module)] if own else []
+    return ["function", *_code_name(value), text, closure, *held]
 
 
 def _method(value: MethodType, here: _Here) -> list[Any]:

@@ -175,7 +175,8 @@ def _members(cls: type) -> Mapping[str, Any]:
         name: [
             member.name,
             member.value,
-            {k: v for k, v in sorted(vars(member).items()) if not _is_internal(k)},
+            written_attributes(member),
+            *_own_payload(member),
         ]
         for name, member in members
     }
@@ -210,8 +211,30 @@ def _enum_code(code: _Code, spot: Spot) -> bytes:
     return frame("enum code", spot.child(type(code.of)), *bases, _attributes(code.of, spot))
 
 
+def written_attributes(member: enum.Enum) -> dict[str, Any]:
+    """Return the attributes that the code of an enum gave a member."""
+    return {k: v for k, v in sorted(vars(member).items()) if not _is_internal(k)}
+
+
+def payload_of(member: enum.Enum) -> tuple[Any, ...] | None:
+    """Return what a member is as a number or text, for which its ``value`` may be another."""
+    base = payload_type(type(member))
+    return None if base is None else base.__getnewargs__(member)
+
+
+def payload_type(cls: type[enum.Enum]) -> Any:
+    """Return the type of numbers or text that the members of an enum are; None for most."""
+    bases = (int, float, complex, str, bytes, tuple)
+    return next((one for one in bases if issubclass(cls, one)), None)
+
+
+def _own_payload(member: enum.Enum) -> list[Any]:
+    payload = payload_of(member)
+    return [] if payload is None or payload == (member.value,) else [payload]
+
+
 def _is_internal(name: str) -> bool:
-    return name == "__objclass__" or (name.startswith("_") and name.endswith("_"))
+    return name in {"_name_", "_value_", "_sort_order_", "__objclass__"}
 
 
 def _is_tuple(cls: type) -> bool:

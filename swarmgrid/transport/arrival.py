@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import enum
 import functools
 import importlib
 import importlib.machinery
@@ -21,7 +22,9 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from cloudpickle.cloudpickle import _function_setstate
+from cloudpickle.cloudpickle import _class_setstate, _function_setstate
+
+from swarmgrid.identity.classes import payload_of, payload_type
 
 _CLASSES: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 """The classes that have travelled from here, or to here, by key."""
@@ -191,6 +194,27 @@ def new_class(key: str, make: Callable[..., type], arguments: tuple[Any, ...]) -
     KEYS[cls] = key
     _CLASSES.setdefault(key, cls)
     return cls
+
+
+def fill_enum(
+    cls: type[enum.Enum],
+    state: tuple[Any, dict[str, tuple[str, tuple[Any, ...] | None, dict[str, Any]]]],
+) -> None:
+    """Give an enum its methods, and its members what its code, which does not run here, made."""
+    attributes, members = state
+    _class_setstate(cls, attributes)
+    for name, (real, payload, written) in members.items():
+        member = cls.__members__[real]
+        if payload is not None and payload_of(member) != payload:
+            other = payload_type(cls).__new__(cls, *payload)
+            vars(other).update(vars(member))
+            for value, one in list(cls._value2member_map_.items()):
+                cls._value2member_map_[value] = other if one is member else one
+            member = other
+        vars(member).update(written)
+        if cls.__members__.get(name) is not member:  # the metaclass forbids to set members
+            cls._member_map_[name] = member
+            type.__setattr__(cls, name, member)
 
 
 def class_called(key: str) -> type:

@@ -7,6 +7,7 @@ they use, and a module as the part of it that is used. See decision 0018.
 
 from __future__ import annotations
 
+import enum
 import functools
 import io
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 import cloudpickle
 from cloudpickle.cloudpickle import _decompose_typevar, _dynamic_class_reduce, _make_typevar
 
+from swarmgrid.identity.classes import payload_of, written_attributes
 from swarmgrid.identity.reached import BOOKKEEPING
 from swarmgrid.transport import arrival
 from swarmgrid.transport.arrival import ModuleLabel
@@ -228,6 +230,9 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         untracked = (*arguments[:-2], None, arguments[-1])
         key = arrival.departed(cls, lambda: uuid.uuid4().hex)
         self._luggage.classes[cls] = key
+        if issubclass(cls, enum.Enum):
+            state = rest[0], _members(cls)
+            return arrival.new_class, (key, make, untracked), state, None, None, arrival.fill_enum
         return arrival.new_class, (key, make, untracked), *rest
 
     def _from_typing(self, obj: Any) -> Any:
@@ -239,6 +244,14 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, typing.NewType):
             return typing.NewType, (obj.__name__, obj.__supertype__)
         return (type(obj), (obj.__name__,)) if isinstance(obj, _NAMED_TYPES) else NotImplemented
+
+
+def _members(cls: type[enum.Enum]) -> dict[str, tuple[str, Any, dict[str, Any]]]:
+    """What the code of an enum made of its members: by name, aliases too."""
+    return {
+        name: (one.name, payload_of(one), written_attributes(one))
+        for name, one in cls.__members__.items()
+    }
 
 
 def _is_from_travelling(value: Any) -> bool:

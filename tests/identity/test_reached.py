@@ -51,6 +51,8 @@ PLACES = {
         "e = E.A\ndef f(x): return e._m()"
     ),
     "an enum's value": "import enum\nclass E(enum.Enum):\n A = ({},)\ndef f(x): return E.A",
+    "an enum's attribute": "import enum\nclass E(enum.Enum):\n A = 1\nE.A._k_ = {}\ndef f(x): return E.A._k_",
+    "an enum's number": "import enum\nK = {}\nclass E(str, enum.Enum):\n A = 'a'\n def __new__(cls, v):\n  m = str.__new__(cls, K)\n  m._value_ = v\n  return m\ndef f(x): return E.A",
     "a partial": "import functools\ndef g(k, x): return k\nf = functools.partial(g, {})",
     "a partial method": (
         "import functools\nclass A:\n def g(self, k): return k\n"
@@ -76,7 +78,7 @@ PLACES = {
     "a context's default": "import contextvars\nV = contextvars.ContextVar('V', default={})\ndef f(x): return V.get()",
     "a class's annotation": "import typing\nclass A:\n a: typing.Literal[{}]\ndef f(x): return A.__annotations__",
     "an order of attributes": "class A: __match_args__ = (repr({}),)\ndef f(x):\n match x:\n  case A(k): return k",
-    "a registered subclass": "import abc\nclass A(abc.ABC): pass\nA.register(type(repr({}), (), {{}}))\ndef f(x): return isinstance(x, A)",
+    "a registered subclass": "import abc\nclass A(abc.ABC): pass\nK = type(repr({}), (), {{}})\nA.register(K)\ndef f(x): return isinstance(x, A)",
     "a field's notes": "import dataclasses as d\n@d.dataclass\nclass A:\n a: int = d.field(default=1, metadata={{'k': {}}})\ndef f(x): return d.fields(A)",
     "a class made by types": "import types\nA = types.new_class('A', (), {{}}, lambda space: space.update(k={}))\ndef f(x): return A.k",
     "a time zone": "import datetime as d\nclass Z(d.tzinfo):\n k = {}\n def utcoffset(self, t): return None\n def tzname(self, t): return None\nT = d.datetime(2020, 1, 1, tzinfo=Z())\ndef f(x): return T.tzinfo.k",

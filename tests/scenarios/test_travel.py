@@ -237,6 +237,19 @@ class Mode(enum.Enum):
     def value_now(self):
         return self.value * SCALE
 
+class Made(int, enum.Enum):
+    def __new__(cls, value):
+        member = int.__new__(cls, value * 7)
+        member._value_ = value
+        return member
+    A = 1
+
+class Planet(enum.Enum):
+    EARTH = (5, 6)
+    WORLD = (5, 6)
+    def __init__(self, mass, radius):
+        self.mass, self._radius_ = mass, radius
+
 Pair = namedtuple("Pair", "a b")
 MODEL = Model(2)
 MODE = Mode.B
@@ -274,6 +287,8 @@ FUNCTIONS = {
     "partial": "functools.partial(scale, by=3)",
     "dataclass": "lambda x: helpers.Point(x, 2).value()",
     "enum": "lambda x: (helpers.MODE is helpers.Mode.B) + helpers.Mode.A.value_now() * x",
+    "enum of another kind": "lambda x: x * helpers.Made.A + x * helpers.Made(1) * SCALE",
+    "enum with attributes": "lambda x, p=helpers.Planet: p.WORLD.mass * x + p.EARTH._radius_",
     "named tuple": "lambda x: sum(helpers.Pair(x, SCALE))",
     "cached property": "lambda x: helpers.Model().kept * x",
     "isinstance": "lambda x: isinstance(MODEL, helpers.Model) + isinstance(MODEL, Base)",

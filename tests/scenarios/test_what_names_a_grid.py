@@ -103,6 +103,14 @@ class Record:
         return self.value, x
 
 
+def with_attribute(value: Any) -> Callable[..., Any]:
+    def inner(x: Any) -> Any:
+        return inner.value, x  # type: ignore[attr-defined]
+
+    inner.value = value  # type: ignore[attr-defined]
+    return inner
+
+
 class Row(NamedTuple):
     value: Any
 
@@ -126,6 +134,7 @@ HOLDERS: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "closure over a closure": lambda v: closing_over(closing_over(v)),
     "closure over closures in a list": lambda v: closing_over([1, {"k": closing_over(v)}]),
     "closure over an object": lambda v: closing_over(Model(v)),
+    "attribute of a function": with_attribute,
     "method": lambda v: Model(v).method,
     "method of an object in an object": lambda v: Model(Model(v)).method,
     "method of a named tuple": lambda v: Row(v).method,
