@@ -171,9 +171,9 @@ class DamageError(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"{self.key} is damaged: {self.reason}. The next compute mends what has a second "
-            "copy, and computes points again whose values are damaged; Grid.verify() says what "
-            "else is wrong, and Grid.repair() mends all that can be"
+            f"{self.key} is damaged: {self.reason}. Call compute again: it restores metadata and "
+            "computes damaged points again. Grid.verify() lists all damage; Grid.repair() repairs "
+            "what it can"
         )
 
 

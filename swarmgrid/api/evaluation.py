@@ -56,7 +56,7 @@ class Call:
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
-        """What of the metadata is damaged; who computes mends it."""
+        """What of the metadata is damaged; who computes repairs it."""
         try:
             self._look()
         except DamageError as error:
@@ -91,7 +91,7 @@ class Call:
             return None
         return explained(self.request.function.func, self._options.ignore or ())
 
-    def filled(self) -> Diagnostics:
+    def fill(self) -> Diagnostics:
         """Compute what is missing."""
         start = time.monotonic()
         coverage = self._coverage

@@ -166,7 +166,7 @@ def run(
 ) -> tuple[xr.Dataset, Diagnostics]:
     """Compute as `compute` does, and return the dataset with a summary of the run."""
     call = Call(current_options().updated(options), params, axes, where)
-    done = call.filled()
+    done = call.fill()
     return call.dataset(), done
 
 
@@ -178,7 +178,7 @@ def stream(
     **options: Unpack[CallOptions],
 ) -> Diagnostics:
     """Compute the missing points into the store, as `compute` does, and return no data."""
-    return Call(current_options().updated(options), params, axes, where).filled()
+    return Call(current_options().updated(options), params, axes, where).fill()
 
 
 def plan(

@@ -12,7 +12,7 @@ from swarmgrid.errors import InputError
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.convert import convert_output, converted
-from swarmgrid.maintenance.repair import mend_grid
+from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.option_checks import check_view_chunks, checked
 from swarmgrid.options import current_options
@@ -238,8 +238,8 @@ class Grid:
         if before.is_clean and not before.notes:
             return before
         check_writable(self._ref.location)
-        with lease.acquired(self._ref.location, self._ref.path) as held:
-            mend_grid(held, self._ref)
+        with lease.acquire(self._ref.location, self._ref.path) as held:
+            repair_grid(held, self._ref)
         return before
 
     def convert(self, output: str, dtype: str) -> None:
@@ -266,7 +266,7 @@ class Grid:
         """
         converted(self._read().grid, output, dtype)  # what cannot be is said before any write
         check_writable(self._ref.location)
-        with lease.acquired(self._ref.location, self._ref.path) as held:
+        with lease.acquire(self._ref.location, self._ref.path) as held:
             if not convert_output(held, self._ref.path, output, dtype):
                 raise not_stored(self._ref)
 

@@ -16,7 +16,7 @@ from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.failures import SUFFIX, FailureLog
 from swarmgrid.format.grid_io import covering, write_grid
-from swarmgrid.format.manifest import read_manifest, to_merge, write_segment
+from swarmgrid.format.manifest import read_manifest, to_compact, write_segment
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.space.points import Points
 
@@ -275,7 +275,7 @@ class Committer:
 
     def _merge(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""
-        names = to_merge(self._sizes)
+        names = to_compact(self._sizes)
         blobs, path = self._lease.blobs, self._grid.path
         if not names:
             return

@@ -12,7 +12,7 @@ from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
 from swarmgrid.format.state import read_state
-from swarmgrid.maintenance.repair import mend_metadata, tidied, void_bad_rows
+from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
@@ -54,12 +54,12 @@ def fill(request: Request, options: RunOptions) -> Diagnostics:
     check_writable(request.grid.location)
     with (
         ended_by_sigterm(),
-        lease.acquired(request.grid.location, request.grid.path, options.lease_seconds) as held,
+        lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
     ):
-        return _filled(request, options, held, parcel)
+        return _fill(request, options, held, parcel)
 
 
-def _filled(
+def _fill(
     request: Request, options: RunOptions, held: lease.Lease, parcel: Parcel | None
 ) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
@@ -73,7 +73,9 @@ def _filled(
                 run.close("DamageError")
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
-            is_repaired = grid_state is not None and _void(held, grid_state.grid, error, n_repairs)
+            is_repaired = grid_state is not None and _invalidate(
+                held, grid_state.grid, error, n_repairs
+            )
             if not is_repaired:
                 raise
         except BaseException as error:
@@ -84,7 +86,7 @@ def _filled(
     raise AssertionError
 
 
-def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
+def _invalidate(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
     """Count a damaged chunk's points as not computed; whether it was one of the grid's chunks.
 
     The second time in a run, that is done with every chunk that is damaged.
@@ -93,7 +95,7 @@ def _void(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: in
     if index is None:
         return False
     _log.warning("%s; its points are computed again now", error)
-    return void_bad_rows(held, grid, [index] if n_repairs == 0 else None) > 0
+    return invalidate_bad_rows(held, grid, [index] if n_repairs == 0 else None) > 0
 
 
 def _not_kept(request: Request, error: DamageError) -> StoreError:
@@ -107,14 +109,14 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
 
 
 def _sound_state(held: lease.Lease, request: Request) -> GridState | None:
-    """What is stored, once what is damaged of it is mended or accounted for."""
+    """What is stored, once what is damaged of it is repaired or accounted for."""
     try:
         grid_state = read_state(held.blobs, request.grid.path)
     except DamageError as error:
-        if not mend_metadata(held, request.grid):
+        if not restore_metadata(held, request.grid):
             raise
-        _log.warning("%s was damaged (%s), and is mended", error.key, error.reason)
+        _log.warning("%s was damaged (%s), and is repaired", error.key, error.reason)
         grid_state = read_state(held.blobs, request.grid.path)
-    if grid_state is None or not tidied(held, grid_state):
+    if grid_state is None or not tidy(held, grid_state):
         return grid_state
     return read_state(held.blobs, request.grid.path)

@@ -189,11 +189,11 @@ class Inference:
         self.coverage = coverage
         return coverage, indices
 
-    def mark_tried(self) -> None:
+    def count_tried(self) -> Coverage:
         """Count the points that were tried as computed; their chunks have been announced."""
         assert self.coverage is not None
-        for index, inside in map(self._placed, self._tried):
-            self.coverage.mark(index, inside)
+        self.coverage = self.coverage.with_computed(map(self._placed, self._tried))
+        return self.coverage
 
     def settle_waiting(self) -> Settled:
         """What came of the points before the grid was decided."""

@@ -45,7 +45,7 @@ class Results:
         self._begin_grid(coverage)
         for index in indices:
             self._state.expect(coverage.part(index))
-        found.mark_tried()
+        coverage = self._state.coverage = found.count_tried()
         self._settle(found.settle_waiting())
         self._begin_queue(coverage)
 

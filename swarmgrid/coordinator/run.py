@@ -75,7 +75,9 @@ class Run:
         self._coverage = self._known_coverage()
         failed = 0
         if self._coverage is not None and not options.retry_failed:
-            failed = self._coverage.leave_out(earlier.values())
+            before = self._coverage.n_missing()
+            self._coverage = self._coverage.without(earlier.values())
+            failed = before - self._coverage.n_missing()
         wanted = request.domain.n_wanted
         missing = wanted if self._coverage is None else self._coverage.n_missing()
         total = math.prod(request.domain.shape)

@@ -83,7 +83,7 @@ def write_points(
         new = block[name] if mask is None else block[name][mask]
         checksums.append(checksum(new, output.dtype))
         written += write_chunk(blobs, grid, name, index, block[name])
-    key = identity.chunk_key(grid.path.grid, grid.bin_bytes(index))
+    key = identity.chunk_digest(grid.path.grid, grid.bin_bytes(index))
     return Row(key, index, points, tuple(checksums), seconds), written
 
 

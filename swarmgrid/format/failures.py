@@ -24,7 +24,7 @@ SUFFIX = ".err"
 """What the names of such objects end with."""
 MAX_NBYTES = 2**28
 """The most bytes of such an object."""
-MERGE_FROM = 8
+COMPACT_FROM = 8
 """So many objects are merged into one."""
 Place = tuple[tuple[int, ...], tuple[int, ...]]
 """A point: its chunk's index, and its own index within the chunk."""
@@ -90,27 +90,27 @@ class FailureLog:
         name = self._new_name()
         write_failures(self._blobs, self._path, name, failures)
         self._sizes[name] = len(failures)
-        names = newest_to_merge(self._sizes)
+        names = newest_to_compact(self._sizes)
         if names:
             name = self._new_name()
-            merge_failures(self._blobs, self._path, names, name)
+            compact_failures(self._blobs, self._path, names, name)
             self._sizes[name] = sum(self._sizes.pop(old) for old in names)
 
 
-def newest_to_merge(sizes: Mapping[str, int]) -> list[str]:
+def newest_to_compact(sizes: Mapping[str, int]) -> list[str]:
     """The newest objects, to be merged so that O(log n) of them stay; maybe none.
 
     An object's class is that of the largest among it and the newer ones, each class
-    ``MERGE_FROM`` times the next; a full class is merged, with all that are newer.
+    ``COMPACT_FROM`` times the next; a full class is merged, with all that are newer.
     """
     names = sorted(sizes, reverse=True)
     largest = itertools.accumulate((sizes[name] for name in names), max)
-    levels = [next(i for i in itertools.count() if n < MERGE_FROM ** (i + 1)) for n in largest]
-    full = [level for level, n in Counter(levels).items() if n >= MERGE_FROM]
+    levels = [next(i for i in itertools.count() if n < COMPACT_FROM ** (i + 1)) for n in largest]
+    full = [level for level, n in Counter(levels).items() if n >= COMPACT_FROM]
     return names[: sum(level <= max(full) for level in levels)] if full else []
 
 
-def merge_failures(
+def compact_failures(
     blobs: Blobs,
     path: GridPath,
     names: Sequence[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
@@ -102,7 +103,6 @@ class StoredGrid:
     """In a sharded grid the shape along the axes of the chunks that are stored together."""
     v2_keys: frozenset[str] = frozenset()
     """Outputs whose chunk keys are of Zarr's second kind, as those of one that was converted."""
-    _digests: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -153,8 +153,13 @@ class StoredGrid:
             self._digests[name, n] = hashlib.blake2b(data, digest_size=16).hexdigest()
         return self._digests[name, n]
 
+    @functools.cached_property
+    def _digests(self) -> dict[tuple[str, int], str]:
+        """Answers of `axis_digest`; no field, so that a copy with other axes has none."""
+        return {}
+
     def bin_bytes(self, index: tuple[int, ...]) -> list[bytes]:
-        """For every axis the values of one chunk's bin, as `chunk_key` takes them."""
+        """For every axis the values of one chunk's bin, as `chunk_digest` takes them."""
         return [
             canonical_bytes(axis.take(slice(i * chunk, (i + 1) * chunk)).hashed())
             for axis, chunk, i in zip(self.axes, self.chunk_shape, index, strict=True)

@@ -50,7 +50,7 @@ def covering(grid: StoredGrid, old: StoredGrid | None, lengths: Sequence[int]) -
         _shortened(stored, None if old is None else old.stored_axes[d], lengths[d])
         for d, stored in enumerate(grid.stored_axes)
     ]
-    return replace(grid, stored_axes=tuple(axes), _digests={})
+    return replace(grid, stored_axes=tuple(axes))
 
 
 def _shortened(stored: StoredAxis, before: StoredAxis | None, n: int) -> StoredAxis:

@@ -6,6 +6,7 @@ changed, so that readers need no lock and a crash leaves at worst work that is d
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
-MERGE_FROM = 8
+COMPACT_FROM = 8
 """So many segments of about the same size are merged into one: O(log n) of them stay."""
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Manifest:
 
     def chunks(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
         """Every chunk that a row speaks of, and the numbers of its rows."""
-        return sorted(self._by_chunk().items())
+        return sorted(self._by_chunk.items())
 
     def without(self, indices: Collection[tuple[int, ...]]) -> Manifest:
         """The manifest without the rows of some chunks."""
@@ -102,26 +103,27 @@ class Manifest:
 
     def rows_of(self, index: tuple[int, ...]) -> NDArray[np.intp]:
         """The numbers of the rows that speak of one chunk."""
-        by_chunk = self._by_chunk()
+        by_chunk = self._by_chunk
         return by_chunk.get(index, np.empty(0, np.intp))
 
     def is_whole(self, chunk_shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """``(n,)``: whether a row's points are all of its chunk."""
-        cached: NDArray[np.bool_] | None = self.__dict__.get("_whole")
-        if cached is None:
+        if chunk_shape not in self._whole:
             is_full = (self.rows.extent == np.array(chunk_shape, np.int32)).all(axis=1)
-            cached = self.__dict__["_whole"] = is_full & ~self.rows.has_bitmap()
-        return cached
+            self._whole[chunk_shape] = is_full & ~self.rows.has_bitmap()
+        return self._whole[chunk_shape]
 
+    @functools.cached_property
+    def _whole(self) -> dict[tuple[int, ...], NDArray[np.bool_]]:
+        """Answers of `is_whole`, by the shape that was asked for: each reads a million rows."""
+        return {}
+
+    @functools.cached_property
     def _by_chunk(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
-        cached = self.__dict__.get("_chunks")
-        if cached is None:
-            found: dict[tuple[int, ...], list[int]] = {}
-            for i, index in enumerate(map(tuple, self.rows.index.tolist())):
-                found.setdefault(index, []).append(i)
-            cached = {index: np.array(numbers, np.intp) for index, numbers in found.items()}
-            self.__dict__["_chunks"] = cached
-        return cached
+        found: dict[tuple[int, ...], list[int]] = {}
+        for i, index in enumerate(map(tuple, self.rows.index.tolist())):
+            found.setdefault(index, []).append(i)
+        return {index: np.array(numbers, np.intp) for index, numbers in found.items()}
 
     def _touched_places(self, selection: Selection) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Each row's chunk as its place among the touched bins, and whether it is touched."""
@@ -205,20 +207,20 @@ def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, r
     return len(data)
 
 
-def to_merge(sizes: Mapping[str, int]) -> list[str]:
+def to_compact(sizes: Mapping[str, int]) -> list[str]:
     """The segments to merge into one, so that their number stays logarithmic; maybe none.
 
-    Sizes fall into classes, each ``MERGE_FROM`` times the next; a full class is merged, with
+    Sizes fall into classes, each ``COMPACT_FROM`` times the next; a full class is merged, with
     all the smaller ones.
     """
     ranked = sorted(sizes, key=lambda name: sizes[name])
     classes: dict[int, list[str]] = {}
     for name in ranked:
         level = 0
-        while MERGE_FROM ** (level + 1) <= sizes[name]:
+        while COMPACT_FROM ** (level + 1) <= sizes[name]:
             level += 1
         classes.setdefault(level, []).append(name)
-    full = [level for level, names in classes.items() if len(names) >= MERGE_FROM]
+    full = [level for level, names in classes.items() if len(names) >= COMPACT_FROM]
     if not full:
         return []
     return [name for level in classes if level <= max(full) for name in classes[level]]

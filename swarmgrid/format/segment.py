@@ -41,7 +41,7 @@ class Row:
     """A fact that stays true: these points of this chunk were computed, and had these values."""
 
     key: bytes
-    """16 bytes: the chunk key, see `swarmgrid.identity.chunk_key`."""
+    """16 bytes: the digest of the chunk, see `swarmgrid.identity.chunk_digest`."""
     index: tuple[int, ...]
     """The chunk's index on every axis."""
     points: Points

@@ -19,7 +19,7 @@ from swarmgrid.identity.bound import bound, keywords, origin
 from swarmgrid.identity.classes import enum_code, member_digest
 from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest, is_ignored
-from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_key, grid_id, point_seed
+from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_digest, grid_id, point_seed
 from swarmgrid.identity.ownership import module_name
 from swarmgrid.identity.parts import (
     Fingerprint,
@@ -39,7 +39,7 @@ __all__ = [
     "axes_id",
     "bound",
     "changes",
-    "chunk_key",
+    "chunk_digest",
     "digest",
     "enum_code",
     "explained",

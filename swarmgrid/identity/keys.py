@@ -58,7 +58,7 @@ def axes_id(axes: Collection[str]) -> str:
     return digest(["axes", *sorted(axes)])[:AXES_DIGITS]
 
 
-def chunk_key(grid: str, bins: Sequence[bytes]) -> bytes:
+def chunk_digest(grid: str, bins: Sequence[bytes]) -> bytes:
     """Return 16 bytes for a chunk.
 
     Parameters

@@ -20,7 +20,7 @@ from swarmgrid.format.grid_io import write_documents
 from swarmgrid.format.manifest import write_segment
 from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.orphans import other_chunks
-from swarmgrid.maintenance.repair import tidied
+from swarmgrid.maintenance.repair import tidy
 from swarmgrid.space.outputs import dtype_name
 from swarmgrid.space.widening import inexact, is_wider
 
@@ -51,7 +51,7 @@ def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     """
     state = read_state(held.blobs, path)
     for _ in range(_TRIES):  # a reader may leave a mark meanwhile, whose rows would be left out
-        if state is None or not tidied(held, state):
+        if state is None or not tidy(held, state):
             break
         state = read_state(held.blobs, path)
     if state is None:
@@ -92,7 +92,7 @@ def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
             "complex128, of floats a larger float or a complex one"
         )
     schema = replace(grid.schema, outputs={**outputs, name: replace(output, dtype=wanted)})
-    return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name}, _digests={})
+    return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name})
 
 
 def _rewritten(

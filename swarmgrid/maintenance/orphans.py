@@ -31,7 +31,7 @@ _OTHERS = (
 _FOREIGN = "swarmgrid has not written it, and leaves it alone"
 
 
-def swept(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> list[Finding]:
+def orphan_findings(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> list[Finding]:
     """What does not belong there, in all folders of a grid; ``grid`` is None where it is unknown.
 
     Looks twice where it finds something: other processes are at work.

@@ -1,4 +1,4 @@
-"""Mends a grid: rebuilds metadata from its copies, and voids rows whose values are gone."""
+"""Repairs a grid: rebuilds metadata from its replicas, and invalidates rows without values."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
 from swarmgrid.format.manifest import read_manifest, write_segment
 from swarmgrid.format.segment import Segment
-from swarmgrid.maintenance.orphans import other_chunks, swept
-from swarmgrid.maintenance.replicas import copies
+from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
+from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import METADATA
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from swarmgrid.store.lease import Lease
 
 
-def mend_grid(held: Lease, ref: GridRef) -> None:
-    """Mend everything of a grid that can be; what cannot counts as not computed afterwards.
+def repair_grid(held: Lease, ref: GridRef) -> None:
+    """Repair a grid; what cannot be repaired counts as not computed afterwards.
 
     Needs the right to write the grid.
     """
     path = ref.path
     write_parents(held.blobs, path)
-    grid = _readable(held, ref)
+    grid = _restore_grid(held, ref)
     if grid is None:  # the axes are gone, and with them what the values belong to
         forget_grid(held, path)
         return
     write_documents(held.blobs, grid)
-    for finding in [*copies(held.blobs, grid), *swept(held.blobs, path, grid)]:
+    for finding in [*replica_findings(held.blobs, grid), *orphan_findings(held.blobs, path, grid)]:
         held.check()
-        if finding.mended is not None:
-            held.blobs.put(finding.key, finding.mended)
+        if finding.repaired is not None:
+            held.blobs.put(finding.key, finding.repaired)
         elif finding.is_removed:
             held.blobs.delete(finding.key)
     for key in [
@@ -55,14 +55,14 @@ def mend_grid(held: Lease, ref: GridRef) -> None:
     ]:
         held.check()
         held.blobs.delete(key)
-    void_bad_rows(held, grid)
+    invalidate_bad_rows(held, grid)
     manifest = _manifest(held, path, grid)
     _drop_others(held, grid, manifest.others if manifest is not None else ())
 
 
-def mend_metadata(held: Lease, ref: GridRef) -> bool:
-    """Write again what a grid is read by, from its second copies; whether it can be read now."""
-    return _readable(held, ref) is not None
+def restore_metadata(held: Lease, ref: GridRef) -> bool:
+    """Restore a grid's metadata from its second copies; whether the grid can be read now."""
+    return _restore_grid(held, ref) is not None
 
 
 def forget_grid(held: Lease, path: GridPath) -> None:
@@ -73,10 +73,10 @@ def forget_grid(held: Lease, path: GridPath) -> None:
     held.blobs.delete(path.metadata)
 
 
-def void_bad_rows(
+def invalidate_bad_rows(
     held: Lease, grid: StoredGrid, only: Collection[tuple[int, ...]] | None = None
 ) -> int:
-    """Drop the manifest's rows whose values are damaged: how many points they spoke of.
+    """Drop the manifest's rows whose values are damaged; the number of their points.
 
     Parameters
     ----------
@@ -102,9 +102,10 @@ def void_bad_rows(
         keep[bad] = False
         held.check()
         if keep.any():
-            name = f"{held.epoch:012d}-{secrets.token_hex(4)}-mended.seg"
+            name = f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
             write_segment(blobs, path, name, grid, manifest.rows.taken(np.flatnonzero(keep)))
-        for name in segments:
+        for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
+            # damaged rows are found again
             blobs.delete(path.manifest + name)
     for name in names:
         marked = damage_marks.mark_index(name)
@@ -113,16 +114,16 @@ def void_bad_rows(
     return sum(len(manifest.rows.points(i)) for i in bad)
 
 
-def tidied(held: Lease, state: GridState) -> bool:
-    """See to what readers and cut conversions left, and merge failures; whether that was any."""
+def tidy(held: Lease, state: GridState) -> bool:
+    """Remove what readers and cut conversions left, compact failures; whether anything changed."""
     names = state.failure_names
-    has_many = len(names) > failures.MERGE_FROM
+    has_many = len(names) > failures.COMPACT_FROM
     if has_many:
         held.check()
         start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
-        name = f"{start}-{secrets.token_hex(4)}-merged{failures.SUFFIX}"
+        name = f"{start}-{secrets.token_hex(4)}-compacted{failures.SUFFIX}"
         shape = state.grid.chunk_shape
-        failures.merge_failures(
+        failures.compact_failures(
             held.blobs,
             state.grid.path,
             names,
@@ -132,7 +133,7 @@ def tidied(held: Lease, state: GridState) -> bool:
             ),
         )
     if state.suspects:
-        void_bad_rows(held, state.grid, state.suspects)
+        invalidate_bad_rows(held, state.grid, state.suspects)
     others = state.manifest.others
     if others:
         write_documents(held.blobs, state.grid)  # an array's own may be a conversion's
@@ -147,20 +148,20 @@ def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:
         held.blobs.delete(grid.path.manifest + name)
 
 
-def _readable(held: Lease, ref: GridRef) -> StoredGrid | None:
-    """The grid, after mending its group document and coordinates as far as that goes."""
+def _restore_grid(held: Lease, ref: GridRef) -> StoredGrid | None:
+    """Restore the group document and coordinates; the grid, if it can be read now."""
     path = ref.path
-    mended: set[str] = set()
-    while True:  # each round mends the object that the last one stumbled over
+    repaired: set[str] = set()
+    while True:  # each round repairs the object that the last one stumbled over
         data = held.blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
         grid, damaged = _read(held, path, data)
         if grid is not None and not damaged:
             return grid
-        if damaged in mended:  # what was made of it is no better
+        if damaged in repaired:  # what was made of it is no better
             if grid is not None:
                 _drop_ahead(held, path, grid)
             return grid
-        mended.add(damaged)
+        repaired.add(damaged)
         held.check()
         if damaged == path.metadata:
             rebuilt = _rebuilt_group(held, ref)

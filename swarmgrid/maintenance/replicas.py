@@ -30,7 +30,7 @@ _AHEAD = "it differs from its pair: a growth was cut short"
 _CHUNK = re.compile(r"c[./]\d+")
 
 
-def copies(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
+def replica_findings(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
     """What is wrong with the pairs of a grid whose coordinates have been read, and are whole."""
     beside = blobs.names(grid.path.manifest)
     for name, document in grid.documents().items():
@@ -67,18 +67,18 @@ def _needed_pair(
     if data == original or original is None:
         return
     if data is None:
-        yield Finding(copy, "the second copy is missing", mended=original)
+        yield Finding(copy, "the second copy is missing", repaired=original)
         return
     values, expected = _values(data, document), _values(original, document)
     if values is None or expected is None:
-        yield Finding(copy, "the second copy cannot be read", mended=original)
+        yield Finding(copy, "the second copy cannot be read", repaired=original)
         return
     is_ahead = False
     if name in grid.names:  # of an axis' chunk, only so many values are in use
         n = document["shape"][0] - int(chunk[2:]) * zarr_metadata.chunk_shape(document)[0]
         is_ahead = canonical_bytes(values[:n]) == canonical_bytes(expected[:n])
     reason = _AHEAD if is_ahead else "the second copy differs from the first"
-    yield Finding(copy, reason, is_note=is_ahead, mended=original)
+    yield Finding(copy, reason, is_note=is_ahead, repaired=original)
 
 
 def _other_pair(
@@ -99,9 +99,9 @@ def _other_pair(
     good = next(iter(whole.values()), None)
     for at, data in pair.items():
         if data is not None and at not in whole:
-            yield Finding(at, "it cannot be read", mended=good, is_removed=good is None)
+            yield Finding(at, "it cannot be read", repaired=good, is_removed=good is None)
         elif data != good:
-            yield Finding(at, _AHEAD, is_note=True, mended=good)
+            yield Finding(at, _AHEAD, is_note=True, repaired=good)
 
 
 def _limit(document: checked_json.Document) -> int:

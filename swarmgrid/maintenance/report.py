@@ -64,7 +64,7 @@ class Finding:
     reason: str
     is_note: bool = False
     points: int = 0
-    mended: bytes | None = None
+    repaired: bytes | None = None
     """What a repair writes under the key; None: nothing."""
     is_removed: bool = False
     """Whether a repair deletes the object."""

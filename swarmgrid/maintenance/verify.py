@@ -14,8 +14,8 @@ from swarmgrid.format.codec import checksum, fill_value
 from swarmgrid.format.damage_marks import mark_name, marks
 from swarmgrid.format.grid import read_grid
 from swarmgrid.format.manifest import older_than, read_manifest
-from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, own_chunks, swept
-from swarmgrid.maintenance.replicas import COPY, copies
+from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, orphan_findings, own_chunks
+from swarmgrid.maintenance.replicas import COPY, replica_findings
 from swarmgrid.maintenance.report import Finding, Report, to_report
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
@@ -47,9 +47,12 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
             grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
         except DamageError as error:
             damage = Finding(error.key, error.reason)
-            return to_report([*_parents(blobs, path), damage, *swept(blobs, path, None)])
+            orphans = orphan_findings(blobs, path, None)
+            return to_report([*_parents(blobs, path), damage, *orphans])
         if grid is None:
-            return to_report([*_without_group(blobs, path, names), *swept(blobs, path, None)])
+            return to_report(
+                [*_without_group(blobs, path, names), *orphan_findings(blobs, path, None)]
+            )
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
         before, types = types, grid.data_types()
@@ -61,7 +64,7 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
 
 def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]) -> Report:
     path = grid.path
-    findings = [*_parents(blobs, path), *_documents(blobs, grid), *copies(blobs, grid)]
+    findings = [*_parents(blobs, path), *_documents(blobs, grid), *replica_findings(blobs, grid)]
     if manifest.ahead:
         findings.append(Finding(path.metadata, older_than(manifest)))
     findings += [
@@ -89,7 +92,7 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
             findings.append(Finding(key, reason, is_note=True, is_removed=True))
     if unvouched:
         findings.append(_values_nobody_vouches_for(unvouched))
-    return to_report([*findings, *swept(blobs, path, grid)], chunks, points)
+    return to_report([*findings, *orphan_findings(blobs, path, grid)], chunks, points)
 
 
 def _without_group(blobs: Blobs, path: GridPath, names: list[str]) -> Iterator[Finding]:

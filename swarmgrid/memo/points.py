@@ -71,7 +71,7 @@ class Enumeration:
         members = np.split(np.argsort(inverse, kind="stable"), ends[:-1])
         return [MemoChunk(tuple(bins[first[i]].tolist()), members[i]) for i in np.argsort(first)]
 
-    def chunk_key(self, chunk: MemoChunk, lengths: Sequence[int]) -> tuple[Any, ...]:
+    def chunk_index(self, chunk: MemoChunk, lengths: Sequence[int]) -> tuple[Any, ...]:
         """A chunk by its axes' values: ``(("strat", ("aaa",)), ("s", (1, 2, 3)))``."""
         return tuple(
             (name, tuple(values[i * length : (i + 1) * length]))

@@ -73,7 +73,7 @@ class MemoRequest:
         Raises
         ------
         DamageError
-            If what says so is not as it was written. `mend` sees to that.
+            If what says so is not as it was written. `repair` sees to that.
         """
         found = call.stored
         if found is None:
@@ -89,7 +89,7 @@ class MemoRequest:
         order = [snapshot.grid.names.index(name) for name in call.request.domain.names]
         return Stored(computed.transpose(order)[tuple(self.points.positions.T)], dtypes)
 
-    def mend(self, damage: DamageError) -> None:
+    def repair(self, damage: DamageError) -> None:
         """Make the grid one that can be read; what was lost counts as not computed then.
 
         Values alone are left to `fill`, which computes those that a reader found damaged.
@@ -105,10 +105,10 @@ class MemoRequest:
             Grid(self._ref).repair()
 
     def beyond_mending(self, damage: DamageError) -> StoreError:
-        """The error that something is damaged again after it was mended."""
+        """The error that something is damaged again after it was repaired."""
         path = self._ref.path
         return StoreError(
-            f"{damage.key} is damaged again after it was mended: {damage.reason}. Look after the "
+            f"{damage.key} is damaged again after it was repaired: {damage.reason}. Check the "
             f"disk; then delete the folders {path.prefix} and {path.manifest} in "
             f"{self._ref.location.url!r}, and everything in them is computed anew"
         )

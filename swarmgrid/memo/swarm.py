@@ -182,8 +182,8 @@ class SwarmMemo:
         PointError
             If ``exec_fn`` failed at a point. What was finished is kept.
         StoreError
-            If the store cannot be used. Files that are damaged are mended, or what was in them is
-            computed again; a warning is logged.
+            If the store cannot be used. Damaged files are repaired, or their values are computed
+            again; a warning is logged.
         """
         return self._run(self._request(self._exec_fn, params, split_spec))
 
@@ -204,7 +204,7 @@ class SwarmMemo:
         InputError
             If nothing is stored for these params and axes.
         DamageError
-            If what is read is damaged: the next `run` mends it.
+            If what is read is damaged: the next `run` repairs it.
         """
         found = self._request(self._exec_fn, params, split_spec).dataset()
         names = tuple(map(str, found.data_vars))
@@ -263,14 +263,14 @@ class SwarmMemo:
         while True:
             try:
                 call = request.begun()
-                filled = self._filled(request, call)
+                filled = self._fill(request, call)
                 done = filled if done is None else done.and_again(filled)
                 return finish(call), done
             except DamageError as error:
                 if error.key in damaged:
                     raise request.beyond_mending(error) from error
                 damaged.add(error.key)
-                request.mend(error)
+                request.repair(error)
 
     def _collated(self, request: MemoRequest, call: Call) -> list[Any]:
         collated: list[Any] = [None] * len(request.chunks)
@@ -278,9 +278,9 @@ class SwarmMemo:
             collated[number] = self._collate_fn(outputs)
         return collated
 
-    def _filled(self, request: MemoRequest, call: Call) -> MemoDiagnostics:
+    def _fill(self, request: MemoRequest, call: Call) -> MemoDiagnostics:
         before = request.stored(call)
-        done = call.filled()
+        done = call.fill()
         total = len(request.chunks)
         cached = sum(bool(before.computed[chunk.members].all()) for chunk in request.chunks)
         return MemoDiagnostics(
@@ -311,7 +311,7 @@ class SwarmMemo:
         call = PointCall(exec_fn, tuple(axes), points.form, extras)
         version = f"{code_version(exec_fn, self._cache_version)} {call.description}"
         if (chunk_hash_fn := self._chunk_hash_fn) is not None:
-            keys = (points.chunk_key(chunk, lengths) for chunk in chunks)
+            keys = (points.chunk_index(chunk, lengths) for chunk in chunks)
             said = {key: chunk_hash_fn(params, key, self._cache_version) for key in keys}
             version += f" {hashes_version(said)}"
         options = self._options(call, version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from swarmgrid.space.points import ChunkPart, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -31,9 +31,9 @@ class Coverage:
     """The points asked for, over the selection; None: all."""
     complete: NDArray[np.bool_]
     """``selection.grid_shape``: whether all of a chunk's requested points are computed."""
-    partial: dict[tuple[int, ...], NDArray[np.bool_]]
+    partial: Mapping[tuple[int, ...], NDArray[np.bool_]]
     """The computed points of chunks that are not complete."""
-    failed: dict[tuple[int, ...], NDArray[np.bool_]] = field(default_factory=dict)
+    failed: Mapping[tuple[int, ...], NDArray[np.bool_]] = field(default_factory=dict)
     """Points of such chunks that are not to be computed, because they failed."""
 
     @property
@@ -88,15 +88,15 @@ class Coverage:
         touched = self._touched(index)
         return ChunkPart(index, self._missing_points(touched), touched not in self.partial)
 
-    def leave_out(self, failures: Iterable[FailedPoint]) -> int:
-        """Do not compute some points, which failed: how many of them would have been."""
-        before = self.n_missing()
+    def without(self, failures: Iterable[FailedPoint]) -> Coverage:
+        """The same, some points that failed not being missing."""
+        failed = dict(self.failed)
         for failure in failures:
             if self._is_touched(failure.index):
                 touched = self._touched(failure.index)
                 mask = failure.points.mask(self.selection.chunk_shape)
-                self.failed[touched] = self.failed.get(touched, False) | mask
-        return before - self.n_missing()
+                failed[touched] = failed.get(touched, False) | mask
+        return replace(self, failed=failed)
 
     def _is_touched(self, index: tuple[int, ...]) -> bool:
         return all(i in axis.bins for axis, i in zip(self.selection.axes, index, strict=True))
@@ -107,11 +107,14 @@ class Coverage:
             for axis, i in zip(self.selection.axes, index, strict=True)
         )
 
-    def mark(self, index: tuple[int, ...], points: Points) -> None:
-        """Count points of one chunk as computed from now on."""
-        touched = self._touched(index)
-        mask = points.mask(self.selection.chunk_shape)
-        self.partial[touched] = self.partial.get(touched, False) | mask
+    def with_computed(self, places: Iterable[tuple[tuple[int, ...], Points]]) -> Coverage:
+        """The same, some points, by the index of their chunk, being computed."""
+        partial = dict(self.partial)
+        for index, points in places:
+            touched = self._touched(index)
+            mask = points.mask(self.selection.chunk_shape)
+            partial[touched] = partial.get(touched, False) | mask
+        return replace(self, partial=partial)
 
     def _missing_points(self, touched: tuple[int, ...]) -> Points:
         """The missing points of one touched chunk; no mask is made where they are a box."""

@@ -69,7 +69,7 @@ def covered(
         complete, partial = manifest.coverage(selection)
     order = [domain.names.index(name) for name in grid.names]
     asked = None if domain.wanted is None else domain.wanted.transpose(order)
-    grown_grid = replace(grid, stored_axes=tuple(axes), _digests={})
+    grown_grid = replace(grid, stored_axes=tuple(axes))
     return Coverage(grown_grid, selection, asked, complete, partial)
 
 

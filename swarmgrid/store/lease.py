@@ -40,14 +40,14 @@ LEASE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 
 _own: set[str] = set()
-"""The writers of this process that have a lease, or are about to: others of its have ended."""
+"""Writers of this process that hold or are acquiring a lease; any other of its leases is stale."""
 _log = logging.getLogger(__name__)
 
 
 class Lease:
     """The right to write one grid, renewed by a thread until it is released.
 
-    Use `acquired` to get one; it is a context manager that releases at the end.
+    Use `acquire` to get one; it is a context manager that releases at the end.
     """
 
     def __init__(self, blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> None:
@@ -77,7 +77,7 @@ class Lease:
     def release(self) -> None:
         """Give the grid up, so that the next process need not wait."""
         self._ended.set()
-        self._thread.join()
+        self._thread.join()  # or its next heartbeat would overwrite that the lease is released
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
             self._look()
             if not self._lost:
@@ -135,13 +135,13 @@ class Lease:
         self.blobs.put(record_key(self._path.grid, self.epoch), record.to_bytes())
 
 
-def acquired(
+def acquire(
     location: Location,
     path: GridPath,
     seconds: float = LEASE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Lease:
-    """The lease of a grid, waiting as long as another process holds it.
+    """Acquire the lease of a grid; wait as long as another process holds it.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def acquired(
     InputError
         If the grid is held by a run that waits for the caller.
     """
-    watch = _Watch(clock)
+    watch = _LeaseWatch(clock)
     while True:
         record = LeaseRecord.of_this_process(min(seconds, MAX_LEASE_SECONDS))
         blobs = location.open(path.grid, record.writer)
@@ -170,11 +170,11 @@ def acquired(
             _check_not_own(path, watch.writer)
             time.sleep(_POLL_SECONDS)
             continue
-        _own.add(record.writer)
+        _own.add(record.writer)  # before its file is there: another thread would see it as stale
         try:
-            if _is_won(blobs, path, epoch + 1, record):
+            if _try_acquire(blobs, path, epoch + 1, record):
                 return Lease(blobs, path, epoch + 1, record)
-        except LeaseLostError:  # whoever was faster has already fenced this attempt
+        except LeaseLostError:  # the owner that was faster has already fenced this attempt
             pass
         except BaseException:
             _own.discard(record.writer)
@@ -182,8 +182,13 @@ def acquired(
         _own.discard(record.writer)
 
 
-def _is_won(blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> bool:
-    """Whether this record now is the highest; all other writers are then fenced."""
+def _try_acquire(blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> bool:
+    """Create the lease's file, and fence all other writers; whether this process now owns it.
+
+    Creating is atomic: of two processes that try the same epoch, one has it. The look afterwards
+    catches a process that listed the epochs before a file of a higher one was there. Only then are
+    others fenced and earlier leases deleted: a loser that did so would cut off the owner.
+    """
     blobs.begin_writing()
     won = blobs.create(record_key(path.grid, epoch), record.to_bytes())
     if not won or _highest(blobs, path.grid) != epoch:
@@ -194,8 +199,11 @@ def _is_won(blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) -> bo
     return True
 
 
-class _Watch:
-    """Watches the lease of another, and says when it has ended."""
+class _LeaseWatch:
+    """Decides when another owner's lease has ended: released, its process dead, or unchanged.
+
+    Only this process' own clock counts: those of two machines differ.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -89,8 +89,8 @@ def test_points_settle_alike_before_and_after_the_decision(order: list[int], n: 
         assert found.take(tasks[number], result(tasks[number], number * 0.5)).values == ()
     coverage, indices = found.decide()
     before = {i: len(coverage.part(i).points) for i in indices}
-    found.mark_tried()
-    assert sum(before.values()) - sum(len(coverage.part(i).points) for i in indices) == len(tasks)
+    after = found.count_tried()
+    assert sum(before.values()) - sum(len(after.part(i).points) for i in indices) == len(tasks)
     settled = list(found.settle_waiting().values)
     for number in order[n:]:
         settled += found.take(tasks[number], result(tasks[number], number * 0.5)).values
@@ -120,7 +120,7 @@ def test_a_result_that_does_not_fit_the_outputs_is_a_failure_with_its_point() ->
     found.take(tasks[0], result(tasks[0], 1.5))
     found.take(tasks[3], result(tasks[3], "text"))
     found.decide()
-    found.mark_tried()
+    found.count_tried()
     settled = found.settle_waiting()
     assert settled.n_misfits == 1
     assert [dict(one.point) for one in settled.failures] == [{"x": 3}]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from swarmgrid.format.failures import (
-    MERGE_FROM,
+    COMPACT_FROM,
     FailedPoint,
     FailureLog,
-    merge_failures,
-    newest_to_merge,
+    compact_failures,
+    newest_to_compact,
     read_all_failures,
     read_failures,
     write_failures,
@@ -71,14 +71,14 @@ def test_a_merge_keeps_the_last_failure_of_each_point_not_computed_since(files: 
     for attempt, places in enumerate([(0, 1, 2), (1, 2), (2, 3)], start=1):
         log = [failure(place, attempt) for place in places]
         write_failures(files, PATH, f"{attempt}.err", log)
-    merge_failures(files, PATH, names(files), "9.err", lambda place: place[0] == (3,))
+    compact_failures(files, PATH, names(files), "9.err", lambda place: place[0] == (3,))
     assert names(files) == ["9.err"]
     assert attempts(files) == {0: 1, 1: 2, 2: 3}
 
 
 def test_a_merge_of_failures_that_are_all_computed_leaves_nothing(files: FileBlobs) -> None:
     write_failures(files, PATH, "1.err", [failure(0)])
-    merge_failures(files, PATH, ["1.err"], "2.err", lambda _place: True)
+    compact_failures(files, PATH, ["1.err"], "2.err", lambda _place: True)
     assert names(files) == []
 
 
@@ -92,7 +92,7 @@ def test_a_merge_that_is_killed_at_any_step_loses_nothing(files: FileBlobs) -> N
             log = [failure(other, place + 1) for other in range(place, 5)]
             write_failures(files, PATH, f"{place}.err", log)
         try:
-            merge_failures(Mortal(files, k), PATH, names(files), "9.err")
+            compact_failures(Mortal(files, k), PATH, names(files), "9.err")
         except KilledError:
             kills += 1
             assert attempts(files) == before
@@ -121,7 +121,7 @@ def test_a_log_of_any_sizes_stays_short_and_says_the_last_of_each_point(
         if attempt % 10 == 0:
             assert attempts(files) == expected
     assert attempts(files) == expected
-    assert len(names(files)) <= 4 * MERGE_FROM
+    assert len(names(files)) <= 4 * COMPACT_FROM
     assert sum(data.count(b'"attempt"') for _, data in written.writes) < 40 * total
 
 
@@ -139,7 +139,7 @@ def test_a_log_of_any_sizes_stays_short_and_says_the_last_of_each_point(
     ],
 )
 def test_only_the_newest_are_merged(sizes: dict[str, int], expected: str) -> None:
-    assert "".join(newest_to_merge(sizes)) == expected
+    assert "".join(newest_to_compact(sizes)) == expected
 
 
 # ---- reading
@@ -151,7 +151,7 @@ def test_a_merge_while_failures_are_read_hides_none(files: FileBlobs) -> None:
 
     def merge(key: str) -> None:
         if key.endswith("1.err"):
-            merge_failures(files, PATH, ["1.err"], "2.err")
+            compact_failures(files, PATH, ["1.err"], "2.err")
 
     reader.before_read = merge
     assert {f.index for f in read_all_failures(reader, PATH).values()} == {(1,)}

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.manifest import (
-    MERGE_FROM,
+    COMPACT_FROM,
     Manifest,
     read_manifest,
-    to_merge,
+    to_compact,
     write_segment,
 )
 from swarmgrid.format.segment import Row, Rows, Segment
@@ -129,7 +129,7 @@ def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
     for i in range(1500):
         name, n = f"s{i}", numbers.randint(1, largest)
         sizes[name], content[name], total = n, {i}, total + n
-        names = to_merge(sizes)
+        names = to_compact(sizes)
         if names:
             merges += 1
             rewritten += sum(sizes[one] for one in names)
@@ -138,21 +138,21 @@ def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
             content[merged] = set().union(*(content.pop(one) for one in names))
             sizes[merged] = size
         assert len(set(names)) == len(names)
-        levels = 1 + math.floor(math.log(total, MERGE_FROM))
-        assert len(sizes) <= MERGE_FROM * levels
+        levels = 1 + math.floor(math.log(total, COMPACT_FROM))
+        assert len(sizes) <= COMPACT_FROM * levels
     assert set().union(*content.values()) == set(range(1500))
     assert merges > 0
-    assert rewritten <= total * (2 + math.log(total, MERGE_FROM))
+    assert rewritten <= total * (2 + math.log(total, COMPACT_FROM))
 
 
 def test_a_few_segments_stay_as_they_are() -> None:
-    assert to_merge({}) == []
-    assert to_merge({f"{i}": 1 for i in range(MERGE_FROM - 1)}) == []
+    assert to_compact({}) == []
+    assert to_compact({f"{i}": 1 for i in range(COMPACT_FROM - 1)}) == []
 
 
 def test_a_full_class_takes_the_smaller_segments_along() -> None:
-    sizes = {f"large {i}": 10 for i in range(MERGE_FROM)} | {"small": 1, "huge": 10_000}
-    assert set(to_merge(sizes)) == sizes.keys() - {"huge"}
+    sizes = {f"large {i}": 10 for i in range(COMPACT_FROM)} | {"small": 1, "huge": 10_000}
+    assert set(to_compact(sizes)) == sizes.keys() - {"huge"}
 
 
 # ---- reading
@@ -265,3 +265,10 @@ def test_a_damaged_segment_is_left_out_and_logged(
         found = read(files, grid)
     assert (list(found.sizes), found.damaged) == (["b.seg"], ("a.seg",))
     assert f"{PATH.manifest}a.seg is damaged" in caplog.text
+
+
+def test_whether_rows_are_whole_depends_on_the_shape_that_is_asked_for() -> None:
+    found = manifest([row((0,), Points((4,)))], 1)
+    assert found.is_whole((4,)).tolist() == [True]
+    assert found.is_whole((8,)).tolist() == [False]
+    assert found.is_whole((4,)).tolist() == [True]

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarmgrid.identity import AXES_DIGITS, axes_id, chunk_key, grid_id, keys, point_seed
+from swarmgrid.identity import AXES_DIGITS, axes_id, chunk_digest, grid_id, keys, point_seed
 
 GRID = "0123456789abcdef0123456789abcdef"
 FIXED = {"alpha": "1", "model": "2"}
@@ -23,7 +23,7 @@ def test_neither_the_order_of_params_nor_of_axes_nor_of_ways_to_call_counts() ->
 
 def test_ids_are_pinned() -> None:
     assert grid_id("sim.f", "c", FIXED, ["s", "x"]) == "324fd638d0139c7c3a8da06615496c5f"
-    assert chunk_key(GRID, [b"a", b"bc"]).hex() == "eaa845f8155d408d72abcb8d804cae2d"
+    assert chunk_digest(GRID, [b"a", b"bc"]).hex() == "eaa845f8155d408d72abcb8d804cae2d"
     assert point_seed(GRID, {"s": 3, "x": "a"}) == 316931937950524606141780496063974666958
 
 
@@ -71,11 +71,11 @@ def test_two_grids_have_one_id_exactly_when_all_parts_are_equal(
 
 
 @given(st.lists(st.binary(max_size=3), max_size=3), st.lists(st.binary(max_size=3), max_size=3))
-def test_chunk_keys_are_equal_exactly_when_the_bins_are(
+def test_chunk_digests_are_equal_exactly_when_the_bins_are(
     one: list[bytes], other: list[bytes]
 ) -> None:
-    assert (chunk_key(GRID, one) == chunk_key(GRID, other)) == (one == other)
-    assert len(chunk_key(GRID, one)) == 16
+    assert (chunk_digest(GRID, one) == chunk_digest(GRID, other)) == (one == other)
+    assert len(chunk_digest(GRID, one)) == 16
 
 
 def test_a_point_has_a_seed_of_its_own_in_each_grid() -> None:

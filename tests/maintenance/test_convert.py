@@ -27,7 +27,7 @@ N_READS = 8
 
 def made(root: Path) -> StoredGrid:
     grid = new_grid({"s": [1, 2, 3, 4, 5]}, {"s": 2}, SCHEMA)
-    with lease.acquired(to_location(root), PATH) as held:
+    with lease.acquire(to_location(root), PATH) as held:
         write_grid(held.blobs, grid, None)
         for i, row in enumerate(fill_grid(held.blobs, grid)):
             write_segment(held.blobs, PATH, f"{i}.seg", grid, Rows.from_rows([row], 1, 2))
@@ -35,7 +35,7 @@ def made(root: Path) -> StoredGrid:
 
 
 def convert(root: Path) -> None:
-    with lease.acquired(to_location(root), PATH) as held:
+    with lease.acquire(to_location(root), PATH) as held:
         assert convert_output(held, PATH, "n", "float64")
 
 

@@ -21,7 +21,7 @@ from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_grid
 from swarmgrid.format.manifest import write_segment
 from swarmgrid.format.segment import Rows, Segment
-from swarmgrid.maintenance.repair import mend_grid
+from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.space.outputs import Coord, Output, Schema
@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Location:
 def grid(store: Location) -> StoredGrid:
     """A grid of two axes with four chunks, all computed."""
     made = new_grid({"x": [1, 2, 3], "s": ["a", "b"]}, {"x": 2, "s": 1}, SCHEMA)
-    with lease.acquired(store, PATH) as held:
+    with lease.acquire(store, PATH) as held:
         write_grid(held.blobs, made, None)
         rows = fill_grid(held.blobs, made)
         write_segment(held.blobs, PATH, "000000000000-one.seg", made, Rows.from_rows(rows, 2, 2))
@@ -63,9 +63,9 @@ def verified(store: Location) -> Report:
     return verify_grid(store.open(), PATH)
 
 
-def mended(store: Location) -> Report:
-    with lease.acquired(store, PATH) as held:
-        mend_grid(held, GridRef(store, PATH))
+def repaired(store: Location) -> Report:
+    with lease.acquire(store, PATH) as held:
+        repair_grid(held, GridRef(store, PATH))
     return verified(store)
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_belong_there_is_said_and_removed_where_it_is_a_left_over(
     put(store, key, b"half")
     folder = f"{PATH.prefix}other"
     assert found(verified(store)) == [(kind, folder if key.startswith(folder) else key)]
-    after = mended(store)
+    after = repaired(store)
     assert after.problems == ()
     assert (store.open().get(key) is None) == is_removed
     assert (after == CLEAN) == is_removed
@@ -139,7 +139,7 @@ def test_a_left_over_that_goes_away_meanwhile_is_none(store: Location, grid: Sto
 
 
 def test_a_grid_that_is_being_written_is_clean(store: Location, grid: StoredGrid) -> None:
-    with lease.acquired(store, PATH) as held:
+    with lease.acquire(store, PATH) as held:
         held.blobs.put(f"{LOCKS}/staging/{PATH.grid}-{held.writer}/half", b"1")
         assert verified(store) == CLEAN
     assert verified(store) == CLEAN
@@ -158,7 +158,7 @@ def test_what_a_killed_owner_leaves_is_noted_and_goes_with_the_next(
     assert found(report) == [("note", key) for key in (last, first, staging)]
     assert f"process {dead.pid}" in report.notes[0].reason
     assert report.is_clean
-    lease.acquired(store, PATH).release()
+    lease.acquire(store, PATH).release()
     assert verified(store) == CLEAN
     assert store.open().names(f"{LOCKS}/staging/") == ["another-grid"]
 
@@ -169,7 +169,7 @@ def test_a_lease_that_cannot_be_read_is_a_problem(
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)
     put(store, record_key(PATH.grid, 3), b"{")
     assert found(verified(store))[0] == ("problem", record_key(PATH.grid, 3))
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
 
 
 def test_an_owner_on_another_machine_may_be_alive(store: Location, grid: StoredGrid) -> None:
@@ -184,7 +184,7 @@ def test_probes_of_dead_processes_are_removed(store: Location, grid: StoredGrid)
     put(store, gone, record_of_a_dead_process().to_bytes())
     put(store, here, LeaseRecord.of_this_process(0).to_bytes())
     assert found(verified(store)) == [("note", gone)]
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
     assert store.open().get(here) is not None
 
 
@@ -196,7 +196,7 @@ def test_free_writers_that_were_killed_are_tidied_away_in_time(
         folder.mkdir()
         (folder / "half").touch()
         os.utime(folder, (time.time() - seconds,) * 2)
-    lease.acquired(store, PATH).release()
+    lease.acquire(store, PATH).release()
     assert store.open().names(f"{LOCKS}/staging/") == ["free-new"]
 
 
@@ -207,7 +207,7 @@ def test_a_mark_of_a_whole_chunk_is_noted_and_removed(store: Location, grid: Sto
     mark_chunk(store, PATH, (1, 0), DamageError("a", "b"))
     report = verified(store)
     assert found(report) == [("note", f"{PATH.manifest}c.1.0.bad")]
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
 
 
 def test_a_mark_of_a_damaged_chunk_is_not_mentioned(store: Location, grid: StoredGrid) -> None:
@@ -216,7 +216,7 @@ def test_a_mark_of_a_damaged_chunk_is_not_mentioned(store: Location, grid: Store
     mark_chunk(store, PATH, (1, 0), DamageError(key, "it is missing"))
     assert verified(store).problems == (Problem(key, "it is missing", 1),)
     assert found(verified(store)) == [("problem", key)]
-    after = mended(store)
+    after = repaired(store)
     assert (after.problems, after.points) == ((), 5)
     assert marks(store.open().names(PATH.manifest)) == []
 
@@ -242,7 +242,7 @@ def test_a_record_of_failures_that_was_changed_is_a_problem(
     data = blobs.get(f"{PATH.manifest}a.err") or b""
     blobs.put(f"{PATH.manifest}a.err", data.replace(b"abc", b"abd"))
     assert found(verified(store)) == [("problem", f"{PATH.manifest}a.err")]
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
 
 
 # ---- values that nobody vouches for
@@ -257,7 +257,7 @@ def test_chunks_of_a_lost_segment_hold_values_that_nobody_vouches_for(
     (note,) = report.notes
     assert note.key == chunk_key(grid, "mean", (0, 0))
     assert "this chunk and 7 more hold values" in note.reason
-    assert mended(store).notes == (note,)  # they may be whole: the segment may be found again
+    assert repaired(store).notes == (note,)  # they may be whole: the segment may be found again
 
 
 def test_points_that_no_row_speaks_of_are_seen_beside_those_of_a_row(
@@ -306,7 +306,7 @@ def test_a_second_copy_is_written_again(
     report = verified(store)
     assert found(report) == [("problem", COPY)]
     assert reason in report.problems[0].reason
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
     assert store.open().get(COPY) == data
 
 
@@ -318,7 +318,7 @@ def test_a_second_copy_of_other_values_is_a_problem(store: Location, grid: Store
     report = verified(store)
     assert found(report) == [("problem", COPY)]
     assert "differs" in report.problems[0].reason
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
 
 
 def test_second_copies_of_the_outputs_own_coordinates_are_held_against_them(
@@ -327,13 +327,13 @@ def test_second_copies_of_the_outputs_own_coordinates_are_held_against_them(
     t, none = Coord(("t",), np.array([0.0, np.nan]), {}), Coord(("n",), np.zeros(0), {})
     outputs = {"trace": Output(("t",), (2,)), "empty": Output(("n",), (0,))}
     made = new_grid({"x": [1]}, {"x": 1}, Schema(outputs, {"t": t, "n": none}))
-    with lease.acquired(store, PATH) as held:
+    with lease.acquire(store, PATH) as held:
         write_grid(held.blobs, made, None)
     assert verified(store) == Report((), 0, 0)
     key = copy_key(PATH, PATH.chunk("t", (0,)))
     put(store, key, encoded(np.array([0.0, 1.0]), "float64"))
     assert found(verified(store)) == [("problem", key)]
-    assert mended(store) == Report((), 0, 0)
+    assert repaired(store) == Report((), 0, 0)
 
 
 @pytest.mark.parametrize("more", [{"x": [9]}, {"x": [0.5]}, {"x": range(5000), "s": ["c"]}])
@@ -360,7 +360,7 @@ def test_a_repair_settles_a_growth_that_was_cut_short_at_any_write(
     for k in range(len(steps.writes)):
         for key, data in steps.writes[:k]:
             put(store, key, data)
-        assert mended(store) == CLEAN
+        assert repaired(store) == CLEAN
 
 
 def test_a_making_that_is_cut_short_at_any_write_leaves_no_problem(store: Location) -> None:
@@ -390,7 +390,7 @@ def test_documents_that_differ_otherwise_are_no_growth(store: Location, grid: St
     key = PATH.array_metadata("mean")
     put(store, key, dict(blobs.writes)[key])
     assert found(verified(store)) == [("problem", key)]
-    assert mended(store) == CLEAN
+    assert repaired(store) == CLEAN
 
 
 # ---- while others are at work

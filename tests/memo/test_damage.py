@@ -99,7 +99,7 @@ def test_whatever_file_is_damaged_the_next_run_gives_right_results(
             assert f"{name} is damaged" in caplog.text, how
         caplog.clear()
         assert executed(store) == 0, f"{name}, {how}"
-        assert caplog.text == "", f"{name}, {how}"  # it was mended for good
+        assert caplog.text == "", f"{name}, {how}"  # it was repaired for good
         assert executed(store, GROWN) == 2, f"{name}, {how}"
         shutil.rmtree(store)
 
@@ -146,7 +146,7 @@ class TearingStore(MemoryStore):
 def test_what_is_damaged_again_and_again_is_an_error_that_says_what_to_delete() -> None:
     with pytest.raises(
         swarmgrid.StoreError,
-        match=r"value/c\.0\.0 is damaged again after it was mended: .* delete the folders "
+        match=r"value/c\.0\.0 is damaged again after it was repaired: .* delete the folders "
         r"data\.zarr/exec_fn/\w+/ and manifest/\w+/ in ",
     ):
         executed(TearingStore())

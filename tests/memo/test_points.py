@@ -96,7 +96,7 @@ def test_chunks_are_the_cells_of_bins_in_the_order_of_their_first_points(case: A
     chunks = found.chunks(lengths)
     assert [(c.bins, c.members.tolist()) for c in chunks] == list(cells.items())
     for chunk in chunks:
-        values = dict(found.chunk_key(chunk, lengths))
+        values = dict(found.chunk_index(chunk, lengths))
         for number in chunk.members:
             assert all(v in values[name] for name, v in zip(axes, points[number], strict=True))
             assert tuple(found.point(number).values()) == points[number]

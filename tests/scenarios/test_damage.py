@@ -112,7 +112,7 @@ def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
                 ds = run(store, axes, executor="sync")[0].load()
             except swarmgrid.StoreError as error:
                 assert name in str(error), f"{name}, {how}: {error}"  # noqa: PT017
-                assert name not in seen, f"{name}, {how}: the next compute has not mended it"
+                assert name not in seen, f"{name}, {how}: the next compute has not repaired it"
                 seen.add(name)
             else:
                 part = ds.sel(x=oracle["x"], s=oracle["s"])

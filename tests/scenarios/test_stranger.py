@@ -340,7 +340,7 @@ def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
     from swarmgrid.store.location import to_location
 
     location = to_location(store_of({}))
-    with lease.acquired(location, GridPath("f", "0" * 32), seconds=1e9):
+    with lease.acquire(location, GridPath("f", "0" * 32), seconds=1e9):
         found = lease_record.highest_record(location.open(), "0" * 32)[1]
     assert found is not None
     assert found.seconds == 3600

@@ -1,7 +1,7 @@
 """Every object of a store, swapped for its older version or its neighbour's.
 
 Backups and sync tools bring single files back from another time. Whatever file it is: values are
-right or an error says what is wrong, `verify` is not silent, and the next run mends it.
+right or an error says what is wrong, `verify` is not silent, and the next run repairs it.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def test_every_object_swapped_for_another_one_is_found_and_mended(
 
 
 def settled(store: Any, axes: dict[str, Any]) -> xr.Dataset:
-    """What compute gives: at once, or after one error that the next call mends."""
+    """What compute gives: at once, or after one error that the next call repairs."""
     try:
         return compute(store, axes)
     except swarmgrid.DamageError:

@@ -22,7 +22,7 @@ from zarr.storage import MemoryStore, WrapperStore
 from swarmgrid.errors import LeaseLostError
 from swarmgrid.store import lease as lease_module
 from swarmgrid.store import lease_record as record_module
-from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquired
+from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquire
 from swarmgrid.store.lease_record import LeaseRecord
 from swarmgrid.store.location import Location, to_location
 from tests.stores.grids import PATH
@@ -82,7 +82,7 @@ def record_from_elsewhere(seconds: float = 5.0) -> LeaseRecord:
 
 def test_every_store_gives_one_lease_after_the_other(location: Location) -> None:
     for epoch in range(3):
-        with acquired(location, PATH) as held:
+        with acquire(location, PATH) as held:
             assert held.epoch == epoch
             held.check()
             assert list(leases(location)) == [f"{epoch:012d}.json"]
@@ -92,13 +92,13 @@ def test_every_store_gives_one_lease_after_the_other(location: Location) -> None
 
 
 def test_a_released_lease_is_followed_at_once(store: Location) -> None:
-    acquired(store, PATH).release()
-    with acquired(store, PATH, clock=never) as held:
+    acquire(store, PATH).release()
+    with acquire(store, PATH, clock=never) as held:
         assert held.epoch == 1
 
 
 def test_the_owner_writes_through_its_lease(store: Location, tmp_path: Path) -> None:
-    with acquired(store, PATH) as held:
+    with acquire(store, PATH) as held:
         held.blobs.put("a", b"1")
         staging = tmp_path / "store/locks/staging"
         assert [path.name for path in staging.iterdir()] == [f"{PATH.grid}-{held.writer}"]
@@ -107,7 +107,7 @@ def test_the_owner_writes_through_its_lease(store: Location, tmp_path: Path) -> 
 
 
 def test_the_owner_shows_signs_of_life(store: Location) -> None:
-    with acquired(store, PATH, seconds=0.04) as held:
+    with acquire(store, PATH, seconds=0.04) as held:
         name = f"{held.epoch:012d}.json"
         until(lambda: (leases(store)[name] or record_from_elsewhere()).beat >= 2)
         held.check()
@@ -121,9 +121,9 @@ def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def test_an_error_in_the_body_releases_the_lease(store: Location) -> None:
-    with pytest.raises(ZeroDivisionError), acquired(store, PATH):
+    with pytest.raises(ZeroDivisionError), acquire(store, PATH):
         raise ZeroDivisionError
-    acquired(store, PATH, clock=never).release()
+    acquire(store, PATH, clock=never).release()
 
 
 # ---- one at a time
@@ -138,7 +138,7 @@ def test_threads_hold_it_one_at_a_time(kind: str, tmp_path: Path) -> None:
 
     def work(i: int) -> None:
         for _ in range(4):
-            with acquired(location, PATH, clock=never) as held:
+            with acquire(location, PATH, clock=never) as held:
                 inside.append(i)
                 time.sleep(0.002)
                 overlaps.extend([list(inside)] if len(inside) > 1 else [])
@@ -162,7 +162,7 @@ from swarmgrid.store.location import to_location
 lease._POLL_SECONDS = 0.002
 root, rounds, end = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 for i in range(rounds):
-    held = lease.acquired(to_location(root / "store"), GridPath("f", "grid"), 1000.0)
+    held = lease.acquire(to_location(root / "store"), GridPath("f", "grid"), 1000.0)
     try:
         os.close(os.open(root / "inside", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -208,16 +208,16 @@ def test_a_process_that_is_gone_is_followed_at_once(end: str, tmp_path: Path) ->
             process.kill()
         until(lambda: os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None)
         store = to_location(tmp_path / "store")
-        with acquired(store, GRID_OF_WORKER, clock=never) as held:  # a zombie is gone, too
+        with acquire(store, GRID_OF_WORKER, clock=never) as held:  # a zombie is gone, too
             assert held.epoch == 1
             staging = tmp_path / "store/locks/staging"
             assert [path.name for path in staging.iterdir()] == [f"grid-{held.writer}"]
 
 
 def test_a_living_process_is_waited_for(store: Location, caplog: pytest.LogCaptureFixture) -> None:
-    first = acquired(store, PATH)
+    first = acquire(store, PATH)
     got: list[Lease] = []
-    thread = threading.Thread(target=lambda: got.append(acquired(store, PATH, clock=never)))
+    thread = threading.Thread(target=lambda: got.append(acquire(store, PATH, clock=never)))
     with caplog.at_level(logging.WARNING, "swarmgrid"):
         thread.start()
         until(lambda: bool(caplog.records))
@@ -234,7 +234,7 @@ def test_a_living_process_is_waited_for(store: Location, caplog: pytest.LogCaptu
 
 def test_leases_of_two_grids_do_not_wait_for_each_other(store: Location) -> None:
     other = replace(PATH, grid="fedcba9876543210")
-    with acquired(store, PATH) as one, acquired(store, other, clock=never) as two:
+    with acquire(store, PATH) as one, acquire(store, other, clock=never) as two:
         one.blobs.put("a", b"1")
         two.blobs.put("b", b"2")
 
@@ -246,7 +246,7 @@ def test_leases_of_two_grids_do_not_wait_for_each_other(store: Location) -> None
 def test_a_silent_owner_is_followed_after_its_seconds(seconds: float, store: Location) -> None:
     leave(store, record_from_elsewhere(seconds).to_bytes())
     clock = Clock()
-    with acquired(store, PATH, clock=clock) as held:
+    with acquire(store, PATH, clock=clock) as held:
         assert held.epoch == 1
     assert seconds < clock.now < seconds + 5
 
@@ -260,7 +260,7 @@ def test_an_owner_that_shows_signs_of_life_is_not_followed(store: Location) -> N
 
     clock = Clock(beat)
     leave(store, record.to_bytes())
-    acquired(store, PATH, clock=clock).release()
+    acquire(store, PATH, clock=clock).release()
     assert 55 < clock.now < 60
 
 
@@ -279,7 +279,7 @@ def test_a_damaged_lease_is_followed_after_the_usual_time(data: bytes, store: Lo
     assert LeaseRecord.from_bytes(data) is None
     leave(store, data)
     clock = Clock()
-    with acquired(store, PATH, clock=clock) as held:
+    with acquire(store, PATH, clock=clock) as held:
         assert held.epoch == 1
     assert LEASE_SECONDS < clock.now < LEASE_SECONDS + 5
 
@@ -292,7 +292,7 @@ def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -
     blobs.begin_writing()
     for name in ("99.json", "000000000099.json.partial", "notes.txt"):
         blobs.put(PATH.locks + name, b"?")
-    with acquired(store, PATH, clock=never) as held:
+    with acquire(store, PATH, clock=never) as held:
         assert held.epoch == 12
     names = [name for name in leases(store) if len(name) == 17]
     assert names == ["000000000012.json"]
@@ -378,9 +378,9 @@ def test_where_the_system_says_nothing_nobody_is_dead(
 @pytest.fixture
 def overtaken(store: Location) -> Iterator[tuple[Lease, Lease]]:
     """A lease, and the one that followed because its owner seemed to be silent."""
-    old = acquired(store, PATH, seconds=0.04)
+    old = acquire(store, PATH, seconds=0.04)
     ticks = itertools.count(0, 1000)
-    new = acquired(store, PATH, clock=lambda: float(next(ticks)))
+    new = acquire(store, PATH, clock=lambda: float(next(ticks)))
     yield old, new
     new.release()
     old.release()
@@ -421,7 +421,7 @@ def test_releasing_a_lost_lease_leaves_the_new_one(
 
 
 def test_a_lease_that_was_deleted_is_lost(location: Location) -> None:
-    held = acquired(location, PATH, seconds=0.04)
+    held = acquire(location, PATH, seconds=0.04)
     (name,) = leases(location)
 
     def is_lost_once_deleted() -> bool:  # a sign of life that was under way may put it back
@@ -438,7 +438,7 @@ def test_a_lease_that_was_deleted_is_lost(location: Location) -> None:
 def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
     location: Location,
 ) -> None:
-    held = acquired(location, PATH, seconds=0.04)
+    held = acquire(location, PATH, seconds=0.04)
     (name,) = leases(location)
     other = record_from_elsewhere()
 
@@ -454,7 +454,7 @@ def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
 
 
 def test_a_lease_that_was_deleted_a_moment_ago_is_not_released(location: Location) -> None:
-    held = acquired(location, PATH)
+    held = acquire(location, PATH)
     (name,) = leases(location)
     held.blobs.delete(PATH.locks + name)
     held.release()
@@ -472,19 +472,19 @@ def is_lost(held: Lease) -> bool:
 def test_a_lease_that_could_not_be_released_is_followed_at_once_in_the_same_process(
     store: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = acquired(store, PATH)
+    held = acquire(store, PATH)
     monkeypatch.setattr(held, "_write", lambda _record: 1 / 0)
     held.release()
     (record,) = leases(store).values()
     assert record is not None
     assert not record.released
-    with acquired(store, PATH, clock=never) as second:
+    with acquire(store, PATH, clock=never) as second:
         assert second.epoch == 1
 
 
 def test_a_lease_on_a_store_without_fences_is_lost_too() -> None:
     store = to_location(MemoryStore())
-    old = acquired(store, PATH, seconds=0.04)
+    old = acquire(store, PATH, seconds=0.04)
     leave(store, record_from_elsewhere().to_bytes(), old.epoch + 1)
 
     def is_lost() -> bool:
@@ -525,7 +525,7 @@ def test_a_lease_outlives_a_store_that_is_down_for_a_while(
 ) -> None:
     store = Unreliable(MemoryStore())
     location = Location("unreliable", store=store)
-    with acquired(location, PATH, seconds=0.04) as held:
+    with acquire(location, PATH, seconds=0.04) as held:
         store.is_down = True
         until(lambda: store.n_failed > 1)
         store.is_down = False

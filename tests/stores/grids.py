@@ -94,7 +94,7 @@ def grown(grid: StoredGrid, **requested: Any) -> StoredGrid:
         axis = have.extended(want.take(positions(have, want) < 0))
         separator = stored.separator if have.kind == stored.axis.kind else "/"
         axes.append(replace(stored, axis=axis, separator=separator))
-    return replace(grid, stored_axes=tuple(axes), _digests={})
+    return replace(grid, stored_axes=tuple(axes))
 
 
 def fill_grid(blobs: Blobs, grid: StoredGrid) -> list[Row]:
