@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing.process
 import os
 import shutil
 import tempfile
@@ -21,6 +20,9 @@ MARK = "SWARMGRID_TESTS"
 """A variable that every process has which comes of a test, also one whose parents are gone."""
 WAIT_SECONDS = 20.0
 """How long a process may take that is about to end."""
+
+FOREIGN = ("pymp-", "dask-scratch-space")
+"""Of multiprocessing in a process that a test has killed or that goes on, and of dask."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,10 +57,8 @@ def processes_left(mark: str, wait_seconds: float = WAIT_SECONDS) -> list[str]:
 
 
 def files_left(folder: Path) -> list[str]:
-    """What lies in a folder for temporary files, but for what this process still uses."""
-    process: Any = multiprocessing.process.current_process()
-    own = process._config.get("tempdir")  # of its fork server
-    return sorted(str(path) for path in folder.iterdir() if str(path) != own)
+    """What lies in a folder for temporary files, but for what is not ours to remove."""
+    return sorted(str(path) for path in folder.iterdir() if not path.name.startswith(FOREIGN))
 
 
 def _descendants(mark: str) -> list[str]:
