@@ -41,7 +41,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     is_plain = not (option.keyword or option.collectonly or option.usepdb)
-    if is_whole and is_plain and getattr(option, "numprocesses", 0) is None:
+    is_first = not hasattr(config, "workerinput")  # its processes come here, too
+    if is_first and is_whole and is_plain and getattr(option, "numprocesses", 0) is None:
         option.numprocesses, option.dist = "logical", "worksteal"
 
 
