@@ -101,6 +101,7 @@ def test_what_a_call_changes_of_its_params_no_other_call_sees(given_: list[Any],
     expected = sum(changed(_thawed(value)) for value in copy.deepcopy(given_))
     options: dict[str, Any] = {"vectorized": how == "blocks", "retries": int(how == "retries")}
     options |= {"func": func, "store": MemoryStore(), "version": "1", "executor": "sync"}
+    options["ignore"] = ["failed"]
     grown = swarmgrid.compute(params, {"x": [0, 1]}, chunks=2, **options)
     grown = swarmgrid.compute(params, {"x": range(4)}, **options)
     np.testing.assert_allclose(grown["value"], np.arange(4) + expected)
@@ -270,6 +271,7 @@ def test_a_retry_draws_the_same_random_numbers(tmp_path: Path, how: str) -> None
         return draw(x, rng, str(tmp_path / "tried"), how) if is_flaky else draw(x, rng)
 
     options: dict[str, Any] = {"func": func, "rng": "rng", "version": "1"}
+    options["ignore"] = ["is_flaky"]
     options["axes"] = {"x": range(1 if how == "crash" else 3)}
     options |= {"retries": 1} if how == "retry" else {"executor": "processes", "workers": 1}
     (tmp_path / "tried").mkdir()
