@@ -295,10 +295,10 @@ def test_what_a_function_imports_into_a_global_counts(
 
 @pytest.mark.parametrize("name", ["_id", "other"])
 def test_a_note_of_an_address_is_no_content(name: str) -> None:
+    seen = argparse.Namespace()
     namespace = argparse.Namespace(seen=None, **{name: id(None)})
     number = argparse.Namespace(seen=None, **{name: 1})
-    found = argparse.Namespace(seen=ARGS, **{name: id(ARGS)})
-    ARGS.seen = None
+    found = argparse.Namespace(seen=seen, **{name: id(seen)})
     assert digest(namespace) != digest(number)
     assert digest(found) != digest(namespace)
 

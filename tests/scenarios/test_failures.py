@@ -389,7 +389,7 @@ def test_workers_are_replaced_after_so_many_tasks(tmp_path: Path, option: dict[s
         ({"retries": -1}, "retries is -1; expected an integer, at least 0"),
         ({"rate": "fast"}, "rate is 'fast'; expected calls per time"),
         ({"pause_at": 0.9, "kill_at": 0.5}, "pause_at is 0.9 and kill_at is 0.5"),
-        ({"pause_at": "0.5"}, "pause_at is '0.5' and kill_at is 0.9; expected parts"),
+        ({"pause_at": "0.5"}, "pause_at is '0.5'; expected a part of the machine's memory"),
         ({"durability": "eternal"}, "durability is 'eternal'; expected one of"),
     ],
 )

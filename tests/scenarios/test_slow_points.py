@@ -385,8 +385,7 @@ def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
 def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
     from swarmgrid.worker.evaluate import run_task
 
-    job, task = a_job_and_its_task(float, tmp_path / "s", 3)
-    job = dataclasses.replace(job, func=lambda x: x * 0.5)
+    job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 3)
     result = run_task(job, task, channel=FailingChannel())
     assert not result.rows
     assert [values.arrays["value"].tolist() for values in result.values] == [[0.0, 0.5, 1.0]]
