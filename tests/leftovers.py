@@ -21,8 +21,8 @@ MARK = "SWARMGRID_TESTS"
 WAIT_SECONDS = 20.0
 """How long a process may take that is about to end."""
 
-FOREIGN = ("pymp-", "dask-scratch-space")
-"""Of multiprocessing in a process that a test has killed or that goes on, and of dask."""
+FOREIGN = ("pymp-", "dask-scratch-space", "pytest-of-")
+"""Of multiprocessing in a process that was killed or goes on, of dask, and of pytest."""
 
 
 @pytest.fixture(scope="session", autouse=True)

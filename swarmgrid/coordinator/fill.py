@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 from dataclasses import replace
@@ -67,23 +66,23 @@ def _fill(
         grid_state = _sound_state(held, request)
         run = Run(request, options, held, grid_state, parcel)
         try:
-            run.execute()
+            return _finish(run)
         except DamageError as error:  # a chunk that is only partly filled cannot be read
-            with contextlib.suppress(DamageError):  # a last commit may meet it again
-                run.close("DamageError")
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
-            is_repaired = grid_state is not None and _invalidate(
-                held, grid_state.grid, error, n_repairs
-            )
-            if not is_repaired:
+            if grid_state is None or not _invalidate(held, grid_state.grid, error, n_repairs):
                 raise
-        except BaseException as error:
-            run.close(type(error).__name__)
-            raise
-        else:
-            return run.close("finished")
     raise AssertionError
+
+
+def _finish(run: Run) -> Diagnostics:
+    """Execute a run and close it, whatever ends it; the last commit may meet damage, too."""
+    try:
+        run.execute()
+    except BaseException as error:
+        run.close(type(error).__name__)
+        raise
+    return run.close("finished")
 
 
 def _invalidate(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:
