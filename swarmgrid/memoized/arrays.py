@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_CHUNK_BYTES = 2**25
 """Large enough that requests do not matter, small enough to be compressed in memory."""
 _DTYPE = re.compile(r"[<>|=][biufcmMUSV]\d{1,9}(\[\d{0,9}[A-Za-z]{1,7}\])?", re.ASCII)
+_TEXTS = {"T": "T", "O": "str"}
+"""How dtypes of strings of any length are recorded, by kind; numpy's text would be ``|O``."""
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -192,16 +194,19 @@ def check_storable(values: NDArray[Any], place: str) -> None:
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
     """The text by which a dtype is recorded."""
-    return "T" if dtype.kind == "T" else dtype.str
+    return _TEXTS.get(dtype.kind, dtype.str)
 
 
 def to_dtype(text: str) -> np.dtype[Any]:
     """The dtype of a recorded text; ValueError if it is of no array that can be recorded.
 
-    Above all not of objects: numpy would take recorded bytes for their addresses.
+    Above all no text of numpy's for objects: it would take recorded bytes for their addresses.
+    Objects have a text of their own, and are read as strings.
     """
-    if text == "T":
+    if text == _TEXTS["T"]:
         return np.dtypes.StringDType()
+    if text == _TEXTS["O"]:
+        return np.dtype(object)
     if not isinstance(text, str) or not _DTYPE.fullmatch(text):
         raise ValueError(f"{text!r} is no dtype of a recorded array")
     return np.dtype(text)

@@ -26,7 +26,8 @@ def is_scalar(value: object) -> bool:
 def to_node(value: Any) -> Node:
     """The JSON value of a scalar."""
     if isinstance(value, np.generic):
-        return {"numpy": [value.dtype.str, np.asarray(value).tobytes().hex()]}
+        array = np.asarray(value)  # of an empty text, one of a single zero: not value.dtype
+        return {"numpy": [array.dtype.str, array.tobytes().hex()]}
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int):

@@ -106,6 +106,7 @@ SCALARS = [
     *(
         np.str_(""),
         np.str_("é"),
+        np.bytes_(b""),
         np.bytes_(b"a"),
         np.datetime64("NaT", "s"),
         np.timedelta64(3, "M"),
@@ -139,6 +140,8 @@ ARRAYS = [
     np.array([1 + 2j], "c8"),
     np.array(["a", "", "ééé"]),
     np.array(["a", "b"], object),
+    np.array([["", "é"], ["a" * 9, ""]], object),
+    np.zeros((0, 2), object),
     np.array(["a", "b"], np.dtypes.StringDType()),
     np.array([b"ab", b"c"]),
     np.array([b"ab"], "V2"),
