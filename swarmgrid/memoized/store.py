@@ -23,7 +23,7 @@ from swarmgrid.memoized.graph import ObjectGraph
 from swarmgrid.memoized.records import reference
 from swarmgrid.space.names import checked_name
 from swarmgrid.store import checked_json
-from swarmgrid.store.checked_json import check_format
+from swarmgrid.store.checked_json import check_format, check_root_format
 from swarmgrid.store.layout import BLOCKS, DATA, FORMAT, MANIFEST, METADATA
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def check_writable(location: Location) -> None:
     data = location.open().get(key, checked_json.MAX_DOCUMENT)
     if data is not None:
         try:
-            check_format(checked_json.attributes_of(checked_json.from_bytes(data)), key)
+            check_root_format(checked_json.attributes_of(checked_json.from_bytes(data)), key)
         except ValueError as error:
             raise DamageError(key, str(error)) from None
 

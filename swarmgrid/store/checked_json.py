@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import google_crc32c
 
@@ -134,7 +134,23 @@ def check_format(attributes: Mapping[str, Any], key: str) -> None:
     """Raise FormatError where a group says that it has a newer format."""
     version = attributes.get("swarmgrid_format", FORMAT)
     if type(version) is int and version > FORMAT:
-        raise FormatError(
-            f"{key} has the format version {version}; this swarmgrid reads up to {FORMAT}. "
-            "Install a newer swarmgrid-zarr, or use another store"
-        )
+        _refuse_format(version, key)
+
+
+def check_root_format(attributes: Mapping[str, Any], key: str) -> None:
+    """Raise FormatError where the root says that the store has a format that is not known here.
+
+    In a grid's document, a version that is no number is damage: its checksum tells them apart.
+    The root has none, and whoever wrote such a version may keep other objects under our keys.
+    """
+    version = attributes.get("swarmgrid_format", FORMAT)
+    if type(version) is not int or version > FORMAT:
+        _refuse_format(version, key)
+
+
+def _refuse_format(version: object, key: str) -> NoReturn:
+    shown = shortened(version).strip("'")
+    raise FormatError(
+        f"{key} has the format version {shown}; this swarmgrid reads up to {FORMAT}. "
+        "Install a newer swarmgrid-zarr, or use another store"
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import StoreError, SwarmgridError, UnsafeStoreError
 from swarmgrid.store import checked_json
-from swarmgrid.store.checked_json import check_format
+from swarmgrid.store.checked_json import check_root_format
 from swarmgrid.store.known import Known
 from swarmgrid.store.layout import DATA, LOCKS, METADATA, PROBE
 from swarmgrid.store.lease_record import LeaseRecord
@@ -65,7 +65,7 @@ def _check_root(blobs: Blobs) -> None:
         attributes = checked_json.attributes_of(checked_json.from_bytes(data))
     except ValueError:
         return  # nothing that values depend on; `verify` reports it
-    check_format(attributes, key)
+    check_root_format(attributes, key)
 
 
 def _has_exclusive_create(blobs: Blobs) -> bool:

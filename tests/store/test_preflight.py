@@ -82,6 +82,7 @@ def root(version: Any) -> bytes:
 ROOTS = {
     "a newer format": (root(2), FormatError, "format version 2"),
     "no format": (root("one"), FormatError, "format version one"),
+    "no number": (root([1]), FormatError, "format version a list"),
 }
 
 
