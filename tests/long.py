@@ -1,7 +1,7 @@
 """What the long run adds: more cases of a test, and more examples of a property.
 
 The default run has the first cases of a table, the marker ``long`` has the others; properties look
-further with ``--hypothesis-profile=long``. `.ci/run` does both.
+further with ``--hypothesis-profile=long``.
 """
 
 from __future__ import annotations
