@@ -81,6 +81,8 @@ def is_own_function(func: FunctionType, home: str | None) -> bool:
 
 def is_own_class(cls: type, home: str | None) -> bool:
     """Tell whether the user wrote a class."""
+    if top_level(cls.__module__) == "swarmgrid":
+        return False  # not even for code in its docstrings: its modules note what runs just now
     module = sys.modules.get(cls.__module__)
     if cls.__module__ == "types" and getattr(types, cls.__name__, None) is not cls:
         return True  # of types.new_class, which does not ask for whom it makes a class

@@ -252,6 +252,27 @@ def test_what_is_no_value_counts_too(text: str, monkeypatch: pytest.MonkeyPatch)
     assert found[0] == found[2] != found[1]
 
 
+def test_what_a_shell_shows_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("program")
+    monkeypatch.setitem(sys.modules, "program", module)
+    text = "def f(x): return [x for _ in range(2)], (lambda _: x)(0)\ndef shown(): return 1"
+    exec(text, vars(module))
+    before = fingerprint(module.f)
+    monkeypatch.setattr("builtins._", module.shown, raising=False)
+    assert fingerprint(module.f) == before
+
+
+def test_objects_of_swarmgrid_go_by_name_even_in_its_own_docstrings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from swarmgrid.memoized import running
+
+    block = swarmgrid.memoize(swarmgrid.State(), "memory://docstring")
+    before = digest(block, home="swarmgrid")
+    monkeypatch.setattr(running, "_running", {1: {block: (1, 2)}})
+    assert digest(block, home="swarmgrid") == before
+
+
 PATCHED = {
     "json.patched": "import json\ndef f(x): return json.patched()",
     "json.decoder.patched": "import json.decoder as d\ndef f(x): return d.patched()",
