@@ -193,7 +193,7 @@ def enum_code(cls: type[enum.Enum]) -> str:
 
     Of those that this code names, all count.
     """
-    return digest(_Code(cls), cls.__qualname__)
+    return digest(_Code(cls), cls.__qualname__, is_reach=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

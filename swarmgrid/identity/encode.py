@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias, TypeVar
 
 from swarmgrid.errors import IdentityError
-from swarmgrid.identity.graph import Entry, Node, Reference, combined, digests
+from swarmgrid.identity.graph import Entry, Node, Reference, combined, digests, reachable
 
 # Python's own stack holds about three calls a level; a limit of our own is the same everywhere.
 MAX_DEPTH = 150
@@ -80,6 +80,8 @@ class Walk:
     """Top-level module whose code counts as the user's own, wherever it is installed."""
     ignore: Collection[str] = ()
     """Names that do not count: ``args``, or ``module:args``."""
+    is_value: bool = False
+    """Whether it starts at a value, in which what is inert is refused unless code reaches it."""
     is_comparison: bool = False
     """Whether digests are only compared between processes, where what has none may stand."""
     ignored: set[str] = field(default_factory=set)
@@ -103,8 +105,19 @@ class Walk:
             node.encoding = describe(node.value, Spot(there, self, node.references))
         if not references:
             return frame("value", encoding)
+        if self.is_value:
+            self._refuse_inert(references)
         done = digests(self.nodes)
         return frame("value", encoding, combined(encoding, references, done.__getitem__))
+
+    def _refuse_inert(self, references: list[Reference]) -> None:
+        places = {number: place for number, _, place in self.waiting}
+        for number in reachable(self.nodes, references, lambda node: not _is_code(node.value)):
+            if self.nodes[number].is_inert:
+                kind = type(self.nodes[number].value).__qualname__
+                Spot(places[number], self, []).refuse(
+                    f"a {kind} has no content by which two could be told apart"
+                )
 
     def digest_of_entries(self) -> list[tuple[str, str, str]]:
         """Return ``(place, kind, digest)`` of every named value that counts."""
@@ -221,6 +234,12 @@ class Spot:
         self.references.append(number)
         return _REFERENCE
 
+    def inert(self, value: Any, describe: Encoder) -> bytes:
+        """Encode what counts by its kind alone; see `swarmgrid.identity.inert`."""
+        encoding = self.refer(value, describe)
+        self.walk.nodes[self.walk.numbers[id(value)]].is_inert = True
+        return encoding
+
     def refuse(self, reason: str) -> bytes:
         """Raise the error that a value is not understood."""
         if self.walk.is_comparison:
@@ -237,7 +256,14 @@ def is_ignored(name: str, module: str, ignore: Collection[str]) -> set[str]:
     return spellings.intersection(ignore)
 
 
-def encode(value: Any, place: str = "value", *, home: str | None = None) -> bytes:
+def _is_code(value: Any) -> bool:
+    """Whether a value is code: what is reached through it is a function's reach."""
+    return isinstance(value, FunctionType | type | ModuleType)
+
+
+def encode(
+    value: Any, place: str = "value", *, home: str | None = None, is_reach: bool = False
+) -> bytes:
     """Encode a value canonically.
 
     Parameters
@@ -248,18 +274,23 @@ def encode(value: Any, place: str = "value", *, home: str | None = None) -> byte
         The value's name in an error.
     home : str, optional
         Top-level module whose functions count as the user's own although they are installed.
+    is_reach : bool, optional
+        Whether the value is one that a function reaches, such as a default: there locks, loggers
+        and streams are inert. Anywhere else they are refused.
 
     Raises
     ------
     IdentityError
         The value, or one inside it, has no encoding that is the same in every process.
     """
-    return Walk(home).over(value, place)
+    return Walk(home, is_value=not is_reach).over(value, place)
 
 
-def digest(value: Any, place: str = "value", *, home: str | None = None) -> str:
+def digest(
+    value: Any, place: str = "value", *, home: str | None = None, is_reach: bool = False
+) -> str:
     """Return 32 hex digits that are the same in every process for the same value; see `encode`."""
-    return to_digest(encode(value, place, home=home))
+    return to_digest(encode(value, place, home=home, is_reach=is_reach))
 
 
 def to_digest(encoding: bytes) -> str:

@@ -28,6 +28,8 @@ class Node:
     """Held, because its id stands for it during the walk."""
     encoding: bytes = b""
     references: list[Reference] = field(default_factory=list)
+    is_inert: bool = False
+    """Whether it says nothing of a function that reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ def digests(nodes: list[Node]) -> list[bytes]:
                 nodes[first].encoding, nodes[first].references, done.__getitem__
             )
     return done
+
+
+def reachable(
+    nodes: list[Node], references: list[Reference], is_passed: Callable[[Node], bool]
+) -> Iterator[int]:
+    """Yield the numbers of the nodes that references lead to, and on from those passed."""
+    pending, seen = _flat(references), set[int]()
+    while pending:
+        number = pending.pop()
+        if number not in seen:
+            seen.add(number)
+            yield number
+            if is_passed(nodes[number]):
+                pending += _flat(nodes[number].references)
 
 
 def combined(encoding: bytes, references: Any, digest_of: Callable[[int], bytes]) -> bytes:

@@ -84,7 +84,7 @@ def _walked(
     # A library's objects go by their state: to follow their code would be to walk the library.
     is_function = isinstance(inner, FunctionType | MethodType)
     home = top_level(inner.__module__ or "") if is_function else None
-    walk = Walk(home, ignore, is_comparison)
+    walk = Walk(home, ignore, is_comparison=is_comparison)
     return Fingerprint(to_digest(walk.over(func, qualname(inner))), walk)
 
 

@@ -78,7 +78,7 @@ def code_digest(block: BlockSource, around: FrameType, state: object) -> str:
     with PARSING:
         values, shared = _values(block, around, home)
         code = BlockCode(block.text, _without(values, state), _without(shared, state))
-        return digest(code, "the block", home=home)
+        return digest(code, "the block", home=home, is_reach=True)
 
 
 def _without(values: Mapping[str, Any], state: object) -> dict[str, Any]:

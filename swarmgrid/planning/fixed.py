@@ -49,14 +49,14 @@ class Defaults:
         """
         swept = set(axes)
         found = {
-            key: self._digest(key, value, f"default {key!r} of {self.name}")
+            key: self._digest(key, value, f"default {key!r} of {self.name}", is_reach=True)
             for key, value in self.values.items()
             if key not in swept and key not in params
         }
         given = {key: self._digest(key, v, f"params[{key!r}]") for key, v in params.items()}
         return found | given
 
-    def _digest(self, key: str, value: Any, place: str) -> str:
+    def _digest(self, key: str, value: Any, place: str, *, is_reach: bool = False) -> str:
         if type(value) is object and value is self.values.get(key):
             return "a mark"  # MISSING = object(): it has no content, and stands for itself
-        return identity.digest(value, place)
+        return identity.digest(value, place, is_reach=is_reach)

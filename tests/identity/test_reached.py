@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
+import logging
 import subprocess
 import sys
+import threading
 import types
 import warnings
 from collections.abc import Callable
@@ -322,6 +325,42 @@ def test_a_note_of_an_address_is_no_content(name: str) -> None:
     found = argparse.Namespace(seen=seen, **{name: id(seen)})
     assert digest(namespace) != digest(number)
     assert digest(found) != digest(namespace)
+
+
+INERT = {
+    "a lock": threading.Lock,
+    "an event": threading.Event,
+    "a thread's own": threading.local,
+    "a logger": lambda: logging.getLogger("a"),
+    "a handler": logging.NullHandler,
+    "a stream": lambda: sys.stdout,
+}
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "itself": lambda one: one,
+    "a list": lambda one: [1, [one]],
+    "a key": lambda one: {one: 1},
+    "a set": lambda one: {one},
+    "an attribute": lambda one: argparse.Namespace(a=one),
+    "an argument of a partial": lambda one: functools.partial(trained, one),
+    "a bound method": lambda one: types.MethodType(trained, argparse.Namespace(a=one)),
+    "beside a function that reaches it": lambda one: [lambda: one, one],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", INERT)
+def test_what_is_inert_in_a_function_is_no_value(kind: str, way: str) -> None:
+    """Two params that are locks would be one grid."""
+    value = INERT[kind]()
+    ARGS.seen, seen = None, ARGS.seen
+    try:
+        with pytest.raises(IdentityError, match="has no content by which two could be told"):
+            digest(WAYS[way](value))
+        assert digest(lambda: value)  # a function as a value reaches what it likes
+        assert digest(type("A", (), {"a": value}))
+        assert digest(value, is_reach=True)
+    finally:
+        ARGS.seen = seen
 
 
 VERSIONED = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,10 +43,6 @@ class Guard:
 
     def __swarmgrid_token__(self) -> str:
         return ""
-
-
-class Opaque:
-    """A class that says nothing about what its objects hold."""
 
 
 GOOD: dict[str, Any] = {"params": {"alpha": 0.5}, "axes": {"s": [1, 2, 3]}, "func": simulate}
@@ -104,7 +102,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a large int": ({"axes": {"s": [2**63]}}, swarmgrid.AxisError, "does not fit 64 bits"),
     "axes no mapping": ({"axes": ["s"]}, swarmgrid.InputError, "axes is .*; expected a mapping"),
     "unhashable param": (
-        {"params": {"alpha": {"model": [1, Opaque()]}}},
+        {"params": {"alpha": {"model": [1, (one for one in "ab")]}}},
         swarmgrid.IdentityError,
         r"params\['alpha'\]\['model'\]\[1\] cannot be part of a cache key",
     ),
@@ -112,6 +110,21 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         {"params": {"alpha": threading.Lock()}},
         swarmgrid.IdentityError,
         r"params\['alpha'\] cannot",
+    ),
+    "a logger in depends": (
+        {"depends": {"log": [logging.getLogger("a")]}},
+        swarmgrid.IdentityError,
+        r"depends\['log'\]\[0\] cannot .*a Logger has no content",
+    ),
+    "a stream in params": (
+        {"axes": {"s": [1]}, "params": {"alpha": 1.0, "strat": {"out": sys.stdout}}},
+        swarmgrid.IdentityError,
+        r"params\['strat'\]\['out'\] cannot",
+    ),
+    "a lock for a label": (
+        {"axes": {"s": {"a": threading.Lock()}}},
+        swarmgrid.IdentityError,
+        r"axes\['s'\]\['a'\] cannot",
     ),
     "a zero chunk": (
         {"chunks": {"s": 0}},
