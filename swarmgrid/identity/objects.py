@@ -90,6 +90,8 @@ def _ufunc_home(value: np.ufunc) -> str | None:
 
 def _describe(value: Any, spot: Spot) -> bytes:
     """Encode an object by what pickle would take apart, which is all that can be known of it."""
+    if type_name(type(value)).startswith("itertools."):
+        return spot.refuse("an iterator changes by being used")
     try:
         parts = _taken_apart(value, spot)
     except (TypeError, AttributeError, NotImplementedError, pickle.PicklingError) as error:
@@ -101,8 +103,6 @@ def _describe(value: Any, spot: Spot) -> bytes:
     if isinstance(parts, str):
         return frame("name", type_name(type(value)).encode(), parts.encode())
     func, args, state, items, pairs = (*parts, None, None, None)[:5]
-    if type_name(type(value)).startswith("itertools."):
-        return spot.refuse("an iterator changes by being used")
     for index, one in enumerate(args):
         _check(one, value, spot, f"[{index}]")
     return frame(

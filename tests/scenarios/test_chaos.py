@@ -77,7 +77,7 @@ def kills_at_every_step(*arguments: object) -> int:
 
 @pytest.mark.parametrize(
     ("shards", "n", "kills"),
-    first(1, [({"x": 20, "y": 15}, 60, 3), (False, 320, 9), ({"x": 20, "y": 15}, 100, 6)]),
+    first(0, [({"x": 20, "y": 15}, 60, 3), (False, 320, 9), ({"x": 20, "y": 15}, 100, 6)]),
 )
 def test_a_run_killed_at_random_instants_ends_complete(
     tmp_path: Path, shards: Any, n: int, kills: int

@@ -64,7 +64,7 @@ OBJECTS: list[Any] = [
     np.int64(3),
     np.float32(0.5),
     np.True_,
-    np.datetime64("NaT"),
+    np.datetime64("NaT", "s"),
     Path("folder"),
     ...,
     NotImplemented,
