@@ -132,7 +132,10 @@ class Driver:
             self._inbox.put(EngineEnded(WORKERS, error))
             return
         self._inbox.put(EngineMade(engine))
-        engine.executor.prepare(left)
-        engine.executor.wait_until_ready()
-        with contextlib.suppress(BaseException):  # the coordinator was told
-            self.drive(WORKERS, engine.executor)
+        if not self._closed.is_set():
+            engine.executor.prepare(left)
+            engine.executor.wait_until_ready()
+            with contextlib.suppress(BaseException):  # the coordinator was told
+                self.drive(WORKERS, engine.executor)
+        if self._closed.is_set():  # a run that was interrupted meanwhile may not know the workers
+            engine.close()
