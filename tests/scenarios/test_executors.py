@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from swarmgrid.coordinator import dispatch
 from tests.conftest import CallCounter
 
 Options = dict[str, Any]
@@ -379,23 +380,31 @@ def test_what_may_end_its_process_is_not_tried_in_this_one(tmp_path: Any) -> Non
 
 
 def test_a_worker_with_nothing_to_do_gets_half_of_what_another_has_not_begun(
-    tmp_path: Any,
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatch, "LIMIT", 10**6)  # no task gives back points for being late
+    begun, cheap, late = tmp_path / "begun", 2010, 30
+    begun.touch()
+
     @swarmgrid.grid(store=tmp_path / "s", version="1", executor="processes", workers=2, chunks=64)
     def process(x: int) -> int:
-        if x >= 2000:
-            time.sleep(0.15)
+        if x >= cheap:
+            with begun.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            # each waits a little longer for the other worker, and 46 s together
+            end = time.monotonic() + 0.1 * (x - cheap + 1)
+            while len(set(begun.read_text().split())) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
         return os.getpid()
 
     process.compute(axes={"x": range(40)})
-    # the last ten are one task, by what the others cost
-    ds = process.compute(axes={"x": range(40, 2010)}, log=tmp_path / "log")
-    each = Counter(ds["value"].values[-10:].tolist())
-    assert len(each) == 2
-    assert min(each.values()) > 2
+    # the late ones are in one task, by what the others cost
+    ds = process.compute(axes={"x": range(40, cheap + late)}, log=tmp_path / "log")
+    assert len(set(ds["value"].values[-late:].tolist())) == 2
     events = map(json.loads, (tmp_path / "log").read_text().splitlines())
-    seconds = [event["seconds"] for event in events if event["event"] == "task done"]
-    assert max(seconds) > 0.29  # they did not pass them to and fro
+    sizes = [event["points"] for event in events if event["event"] == "task done"]
+    last = np.flatnonzero(np.cumsum(sizes[::-1]) >= late)[0] + 1
+    assert last < 12  # half each time: they do not pass single points to and fro
 
 
 def test_dask_sees_one_node_for_each_task_by_the_name_of_the_function(
