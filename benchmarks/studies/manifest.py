@@ -71,7 +71,7 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
     import xarray as xr
 
     from swarmgrid.format.manifest import write_segment
-    from swarmgrid.format.segment import Rows
+    from swarmgrid.format.segment import COLUMNS, Rows
     from swarmgrid.format.state import read_state
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
@@ -88,12 +88,11 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
     blobs.begin_writing()
     for number, part in enumerate(np.array_split(index, SEGMENTS)):
         row = state.manifest.rows
-        columns = {
-            name: np.repeat(getattr(row, name), len(part), axis=0) for name in Rows.__slots__
-        }
+        columns = {name: np.repeat(getattr(row, name), len(part), axis=0) for name in COLUMNS}
         columns["index"] = part
         columns["key"] = np.random.default_rng(number).integers(0, 256, (len(part), 16), np.uint8)
-        write_segment(blobs, path, f"{number:012d}-0-benchmark.seg", state.grid, Rows(**columns))
+        rows = Rows(**columns, writers=row.writers)
+        write_segment(blobs, path, f"{number:012d}-0-benchmark.seg", state.grid, rows)
     blobs.end_writing()
     begun = time.perf_counter()
     nbytes = sum(len(file.read_bytes()) for file in (folder / path.manifest).glob("*.seg"))

@@ -18,6 +18,7 @@ from swarmgrid.format.failures import SUFFIX, FailureLog
 from swarmgrid.format.grid_io import covering, write_grid
 from swarmgrid.format.manifest import read_manifest, to_compact, write_segment
 from swarmgrid.format.segment import Row, Rows
+from swarmgrid.format.writers import WriterId
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class _OpenChunk:
     new: NDArray[np.bool_] | None = None
     """Points that came back since the chunk was last written."""
     seconds: float = 0.0
+    ended: float = 0.0
+    """When the last of the new points came back, in seconds since 1970."""
 
 
 class Committer:
@@ -184,6 +187,7 @@ class Committer:
 
     def _count(self, values: Values, chunk: _OpenChunk) -> None:
         chunk.seconds += values.seconds
+        chunk.ended = time.time()
         chunk.left -= len(values.points)
         self._close_if_complete(values.index, chunk)
 
@@ -230,7 +234,7 @@ class Committer:
         self._grow(self._ends(index, points))  # the metadata come before the chunk
         assert self._stored is not None
         row, nbytes = write_points(
-            self._lease.blobs, self._stored, index, chunk.block, points, chunk.seconds
+            self._lease.blobs, self._stored, index, chunk.block, points, chunk.seconds, chunk.ended
         )
         self._rows.append(row)
         self.bytes_written += nbytes
@@ -245,7 +249,7 @@ class Committer:
             return
         self._lease.check()
         rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
-        self._write_segment(rows)
+        self._write_segment(rows.written_by(WriterId.of_this_process()))
         self._rows = []
         self._merge()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
@@ -63,6 +64,7 @@ def write_points(
     block: Mapping[str, NDArray[Any]],
     points: Points,
     seconds: float,
+    ended: float | None = None,
 ) -> tuple[Row, int]:
     """Write one chunk of every output: the row for its new points, and how many bytes it took.
 
@@ -76,7 +78,10 @@ def write_points(
         The new points among them.
     seconds : float
         What computing them took.
+    ended : float, optional
+        When that ended, in seconds since 1970. Default: now.
     """
+    ended = time.time() if ended is None else ended
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
     checksums, written = [], 0
     for name, output in grid.schema.outputs.items():
@@ -84,7 +89,7 @@ def write_points(
         checksums.append(checksum(new, output.dtype))
         written += write_chunk(blobs, grid, name, index, block[name])
     key = identity.chunk_digest(grid.path.grid, grid.bin_bytes(index))
-    return Row(key, index, points, tuple(checksums), seconds), written
+    return Row(key, index, points, tuple(checksums), seconds, int(ended)), written
 
 
 def write_chunk(

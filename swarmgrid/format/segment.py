@@ -3,7 +3,8 @@
 ::
 
     "SWGS"  u4 crc32c of all that follows  u4 length of the header
-    header  JSON: format, key, axes, outputs, attributes, columns [[name, dtype, shape], ...]
+    header  JSON: format, key, axes, outputs, writers, attributes,
+            columns [[name, dtype, shape], ...]
     columns, each little-endian in C order, one after the other, in one zstd frame
 """
 
@@ -13,7 +14,7 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -21,6 +22,7 @@ import numpy as np
 
 from swarmgrid.errors import FormatError
 from swarmgrid.format.codec import check_expansion, compressed, decompressed
+from swarmgrid.format.writers import UNKNOWN, WriterId, united
 from swarmgrid.space.points import Points
 from swarmgrid.store.checked_json import MALFORMED, from_bytes
 from swarmgrid.store.layout import FORMAT
@@ -49,6 +51,16 @@ class Row:
     """CRC-32C of the points' values in C order, an int per output, in the outputs' order."""
     seconds: float
     """What computing them took inside the function."""
+    time: int = 0
+    """When that ended, in whole seconds since 1970 by the clock of its machine; 0: not known."""
+
+
+COLUMNS = (
+    *("key", "index", "extent", "bits_end", "bits", "checksums", "seconds", "time", "writer"),
+)
+"""The columns of `Rows`, in the order in which they are stored."""
+_LATER = {"time", "writer"}
+"""Columns that may be absent: they describe how a row came about, and no value depends on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,12 @@ class Rows:
     """``(n, k)``."""
     seconds: NDArray[np.float32]
     """``(n,)``."""
+    time: NDArray[np.uint32]
+    """``(n,)``: see `Row`."""
+    writer: NDArray[np.uint32]
+    """``(n,)``: the number of the row's writer in ``writers``."""
+    writers: tuple[WriterId, ...] = (UNKNOWN,)
+    """The processes whose runs committed the rows."""
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -85,7 +103,13 @@ class Rows:
             bits=np.frombuffer(b"".join(bitmaps), np.uint8),
             checksums=np.array([r.checksums for r in rows], "<u4").reshape(n, n_outputs),
             seconds=np.array([r.seconds for r in rows], "<f4"),
+            time=np.array([r.time for r in rows], "<u4"),
+            writer=np.zeros(n, "<u4"),
         )
+
+    def written_by(self, writer: WriterId) -> Rows:
+        """The rows, with one writer for all of them."""
+        return replace(self, writer=np.zeros(len(self), "<u4"), writers=(writer,))
 
     @classmethod
     def concatenated(cls, parts: Sequence[Rows], n_axes: int, n_outputs: int) -> Rows:
@@ -95,25 +119,31 @@ class Rows:
         shifts = np.cumsum([0, *(len(part.bits) for part in parts[:-1])])
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in cls.__slots__
-            if name != "bits_end"
+            for name in COLUMNS
+            if name not in {"bits_end", "writer"}
         }
         ends = [part.bits_end + shift for part, shift in zip(parts, shifts, strict=True)]
-        return cls(bits_end=np.concatenate(ends), **columns)
+        writers, numbers = united([part.writers for part in parts])
+        writer = [new[part.writer] for part, new in zip(parts, numbers, strict=True)]
+        return cls(
+            bits_end=np.concatenate(ends),
+            writer=np.concatenate(writer),
+            writers=writers,
+            **columns,
+        )
 
     def taken(self, numbers: NDArray[np.intp]) -> Rows:
         """Some of the rows."""
-        rows = [
-            Row(
-                key=self.key[i].tobytes(),
-                index=tuple(self.index[i].tolist()),
-                points=self.points(i),
-                checksums=tuple(self.checksums[i].tolist()),
-                seconds=float(self.seconds[i]),
-            )
-            for i in map(int, numbers)
-        ]
-        return Rows.from_rows(rows, self.index.shape[1], self.checksums.shape[1])
+        starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end])[numbers]
+        ends = self.bits_end[numbers]
+        bits = [self.bits[start:end] for start, end in zip(starts, ends, strict=True)]
+        columns = {n: getattr(self, n)[numbers] for n in COLUMNS if n not in {"bits", "bits_end"}}
+        return replace(
+            self,
+            bits=np.concatenate([self.bits[:0], *bits]),
+            bits_end=np.cumsum(ends - starts, dtype="<i8"),
+            **columns,
+        )
 
     def points(self, i: int) -> Points:
         """The points of row ``i``."""
@@ -142,12 +172,13 @@ class Segment:
 
     def to_bytes(self) -> bytes:
         """The segment as it is stored."""
-        columns = [(name, getattr(self.rows, name)) for name in Rows.__slots__]
+        columns = [(name, getattr(self.rows, name)) for name in COLUMNS]
         header: dict[str, Any] = {
             "format": FORMAT,
             "key": self.key,
             "axes": {name: list(entry) for name, entry in self.axes.items()},
             "outputs": dict(self.outputs),
+            "writers": [writer.to_list() for writer in self.rows.writers],
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
         }
         if self.attributes:
@@ -191,7 +222,10 @@ class Segment:
                 and all(isinstance(text, str) for text in (*outputs.values(), header["key"]))
             )
             columns = _columns(header["columns"], data[_HEAD.size + length :])
-            rows = Rows(**{name: columns[name] for name in Rows.__slots__})
+            n = len(columns["seconds"])
+            columns = dict.fromkeys(_LATER, np.zeros(n, "<u4")) | columns
+            writers = tuple(map(WriterId.from_list, header.get("writers", [UNKNOWN.to_list()])))
+            rows = Rows(**{name: columns[name] for name in COLUMNS}, writers=writers)
         except MALFORMED as error:
             raise ValueError(f"its header makes no sense: {error!r}") from None
         if not is_sound or not _fits(rows, len(axes), len(outputs)):
@@ -226,16 +260,16 @@ def _columns(entries: Any, frame: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _fits(rows: Rows, n_axes: int, n_outputs: int) -> bool:
-    """Whether columns have the dtypes and shapes that are written, and bitmaps in order."""
+    """Whether columns have the dtypes and shapes that are written, and bitmaps and writers fit."""
     like = Rows.from_rows([], n_axes, n_outputs)
     n = len(rows.seconds)
-    columns = {name: (getattr(rows, name), getattr(like, name)) for name in Rows.__slots__}
+    columns = {name: (getattr(rows, name), getattr(like, name)) for name in COLUMNS}
     is_alike = all(
         got.dtype == expected.dtype
         and got.shape == ((n, *expected.shape[1:]) if name != "bits" else got.shape[:1])
         for name, (got, expected) in columns.items()
     )
-    if not is_alike:
+    if not is_alike or not (rows.writer < len(rows.writers)).all():
         return False
     ends = rows.bits_end
     is_last = (int(ends[-1]) if n else 0) == len(rows.bits)

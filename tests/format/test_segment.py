@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from typing import Any
 
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import FormatError
-from swarmgrid.format.segment import MAGIC, Row, Rows, Segment
+from swarmgrid.format.segment import COLUMNS, MAGIC, Row, Rows, Segment
+from swarmgrid.format.writers import UNKNOWN, WriterId
 from swarmgrid.space.points import Points
 
 
@@ -31,6 +33,7 @@ def row_lists(draw: st.DrawFn, n_axes: int, n_outputs: int) -> list[Row]:
             points=Points.from_mask(mask.reshape(extent)),
             checksums=tuple(draw(st.integers(0, 2**32 - 1)) for _ in range(n_outputs)),
             seconds=draw(st.floats(0, 1e6, width=32)),
+            time=draw(st.integers(0, 2**32 - 1)),
         )
 
     return [row() for _ in range(draw(st.integers(0, 5)))]
@@ -54,6 +57,7 @@ def as_rows(rows: Rows) -> list[Row]:
             rows.points(i),
             tuple(rows.checksums[i].tolist()),
             float(rows.seconds[i]),
+            int(rows.time[i]),
         )
         for i in range(len(rows))
     ]
@@ -69,6 +73,32 @@ def test_a_segment_survives_being_stored(drawn: tuple[Segment, list[Row]]) -> No
     assert read.rows.has_bitmap().tolist() == [row.points.bits is not None for row in rows]
 
 
+HOSTS = st.builds(
+    WriterId, st.sampled_from(["a", "b"]), st.integers(1, 2), st.sampled_from(["", "7"])
+)
+
+
+@given(st.lists(st.tuples(row_lists(2, 1), HOSTS), max_size=5), st.randoms())
+def test_rows_that_are_merged_or_taken_keep_their_time_and_writer(
+    drawn: list[tuple[list[Row], WriterId]], random: Any
+) -> None:
+    parts = [Rows.from_rows(rows, 2, 1).written_by(writer) for rows, writer in drawn]
+    joined = Rows.concatenated(parts, 2, 1)
+    expected = [(row, writer) for rows, writer in drawn for row in rows]
+    assert facts(joined) == expected
+    assert len(set(joined.writers)) == len(joined.writers)
+    numbers = sorted(random.sample(range(len(expected)), random.randint(0, len(expected))))
+    taken = joined.taken(np.array(numbers, np.intp))
+    assert facts(taken) == [expected[i] for i in numbers]
+    stored = Segment({"x": (1, ""), "y": (1, "")}, {"u": "bool"}, taken).to_bytes()
+    assert facts(Segment.from_bytes(stored).rows) == facts(taken)
+
+
+def facts(rows: Rows) -> list[tuple[Row, WriterId]]:
+    writers = [rows.writers[i] for i in rows.writer.tolist()]
+    return list(zip(as_rows(rows), writers, strict=True))
+
+
 @given(st.lists(row_lists(2, 1), max_size=4))
 def test_concatenated_rows_are_the_rows_one_after_the_other(parts: list[list[Row]]) -> None:
     columns = [Rows.from_rows(part, 2, 1) for part in parts]
@@ -81,11 +111,12 @@ def test_concatenated_rows_are_the_rows_one_after_the_other(parts: list[list[Row
 def small_segment() -> Segment:
     mask = np.array([[True, False], [True, True]])
     rows = [
-        Row(bytes(range(16)), (0, 1), Points((2, 3)), (0xDEADBEEF, 7), 0.5),
+        Row(bytes(range(16)), (0, 1), Points((2, 3)), (0xDEADBEEF, 7), 0.5, 1_800_000_000),
         Row(b"\xff" * 16, (300, 0), Points.from_mask(mask), (0, 2**32 - 1), 0.0),
     ]
     axes = {"s": (4, "00112233"), "strat": (2, "44556677")}
-    return Segment(axes, {"mean": "float64", "é": "int8"}, Rows.from_rows(rows, 2, 2))
+    columns = Rows.from_rows(rows, 2, 2).written_by(WriterId("node-7", 42, "1234"))
+    return Segment(axes, {"mean": "float64", "é": "int8"}, columns)
 
 
 def test_the_bytes_of_a_segment_are_those_of_format_1() -> None:
@@ -98,7 +129,7 @@ def test_the_bytes_of_a_segment_are_those_of_format_1() -> None:
     assert written == GOLDEN, "stores in format 1 exist: see format.md"
 
 
-GOLDEN = "6d87a52ced7bff3060c72b7dfde313f27b679c7e33d8b33111a4cc431a0680e8"
+GOLDEN = "b39f9a83022d7784eeba6a14220721323d5ec902dd21f95c41cb55701c258ab8"
 
 
 def test_a_segment_that_is_cut_off_is_refused() -> None:
@@ -127,6 +158,66 @@ def test_a_segment_of_a_newer_format_is_refused() -> None:
     data = MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
     with pytest.raises(FormatError, match=r"format version 2; this swarmgrid reads up to 1"):
         Segment.from_bytes(data)
+
+
+def with_header(change: Any) -> bytes:
+    """A segment whose header and columns a later swarmgrid wrote in another way."""
+    data = small_segment().to_bytes()
+    (length,) = struct.unpack_from("<I", data, 8)
+    header = json.loads(data[12 : 12 + length])
+    columns, raw = {}, numcodecs.Zstd().decode(data[12 + length :])
+    for name, dtype, shape in header["columns"]:
+        n = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        columns[name], raw = (dtype, shape, raw[:n]), raw[n:]
+    change(header, columns)
+    header["columns"] = [[name, *column[:2]] for name, column in columns.items()]
+    text = json.dumps(header).encode()
+    body = struct.pack("<I", len(text)) + text
+    body += numcodecs.Zstd().encode(b"".join(column[2] for column in columns.values()))
+    return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(min_size=1).filter(lambda name: name not in COLUMNS),
+            st.sampled_from(["<f8", "|u1", "<i4"]),
+            st.lists(st.integers(0, 3), max_size=2),
+        ),
+        unique_by=lambda column: column[0],
+        max_size=3,
+    ),
+    st.integers(0, 9),
+)
+def test_columns_and_members_that_a_later_swarmgrid_adds_are_ignored(
+    more: list[tuple[str, str, list[int]]], at: int
+) -> None:
+    def add(header: dict[str, Any], columns: dict[str, Any]) -> None:
+        header["later"] = {"any": ["thing"]}
+        known = list(columns.items())
+        zeros = {n: (t, s, bytes(int(np.prod(s)) * np.dtype(t).itemsize)) for n, t, s in more}
+        columns.clear()
+        columns.update([*known[:at], *zeros.items(), *known[at:]])
+
+    read = Segment.from_bytes(with_header(add))
+    assert facts(read.rows) == facts(small_segment().rows)
+
+
+def test_a_segment_without_time_and_writer_does_not_know_them() -> None:
+    def drop(header: dict[str, Any], columns: dict[str, Any]) -> None:
+        del header["writers"], columns["time"], columns["writer"]
+
+    rows = Segment.from_bytes(with_header(drop)).rows
+    assert [row.checksums for row in as_rows(rows)] == [(0xDEADBEEF, 7), (0, 2**32 - 1)]
+    assert (rows.time.tolist(), rows.writers) == ([0, 0], (UNKNOWN,))
+
+
+@pytest.mark.parametrize(
+    "writers", [[], [["node", 1]], [["node", "1", ""]], [[None, 1, ""]], None, 7]
+)
+def test_a_segment_whose_writers_are_no_list_that_holds_each_is_refused(writers: Any) -> None:
+    with pytest.raises(ValueError, match="header"):
+        Segment.from_bytes(with_header(lambda header, _: header.update(writers=writers)))
 
 
 def test_an_empty_segment_has_no_rows() -> None:
