@@ -67,7 +67,7 @@ class IdentityError(InputError, TypeError):
         )
 
     def _ways_out(self) -> str:
-        """What else helps where the function reaches the value, and no param holds it."""
+        """The other remedies, if the function reaches the value and no param holds it."""
         kind, _, rest = self.place.partition(" '")
         kinds = {"global", "closure variable", "default", "attribute", "annotation"}
         if kind not in kinds:

@@ -1,4 +1,4 @@
-"""What each option may be: one table, which every part of the face holds its options against."""
+"""The values that each option may have: one table, which every public function checks against."""
 
 from __future__ import annotations
 

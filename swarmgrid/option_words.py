@@ -1,4 +1,4 @@
-"""What words mean: names of options that people mistype, or know from other packages."""
+"""The option that a word means: names that people mistype, or know from other packages."""
 
 from __future__ import annotations
 

@@ -63,18 +63,18 @@ class CallOptions(OptionTypes, total=False):
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """How a grid is identified, stored, computed and shown."""
+    """The options of a grid: how it is identified, stored, computed and shown."""
 
     func: Callable[..., Any] | None = None
     """The function of one point: ``func(**params, **point)``."""
     store: Any = None
     """A directory, a URL (``memory://``, ``s3://``, ``gs://``, ``az://``) or a Zarr store."""
     storage_options: Mapping[str, Any] | None = None
-    """What obstore needs to open a URL: endpoint, credentials, ..."""
+    """Options with which obstore opens a URL: endpoint, credentials, ..."""
     version: str | None = None
     """Stands for the function's code in the identity; None: the code itself does."""
     depends: Any = None
-    """What the results depend on besides the code and the params: the name of an installed
+    """The further things that results depend on, besides code and params: the name of an installed
     package, whose version counts, a `pathlib.Path`, whose content counts, a mapping from names to
     paths and values, or a list of these."""
     ignore: Collection[str] | None = None

@@ -1,4 +1,4 @@
-"""How a run is carried out; nothing of this changes a result."""
+"""The options of a run that change no result: executor, retries, limits, telling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
 
 EXECUTORS = ("processes", "threads", "sync")
-"""What ``executor=`` may say."""
+"""The names that ``executor=`` accepts."""
 PAUSE_AT, KILL_AT = 0.80, 0.90
 _RATE_UNITS = {
     **dict.fromkeys(("s", "sec", "second"), 1.0),
@@ -26,7 +26,7 @@ _RATE_UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What workers may take."""
+    """The limits of workers."""
 
     timeout: float | None = None
     """Seconds for one point."""
@@ -60,7 +60,7 @@ class RunOptions:
     """``"raise"``: the first failing point ends the run; ``"record"``: failures are kept, read as
     missing, and the run goes on."""
     retries: int = 0
-    """How often the function is called again at a point where it failed, after a growing pause."""
+    """The most repeated calls at a point where the function failed, each after a longer pause."""
     retry_failed: bool = True
     """Whether points that failed in an earlier run are tried again."""
     timeout: float | None = None
@@ -68,7 +68,7 @@ class RunOptions:
     rate: str | float | None = None
     """The most calls in a time, ``"10/s"`` or ``"30/min"``."""
     memory_limit: str | int | None = None
-    """What one worker may take, ``"2GB"``: more is a MemoryError in the function, or its end."""
+    """The memory of one worker, ``"2GB"``: more is a MemoryError in the function, or ends it."""
     max_tasks_per_child: int | None = None
     """Tasks after which a worker is replaced by a fresh one."""
     isolate: bool = False
@@ -87,7 +87,7 @@ class RunOptions:
     verbose: int = 1
     """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
     lease_seconds: float = LEASE_SECONDS
-    """How long a process that shows no sign of life keeps a grid to itself."""
+    """The time for which a process that shows no sign of life keeps a grid to itself."""
 
     @property
     def needs_processes(self) -> bool:
@@ -96,7 +96,7 @@ class RunOptions:
         return self.isolate or any(limit is not None for limit in limits)
 
     def limits(self) -> Limits:
-        """What worker processes may take."""
+        """The limits of worker processes."""
         return Limits(
             timeout=self.timeout,
             memory=None if self.memory_limit is None else to_bytes(self.memory_limit),

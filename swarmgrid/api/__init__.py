@@ -1,1 +1,1 @@
-"""What users call: functions, the decorator, and the handle of a stored grid."""
+"""The calls of users: functions, the decorator, and the handle of a stored grid."""

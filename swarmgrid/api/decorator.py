@@ -134,7 +134,7 @@ class GridFunction(Generic[P, R]):
         explain: bool = False,
         **options: Unpack[OptionTypes],
     ) -> Plan:
-        """What `compute` would do; see `swarmgrid.plan`."""
+        """Plan what `compute` would do; see `swarmgrid.plan`."""
         return plan(params, axes, where=where, explain=explain, **self._with(options))
 
     def open(
@@ -143,7 +143,7 @@ class GridFunction(Generic[P, R]):
         axes: Mapping[str, Any] | Sequence[str] | None = None,
         **options: Unpack[OptionTypes],
     ) -> xr.Dataset:
-        """What is stored; see `swarmgrid.open`."""
+        """Open the stored points; see `swarmgrid.open`."""
         return open(params, axes, **self._with(options))
 
     def errors(

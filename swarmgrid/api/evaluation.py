@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from swarmgrid.options import Options
 
 _told: set[tuple[str, tuple[str, ...]]] = set()
-"""What `Call` has warned of: functions, and what their runs changed."""
+"""The warnings that were given: functions, and the names that their runs changed."""
 
 
 class Call:
@@ -56,7 +56,7 @@ class Call:
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
-        """What of the metadata is damaged; who computes repairs it."""
+        """The damage found in the metadata, if any; the next run repairs it."""
         try:
             self._look()
         except DamageError as error:
@@ -71,7 +71,7 @@ class Call:
             warn_of_another_origin(self.request.grid, self._snapshot.grid.attributes)
 
     def plan(self, *, explain: bool = False) -> Plan:
-        """What would be computed."""
+        """Count the points that `compute` would compute; nothing is called."""
         self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
         plan = planned(self.request, self._coverage, manifest)
@@ -86,7 +86,7 @@ class Call:
         return (*(code.parts if code else ()), *params)
 
     def _fingerprint(self) -> Fingerprint | None:
-        """What stands for the function's code now; None: a version does."""
+        """The fingerprint of the function's code as it is now; None: it has a version."""
         if self._options.version is not None:
             return None
         return explained(self.request.function.func, self._options.ignore or ())
@@ -119,7 +119,7 @@ class Call:
 
     @property
     def stored(self) -> tuple[GridState, Coverage] | None:
-        """What the store holds of the request, as it was last read; None if there is no grid."""
+        """The stored part of the request, as it was last read; None if there is no grid."""
         self._check()
         if self._snapshot is None or self._coverage is None:
             return None
@@ -246,7 +246,7 @@ def opened(
     params: Mapping[str, Any] | None,
     axes: Mapping[str, Any] | Sequence[str] | None,
 ) -> xr.Dataset:
-    """What is stored for some params; see `swarmgrid.open`."""
+    """Open the stored points of some params; see `swarmgrid.open`."""
     if isinstance(axes, Mapping):
         call = Call(options, params, axes, None, is_lookup=True)
         if not call.is_stored:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GridSummary:
-    """What is stored of a grid at one instant; made by `Grid.state`."""
+    """The stored part of a grid at one instant; made by `Grid.state`."""
 
     __module__ = "swarmgrid"
 
@@ -51,7 +51,7 @@ class GridSummary:
     version: str
     """The version that stands for the function's code, or ``code-`` and its fingerprint."""
     lengths: Mapping[str, int]
-    """How many values every axis has, in stored order."""
+    """The number of values on every axis, in stored order."""
     chunks: Mapping[str, int]
     """The chunk length of every axis."""
     shards: Mapping[str, int] | None

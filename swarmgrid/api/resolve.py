@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _GRID = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
 _MAX_SHOWN = 8
-"""How many grids an error lists."""
+"""The most grids that an error lists."""
 
 
 def grid_ref(

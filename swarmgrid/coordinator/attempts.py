@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from swarmgrid.transport.messages import Task, WorkerCrash
 
 DEADLY_TRIES = 2
-"""How often a point that ends its worker is tried at least: once it may not be at fault."""
+"""The least tries of a point that crashes its worker: once it may not be at fault."""
 
 
 class Attempts:
-    """How often every troublesome point was tried.
+    """The number of tries of every point that failed or crashed its worker.
 
     Parameters
     ----------

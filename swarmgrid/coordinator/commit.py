@@ -1,4 +1,4 @@
-"""What a run has finished: puts results into chunks, writes these, and commits manifest rows.
+"""The committer of a run: puts results into chunks, writes these, and commits manifest rows.
 
 Only the writer's thread uses it, so nothing here is locked.
 """
@@ -49,7 +49,7 @@ class _OpenChunk:
     """Points that came back since the chunk was last written."""
     seconds: float = 0.0
     ended: float = 0.0
-    """When the last of the new points came back, in seconds since 1970."""
+    """The time at which the last new point came back, in seconds since 1970."""
 
 
 class Committer:
@@ -213,7 +213,7 @@ class Committer:
             self._write(index, chunk)
 
     def _ends(self, index: tuple[int, ...], points: Points) -> list[int]:
-        """How many values every axis must have to hold some points of a chunk."""
+        """The length that every axis needs, to hold some points of a chunk."""
         lengths = zip(index, self._grid.chunk_shape, points.extent, strict=True)
         return [i * length + n for i, length, n in lengths]
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from swarmgrid.transport.messages import Failure
 
 PATIENCE_SECONDS = 0.05
-"""How long the first points may take before workers are started to help, and before a later one
-decides the outputs."""
+"""The time that the first points have before workers are started to help, and before a later
+one decides the outputs."""
 TRIALS = 4
 """Tasks that the calling process does before it is decided whether workers are worth it."""
 
@@ -104,12 +104,12 @@ class Coordinator:
 
     @property
     def n_workers(self) -> int:
-        """How many tasks ran at once, at last."""
+        """The number of tasks that ran at once, at the end."""
         return self._state.n_workers
 
     @property
     def coverage(self) -> Coverage | None:
-        """What was missing, where that is known by now."""
+        """The points that were missing, if these are known by now."""
         return self._state.coverage
 
     # ---- the loop

@@ -1,4 +1,4 @@
-"""What a point costs, by what the tasks of a run have taken."""
+"""The cost of a point, estimated from the tasks of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from swarmgrid.observe.events import Event
 
 ROUGH_SECONDS = 1e-3
-"""What a task seems to take whose cost cannot be told from that of what is around it."""
+"""Below this, the time of a task is mostly that of the machinery around it."""
 
 
 class CostModel:

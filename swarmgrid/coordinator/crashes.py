@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """How the points of a crashed task are handed out again."""
+    """The order and form in which the points of a crashed task are handed out again."""
 
     crashed_at: Failure | None = None
     """The point that was being computed, where that is known."""
@@ -37,7 +37,7 @@ class Aftermath:
 def aftermath(
     task: Task, crash: WorkerCrash, attempts: Attempts, axes: Sequence[Axis], *, is_block: bool
 ) -> Aftermath:
-    """How to go on after a worker crashed in the middle of a task.
+    """Decide how the points of a task continue after its worker crashed.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LIMIT = 5
 """A task that takes so many times as long as it is to take reports, and is handed out again."""
 TRIAL_SECONDS = 0.02
-"""What a task is to take while the calling process computes on trial."""
+"""The duration that a task is cut for, while the calling process computes on trial."""
 IDLE_SECONDS, MAX_IDLE_SECONDS = 0.05, 1.0
 """After how long a busy worker is asked to share with an idle one, at first and at last."""
 BACKLOG = 8
@@ -54,7 +54,7 @@ class Dispatcher:
 
     @property
     def relief_due(self) -> float | None:
-        """When a busy worker is to be asked to share; None: not as things are."""
+        """The time at which a busy worker is asked to share; None: no worker has cause to."""
         return self._idle_since + self._idle_seconds if self._may_relieve() else None
 
     def answer(self) -> None:
@@ -156,7 +156,7 @@ class Dispatcher:
         return not self._state.n_out and (self._state.queue is None or self._state.queue.is_empty)
 
     def _n_first(self, traits: Traits) -> int:
-        """How many workers may come to share the first points."""
+        """The most workers that may share the first points."""
         return (
             self._state.options.workers or process_count()
             if self._state.is_trial

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 MAX_REPAIRS = 2
-"""How often a run repairs damaged chunks that stop it: one of them, and then all."""
+"""The most repairs of damaged chunks in a run: first of the one that stopped it, then of all."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
 
 
 def _sound_state(held: lease.Lease, request: Request) -> GridState | None:
-    """What is stored, once what is damaged of it is repaired or accounted for."""
+    """Repair the metadata, invalidate rows with a damage mark, and read the grid's state."""
     try:
         grid_state = read_state(held.blobs, request.grid.path)
     except DamageError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 LOOK_SECONDS = 1.0
-"""How often an executor that waits for an answer looks whether the coordinator is gone."""
+"""The interval at which an executor that waits for an answer checks that the coordinator lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,9 @@ Message: TypeAlias = (
 
 
 class TaskSource:
-    """What an executor takes its tasks from, and reports to, from any of its threads.
+    """The end of the inbox that an executor holds: it gives tasks and accepts reports.
+
+    Any thread of the executor may use it.
 
     Parameters
     ----------

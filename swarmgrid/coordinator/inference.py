@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of some points, in the terms of the grid's outputs and chunks."""
+    """The results of some points, in the terms of the grid's outputs and chunks."""
 
     values: tuple[Values, ...] = ()
     failures: tuple[Failure, ...] = ()
     """Points that failed for good."""
     n_misfits: int = 0
-    """How many of the failures are of points that were counted as computed."""
+    """The number of failures at points that were counted as computed."""
 
 
 class Inference:
@@ -196,7 +196,7 @@ class Inference:
         return self.coverage
 
     def settle_waiting(self) -> Settled:
-        """What came of the points before the grid was decided."""
+        """Hand over the results from before the grid was decided, in its terms."""
         values: list[Values] = []
         failures = [self._placed_failure(failure) for failure in self.failures]
         n_misfits = 0
@@ -223,7 +223,7 @@ class Inference:
         return not self._round and len(self._out) == 1 and bool(self._waiting)
 
     def _cost(self) -> float | None:
-        """What a point costs, by those that are there; None before a worker did its second.
+        """The cost of a point, by those computed so far; None before a worker did its second.
 
         A worker's first call may take long for what the others need no more: imports, compilation.
         """

@@ -1,17 +1,17 @@
-"""When finished work is written: soon, as long as that costs little; decision 0019."""
+"""The time of the next flush: soon, as long as flushes cost little; decision 0019."""
 
 from __future__ import annotations
 
 from collections import deque
 
 SOON_SECONDS = 1.0
-"""How long finished work waits where a flush costs little."""
+"""The time that finished work waits where a flush costs little."""
 LATEST_SECONDS = 10.0
-"""How long it waits at most, whatever a flush costs."""
+"""The longest that finished work waits, whatever a flush costs."""
 MAX_PART = 0.02
 """The part of the run that flushes may take before they become rarer."""
 LOOKS = 4
-"""How often within the interval it is looked whether a flush is due."""
+"""The number of checks within an interval for whether a flush is due."""
 
 
 class Pace:

@@ -24,7 +24,7 @@ MAX_CHUNKS = 256
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one task is to compute."""
+    """The points of one task."""
 
     parts: tuple[ChunkPart, ...]
     writes: bool

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def job_of(request: Request, options: RunOptions, axes: tuple[Any, ...], writer: str) -> Job:
-    """What all tasks of a run share."""
+    """The part that all tasks of a run share."""
     return Job(
         function=request.function,
         grid=request.grid,
@@ -92,7 +92,7 @@ class Run:
         self._coordinator: Coordinator | None = None
         self._writer: Writer | None = None
         self._raised: BaseException | None = None
-        """What ended the computation, and was raised."""
+        """The error that ended the computation, and was raised."""
         path = request.grid.path
         self._tell(RunStarted(path.function, path.grid, wanted, self._counts.cached))
 
@@ -185,7 +185,7 @@ class Run:
         )
 
     def _known_coverage(self) -> Coverage | None:
-        """What is missing, where the grid or its outputs are known beforehand.
+        """The missing points, if the grid or its outputs are known beforehand.
 
         A block function's chunks do not wait for its outputs: its first call is a whole chunk.
         """

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunState:
-    """What is known of a run at a moment."""
+    """All state of a run at a moment."""
 
     request: Request
     options: RunOptions
     job: Job
     grid_state: GridState | None
-    """What was stored of the grid when the run began."""
+    """The stored state of the grid when the run began."""
     attempts: Attempts
     counts: Counts
     cost: CostModel
@@ -53,9 +53,9 @@ class RunState:
     inference: Inference | None
     """Decides the outputs, where these were not known."""
     coverage: Coverage | None
-    """What is missing, once the outputs are known."""
+    """The missing points, once the outputs are known."""
     queue: TaskQueue | None = None
-    """What is left of it."""
+    """The missing points that are not handed out yet; None while these are unknown."""
     divided: DividedChunks = field(default_factory=DividedChunks)
     are_workers_called: bool = False
     """Whether workers were started to take over."""
@@ -79,7 +79,7 @@ class RunState:
 
     @property
     def n_workers(self) -> int:
-        """How many tasks run at once."""
+        """The number of tasks that run at once."""
         return self.engines[max(self.engines)].executor.traits.n_workers
 
     @property

@@ -1,4 +1,4 @@
-"""How large a task should be: numbers in, numbers out."""
+"""The size of a task: numbers in, numbers out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONG_SECONDS = 1.0
 DIVIDED_SECONDS = 0.05
 """A chunk that takes less is computed by one worker, even at the end of a run."""
 TASKS_PER_WORKER = 4
-"""What is left makes at least so many tasks for each worker."""
+"""The remaining points make at least so many tasks for each worker."""
 MANY_WORKERS = 8
 """From so many on, their first tasks are of different lengths: all would come back at once."""
 

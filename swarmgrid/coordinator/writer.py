@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from swarmgrid.transport.messages import TaskResult
 
 IDLE_SECONDS = 1.0
-"""How often the thread looks whether something is due, before the grid is known."""
+"""The interval at which the thread checks whether a flush is due, before the grid is known."""
 
 
 class Writer:

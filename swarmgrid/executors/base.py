@@ -10,33 +10,33 @@ if TYPE_CHECKING:
     from swarmgrid.transport.messages import Task, TaskResult
 
 TASK_SECONDS = 0.4
-"""What a task is to take: hundreds of times what it costs to hand it out."""
+"""The duration that a task is cut for: hundreds of times the cost of handing it out."""
 SHORT_SECONDS = 0.01
-"""What a task is to take near the end of a run, where many workers share what is left."""
+"""The least duration of a task near the end, where many workers share the remaining points."""
 FIRST_POINTS = 4
 """So many are tried by each worker at first: a slow one does not keep the others waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What an executor can do."""
+    """The abilities of an executor."""
 
     n_workers: int
-    """How many tasks run at once."""
+    """The number of tasks that run at once."""
     may_write: bool
     """Whether its workers reach the store, and so may write chunks themselves."""
     is_isolating: bool
     """Whether a task that crashes its worker takes no other task with it."""
     task_seconds: float = TASK_SECONDS
-    """What a task is to take, so that handing it out costs next to nothing."""
+    """The duration that a task is cut for, so that handing it out costs next to nothing."""
     short_seconds: float = SHORT_SECONDS
-    """What a task is to take at least near the end, where many workers share what is left."""
+    """The least duration of a task near the end, where many workers share the remaining points."""
     first_points: int = FIRST_POINTS
-    """How many of the first points of a new grid a worker gets, each a task of its own."""
+    """The number of first points of a new grid that a worker gets, each a task of its own."""
 
 
 class Tasks(Protocol):
-    """Where an executor takes its tasks from, and reports to, from any of its threads."""
+    """The source of an executor's tasks and the receiver of its reports, for all its threads."""
 
     def wait_for_work(self) -> int:
         """Wait until there are tasks: about how many; 0 once there will be none."""
@@ -70,7 +70,7 @@ class Executor(Protocol):
         """
 
     def relieve(self) -> None:
-        """Where a worker is idle, have the busiest one give back what it has not begun."""
+        """If a worker is idle, have the busiest one give back the points that it has not begun."""
 
     def stop(self) -> None:
         """Begin no further task, and have the running ones report after their present point."""

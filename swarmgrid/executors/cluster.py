@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 QUEUED_PER_WORKER = 3
 """Tasks that a cluster has at once, so that its workers need not wait for the next."""
 TASKS_PER_SECOND = 50
-"""What a scheduler, which manages about 200, is asked for: the more workers, the longer tasks."""
+"""The load on a scheduler, which manages about 200: the more workers, the longer the tasks."""
 PEAK_TASKS_PER_SECOND = 100
 """The same for a moment, near the end of a run."""
 NEWS_SECONDS = 0.5
-"""How long it takes at most until a cluster's scheduler knows of a task."""
+"""The longest time until a cluster's scheduler knows of a task."""
 
 
 class Cluster:
@@ -171,7 +171,7 @@ def is_in_task() -> bool:
 
 
 def _result(future: Any, result: Any) -> TaskResult:
-    """What came of a task; raises the error that is ours or the store's."""
+    """The result of a task; raises the error that is ours or the store's."""
     from distributed import KilledWorker
 
     if future.status == "finished":
@@ -183,7 +183,7 @@ def _result(future: Any, result: Any) -> TaskResult:
 
 
 def _why(error: BaseException) -> str:
-    """What became of a task's worker; dask cancels what it has forgotten with the worker."""
+    """The fate of a task's worker; dask cancels a task that it has forgotten with its worker."""
     if isinstance(error, CancelledError):
         return "its worker in the cluster ended"
     return str(error).partition(".")[0]

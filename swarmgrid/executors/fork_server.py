@@ -19,7 +19,7 @@ from typing import Any
 from swarmgrid.errors import WorkerError
 
 TRIES = 4
-"""How often a worker's start is tried: somebody may end a second server, too."""
+"""The most tries to start a worker: a second server may be killed, too."""
 PAUSE_SECONDS = 0.05
 """A process that was killed takes a moment until it counts as ended."""
 UNKNOWN = 255

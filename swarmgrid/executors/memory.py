@@ -1,4 +1,4 @@
-"""How much of the memory is in use: the machine's, or that of this process' container."""
+"""The memory in use: of the machine, or of the container of this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ cache, which the kernel gives back by itself."""
 
 
 class Use(NamedTuple):
-    """What is in use of some memory."""
+    """The used part of some memory."""
 
     part: float
     """0 to 1."""
@@ -28,7 +28,7 @@ class Use(NamedTuple):
 
 
 def memory_used() -> Use:
-    """What is in use of the machine's memory or, if that is a larger part, of a group's limit.
+    """The used memory of the machine or, if that is a larger part, of a control group's limit.
 
     Containers, systemd units and the jobs of cluster schedulers are control groups (Linux).
     """
@@ -40,7 +40,7 @@ def memory_used() -> Use:
 
 
 def group_uses(total: int, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Iterator[Use]:
-    """What is in use of the limits of this process' control group and those above it.
+    """The used part of the limits of this process' control group and those above it.
 
     Parameters
     ----------

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from swarmgrid.run_options import Limits
 
 WATCH_SECONDS = 0.5
-"""How often the machine's memory is looked at."""
+"""The interval between two checks of the machine's memory."""
 SHARED_SECONDS = 0.05
 """A worker that seems to need longer for the rest of its task shares it with an idle one."""
 GRACE_SECONDS = 2.0
-"""How long a run that ends early waits for the points that are being computed."""
+"""The time that a run that ends early waits for the points that are being computed."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class WorkerPool:
         return None if result.crash is not None and self._stopped.is_set() else result
 
     def relieve(self) -> None:
-        """Where a worker is idle, have the busiest one give back what it has not begun."""
+        """If a worker is idle, have the busiest one give back the points that it has not begun."""
         with self._change:
             n = len(self._busy)
             if not 0 < n < self._allowed or self._is_paused or self._stopped.is_set():

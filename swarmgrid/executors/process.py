@@ -27,9 +27,9 @@ PRELOAD = [
     "swarmgrid.store.directory",
     "swarmgrid.store.location",
 ]
-"""What the fork server imports once, so that a worker starts in 20 ms instead of 400."""
+"""The modules that the fork server imports once: a worker starts in 20 ms instead of 400."""
 POLL_SECONDS = 0.1
-"""How often a running worker is looked at."""
+"""The interval between two checks of a running worker."""
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """Fork would copy the locks of zarr's and obstore's threads in whatever state they are."""
 _context: Any = multiprocessing.get_context(_METHOD)
@@ -120,7 +120,7 @@ class WorkerProcess:
         return TaskResult(crash=self._crash(), worker=self.pid)
 
     def _message(self, timer: _CallTimer) -> bytes | None:
-        """What the worker sends next; None if it has ended instead.
+        """Wait for the worker's next message; None if it has ended instead.
 
         What the function started may keep the pipe open that its worker is gone from.
         """
@@ -138,7 +138,7 @@ class WorkerProcess:
         self._heartbeat.request_stop(Stop.RUN_ENDS)
 
     def seconds_left(self) -> float:
-        """What the points that the worker has not begun may take; 0 if it is to give them back.
+        """The time for the points that the worker has not begun; 0 if it must give them back.
 
         They take at least what the others did, or what the present one has taken since it was
         first seen here.
@@ -237,7 +237,7 @@ class _CallTimer:
 
 
 def process_count() -> int:
-    """How many worker processes this process may use: the CPUs that it is allowed on."""
+    """The number of worker processes that this process may use: the CPUs that it may run on."""
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

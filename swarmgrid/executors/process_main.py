@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swarmgrid.transport.messages import Job, Task
 
 ASK = b""
-"""What a worker sends to be told when it may call the function again."""
+"""A worker's request for its turn to call the function again."""
 
 
 def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None:

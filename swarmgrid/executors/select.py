@@ -71,12 +71,12 @@ def pickled_job(job: Job) -> bytes:
 
 
 CONFIG_FOLDERS = ("/etc/dask", f"{sys.prefix}/etc/dask", "~/.config/dask", "~/.dask")
-"""Where dask reads its configuration, beside ``DASK_CONFIG`` and other variables."""
+"""The folders from which dask reads its configuration, beside ``DASK_CONFIG`` and the like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What dask is set up to use; at most one of the three."""
+    """The executor that dask's configuration names; at most one of the three is set."""
 
     client: Any = None
     executor: str | None = None
@@ -90,7 +90,7 @@ class Configured:
 
 
 def configured() -> Configured:
-    """What dask's configuration, or an active client, says."""
+    """The executor that dask's configuration, or an active client, names."""
     if not _may_be_set_up():
         return Configured()
     import dask.config

@@ -1,1 +1,1 @@
-"""What the stored bytes mean: docs/reference/format.md in code."""
+"""The meaning of the stored bytes: docs/reference/format.md in code."""

@@ -71,7 +71,7 @@ def decompressed(data: Any) -> bytes:
 
 
 def check_expansion(frame: Any) -> int:
-    """How many bytes a zstd frame says that it stands for; ValueError if these are too many."""
+    """The number of bytes that a zstd frame declares; ValueError if these are too many."""
     if not frame:
         raise ValueError("it is empty, no regular file, or larger than it can be")
     nbytes = _declared_nbytes(bytes(frame[:18]))
@@ -87,7 +87,7 @@ def _most_expanded(n: int) -> int:
 
 
 def _declared_nbytes(head: bytes) -> int | None:
-    """What a frame's header says of its content's size (RFC 8878, 3.1.1.1); None for nothing."""
+    """The content size in a frame's header (RFC 8878, 3.1.1.1); None if it has none."""
     if head[:4] != _ZSTD_MAGIC or len(head) < 6:
         return None
     descriptor = head[4]
@@ -186,7 +186,7 @@ def raw_bytes(values: NDArray[Any], dtype: str) -> Any:
 
 
 def fill_value(dtype: str) -> Any:
-    """What a point that was not computed holds in the stored array.
+    """The stored value of a point that was not computed.
 
     NaN, NaT, the smallest integer (the largest for unsigned ones), False and the empty string.
     """

@@ -1,4 +1,4 @@
-"""What is kept of points that failed: JSON objects beside the manifest's segments."""
+"""Failures of points: JSON objects beside the manifest's segments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
 
 SUFFIX = ".err"
-"""What the names of such objects end with."""
+"""The suffix of the names of such objects."""
 MAX_NBYTES = 2**28
 """The most bytes of such an object."""
 COMPACT_FROM = 8
@@ -46,7 +46,7 @@ class FailedPoint:
     traceback: str
     attempt: int
     time: str
-    """When it failed, UTC, ISO 8601."""
+    """The time of the failure, UTC, ISO 8601."""
     extent: tuple[int, ...] | None = None
     """Of a block that failed as one: the box of its points within the chunk. See `Points`."""
     bits: str = ""
@@ -61,7 +61,7 @@ class FailedPoint:
 
     @property
     def place(self) -> Place:
-        """Where the point stands in the grid."""
+        """The place of the point in the grid."""
         return self.index, self.offset
 
 

@@ -98,7 +98,7 @@ class StoredGrid:
     """In the order of the stored arrays' dims."""
     schema: Schema
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    """What the group says of the function, its version and params."""
+    """The group's attributes about the function, its version and params."""
     inner_shape: tuple[int, ...] | None = None
     """In a sharded grid the shape along the axes of the chunks that are stored together."""
     v2_keys: frozenset[str] = frozenset()
@@ -190,7 +190,7 @@ class StoredGrid:
         return found
 
     def data_types(self) -> dict[str, str]:
-        """What the values of every output are stored as: checksums are of these."""
+        """The stored data type of every output: checksums are of values of these types."""
         return {
             name: zarr_metadata.data_type(output.dtype)
             for name, output in self.schema.outputs.items()

@@ -81,7 +81,7 @@ def write_documents(blobs: Blobs, grid: StoredGrid) -> None:
 
 
 def copy_key(path: GridPath, key: str) -> str:
-    """Where the second copy of a coordinate's chunk is, beside the manifest."""
+    """The key of the second copy of a coordinate's chunk, beside the manifest."""
     return f"{path.manifest}copy-{key.removeprefix(path.prefix).replace('/', '-')}"
 
 

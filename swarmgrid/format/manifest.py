@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is computed of one grid, at the instant it was read."""
+    """The computed points of one grid, at the instant it was read."""
 
     rows: Rows
     sizes: Mapping[str, int]
@@ -51,7 +51,7 @@ class Manifest:
     def coverage(
         self, selection: Selection
     ) -> tuple[NDArray[np.bool_], dict[tuple[int, ...], NDArray[np.bool_]]]:
-        """Which chunks of a selection hold every point asked for, and the others' points.
+        """The chunks of a selection that hold every requested point, and the points of the others.
 
         Returns
         -------
@@ -191,7 +191,7 @@ def read_manifest(
 
 
 def older_than(manifest: Manifest) -> str:
-    """What is wrong with the document of a grid whose segments are ahead of it."""
+    """The damage of a grid's document whose segments are newer than it."""
     return (
         f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis, or of an "
         "output that was converted since"

@@ -50,9 +50,9 @@ class Row:
     checksums: tuple[int, ...]
     """CRC-32C of the points' values in C order, an int per output, in the outputs' order."""
     seconds: float
-    """What computing them took inside the function."""
+    """The time that computing them took inside the function."""
     time: int = 0
-    """When that ended, in whole seconds since 1970 by the clock of its machine; 0: not known."""
+    """The end of that, in whole seconds since 1970 by the clock of its machine; 0: not known."""
 
 
 COLUMNS = (

@@ -33,7 +33,7 @@ class GridState:
 
 
 def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
-    """What is stored of a grid; None if there is nothing.
+    """Read the stored state of a grid; None if there is none.
 
     Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
     The names come first: the axes, read after them, are at least as long as the segments say.

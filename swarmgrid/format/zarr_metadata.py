@@ -34,7 +34,7 @@ _TIME_ATTRS = {
     },
     "timedelta64[ns]": {"units": "nanoseconds", "dtype": "timedelta64[ns]"},
 }
-"""How times are told from integers (CF conventions, as xarray writes them)."""
+"""The attributes that tell times from integers (CF conventions, as xarray writes them)."""
 ATTRS = "swarmgrid_attrs"
 """The attribute that holds those of the user's that would have a reader change the values."""
 _INSTRUCTIONS = {
@@ -205,7 +205,7 @@ def keys(document: Document) -> str:
 
 
 def separator(document: Document) -> str:
-    """What stands between the parts of the array's chunk keys."""
+    """The separator of the parts of the array's chunk keys."""
     return str(document["chunk_key_encoding"]["configuration"]["separator"])
 
 

@@ -1,4 +1,4 @@
-"""What makes two computations the same: digests of values, code, grids, chunks and points.
+"""The identity of a computation: digests of values, code, grids, chunks and points.
 
 The modules that say how a kind of value is encoded enter it in the table of ``encode`` when they
 are imported, which is here. Of two families the first counts: the narrow ones come first.

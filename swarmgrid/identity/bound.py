@@ -1,4 +1,4 @@
-"""What a function holds besides its code: arguments of partials, closures, the state of objects.
+"""The values that a function holds besides its code: in partials, closures and objects.
 
 A version that the user gives stands for code. It says nothing of what the code was put together
 with at run time, by which ``partial(f, 1)`` is another function than ``partial(f, 2)``.
@@ -117,7 +117,7 @@ def _code_name(value: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """Where the walk stands."""
+    """The place that the walk has reached."""
 
     place: str
     """As an expression, for errors."""
@@ -131,7 +131,7 @@ class _Here:
         return replace(self, place=self.place + step)
 
     def named(self, values: Mapping[str, Any], place: str, module: str = "") -> list[Any]:
-        """What named values hold, in the order of their names; ``place`` has a ``{}`` for one."""
+        """The content of named values, in the order of names; ``place`` has a ``{}`` for one."""
         return [
             [name, "ignored" if is_ignored(name, module, self.ignore) else _held(value, there)]
             for name, value in sorted(values.items())

@@ -15,7 +15,7 @@ from types import ModuleType
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a walk over code goes by, instead of the files and modules of this process."""
+    """The facts that a walk over code uses instead of the files and modules of this process."""
 
     main: str
     """The name by which the caller's script would be imported."""

@@ -129,7 +129,7 @@ class Walk:
 
 
 class Spot:
-    """Where the walk stands."""
+    """The place that the walk has reached."""
 
     __slots__ = ("inside", "place", "references", "walk")
 
@@ -140,7 +140,7 @@ class Spot:
         """The value's place, as an expression."""
         self.walk = walk
         self.references = references
-        """What the encoding that is being written refers to, in order."""
+        """The objects that the encoding refers to so far, in order."""
         self.inside = inside
         """The ids of the values around this one, outermost first."""
 

@@ -1,4 +1,4 @@
-"""What a function may reach without its counting: it says nothing about the function's values.
+"""Values that a function may reach without their counting: its results do not depend on them.
 
 Given as a value of its own, as a param or a label, it is refused: two of a kind would be one.
 """

@@ -20,7 +20,7 @@ _KINDS = {
     **dict.fromkeys(["STORE_NAME", "STORE_GLOBAL", "STORE_DEREF"], "store"),
     "IMPORT_FROM": "from",
 }
-"""What an instruction does with a name, in the same words for every version of Python."""
+"""The effect of an instruction on a name, in the same words for every version of Python."""
 _FAST = re.compile("(LOAD|STORE)_FAST")
 _LOCAL = {"LOAD": "local", "STORE": "store"}
 

@@ -10,8 +10,8 @@ from typing import Any
 from swarmgrid.identity.encode import digest, encode, frame
 
 AXES_DIGITS = 8
-"""How many digits of a grid's id tell of its axes: who knows the axes of one grid knows them of
-all grids whose ids begin so, and needs not read these."""
+"""The number of digits of a grid id that stand for the names of its axes: grids whose ids begin
+alike have the same axes, so that those of one need not be read again for the others."""
 
 
 def grid_id(

@@ -1,4 +1,4 @@
-"""Whose code it is: the user's own, which counts in full, or a library's, which goes by name.
+"""The owner of code: the user, then it counts in full, or a library, then its name counts.
 
 And where the user's lies that is in no package: the name of a package is chosen for the whole
 world; that of a script, for its folder.
@@ -22,10 +22,10 @@ from typing import Any
 from swarmgrid.identity.elsewhere import frame_of_walk
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", ".svn")
-"""What lies in the topmost folder of a project."""
+"""The files that lie in the topmost folder of a project."""
 _MAIN = frozenset({"__main__", "__mp_main__"})
 _SESSION = re.compile(r"-jvsc-[0-9a-f-]+")
-"""What an editor adds to the name of a notebook in each of its sessions."""
+"""The text that an editor adds to the name of a notebook in each of its sessions."""
 
 
 def type_name(cls: type) -> str:

@@ -22,16 +22,16 @@ class Part:
     """Something that counts in a fingerprint."""
 
     path: str
-    """Where it is: ``global 'args' of train``, ``code of pk.helper``."""
+    """The place of the part: ``global 'args' of train``, ``code of pk.helper``."""
     kind: str
-    """What it is: ``code``, the name of its class, or ``ignored``."""
+    """The kind of the part: ``code``, the name of its class, or ``ignored``."""
     digest: str
     """32 hex digits of it and all that it refers to."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What stands for the code of a function, and how it came about."""
+    """The digest that stands for the code of a function, and the parts that it covers."""
 
     digest: str
     """32 hex digits."""

@@ -1,4 +1,4 @@
-"""What code takes from outside: the values of names, and of attributes of the user's modules."""
+"""The values that code takes from outside: of names, and of attributes of the user's modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a code object says: its own source's tokens, or its instructions."""
+"""The text of a code object: its own source's tokens, or its instructions."""
 
 from __future__ import annotations
 

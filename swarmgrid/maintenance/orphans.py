@@ -22,7 +22,7 @@ CHUNK_NAME = re.compile(r"c([./]\d{1,19})*", re.ASCII)
 V2_CHUNK_NAME = re.compile(r"\d{1,19}(\.\d{1,19})*", re.ASCII)
 """Of an output that was converted."""
 _HALVES = (".partial", ".tmp")
-"""What the names of files end with that other writers rename once they are whole."""
+"""The suffixes of files that other writers rename once they are whole."""
 _LEFT = "it is left over from a writer that was killed"
 _OTHERS = (
     "it and all of this array that are named alike are chunks of before the output was converted, "
@@ -32,7 +32,7 @@ _FOREIGN = "swarmgrid has not written it, and leaves it alone"
 
 
 def orphan_findings(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> list[Finding]:
-    """What does not belong there, in all folders of a grid; ``grid`` is None where it is unknown.
+    """The orphans in all folders of a grid; ``grid`` is None if it is unknown.
 
     Looks twice where it finds something: other processes are at work.
     """
@@ -89,7 +89,7 @@ def _matching(blobs: Blobs, grid: StoredGrid, name: str, pattern: re.Pattern[str
 
 
 def _patterns(grid: StoredGrid, name: str) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    """What the names of an array's chunks are like, and of an output's in its other life."""
+    """The patterns of an array's chunk keys, and of those of an output's other copy."""
     if name not in grid.schema.outputs:
         return CHUNK_NAME, None
     both = (V2_CHUNK_NAME, CHUNK_NAME)
@@ -115,7 +115,7 @@ def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
 
 
 def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
-    """What a lease's next owner removes: leases that nobody holds, and staging folders.
+    """The objects that a lease's next owner removes: dead leases, and staging folders.
 
     And objects that tried the store out, whose processes have ended.
     """

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
 COPY = "copy-"
-"""What the names of second copies begin with, beside the manifest."""
+"""The prefix of the names of second copies, beside the manifest."""
 _AHEAD = "it differs from its pair: a growth was cut short"
 _CHUNK = re.compile(r"c[./]\d+")
 
 
 def replica_findings(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
-    """What is wrong with the pairs of a grid whose coordinates have been read, and are whole."""
+    """The damage among the pairs of a grid whose coordinates have been read, and are whole."""
     beside = blobs.names(grid.path.manifest)
     for name, document in grid.documents().items():
         if name in grid.schema.coords and 0 not in document["shape"]:

@@ -1,4 +1,4 @@
-"""What `verify` finds: problems, which mean damage, and notes, which do not."""
+"""The findings of `verify`: problems, which mean damage, and notes, which do not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `verify` found."""
+    """The result of `verify`."""
 
     problems: tuple[Problem, ...]
     chunks: int
@@ -39,8 +39,8 @@ class Report:
     points: int
     """Points that the manifest says are computed."""
     notes: tuple[Note, ...] = ()
-    """What killed processes left. It does no harm, and goes away with the next runs, or by a
-    repair."""
+    """Orphans that killed processes left. They do no harm; the next runs, or a repair, remove
+    them."""
 
     @property
     def is_clean(self) -> bool:
@@ -65,7 +65,7 @@ class Finding:
     is_note: bool = False
     points: int = 0
     repaired: bytes | None = None
-    """What a repair writes under the key; None: nothing."""
+    """The bytes that a repair writes under the key; None: it writes nothing."""
     is_removed: bool = False
     """Whether a repair deletes the object."""
 

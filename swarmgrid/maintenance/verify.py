@@ -175,7 +175,7 @@ def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> 
 
 
 def _values_nobody_vouches_for(keys: list[str]) -> Finding:
-    """What a kill leaves between a chunk and its row, and a lost segment behind."""
+    """The finding for values without a row: a kill came between the two, or a segment was lost."""
     count = f"this chunk and {len(keys) - 1} more hold" if len(keys) > 1 else "this chunk holds"
     reason = f"{count} values that no segment vouches for: they are computed again when needed"
     return Finding(keys[0], reason, is_note=True)

@@ -1,4 +1,4 @@
-"""What a call of a SwarmMemo did, in numbers of memo chunks and points."""
+"""Counts of a call of a SwarmMemo, in memo chunks and points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class MemoDiagnostics:
-    """What a call of a `SwarmMemo` did."""
+    """Counts of one call of a `SwarmMemo`."""
 
     total_chunks: int
     """Memo chunks that hold a requested point."""
@@ -25,7 +25,7 @@ class MemoDiagnostics:
     """Memo chunks that a call without output completed in the store."""
 
     def and_again(self, later: MemoDiagnostics) -> MemoDiagnostics:
-        """What was done in all, where the same request was filled once more."""
+        """The counts of two fillings of the same request together."""
         executed = min(self.executed_chunks + later.executed_chunks, self.total_chunks)
         points = self.cached_points + self.executed_points
         computed = min(self.executed_points + later.executed_points, points)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Form = Literal["tuple", "dict", "value"]
-"""What a point looks like: ``(1, "a")``, ``{"x": 1, "y": "a"}``, or ``1`` on a single axis."""
+"""The form of a point: ``(1, "a")``, ``{"x": 1, "y": "a"}``, or ``1`` on a single axis."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `exec_fn` returns for a point: on its way into the grid's variables, and back."""
+"""Records: the results of `exec_fn`, on their way into the grid's variables, and back."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PointCall:
 
     @property
     def description(self) -> str:
-        """How the function is called, which is part of what its results depend on."""
+        """The form of the call, which is part of what its results depend on."""
         if self._form == "dict":
             point = f"{{{', '.join(sorted(self._axes))}}}"  # whose order no function sees
         else:
@@ -65,7 +65,7 @@ class PointCall:
         return f"{point} {' '.join(self._extras)}".rstrip()
 
     def __swarmgrid_token__(self) -> str:
-        """What it holds: how it calls. The version that it has says what it calls."""
+        """The identity of its own state: the form of the call. A version names the function."""
         return self.description
 
     def __call__(self, /, **values: Any) -> Any:
@@ -81,7 +81,7 @@ class PointCall:
 
 
 def to_outputs(result: object, axes: tuple[str, ...]) -> Any:
-    """What a function returned, its fields under the names of their variables.
+    """A function's result, its fields under the names of their variables.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _is_taken(name: Any, axes: tuple[str, ...], others: tuple[Any, ...]) -> bool
 def to_records(
     columns: Mapping[str, NDArray[Any]], axes: tuple[str, ...], n: int
 ) -> list[dict[str, Any]] | list[Any]:
-    """What the function returned at ``n`` points, from the values of each variable there.
+    """The function's results at ``n`` points, from the values of each variable there.
 
     Parameters
     ----------

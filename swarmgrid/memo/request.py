@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store holds of a request."""
+    """The stored part of a request."""
 
     computed: NDArray[np.bool_]
     """``(n_points,)``: whether a point is computed."""
@@ -52,7 +52,7 @@ class MemoRequest:
     """The axes as the user gave them, in the order of a point's values."""
     points: Enumeration
     lengths: tuple[int, ...]
-    """How many values a memo chunk's bin holds, by axis."""
+    """The number of values in a memo chunk's bin, by axis."""
     chunks: list[MemoChunk]
     spec: Mapping[str, Any]
     """The chunk lengths that the user asked for, by axis."""
@@ -68,7 +68,7 @@ class MemoRequest:
         return Call(options, self.params, self.axes, self._where(), chunks_if_new=self.spec)
 
     def stored(self, call: Call) -> Stored:
-        """What the store held when the call last looked.
+        """The stored part of the request, as the call last read it.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class MemoRequest:
         return grid_ref(options, self.params, list(self.axes))
 
     def dataset(self) -> xr.Dataset:
-        """What is stored, lazily, under the variables' stored names."""
+        """The stored values, lazily, under the variables' stored names."""
         return functions.open(self.params, self.axes, **self.options)
 
     def records(self, call: Call) -> Iterator[tuple[int, list[Any]]]:
@@ -151,7 +151,7 @@ class MemoRequest:
                 yield number, to_records(columns, tuple(self.axes), n)
 
     def _view(self, call: Call) -> xr.Dataset:
-        """What is stored, asked for or not: what misses nothing is not promoted."""
+        """All stored values, requested or not: a variable that misses none is not promoted."""
         from swarmgrid.view import dataset
 
         assert call.stored is not None

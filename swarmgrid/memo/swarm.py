@@ -194,7 +194,7 @@ class SwarmMemo:
         return self._stream(self._request(self._exec_fn, params, split_spec))
 
     def dataset(self, params: Mapping[str, Any], split_spec: Mapping[str, Any]) -> xr.Dataset:
-        """What is stored of these points, lazily, computing nothing.
+        """Open the stored values of these points, lazily; compute nothing.
 
         A variable per field that ``exec_fn`` returned (a field named like an axis has a ``_``
         behind), or ``value``; points that are not computed read as missing.

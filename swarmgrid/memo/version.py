@@ -1,4 +1,4 @@
-"""What stands for the code of a memo's function, and for all else that is not among its params."""
+"""The version of a memo's function: it stands for its code and all else that is no param."""
 
 from __future__ import annotations
 

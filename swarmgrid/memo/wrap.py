@@ -1,4 +1,4 @@
-"""How the arguments of a wrapped function become params."""
+"""The arguments of a wrapped function as params."""
 
 from __future__ import annotations
 

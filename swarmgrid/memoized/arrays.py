@@ -29,7 +29,7 @@ MAX_CHUNK_BYTES = 2**25
 """Large enough that requests do not matter, small enough to be compressed in memory."""
 _DTYPE = re.compile(r"[<>|=][biufcmMUSV]\d{1,9}(\[\d{0,9}[A-Za-z]{1,7}\])?", re.ASCII)
 _TEXTS = {"T": "T", "O": "str"}
-"""How dtypes of strings of any length are recorded, by kind; numpy's text would be ``|O``."""
+"""The recorded dtypes of strings of any length, by kind; numpy's text would be ``|O``."""
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -65,7 +65,7 @@ class RecordedArray:
 
     @property
     def n_chunks(self) -> int:
-        """How many chunks it has; none of an array without elements."""
+        """The number of chunks; 0 for an array without elements."""
         if 0 in self.stored_shape:
             return 0
         pairs = zip(self.stored_shape, self.chunk_shape, strict=True)
@@ -233,7 +233,7 @@ def _stored_dtype(dtype: np.dtype[Any]) -> str:
 
 
 def _attributes(dtype: np.dtype[Any]) -> dict[str, Any]:
-    """How other readers tell times from integers (CF conventions, as xarray writes them)."""
+    """Attributes by which other readers tell times from integers (CF conventions, as xarray)."""
     if dtype.kind not in "mM":
         return {}
     unit, step = np.datetime_data(dtype)

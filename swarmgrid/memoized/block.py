@@ -151,7 +151,7 @@ class Block:
         self._is_new = options.mode == "use"
         self.key = ""
         """The key of the recording: 32 hex digits, once begun."""
-        self.is_hit = False
+        self.is_hit: bool = False
         """Whether the block was skipped."""
 
     def __swarmgrid_token__(self) -> str:

@@ -29,7 +29,7 @@ _LEAVES = (ast.Return, ast.Yield, ast.YieldFrom)
 
 @dataclass(frozen=True, slots=True)
 class BlockSource:
-    """What a block says."""
+    """The source of a block."""
 
     text: tuple[str, ...] = ()
     """The tokens of its statements, without comments, docstrings and layout."""
@@ -38,7 +38,7 @@ class BlockSource:
 
 
 def block_source(frame: FrameType, state: object) -> BlockSource:
-    """What the block says that a frame is just entering.
+    """The source of the block that a frame is just entering.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _in_lines(code: CodeType, lines: tuple[int, int]) -> Iterator[tuple[Any, ...
 
 
 def _argument(step: dis.Instruction) -> Any:
-    """What an instruction works on, the same wherever the block stands in its function."""
+    """The argument of an instruction, the same wherever the block stands in its function."""
     if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs:
         return None  # how far it is to a handler depends on the rest of the function
     if isinstance(step.argval, CodeType):
@@ -199,7 +199,7 @@ def _check_names(node: _With, state: object, values: Mapping[str, Any]) -> None:
 
 
 def _bindings(nodes: Iterable[ast.AST], name: str) -> Iterator[Any]:
-    """What binds or deletes a name, in the block's own scope."""
+    """The nodes that bind or delete a name, in the block's own scope."""
     for node in nodes:
         if _bound(node) == name:
             yield node

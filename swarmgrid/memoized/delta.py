@@ -1,4 +1,4 @@
-"""What a block has changed: the difference of two graphs, as values that can be stored."""
+"""The changes by a block: the difference of two graphs, as values that can be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swarmgrid.memoized.scalars import Node, from_node
 
 _KINDS = {"list", "dict", "array", "variable", "dataarray"}
 MAX_DEPTH = 900
-"""How deep new objects lie in each other at most: they are made by recursion."""
+"""The deepest nesting of new objects in each other: they are made by recursion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Delta:
     records: dict[int, Record]
     """The objects that are new, and the old ones that were changed in place."""
     old: dict[int, Path]
-    """Where the old objects that matter were when the block began."""
+    """The paths of the old objects that matter, when the block began."""
 
     def to_json(self) -> dict[str, Any]:
         """The delta as it is stored."""
@@ -107,7 +107,7 @@ class Delta:
 
 
 def checked_references(node: Node) -> Iterator[int]:
-    """What `references` gives of a node, and what is no node is a ValueError."""
+    """The nodes that `references` yields; ValueError for one that is none."""
     if isinstance(node, list):
         raise ValueError("a list is no node")
     if isinstance(node, dict) and "tuple" in node:
@@ -120,7 +120,7 @@ def checked_references(node: Node) -> Iterator[int]:
 
 
 def difference(before: ObjectGraph, after: ObjectGraph) -> Delta:
-    """What has to be done to a state that is as ``before`` to make it as ``after``."""
+    """The changes that make a state that is as ``before`` into one that is as ``after``."""
     changed = {
         name: node
         for name, node in after.roots.items()

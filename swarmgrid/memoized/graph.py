@@ -1,4 +1,4 @@
-"""What a state holds at one moment: its values as JSON, the objects they share, and a digest.
+"""The content of a state at one moment: values as JSON, the objects they share, a digest.
 
 Everything that can be changed in place (a list, a dict, an array, ...) is an *object* and has a
 number; values refer to objects by number. So a state in which two names share an array differs
@@ -22,7 +22,7 @@ from swarmgrid.memoized.scalars import Node
 
 MAX_DEPTH = 100
 MAX_OVERLAP_WORK = 10_000
-"""How hard numpy may look for memory that two arrays share: beyond, they are taken to share it."""
+"""The work numpy may do to find memory that two arrays share: beyond, they count as sharing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pending:
     records: Mapping[int, Record]
     """The objects of the recording."""
     build: Callable[[], Any]
-    """What reads it from the store."""
+    """A function that reads it from the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ObjectGraph:
     values: dict[int, Any]
     """The objects themselves. Holding them keeps their ids from being used again."""
     paths: dict[int, Path]
-    """Where each object was first met."""
+    """The path at which each object was first met."""
 
     def digest(self) -> str:
         """Return 32 hex digits that equal states share, by the rules of `identity`."""
@@ -63,7 +63,7 @@ class ObjectGraph:
 def object_graph(
     roots: Mapping[str, Any], name: str = "state", before: ObjectGraph | None = None
 ) -> ObjectGraph:
-    """What a state holds now.
+    """The content of a state now.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _in_order(record: Record) -> list[Node]:
 
 
 def _identity(record: Record) -> Any:
-    """What of a record counts: of an array its digest, which knows its dtype and shape."""
+    """The part of a record that counts: of an array its digest, which covers dtype and shape."""
     if record.kind == "array":
         return record.meta["digest"]
     return [record.meta, sorted(record.children) if record.kind == "dict" else None]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 DATA, COORD = "data ", "coord "
-"""What the names of a Dataset's variables begin with among its roots."""
+"""The prefixes of the names of a Dataset's variables among its roots."""
 ATTRS = "attrs"
 
 
@@ -111,7 +111,7 @@ def build(record: Record, children: Mapping[Any, Any]) -> Any:
 
 
 def child(value: Any, step: str, *, in_memory: bool) -> Any:
-    """What a step of a path leads to; if asked, a variable's data becomes a numpy array."""
+    """The child that a step of a path leads to; if asked, a variable's data as a numpy array."""
     if isinstance(value, xr.Variable):
         if in_memory and step == "data" and not isinstance(value, xr.IndexVariable):
             value.load()
@@ -122,7 +122,7 @@ def child(value: Any, step: str, *, in_memory: bool) -> Any:
 
 
 def change(live: Any, record: Record, children: Mapping[Any, Any]) -> Callable[[], None] | None:
-    """What makes a variable or DataArray as it is recorded, in place; None: it is another."""
+    """A function that changes a variable or DataArray in place; None: its type is another."""
     if record.kind == "variable" and isinstance(live, xr.Variable):
         return partial(_change_variable, live, record, children)
     if record.kind == "dataarray" and type(live) is xr.DataArray:

@@ -15,7 +15,7 @@ from swarmgrid.memoized.scalars import Node
 
 Step = str | int
 Path = tuple[Step, ...]
-"""Where an object sits: the name in the state, then a step for each object on the way."""
+"""The path to an object: the name in the state, then a step for each object on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Record:
     kind: str
     """``list``, ``dict``, ``tuple``, ``array``, ``variable`` or ``dataarray``."""
     meta: dict[str, Any] = field(default_factory=dict)
-    """What it is besides its children: JSON."""
+    """Its own properties, without its children: JSON."""
     children: dict[Step, Any] = field(default_factory=dict)
-    """What it holds, in its own order: values, or their nodes."""
+    """Its children, in its own order: values, or their nodes."""
 
     def mapped(self, change: Callable[[Step, Any], Any]) -> Record:
         """The record with other children; they are visited in an order that all equals share."""

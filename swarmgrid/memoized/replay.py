@@ -22,7 +22,7 @@ class Target(Protocol):
     """A state, as graphs and replays see it."""
 
     kind: str
-    """What it is: part of every key."""
+    """The kind of object, which is part of every key."""
 
     def held(self) -> Mapping[str, Any]:
         """Its values by name; those that nobody has read since a replay are `Pending`."""
@@ -35,7 +35,7 @@ class Target(Protocol):
 
 
 class Source(Protocol):
-    """Where the recorded arrays are."""
+    """The store of the recorded arrays."""
 
     def load(self, number: int) -> np.ndarray[Any, Any]:
         """An array's values, checked."""
@@ -127,7 +127,7 @@ class Replay:
         return self._value(node)
 
     def _step(self, number: int, record: Record) -> Callable[[], None]:
-        """What changes an old object in place."""
+        """A function that changes an old object in place."""
         live = self._made[number]
         if record.kind == "array":
             _check_layout(live, record, self._delta.old[number])

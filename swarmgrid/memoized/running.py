@@ -1,4 +1,4 @@
-"""Which blocks are running on which state: two threads must not change one at a time."""
+"""The blocks that run now, by state: two threads must not change one at a time."""
 
 from __future__ import annotations
 

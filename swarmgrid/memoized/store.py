@@ -200,7 +200,7 @@ def _group_bytes(
 
 
 def _group_attributes(key: str, after: ObjectGraph, names: Mapping[int, str]) -> dict[str, Any]:
-    """What the group says of itself: for xarray, which of its arrays are coordinates."""
+    """The group's attributes: for xarray, they name the arrays that are coordinates."""
     found = {"swarmgrid_format": FORMAT, "swarmgrid_block": key}
     labels = [names[n] for n in names if any(_is_coord(step) for step in after.paths[n])]
     return found | ({"coordinates": " ".join(labels)} if labels else {})

@@ -1,4 +1,4 @@
-"""What a block reads from outside: functions, constants and variables, which count as its code.
+"""The names that a block reads from outside: functions, constants, variables; code, too.
 
 A variable of the function around the block is to the block what a closure variable is to a
 function. What the block only adds to, as in ``log.append(...)``, tells it nothing: it does not
@@ -38,7 +38,7 @@ class BlockCode:
     """A block's statements and what they read."""
 
     text: tuple[str, ...]
-    """What the statements say."""
+    """The text of the statements."""
     variables: Mapping[str, Any]
     """Values of the function around the block, by name."""
     shared: Mapping[str, Any]

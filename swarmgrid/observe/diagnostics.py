@@ -1,4 +1,4 @@
-"""What a run did, in numbers."""
+"""The counts of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diagnostics:
-    """What a run did.
+    """The counts of a run.
 
     Every requested point is counted once: ``points_total`` is the sum of the four after it, and of
     those that an error or an interruption kept from being computed.

@@ -38,7 +38,7 @@ class TaskDone(Event):
     seconds: float
     """Time spent inside the function."""
     wall_seconds: float
-    """What the task took, its writes and all."""
+    """The time of the task, its writes included."""
     worker: int
     """The process id."""
     peak_nbytes: int

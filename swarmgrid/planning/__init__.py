@@ -1,1 +1,1 @@
-"""What is asked for, and what of it is missing; no function is called here."""
+"""The request, and the part of it that is missing; no function is called here."""

@@ -1,4 +1,4 @@
-"""Which of the requested points are computed, and which are missing, chunk by chunk."""
+"""The requested points that are computed, and those that are missing, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which of the requested points are computed."""
+    """The requested points that are computed, and those that are not."""
 
     grid: StoredGrid
     """The grid, grown to hold every requested value."""
@@ -38,7 +38,7 @@ class Coverage:
 
     @property
     def n_wanted(self) -> int:
-        """How many points are asked for."""
+        """The number of requested points."""
         return self.selection.size if self.wanted is None else int(self.wanted.sum())
 
     def parts(self) -> Iterator[ChunkPart]:
@@ -51,7 +51,7 @@ class Coverage:
                 yield ChunkPart(index, points, touched not in self.partial)
 
     def n_missing(self) -> int:
-        """How many points are missing."""
+        """The number of missing points."""
         if self.complete.all():
             return 0
         if self.wanted is not None or self.partial or self.failed:
@@ -65,7 +65,7 @@ class Coverage:
         return int(counts)
 
     def n_incomplete(self) -> int:
-        """How many chunks hold a missing point."""
+        """The number of chunks that hold a missing point."""
         if self.wanted is None:
             return int((~self.complete).sum())
         return sum(1 for _ in self.parts())

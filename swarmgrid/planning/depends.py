@@ -1,4 +1,4 @@
-"""What results depend on besides code and params: packages, files and values that users list."""
+"""The dependencies that users list besides code and params: packages, files and values."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Depends:
         return bool(self.items)
 
     def key(self) -> list[tuple[str, ...]]:
-        """What of it is part of the identity."""
+        """The part of it that is in the identity."""
         return [(item.kind, item.name, item.state) for item in self.items]
 
     def shown(self) -> dict[str, str]:
-        """What people read: by name, a package's version, or a digest. Names are told apart."""
+        """The text for people: by name, a package's version, or a digest; names are distinct."""
         found: dict[str, str] = {}
         for item in self.items:
             name = item.name
@@ -57,7 +57,7 @@ class Depends:
 
 
 def to_depends(given: object) -> Depends:
-    """What a user lists, as it is now; reads the files.
+    """Read the listed dependencies as they are now, files included.
 
     Parameters
     ----------

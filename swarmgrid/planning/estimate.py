@@ -1,4 +1,4 @@
-"""What a request would cost, found out without calling the function."""
+"""An estimate of a request's cost, made without calling the function."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = "; the size and the cost of the first points may change that"
-"""Where the outputs are not known, and the user left the chunks of an axis to us."""
+"""The reason, if the outputs are unknown and the user left the chunks of an axis to us."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request would compute; made by `swarmgrid.plan`, which calls nothing."""
+    """The work of a request, estimated; made by `swarmgrid.plan`, which calls nothing."""
 
     __module__ = "swarmgrid"
 
@@ -35,14 +35,14 @@ class Plan:
     points_skipped: int
     """Points that ``where=`` leaves out."""
     lengths: Mapping[str, int]
-    """How many values every axis has, those that the request would add among them."""
+    """The number of values on every axis, those that the request would add included."""
     chunks: Mapping[str, int]
     """The chunk length of every axis. Of a new grid, whose outputs nobody knows yet, it is what
     scalar outputs would get."""
     shards: Mapping[str, int] | None
     """The shard length of every axis; None where every chunk is an object of its own."""
     reason: str
-    """How the chunks and shards came about."""
+    """The reason for the chunks and shards."""
     chunks_total: int
     """Chunks that hold the requested points; in a sharded grid shards."""
     chunks_missing: int
@@ -53,9 +53,9 @@ class Plan:
     """Time inside the function for the missing points, by what the stored ones took; ``n``
     workers need an ``n``-th of it. None while nothing was measured."""
     depends: Mapping[str, str] = field(default_factory=dict)
-    """What ``depends=`` counts, as it is now: packages' versions, digests of files and values."""
+    """The content of ``depends=`` now: packages' versions, digests of files and values."""
     parts: tuple[Part, ...] | None = None
-    """What names the grid, part by part; None: it was not asked for by ``explain=True``."""
+    """The parts of the grid's identity; None: ``explain=True`` did not ask for them."""
 
     def __str__(self) -> str:
         size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
@@ -73,7 +73,7 @@ class Plan:
         )
 
     def _explained(self) -> str:
-        """What counts, as a table."""
+        """The parts that count, as a table."""
         if self.parts is None:
             return ""
         width = max((len(part.path) for part in self.parts), default=0)

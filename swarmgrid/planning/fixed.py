@@ -12,7 +12,7 @@ from swarmgrid import identity
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a function takes where it is given nothing.
+    """The default values of a function's parameters.
 
     ``f(2)`` and ``f(2, mode="fast")`` are one computation where ``"fast"`` is the default. So
     defaults count as params do, and one that was changed makes another grid, under a ``version=``

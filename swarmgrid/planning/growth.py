@@ -1,4 +1,4 @@
-"""What a request needs: the grid as it must become, and its points before there is one."""
+"""The grid that a request needs, and its points while there is none."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from swarmgrid.space.shards import Chunking
 
 SCALAR_NBYTES = 8
-"""What a point is taken to need while its outputs are not known."""
+"""The assumed size of a point while its outputs are not known."""
 
 
 def covered(
     domain: Domain, layout: Layout, grid: StoredGrid, manifest: Manifest | None
 ) -> Coverage:
-    """Which of a domain's points are computed, on the grid grown to hold it.
+    """The coverage of a domain, on the grid grown to hold it.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
 def new_chunking(
     request: Request, schema: Schema | None, seconds: float | None = None
 ) -> Chunking:
-    """How a new grid is divided; ``schema`` is None while the outputs are not known."""
+    """The chunks and shards of a new grid; ``schema`` is None while the outputs are not known."""
     lengths = dict(zip(request.domain.names, request.domain.shape, strict=True))
     # a block function's chunks are fixed before its first call can show how large its outputs are
     is_known = schema is not None and not request.function.vectorized

@@ -1,4 +1,4 @@
-"""What a user asks for, checked: the function, its params, the axes, and the grid they name."""
+"""The request of a user, checked: the function, its params, the axes, the grid they name."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class Domain:
 
     @property
     def n_wanted(self) -> int:
-        """How many points are asked for."""
+        """The number of requested points."""
         return math.prod(self.shape) if self.wanted is None else int(self.wanted.sum())
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is asked of how the grid is stored."""
+    """The requested chunks, shards and outputs of the grid."""
 
     chunks: Mapping[str, int] = field(default_factory=dict)
     """The chunk lengths asked for; empty: what is stored, or what we choose."""
@@ -86,7 +86,7 @@ class Request:
     domain: Domain
     layout: Layout
     depends: Mapping[str, str] = field(default_factory=dict)
-    """What the function depends on besides, as people read it, by name."""
+    """The function's further dependencies, as text for people, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ class Function:
     version: str
     """As the user pinned it, or ``code-<fingerprint>``."""
     code: object
-    """What stands for its code: the version and what the function holds, or the fingerprint."""
+    """The identity of its code: the version and what the function holds, or the fingerprint."""
     how: Mapping[str, Any]
-    """How it is called, where that changes what it returns: with a generator, or with blocks."""
+    """The form of the call, if that changes its result: with a generator, or with blocks."""
     defaults: Defaults
     depends: Depends
     origin: Mapping[str, str] = field(default_factory=dict)
@@ -284,7 +284,7 @@ _COLLECTIONS = (list, tuple, range, np.ndarray)
 
 
 def to_mapping(what: str, value: object) -> Mapping[str, Any]:
-    """What was given for params or axes; InputError if it is no mapping from names."""
+    """Check params or axes as given; InputError if they are no mapping from names."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Whether the params and axes of a request fit the function's signature."""
+"""Checks that the params and axes of a request fit the function's signature."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _shown(func: Callable[..., Any], signature: inspect.Signature) -> str:
 
 
 def _name(func: Callable[..., Any]) -> str:
-    """How a function is called in a program: ``math.sqrt``."""
+    """The name of a function in a program: ``math.sqrt``."""
     module = func.__module__ if inspect.isbuiltin(func) else None
     name: str = getattr(func, "__name__", type(func).__name__)
     return name if module in (None, "builtins") else f"{module}.{name}"

@@ -1,4 +1,4 @@
-"""Which points a request asks for: those where a condition holds."""
+"""The requested points: those for which a condition holds."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _from_condition(
 
 
 def _answer(answer: object, point: Mapping[str, Any]) -> bool:
-    """What a condition returned, which must be a bool or a number."""
+    """The answer of a condition, which must be a bool or a number."""
     if answer is True or answer is False:
         return answer
     array = np.asarray(answer)
@@ -117,7 +117,7 @@ def _from_data_array(where: Any, axes: tuple[Axis, ...]) -> NDArray[np.bool_]:
 
 
 def _places(axis: Axis, index: Any) -> NDArray[np.intp]:
-    """Where an axis' values stand in a pandas index."""
+    """The positions of an axis' values in a pandas index."""
     if not index.is_unique:
         repeated = index[index.duplicated()][0]
         raise InputError(f"where has {axis.name}={repeated} more than once; expected it once")

@@ -43,8 +43,8 @@ class Axis:
     name: str
     """The name of the function's parameter, the coordinate and the dimension."""
     kind: Kind
-    """What the function receives: an int, float, bool, str, datetime64, timedelta64 or enum; of a
-    label what it stands for."""
+    """The kind of value that the function receives: an int, float, bool, str, datetime64,
+    timedelta64 or enum; for a label the object that it stands for."""
     values: NDArray[Any]
     """``(n,)``: int64 (times in ns), float64, bool, or object holding str (enums by name,
     labels)."""
@@ -61,7 +61,7 @@ class Axis:
     digests: NDArray[Any] | None = None
     """``(n,)`` str, of labels and members: the digest of what each stands for; None: unknown."""
     objects: Mapping[str, Any] | None = None
-    """What labels stand for; None on an axis read from a store."""
+    """The objects that labels stand for; None on an axis read from a store."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -21,14 +21,14 @@ MAX_POINTS = 8192
 MIN_POINTS = 1024
 """Points per chunk that a small grid gets, too: grids start small, and grow."""
 MIN_BINS = 4
-"""Where a grid needs several chunks, each axis gets so many bins first: one that grows by a value
-has at most about a quarter of the grid written again, however short it is."""
+"""The bins that each axis gets first in a grid of several chunks: if one grows by a value, at most
+about a quarter of the grid is written again, however short the axis is."""
 MAX_SECONDS = 60.0
 """Of one worker's work per chunk that we choose: a chunk is written anew while it fills up."""
 MIN_COSTLY_POINTS = 16
 """Points per chunk, however much one costs."""
 MAX_NBYTES = 2**31 - 1
-"""What a chunk may hold: compressors count in 32 bits."""
+"""The most bytes of a chunk: compressors count in 32 bits."""
 
 
 def to_chunk_spec(chunks: object, axes: Sequence[str]) -> dict[str, int]:
@@ -131,7 +131,7 @@ def chosen_chunk_shape(
 
 
 def most_points(point_nbytes: int, seconds: float | None = None) -> int:
-    """How many points a chunk that we choose has at most, by the size and the cost of one."""
+    """The most points of a chunk that we choose, by the size and the cost of one."""
     by_cost = MAX_POINTS
     if seconds is not None:
         by_cost = max(MIN_COSTLY_POINTS, int(min(MAX_POINTS, MAX_SECONDS / max(seconds, 1e-9))))

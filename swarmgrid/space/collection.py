@@ -1,4 +1,4 @@
-"""What a user gives as the values of an axis, as a list or an array."""
+"""The values that a user gives for an axis, as a list or an array."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def one_dimensional(name: str, values: object) -> NDArray[Any] | list[Any]:
-    """What a user gives for an axis, as a list or an array of one dimension.
+    """The values that a user gives for an axis, as a list or an array of one dimension.
 
     Raises
     ------
@@ -63,11 +63,11 @@ def _read_once(name: str, values: Iterator[Any]) -> list[Any]:
 
 
 _UNFIT = (str, bytes, bytearray, memoryview, Mapping)
-"""What can be iterated over, and is no ordered collection of values."""
+"""Types that can be iterated over, and are no ordered collection of values."""
 
 
 def _expected(values: object) -> str:
-    """What an axis was expected to be, and what to write in place of some values."""
+    """The expected form of an axis, and what to write in place of some values."""
     expected = "expected an ordered collection of values, such as a list or a numpy array"
     if isinstance(values, AbstractSet):
         return f"{expected}: sorted(...) makes a list of a set, in an order that lasts"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MisfitError(Exception):
-    """What a function returned cannot be stored; the caller knows at which point."""
+    """A result that cannot be stored; the caller knows at which point."""
 
 
 def in_order(

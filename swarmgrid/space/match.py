@@ -1,4 +1,4 @@
-"""Where the values of a request stand on the stored axis, and which of them are new there."""
+"""The positions of a request's values on the stored axis, and the values that are new there."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def check_different(what: str, names: Iterable[str]) -> None:
 
 @functools.lru_cache(maxsize=1024)  # the same names come back from every point
 def _why_not(name: str) -> str | None:
-    """What keeps a name from being an array's, as the end of a sentence."""
+    """The reason why an array cannot have a name, as the end of a sentence."""
     if not name or name != name.strip():
         return "is empty" if not name else "begins or ends with a blank"
     if "/" in name or "\\" in name:

@@ -1,4 +1,4 @@
-"""What a function returns for one point: its outputs' names, dims, shapes and dtypes."""
+"""The outputs of a function for one point: names, dims, shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STRING = "string"
 STRING_NBYTES = 32
-"""What a string is taken to need where chunk shapes are chosen."""
+"""The assumed size of a string where chunk shapes are chosen."""
 
 
 def _listed(what: str, values: Any, kind: type | tuple[type, ...]) -> tuple[Any, ...]:
@@ -84,7 +84,7 @@ class Output:
 
     @property
     def size(self) -> int:
-        """How many elements one point has."""
+        """The number of elements of one point."""
         return math.prod(self.shape)
 
     @property
@@ -202,7 +202,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def _instead(dtype: np.dtype[Any]) -> str:
-    """What to return instead of values of a dtype, where something is near."""
+    """The advice on what to return instead of values of a dtype, if something is near."""
     if dtype.names:
         return f". Return its fields as outputs: {{{dtype.names[0]!r}: array[{dtype.names[0]!r}]}}"
     if dtype.kind == "S":

@@ -1,4 +1,4 @@
-"""What a function returned, as named arrays; and whether that fits the grid's outputs."""
+"""Results of a function as named arrays, checked against the grid's outputs."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def unnamed(name: str, n: int) -> tuple[str, ...]:
 
 
 def of_block(result: Unpacked, axes: Mapping[str, NDArray[Any]]) -> Unpacked:
-    """What a block function returned, with the axes as the arrays' first dims, unnamed.
+    """The result of a block function, with the axes as the arrays' first dims, unnamed.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def _items(result: object) -> list[tuple[Any, Any]]:
 
 
 def _labelled_kind(value: object) -> str | None:
-    """Which of the types with labels of xarray's and pandas' a value has, if it has one."""
+    """The name of a value's labelled type, of xarray's or pandas'; None: it has none."""
     for library, names in _LABELLED.items():
         module = sys.modules.get(library)  # a value of its types exists only where it was imported
         for name in names if module is not None else ():

@@ -24,7 +24,7 @@ class AxisSelection:
     positions: NDArray[np.intp]
     """``(k,)``: where each requested value stands on the stored axis."""
     length: int
-    """How many values a bin (a chunk along this axis) holds."""
+    """The number of values in a bin (a chunk along this axis)."""
 
     @cached_property
     def bins(self) -> NDArray[np.intp]:
@@ -110,12 +110,12 @@ class Selection:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """How many values are requested on every axis."""
+        """The number of requested values on every axis."""
         return tuple(len(axis.positions) for axis in self.axes)
 
     @property
     def size(self) -> int:
-        """How many points are requested."""
+        """The number of requested points."""
         return math.prod(self.shape)
 
     @property
@@ -125,7 +125,7 @@ class Selection:
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
-        """How many bins are touched on every axis."""
+        """The number of touched bins on every axis."""
         return tuple(len(axis.bins) for axis in self.axes)
 
     def chunk_index(self, touched: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""How a new grid's points are divided into chunks, and those into shards, and why so."""
+"""The chunks and shards of a new grid, with the reasons for them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MANY_CHUNKS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How a grid's points are divided."""
+    """The division of a grid's points into chunks and shards."""
 
     chunks: tuple[int, ...]
     """The chunk length of every axis: the least that a reader can read."""
     shards: tuple[int, ...] | None
     """The shard length of every axis: what is stored in one object. None: chunks are."""
     reason: str
-    """Why so, for people."""
+    """The reason, as text for people."""
 
     @property
     def stored(self) -> tuple[int, ...]:
@@ -87,7 +87,7 @@ def chosen_chunking(
     *,
     may_shard: bool = True,
 ) -> Chunking:
-    """How a new grid is divided.
+    """The chunks and shards that a new grid gets.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _reason(
     point_nbytes: int,
     seconds: float | None,
 ) -> str:
-    """Why a grid has the chunks that it has."""
+    """The reason for a grid's chunks."""
     open_axes = [name for name in lengths if name not in spec]
     if not lengths:
         return "a grid without axes is one chunk"

@@ -1,4 +1,4 @@
-"""Which dtypes an output may be converted to, and its values as such: never one that changes."""
+"""The conversion of an output to a wider dtype, in which no value changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wider(old: str, other: np.dtype[Any]) -> str | None:
 
 
 def inexact(values: NDArray[Any], new: str) -> NDArray[np.bool_]:
-    """Where values would not be the same in a wider dtype: only large integers as floats."""
+    """A mask of the values that a wider dtype would change: only large integers as floats."""
     wrong = np.zeros(values.shape, bool)
     want = np.dtype(new)
     if values.dtype.kind not in "iu" or want.kind not in "fc":

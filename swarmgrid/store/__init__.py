@@ -1,1 +1,1 @@
-"""Where bytes lie, and which writer may write them: stores, leases."""
+"""The stored bytes, and the right to write them: stores and leases."""

@@ -24,8 +24,8 @@ CONCURRENT_REQUESTS = 32
 MAX_OBJECT = 2**31 + 2**25
 """The most bytes of any object: a chunk of `MAX_NBYTES` that could not be compressed."""
 UNREADABLE = b""
-"""What is read of a thing that is no object: a fifo, a device, a file above the limit. None of
-our objects is empty, so that every reader takes it for a damaged one."""
+"""The bytes read of a thing that is no object: a fifo, a device, a file above the limit. None
+of our objects is empty, so that every reader takes it for a damaged one."""
 
 
 class Blobs(Protocol):

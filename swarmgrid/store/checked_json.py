@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What it raises to read members of JSON that are of other types than expected."""
+"""The errors of reading members of JSON that are of other types than expected."""
 MAX_DOCUMENT = 2**26
 """The most bytes of a Zarr document."""
 MAX_DEPTH = 200
-"""How deep lists and objects lie in each other at most, in any JSON that is read."""
+"""The deepest nesting of lists and objects in any JSON that is read."""
 _TOO_DEEP = f"its lists and objects lie more than {MAX_DEPTH} deep"
 SEAL = "swarmgrid_crc32c"
 """The attribute of a grid's group that holds the checksum of its document."""

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 STAGING = f"{LOCKS}/staging"
-"""Where files are written before they are renamed into place: a folder for each writer."""
+"""The folder in which files are written before they are renamed into place, one per writer."""
 FREE = "free"
 """The group of the writers that need no lease, and that nobody fences."""
 FREE_SECONDS = 3600.0
 """A free writer, which writes for moments, has been killed if it was silent for so long."""
 _NO_FILE = {errno.ENXIO, errno.ENODEV, errno.ELOOP}
-"""What opening a socket, a device without a driver or a circle of links gives."""
+"""The errors of opening a socket, a device without a driver or a circle of links."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 # os.path and open are used here, not pathlib: making a Path costs as much as the system call.

@@ -1,4 +1,4 @@
-"""Where one grid lies: all that is needed to read, verify or repair it, without its function."""
+"""The place of one grid: all that reading, verifying and repairing it need; no function."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class GridRef:
     location: Location
     path: GridPath
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    """What the group's document says of the function; empty: only the store knows it."""
+    """The group's attributes about the function; empty: only the store has them."""

@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Known(Generic[T]):
-    """What is known of each store: forgotten with a store object, whose id is used again."""
+    """Facts about each store: forgotten with the store object, because its id is used again."""
 
     def __init__(self) -> None:
         self._urls: dict[tuple[str, str], T] = {}
         self._objects: dict[int, tuple[weakref.ref[object], T]] = {}
 
     def get(self, location: Location) -> T | None:
-        """What is known of a store; None for nothing."""
+        """The fact about a store; None if there is none."""
         if location.store is None:
             return self._urls.get(_address(location))
         made_of, fact = self._objects.get(id(location.store), (None, None))

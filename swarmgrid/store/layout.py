@@ -1,4 +1,4 @@
-"""Where everything lies in a store: the keys, relative to its root."""
+"""The layout of a store: the keys of everything in it, relative to its root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCKS = "memoized-blocks"
 """The group of recorded blocks. No function has this name, as it is no identifier."""
 METADATA = "zarr.json"
 PROBE = "probe-"
-"""What the names of objects begin with, under ``locks``, that try out a store."""
+"""The prefix of the names of objects, under ``locks``, that try out a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class GridPath:
 
     @property
     def prefix(self) -> str:
-        """What all keys of the group begin with."""
+        """The prefix of all keys of the group."""
         return f"{DATA}/{self.group}/"
 
     @property
@@ -65,10 +65,10 @@ class GridPath:
 
     @property
     def manifest(self) -> str:
-        """What the keys of the manifest's segments begin with."""
+        """The prefix of the keys of the manifest's segments."""
         return f"{MANIFEST}/{self.grid}/"
 
     @property
     def locks(self) -> str:
-        """What the keys of the grid's leases begin with."""
+        """The prefix of the keys of the grid's leases."""
         return f"{LOCKS}/{self.grid}/"

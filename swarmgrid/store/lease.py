@@ -1,4 +1,4 @@
-"""Who may grow and fill a grid: one process at a time, by a lease kept in the store.
+"""The lease of a grid, kept in the store: one process at a time may grow and fill it.
 
 Leases are numbered files, ``locks/<grid id>/<epoch>.json``, and the highest number holds.
 Only an exclusive *create* is needed of the store. The owner rewrites its file while it lives.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 LEASE_SECONDS = 30.0
-"""How long an owner that shows no sign of life keeps its lease."""
+"""The time for which an owner that shows no sign of life keeps its lease."""
 _POLL_SECONDS = 0.2
 
 _own: set[str] = set()

@@ -1,4 +1,4 @@
-"""What the lease files of a grid say, and which of them holds."""
+"""The lease records of a grid, and the one of them that holds."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What a lease file says."""
+    """The content of a lease file."""
 
     writer: str
     """A random name, different at every attempt."""
     host: str
     pid: int
     started: str
-    """When the process started, in the kernel's words: a process id may be used again."""
+    """The start of the process, in the kernel's words: a process id may be used again."""
     seconds: float
     """After how long without a change the lease may be taken over."""
     beat: int = 0
@@ -114,7 +114,7 @@ def highest_record(blobs: Blobs, grid: str) -> tuple[int, LeaseRecord | None]:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process of this system started; empty if it has ended, None if that is not shown.
+    """The start of a process of this system; empty if it has ended, None if that is not shown.
 
     A ``/proc`` that is mounted with ``hidepid`` does not show the processes of other users.
     """

@@ -1,4 +1,4 @@
-"""Where a store is: a path, a URL or a Zarr store object, and how each process opens it."""
+"""The place of a store: a path, a URL or a Zarr store object, which each process opens itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Location:
     url: str
     """The directory's absolute path, the URL, or a description of the store object."""
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What obstore needs to open the URL: endpoint, credentials, ..."""
+    """Options with which obstore opens the URL: endpoint, credentials, ..."""
     store: Any = field(default=None, repr=False)
     """The Zarr store object, where the user gave one."""
     is_durable: bool = False

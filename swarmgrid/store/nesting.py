@@ -1,4 +1,4 @@
-"""Which runs the code that runs here is part of: a function must not wait for its own run."""
+"""The runs that the code running here is part of: a function must not wait for its own run."""
 
 from __future__ import annotations
 

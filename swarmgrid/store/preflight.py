@@ -1,4 +1,4 @@
-"""Whether a store can be written at all: asked before anything is computed for it."""
+"""Checks that a store can be written at all, before anything is computed for it."""
 
 from __future__ import annotations
 

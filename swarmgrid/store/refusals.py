@@ -1,4 +1,4 @@
-"""What an object store's refusal means, and what to do about it, in place of its own XML."""
+"""The meaning of an object store's refusal, and the remedy, in place of its own XML."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         "the server is busy or failing. What was committed is kept; call again later",
     ),
 )
-"""What a text of a store's error matches, and what that means; the first counts."""
+"""Patterns of the texts of stores' errors, and their meanings; the first match counts."""
 
 
 def meaning(error: Exception) -> str:
-    """What an error of a store means, on one line: its own first line, if that is not known."""
+    """The meaning of a store's error, on one line: its own first line, if that is not known."""
     text = str(error)
     first = re.split(r"\s*(?:<\?xml|<Error|\n)", text, maxsplit=1)[0].strip().rstrip(":")
     for pattern, what in _MEANINGS:
@@ -76,7 +76,7 @@ def meaning(error: Exception) -> str:
 
 
 def _code(text: str) -> str:
-    """What the server itself says, in a word or two."""
+    """The server's own code of the error, in a word or two."""
     code, status = _CODE.search(text), _STATUS.search(text)
     found = [match[1] for match in (status, code) if match is not None]
     if found:

@@ -1,4 +1,4 @@
-"""Whether other processes see what this one writes to a store: found out by trying."""
+"""Tries out whether other processes see what this one writes to a store."""
 
 from __future__ import annotations
 

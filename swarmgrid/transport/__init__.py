@@ -1,1 +1,1 @@
-"""How a job and the user's code travel to other processes: by value."""
+"""The transport of a job and the user's code to other processes: by value."""

@@ -1,4 +1,4 @@
-"""How the user's code arrives in a worker: its modules, functions and classes are made again.
+"""The arrival of the user's code in a worker: modules, functions, classes are made again.
 
 What `swarmgrid.transport.packing` packs calls these functions when it is unpickled.
 """
@@ -34,7 +34,7 @@ KEYS: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class ModuleLabel:
-    """What is known of a module of the user's of which a part travels."""
+    """The description of a module of the user's of which a part travels."""
 
     key: str
     """Its name; with a number, where it is not what an import of that name finds."""
@@ -140,7 +140,7 @@ class Unpacker(pickle.Unpickler):
 
 
 def _spec(module: ModuleType) -> importlib.machinery.ModuleSpec:
-    """What the import system wants to know of a module."""
+    """The spec of a module, as the import system needs it."""
     file, path = getattr(module, "__file__", None), getattr(module, "__path__", None)
     spec = None
     if file:

@@ -44,7 +44,7 @@ _CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 
 
 def copies_of(params: Mapping[str, Any]) -> Callable[[], dict[str, Any]] | None:
-    """What makes anew, for each call, the params that a call could change; None: there are none.
+    """A function that makes anew the params that a call could change; None: there are none.
 
     Lists, dicts, objects and the like are copied. Arrays share their memory, and are read-only:
     no call may cost what copying a gigabyte does.

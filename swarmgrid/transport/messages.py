@@ -1,4 +1,4 @@
-"""What travels between the coordinator and the workers: the job, its tasks and their results."""
+"""The messages between the coordinator and the workers: the job, its tasks, their results."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 CrashKind = Literal["ended", "timeout", "memory"]
-"""Why a worker crashed: it ended, its call took too long, or it took too much memory."""
+"""The cause of a worker's crash: it ended, its call took too long, or it took too much memory."""
 FailureKind = Literal["raised", "misfit"] | CrashKind
-"""Why a point failed: the function raised, returned what cannot be stored, or crashed its
-worker. The name of an exception does not tell: the function may raise its own ``OutputError``."""
+"""The cause of a point's failure: the function raised, its result cannot be stored, or it crashed
+its worker. An exception's name is no proof: the function may raise its own ``OutputError``."""
 _EXCEPTIONS: dict[CrashKind, str] = {
     "ended": "WorkerLostError",
     "timeout": "TimeoutError",
@@ -52,7 +52,7 @@ class Job:
     on_error: str = "raise"
     """``"raise"``: a task ends at its first failure; ``"record"``: it goes on."""
     retries: int = 0
-    """How often the function is called again at a point where it failed."""
+    """The most repeated calls at a point where the function failed."""
     collects_garbage: bool = False
     """Whether garbage is collected after every task."""
     is_rate_limited: bool = False
@@ -92,7 +92,7 @@ class Task:
     chunk_shape: tuple[int, ...] | None
     """None while a new grid's chunks are not known: the parts are then of one large chunk."""
     schema: Schema | None
-    """What the results must look like; None: it is inferred from the first."""
+    """The outputs that the results must have; None: they are inferred from the first result."""
     writes: bool
     """Whether the worker writes the results, or returns them for the coordinator to write."""
     limit_seconds: float = float("inf")
@@ -150,11 +150,11 @@ class Failure:
     block: Points | None = None
     """All points of the block; None: it is one point."""
     attempt: int = 1
-    """How often the point was tried, retries within one attempt not counted."""
+    """The number of attempts at the point; retries within one attempt do not count."""
 
     @property
     def n_points(self) -> int:
-        """How many points failed."""
+        """The number of points that failed."""
         return 1 if self.block is None else len(self.block)
 
 
@@ -174,7 +174,7 @@ class WorkerCrash:
 
     kind: CrashKind
     text: str
-    """Why: a signal, an exit code, a limit that was exceeded."""
+    """The cause: a signal, an exit code, a limit that was exceeded."""
     begun: int | None
     """The ordinal, among all of the task's points, of the one that was being computed."""
     is_at_fault: bool = True
@@ -193,28 +193,28 @@ class WorkerCrash:
 
 @dataclass(slots=True)
 class TaskResult:
-    """What a worker reports about a task."""
+    """The report of a worker about a task."""
 
     rows: list[Row] = field(default_factory=list)
-    """What was written."""
+    """The rows of the chunks that the worker wrote."""
     values: list[Values] = field(default_factory=list)
-    """What was not."""
+    """The values that it did not write."""
     schema: Schema | None = None
-    """What was inferred, where the task left it open."""
+    """The inferred outputs, if the task left them open."""
     failures: list[Failure] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     split: list[ChunkPart] = field(default_factory=list)
     """Parts that the worker was to write, and whose points come back in parts instead."""
     left: list[ChunkPart] = field(default_factory=list)
-    """What the task did not get to."""
+    """The points that the task did not begin."""
     crash: WorkerCrash | None = None
-    """How the worker ended, if it did not report; the rest is empty then."""
+    """The end of the worker, if it did not report; the rest is empty then."""
     interruption: BaseException | None = None
     """Ctrl-C or SIGTERM, where the task ran in the coordinator's own thread."""
     seconds: float = 0.0
     """Time spent inside the function."""
     wall_seconds: float = 0.0
-    """What the task took, its writes and all."""
+    """The time of the task, its writes included."""
     points: int = 0
     """Points computed."""
     n_settled: int = 0

@@ -1,4 +1,4 @@
-"""How the user's code travels to other processes: by value, as it stands in memory.
+"""The packing of the user's code for other processes: by value, as it is in memory.
 
 A worker that imported it anew would find what the files say: not what was set at run time, nor
 what was in a file before it was edited. So the user's functions and classes are pickled with what
@@ -50,7 +50,7 @@ _NAMED_TYPES = tuple(
 
 @dataclass
 class Luggage:
-    """What has been packed, so that what is packed later refers to it."""
+    """The objects packed so far; those packed later refer to them."""
 
     modules: dict[str, ModuleLabel] = field(default_factory=dict)
     classes: dict[type, str] = field(default_factory=dict)
@@ -196,7 +196,7 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         return arrival.new_function, arguments, state, None, None, arrival.fill_function
 
     def _needed(self, func: FunctionType) -> list[tuple[_Link, dict[str, Any]]]:
-        """What a function uses of modules of the user's: by module and name."""
+        """The values that a function uses of the user's modules: by module and name."""
         needed: dict[str, dict[str, Any]] = defaultdict(dict)
         whole = [vars(module) for module in imported_values(func)]
         for space in [*whole, func.__globals__] if uses_any_name(func) else whole:
@@ -247,7 +247,7 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def _members(cls: type[enum.Enum]) -> dict[str, tuple[str, Any, dict[str, Any]]]:
-    """What the code of an enum made of its members: by name, aliases too."""
+    """The members of an enum as its code left them: by name, aliases too."""
     return {
         name: (one.name, payload_of(one), written_attributes(one))
         for name, one in cls.__members__.items()

@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What goes before the code: what has to be there to unpack it, and what must come out."""
+    """The note in front of the code: what must be there to unpack it, and what must result."""
 
     function: str
     """The function's name."""
     surroundings: Surroundings
     modules: tuple[ModuleLabel, ...]
     hindrance: str
-    """Why the code goes by reference; empty: it goes by value."""
+    """The reason why the code goes by reference; empty: it goes by value."""
     main: str
     """The name by which the caller's script would be imported."""
     parts: Mapping[str, str]
     """The digests of what counts for the function's fingerprint, by place; empty: not known."""
     missing: frozenset[str]
-    """What cannot travel of modules that are used as values."""
+    """The names that cannot travel, of modules that are used as values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Parcel:
     luggage: Luggage | None
     """None: it goes by reference."""
     hindrance: str
-    """Why it goes by reference."""
+    """The reason why it goes by reference."""
     parts: Mapping[str, str]
     main: str = field(default_factory=lambda: module_name("__main__"))
     surroundings: Surroundings = field(default_factory=Surroundings.here)

@@ -1,4 +1,4 @@
-"""What a process is started in: its environment variables, folder and search path."""
+"""The surroundings of a process at its start: environment variables, folder, search path."""
 
 from __future__ import annotations
 

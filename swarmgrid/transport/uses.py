@@ -1,4 +1,4 @@
-"""What a function uses of the user's own modules, which has to travel with it."""
+"""The names that a function uses of the user's own modules, which must travel with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Use:
 
 
 def uses_of(func: FunctionType) -> Iterator[Use]:
-    """What a function uses of its own module, and of other modules of the user's."""
+    """The names that a function uses of its own module, and of other modules of the user's."""
     space = func.__globals__
     for chain in _used_names(func.__code__):
         if chain[0] in func.__code__.co_freevars:
@@ -95,7 +95,7 @@ def _along(space: dict[str, Any], chain: tuple[str, ...]) -> Iterator[Use]:
 
 
 def _imported(module: ModuleType, names: frozenset[str], seen: set[int]) -> Iterator[Use]:
-    """What may be used of a module that the function imports itself."""
+    """The names that may be used of a module that the function imports itself."""
     seen.add(id(module))
     for name in sorted(names):
         value = getattr(module, name, _ABSENT)

@@ -184,7 +184,7 @@ class GridArray(BackendArray):
         self._order = order
         self.shape = tuple(selection.shape[d] for d in order) + self._output.shape
         self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
-        """How xarray, too, says what an array's chunks and shards are."""
+        """The attributes in which xarray, too, names an array's chunks and shards."""
         if grid.inner_shape is not None:
             self.encoding["shards"] = self._lengths(grid.chunk_shape)
         stored = self._output.memory_dtype
@@ -310,7 +310,7 @@ def _has_inexact(integers: NDArray[Any]) -> bool:
 
 
 def _missing(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
-    """What a missing value is, and the dtype that values of ``dtype`` and it have in common.
+    """The missing value, and the dtype that values of ``dtype`` and it have in common.
 
     The promotion that xarray makes: small integers to float32, others to float64, bools to object.
     """

@@ -1,1 +1,1 @@
-"""What happens where a task runs: call, collect, write, report."""
+"""The work where a task runs: call, collect, write, report."""

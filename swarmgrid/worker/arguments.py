@@ -1,4 +1,4 @@
-"""What every call, a repeated one too, gets for itself: random numbers, and what it may change."""
+"""The arguments of a call that it has for itself: random numbers, and values it may change."""
 
 from __future__ import annotations
 

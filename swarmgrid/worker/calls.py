@@ -55,19 +55,19 @@ class Calls(Protocol):
 
     part: ChunkPart
     schema: Schema | None
-    """What the results look like, once there is one."""
+    """The outputs, once there is a result."""
     interruption: BaseException | None
     """Ctrl-C or SIGTERM."""
 
     @property
     def settled(self) -> int:
-        """How many points, from the first on, have a result or a failure."""
+        """The number of points, from the first on, that have a result or a failure."""
 
     def make(self) -> None:
         """Make the calls, until they are done or the heartbeat says stop; one at least."""
 
     def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
-        """What came of the points from the last taken to number ``until``, at the time ``now``."""
+        """Hand over the results of the points up to number ``until``, at the time ``now``."""
 
 
 class PointCalls:

@@ -87,7 +87,7 @@ class Collector:
             self._columns[name].append(value)
 
     def __len__(self) -> int:
-        """How many results were taken."""
+        """The number of results added so far."""
         # the shortest: Ctrl-C may have come between the columns of the last result
         return min(map(len, self._columns.values())) if self._columns else self._count
 

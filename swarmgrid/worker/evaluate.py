@@ -1,4 +1,4 @@
-"""What a worker does: calls the function at the points of a task, and writes the chunk."""
+"""The evaluation of a task: calls the function at its points, and writes the chunk."""
 
 from __future__ import annotations
 

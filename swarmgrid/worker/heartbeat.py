@@ -20,7 +20,7 @@ _PAUSED = -1.0
 
 
 class Stop(enum.IntEnum):
-    """Why a worker is asked to end its task after the present call."""
+    """The cause for which a worker is asked to end its task after the present call."""
 
     NONE = 0
     """It is not."""
@@ -33,7 +33,7 @@ class Stop(enum.IntEnum):
 
 
 class Floats(Protocol):
-    """What a heartbeat may be kept in: a list, a ``RawArray``, or a memoryview of one."""
+    """The memory that a heartbeat may be kept in: a list, a ``RawArray``, or a view of one."""
 
     def __getitem__(self, number: int, /) -> float: ...
 
@@ -104,7 +104,7 @@ class Heartbeat:
 
     @property
     def stop(self) -> Stop:
-        """Why the task is to end after the present call."""
+        """The cause for which the task ends after the present call, if it must."""
         return Stop(int(self.floats[STOP]))
 
     def request_stop(self, why: Stop) -> None:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from swarmgrid.worker.task_report import TaskReport
 
 LINGER_SECONDS = 1.0
-"""How long the thread that looks at tasks stays when there are none."""
+"""The time that the thread that looks at tasks stays when there are none."""
 LOOKS = 5
-"""How many times within the time after which something is due it is looked for."""
+"""The number of checks within the time after which a report is due."""
 
 
 class Watchdog:

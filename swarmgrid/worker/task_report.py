@@ -1,4 +1,4 @@
-"""What a running task has come to, and the thread that looks at it during the calls."""
+"""The report of a running task, and the thread that looks at it during the calls."""
 
 from __future__ import annotations
 
