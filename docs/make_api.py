@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import swarmgrid
-from swarmgrid.api.grid import GridSummary
+from swarmgrid.api.handle import GridSummary
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.options import Options, OptionTypes
 from swarmgrid.run_options import RunOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
-    from swarmgrid.api.grid import Grid
+    from swarmgrid.api.handle import Grid
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(["GridFunction", "grid"], "api.decorator"),
     **dict.fromkeys(["compute", "open", "plan", "run", "stream"], "api.functions"),
-    "Grid": "api.grid",
+    "Grid": "api.handle",
     **dict.fromkeys(["set_options"], "options"),
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",

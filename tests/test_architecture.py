@@ -51,7 +51,7 @@ FOREIGN = {
     "pandas": {"view.dataset"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "tqdm": {"observe.progress"},
-    "xarray": {"memo.request", "memoized.labelled", "view.dataset"},
+    "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset"},
     "zarr": {"store.blobs", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""

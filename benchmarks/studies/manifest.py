@@ -70,9 +70,9 @@ def _fill(folder: Path, side: int) -> tuple[int, float]:
     """Write rows for every chunk; their bytes, and the seconds that reading those takes."""
     import xarray as xr
 
+    from swarmgrid.format.grid_state import read_state
     from swarmgrid.format.manifest import write_segment
     from swarmgrid.format.segment import COLUMNS, Rows
-    from swarmgrid.format.state import read_state
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
-from swarmgrid.api.grid import Grid
+from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import InputError, brief
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options

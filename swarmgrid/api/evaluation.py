@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.api.grid import Grid
+from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import axis_names, func_of, grid_ref, location_of, not_stored
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.state import read_state
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
@@ -28,7 +28,7 @@ from swarmgrid.space.match import NEAR, near_misses
 if TYPE_CHECKING:
     import xarray as xr
 
-    from swarmgrid.format.state import GridState
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
 

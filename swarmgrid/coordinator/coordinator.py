@@ -27,12 +27,12 @@ from swarmgrid.coordinator.inbox import (
     WriterFailed,
 )
 from swarmgrid.coordinator.pace import SOON_SECONDS
-from swarmgrid.coordinator.results import Results
+from swarmgrid.coordinator.task_results import Results
 from swarmgrid.observe.events import ValuesStored
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
-    from swarmgrid.coordinator.state import RunState
+    from swarmgrid.coordinator.run_state import RunState
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.transport.messages import Failure
 

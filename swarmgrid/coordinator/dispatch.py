@@ -15,7 +15,7 @@ from swarmgrid.transport.messages import Task
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inference import Inference
     from swarmgrid.coordinator.queue import Batch
-    from swarmgrid.coordinator.state import RunState
+    from swarmgrid.coordinator.run_state import RunState
     from swarmgrid.executors.base import Traits
 
 LIMIT = 5

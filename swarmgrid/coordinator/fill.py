@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
-from swarmgrid.format.state import read_state
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.store import lease
@@ -19,7 +19,7 @@ from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.state import GridState
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.request import Request
     from swarmgrid.run_options import RunOptions

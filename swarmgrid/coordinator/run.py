@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.coordinator.attempts import Attempts, to_error
 from swarmgrid.coordinator.coordinator import Coordinator
-from swarmgrid.coordinator.cost import CostModel
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, first_engine, may_begin_here
 from swarmgrid.coordinator.inference import Inference
-from swarmgrid.coordinator.state import RunState
+from swarmgrid.coordinator.run_state import RunState
+from swarmgrid.coordinator.task_size import CostModel
 from swarmgrid.coordinator.writer import Writer
 from swarmgrid.executors.pool import GRACE_SECONDS
 from swarmgrid.executors.rate import RateLimiter
@@ -29,7 +29,7 @@ from swarmgrid.transport.messages import Job, TerminatedError
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
-    from swarmgrid.format.state import GridState
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.observe.events import Event, Observer
     from swarmgrid.planning.coverage import Coverage

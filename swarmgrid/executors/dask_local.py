@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors.base import Traits
+from swarmgrid.executors.dask_nodes import Graphs
 from swarmgrid.executors.direct import DirectChannel
-from swarmgrid.executors.graph import Graphs
 from swarmgrid.executors.interrupt import interrupted_between_calls
 from swarmgrid.worker.evaluate import run_task
 from swarmgrid.worker.heartbeat import Heartbeat, Stop

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.executors import process_main
 from swarmgrid.executors.base import Traits
-from swarmgrid.executors.graph import Graphs
+from swarmgrid.executors.dask_nodes import Graphs
 from swarmgrid.executors.pool import WorkerPool
 from swarmgrid.store.sharing import is_shared
 

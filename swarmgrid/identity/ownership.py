@@ -34,7 +34,12 @@ def type_name(cls: type) -> str:
 
 
 def module_name(name: str) -> str:
-    """Return a module's name; of the running script, the name it is imported by."""
+    """Return a module's name; of the running script, the name it is imported by.
+
+    A module of swarmgrid's has the package's: no identity depends on the layout of the package.
+    """
+    if top_level(name) == "swarmgrid":
+        return "swarmgrid"
     if name not in {"__main__", "__mp_main__"}:
         return name
     if (walk := frame_of_walk()) is not None:

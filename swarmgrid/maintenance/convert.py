@@ -17,8 +17,8 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, wri
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.grid_io import write_documents
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segment
-from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.orphans import other_chunks
 from swarmgrid.maintenance.repair import tidy
 from swarmgrid.space.outputs import dtype_name

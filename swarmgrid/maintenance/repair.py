@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.format.state import GridState
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmgrid.errors import DamageError, InputError, brief
-from swarmgrid.memo.diagnostics import MemoDiagnostics
-from swarmgrid.memo.points import enumerated
-from swarmgrid.memo.records import PointCall, field_names
-from swarmgrid.memo.request import MemoRequest
+from swarmgrid.memo.enumerated_points import enumerated
+from swarmgrid.memo.memo_diagnostics import MemoDiagnostics
+from swarmgrid.memo.memo_request import MemoRequest
+from swarmgrid.memo.point_records import PointCall, field_names
 from swarmgrid.memo.version import code_version, hashes_version
 from swarmgrid.memo.wrap import bound
 from swarmgrid.option_checks import checked

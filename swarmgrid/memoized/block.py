@@ -14,12 +14,12 @@ from swarmgrid.errors import DamageError, InputError, brief
 from swarmgrid.identity import digest
 from swarmgrid.memoized import running
 from swarmgrid.memoized import store as blocks
-from swarmgrid.memoized.code import BlockSource, block_source, missing_source
+from swarmgrid.memoized.block_code import BlockSource, block_source, missing_source
+from swarmgrid.memoized.block_uses import code_digest
 from swarmgrid.memoized.delta import difference
-from swarmgrid.memoized.graph import ObjectGraph, Pending, object_graph
+from swarmgrid.memoized.object_graph import ObjectGraph, Pending, object_graph
 from swarmgrid.memoized.replay import Replay
 from swarmgrid.memoized.state import State, StateTarget
-from swarmgrid.memoized.uses import code_digest
 from swarmgrid.option_checks import checked
 from swarmgrid.options import current_options
 from swarmgrid.store.location import to_location

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from swarmgrid.memoized.graph import ObjectGraph
-from swarmgrid.memoized.records import Path, Record, nodes_in, reference, text
-from swarmgrid.memoized.scalars import Node, from_node
+from swarmgrid.memoized.object_graph import ObjectGraph
+from swarmgrid.memoized.object_records import Path, Record, nodes_in, reference, text
+from swarmgrid.memoized.scalar_json import Node, from_node
 
 _KINDS = {"list", "dict", "array", "variable", "dataarray"}
 MAX_DEPTH = 900

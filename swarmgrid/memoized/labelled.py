@@ -12,11 +12,11 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from swarmgrid.errors import InputError
-from swarmgrid.memoized import arrays
-from swarmgrid.memoized.records import Record, Step, array_record
+from swarmgrid.memoized import recorded_arrays
+from swarmgrid.memoized.object_records import Record, Step, array_record
 
 if TYPE_CHECKING:
-    from swarmgrid.memoized.arrays import RecordedArray
+    from swarmgrid.memoized.recorded_arrays import RecordedArray
     from swarmgrid.store.location import Location
 
 DATA, COORD = "data ", "coord "
@@ -96,7 +96,7 @@ def take_apart(value: Any, place: str) -> Record | None:
     if not isinstance(value, indexing.ExplicitlyIndexed) and not is_dask:
         return None
     if (backend := _unread(value)) is not None:
-        dtype, shape = arrays.dtype_text(backend.dtype), list(backend.shape)
+        dtype, shape = recorded_arrays.dtype_text(backend.dtype), list(backend.shape)
         return Record("array", {"dtype": dtype, "shape": shape, "digest": backend.digest})
     return array_record(np.asarray(value), place)
 

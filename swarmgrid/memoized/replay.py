@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from swarmgrid.errors import InputError
-from swarmgrid.memoized import arrays, scalars
+from swarmgrid.memoized import recorded_arrays, scalar_json
 from swarmgrid.memoized.delta import Delta, references, unshared
-from swarmgrid.memoized.graph import Pending
-from swarmgrid.memoized.records import Path, Record, nodes_in, reference
-from swarmgrid.memoized.scalars import Node
+from swarmgrid.memoized.object_graph import Pending
+from swarmgrid.memoized.object_records import Path, Record, nodes_in, reference
+from swarmgrid.memoized.scalar_json import Node
 
 
 class Target(Protocol):
@@ -103,7 +103,7 @@ class Replay:
             return self._made[number]
         if isinstance(node, dict) and "tuple" in node:
             return tuple(map(self._value, nodes_in(node)))
-        return scalars.from_node(node)
+        return scalar_json.from_node(node)
 
     def _build(self, number: int, record: Record) -> Any:
         if record.kind == "array":
@@ -174,7 +174,7 @@ def _below(value: Any, step: Any, *, in_memory: bool) -> Any:
 
 
 def _check_layout(live: Any, record: Record, path: Path) -> None:
-    shape, dtype = tuple(record.meta["shape"]), arrays.to_dtype(record.meta["dtype"])
+    shape, dtype = tuple(record.meta["shape"]), recorded_arrays.to_dtype(record.meta["dtype"])
     if type(live) is not np.ndarray or (live.shape, live.dtype) != (shape, dtype):
         raise _misfit(path, f"is no array of shape {shape} and dtype {dtype}")
     if not live.flags.writeable:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.memoized.graph import Pending, check_value, object_graph
+from swarmgrid.memoized.object_graph import Pending, check_value, object_graph
 
 
 class State(MutableMapping[str, Any]):

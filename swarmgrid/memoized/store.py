@@ -16,11 +16,11 @@ import numpy as np
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format import zarr_metadata
 from swarmgrid.identity import digest
-from swarmgrid.memoized import arrays
-from swarmgrid.memoized.arrays import RecordedArray
+from swarmgrid.memoized import recorded_arrays
 from swarmgrid.memoized.delta import Delta
-from swarmgrid.memoized.graph import ObjectGraph
-from swarmgrid.memoized.records import reference
+from swarmgrid.memoized.object_graph import ObjectGraph
+from swarmgrid.memoized.object_records import reference
+from swarmgrid.memoized.recorded_arrays import RecordedArray
 from swarmgrid.space.names import checked_name
 from swarmgrid.store import checked_json
 from swarmgrid.store.checked_json import check_format, check_root_format
@@ -157,14 +157,14 @@ def _write_array(
     blobs.put(array.metadata_key, checked_json.to_bytes(document))
     return {
         "name": array.name,
-        "dtype": arrays.dtype_text(array.dtype),
+        "dtype": recorded_arrays.dtype_text(array.dtype),
         "shape": list(array.shape),
         "checksums": checksums,
     }
 
 
 def _array(group: str, stored: Mapping[str, Any]) -> RecordedArray:
-    dtype, shape = arrays.to_dtype(stored["dtype"]), tuple(stored["shape"])
+    dtype, shape = recorded_arrays.to_dtype(stored["dtype"]), tuple(stored["shape"])
     name, checksums = checked_name("an array", stored["name"]), tuple(stored["checksums"])
     if len(shape) > zarr_metadata.MAX_DIMS or not all(
         type(n) is int and 0 <= n < 2**62 for n in shape

@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 
 import swarmgrid
-from swarmgrid.format.state import read_state
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import GridPath

@@ -10,9 +10,9 @@ import pytest
 from swarmgrid.format.chunk_io import read_block
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segment
 from swarmgrid.format.segment import Rows
-from swarmgrid.format.state import read_state
 from swarmgrid.maintenance.convert import convert_output
 from swarmgrid.maintenance.verify import bad_rows, verify_grid
 from swarmgrid.space.outputs import Output, Schema

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 import swarmgrid
-from swarmgrid.memoized.graph import object_graph
+from swarmgrid.memoized.object_graph import object_graph
 
 NAMES = ["a", "b", "l", "d", "n", "da", "new"]
 

@@ -17,7 +17,7 @@ import xarray as xr
 
 import swarmgrid
 from swarmgrid import InputError, State
-from swarmgrid.memoized import arrays
+from swarmgrid.memoized import recorded_arrays
 
 
 def test_it_is_made_and_used_like_a_dict() -> None:
@@ -161,7 +161,7 @@ ARRAYS = [
 def test_an_array_comes_back_as_it_was(
     value: Any, chunk_bytes: int, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrays, "MAX_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(recorded_arrays, "MAX_CHUNK_BYTES", chunk_bytes)
     for is_hit in (False, True):
         state = State()
         with swarmgrid.memoize(state, store, salt=1, hash_by="salt") as mem:

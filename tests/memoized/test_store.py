@@ -19,8 +19,8 @@ import zarr
 from zarr.storage import MemoryStore
 
 from swarmgrid import DamageError, FormatError, State, StoreError, memoize
-from swarmgrid.memoized import arrays
-from swarmgrid.memoized.graph import Pending
+from swarmgrid.memoized import recorded_arrays
+from swarmgrid.memoized.object_graph import Pending
 from swarmgrid.store.location import to_location
 
 
@@ -103,7 +103,7 @@ def test_a_chain_of_skipped_blocks_reads_no_array(tmp_path: Path) -> None:
 def test_only_the_chunks_that_are_used_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrays, "MAX_CHUNK_BYTES", 32)
+    monkeypatch.setattr(recorded_arrays, "MAX_CHUNK_BYTES", 32)
     values = np.arange(40.0).reshape(10, 4)
     for _ in range(2):
         ds = xr.Dataset()

@@ -412,13 +412,13 @@ def test_dask_sees_one_node_for_each_task_by_the_name_of_the_function(
 ) -> None:
     from dask.diagnostics import Profiler
 
-    from swarmgrid.executors import graph
+    from swarmgrid.executors import dask_nodes
 
     @swarmgrid.grid(store=tmp_path / "s", version="1", workers=2, executor="threads")
     def double(x: int) -> int:
         return 2 * x
 
-    monkeypatch.setattr(graph, "SPARE_NODES", 0)
+    monkeypatch.setattr(dask_nodes, "SPARE_NODES", 0)
     double.compute(axes={"x": [0]})
     log = tmp_path / "log"
     with Profiler() as seen:
@@ -436,7 +436,7 @@ def test_dask_sees_one_node_for_each_task_by_the_name_of_the_function(
 def test_graphs_of_few_nodes_compute_everything(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, n_nodes: int
 ) -> None:
-    from swarmgrid.executors import graph
+    from swarmgrid.executors import dask_nodes
 
     sizes: list[int] = []
 
@@ -448,7 +448,7 @@ def test_graphs_of_few_nodes_compute_everything(
     def double(x: int) -> int:
         return 2 * x
 
-    monkeypatch.setattr(graph, "MAX_NODES", n_nodes)
+    monkeypatch.setattr(dask_nodes, "MAX_NODES", n_nodes)
     with dask.config.set(scheduler=get):
         ds = double.compute(axes={"x": range(40)}, exec_chunk_size=1)
     assert ds["value"].values.tolist() == list(range(0, 80, 2))

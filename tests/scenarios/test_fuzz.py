@@ -32,7 +32,7 @@ from tests.scenarios.test_stranger import changed, closed, key_of, opened, place
 from tests.scenarios.test_stranger import segment as put_together, segment_parts, store_of
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.layout import GridPath
-from swarmgrid.format.state import read_state
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.verify import verify_grid
 
 PATH = GridPath("simulate", key_of("/x/c.0").split("/")[2])

@@ -374,9 +374,9 @@ def test_no_room_that_reads_a_store_unpickles_or_evaluates() -> None:
 
 @pytest.mark.parametrize("dtype", ["|O", "O", "O,O", "|O8", "object", "V8,O"])
 def test_recorded_bytes_are_never_taken_for_objects(dtype: str) -> None:
-    from swarmgrid.memoized import arrays, scalars
+    from swarmgrid.memoized import recorded_arrays, scalar_json
 
     with pytest.raises(ValueError, match="no dtype"):
-        scalars.from_node({"numpy": [dtype, "00" * 8]})
+        scalar_json.from_node({"numpy": [dtype, "00" * 8]})
     with pytest.raises(ValueError, match="no dtype"):
-        arrays.to_dtype(dtype)
+        recorded_arrays.to_dtype(dtype)

@@ -16,9 +16,9 @@ import numpy as np
 
 from swarmgrid.errors import InputError
 from swarmgrid.identity import digest
-from swarmgrid.memoized import scalars
-from swarmgrid.memoized.records import Path, Record, array_record, nodes_in, reference
-from swarmgrid.memoized.scalars import Node
+from swarmgrid.memoized import scalar_json
+from swarmgrid.memoized.object_records import Path, Record, array_record, nodes_in, reference
+from swarmgrid.memoized.scalar_json import Node
 
 MAX_DEPTH = 100
 MAX_OVERLAP_WORK = 10_000
@@ -102,8 +102,8 @@ class _Walk:
 
     def node(self, value: Any, path: Path) -> Node:
         """The node of a live value."""
-        if scalars.is_scalar(value):
-            return scalars.to_node(value)
+        if scalar_json.is_scalar(value):
+            return scalar_json.to_node(value)
         if isinstance(value, Pending):
             return self._recorded(value, value.node, {}, path)
         if id(value) in self._open or len(path) > MAX_DEPTH:
@@ -221,7 +221,7 @@ def take_apart(value: Any, place: str) -> Record:
 
 def check_value(value: Any, place: str) -> None:
     """Raise InputError where a value is of a kind that no state can hold; looks one level deep."""
-    if not (scalars.is_scalar(value) or type(value) in {list, dict, tuple, np.ndarray}):
+    if not (scalar_json.is_scalar(value) or type(value) in {list, dict, tuple, np.ndarray}):
         take_apart(value, place)
 
 
@@ -251,4 +251,4 @@ def _plain(node: Node) -> Any:
         return ["object", number]
     if isinstance(node, dict) and "tuple" in node:
         return ["tuple", *map(_plain, node["tuple"])]
-    return ["scalar", scalars.from_node(node)]
+    return ["scalar", scalar_json.from_node(node)]

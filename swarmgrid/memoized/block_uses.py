@@ -23,7 +23,7 @@ from swarmgrid.identity.encode import Spot, exactly, frame
 from swarmgrid.identity.instructions import used_names
 from swarmgrid.identity.ownership import is_own_module, top_level
 from swarmgrid.identity.reached import used_values
-from swarmgrid.memoized.code import PARSING, BlockSource
+from swarmgrid.memoized.block_code import PARSING, BlockSource
 
 _CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
 _ADDERS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "remove"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmgrid.coordinator.attempts import Attempts
-from swarmgrid.coordinator.crashes import aftermath
+from swarmgrid.coordinator.attempts import Attempts, aftermath
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.transport.messages import Task, WorkerCrash

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from swarmgrid.identity import digest
-from swarmgrid.memoized import arrays
-from swarmgrid.memoized.scalars import Node
+from swarmgrid.memoized import recorded_arrays
+from swarmgrid.memoized.scalar_json import Node
 
 Step = str | int
 Path = tuple[Step, ...]
@@ -63,9 +63,9 @@ def nodes_in(node: Node) -> Iterable[Node]:
 
 def array_record(values: np.ndarray[Any, Any], place: str) -> Record:
     """The record of an array."""
-    arrays.check_storable(values, place)
+    recorded_arrays.check_storable(values, place)
     meta = {
-        "dtype": arrays.dtype_text(values.dtype),
+        "dtype": recorded_arrays.dtype_text(values.dtype),
         "shape": list(values.shape),
         "digest": digest(values),
     }

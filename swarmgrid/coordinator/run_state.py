@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.coordinator.attempts import Attempts
-    from swarmgrid.coordinator.cost import CostModel
     from swarmgrid.coordinator.engines import Engine
     from swarmgrid.coordinator.inference import Inference
     from swarmgrid.coordinator.queue import TaskQueue
+    from swarmgrid.coordinator.task_size import CostModel
     from swarmgrid.coordinator.writer import Writer
     from swarmgrid.executors.rate import RateLimiter
-    from swarmgrid.format.state import GridState
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.counts import Counts
     from swarmgrid.observe.events import Event
     from swarmgrid.planning.coverage import Coverage

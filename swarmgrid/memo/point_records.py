@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.memo.points import Form
+    from swarmgrid.memo.enumerated_points import Form
 
 _BARE = (int, float, complex, str, np.generic, np.ndarray)
 

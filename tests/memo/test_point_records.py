@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarmgrid.memo.records import field_names, stored_names, to_plain
+from swarmgrid.memo.point_records import field_names, stored_names, to_plain
 
 NAMES = st.sampled_from(["s", "s_", "s__", "value", "value_", "strat", "mean", "_", "s_x"])
 

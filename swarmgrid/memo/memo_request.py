@@ -12,10 +12,10 @@ import numpy as np
 
 from swarmgrid.api import functions
 from swarmgrid.api.evaluation import Call
-from swarmgrid.api.grid import Grid
+from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import DamageError, PointError, StoreError
-from swarmgrid.memo.records import to_records
+from swarmgrid.memo.point_records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.points import boxes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from swarmgrid.memo.points import Enumeration, MemoChunk
+    from swarmgrid.memo.enumerated_points import Enumeration, MemoChunk
     from swarmgrid.options import CallOptions
     from swarmgrid.store.grid_ref import GridRef
 

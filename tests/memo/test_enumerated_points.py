@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid import InputError
-from swarmgrid.memo.points import enumerated
+from swarmgrid.memo.enumerated_points import enumerated
 
 AXES = {"strat": ["a", "b"], "s": [1, 2, 3]}
 ONE = {"s": [1, 2, 3]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
 from swarmgrid.errors import InputError
 from swarmgrid.format.failures import read_all_failures, within
-from swarmgrid.format.state import read_state
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.verify import verify_grid
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.format.failures import FailedPoint
-    from swarmgrid.format.state import GridState
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.maintenance.report import Report
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Output

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarmgrid.coordinator.attempts import to_record
-from swarmgrid.coordinator.crashes import aftermath
+from swarmgrid.coordinator.attempts import aftermath, to_record
 from swarmgrid.coordinator.queue import TaskQueue
 from swarmgrid.observe.events import (
     CallRetried,
@@ -18,7 +17,7 @@ from swarmgrid.transport.messages import TaskResult
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inference import Inference, Settled
-    from swarmgrid.coordinator.state import RunState
+    from swarmgrid.coordinator.run_state import RunState
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.transport.messages import Failure, Task, WorkerCrash
 
