@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.long import first
+from docs.site import gallery
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-FIGURES = {"hyperparameters.py": "hyperparameters.png", "oscillators.py": "oscillators.png"}
+GALLERY = {script.name for script in gallery.examples()}
+"""The examples that draw a picture, and have a smaller grid."""
 
 
-@pytest.mark.parametrize("example", first(2, EXAMPLES), ids=lambda path: path.stem)
+IN_CI = [pytest.param(e, marks=(pytest.mark.long, pytest.mark.site)) for e in EXAMPLES[2:]]
+
+
+@pytest.mark.parametrize("example", [*EXAMPLES[:2], *IN_CI], ids=lambda path: path.stem)
 def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> None:
     first = _output(example, tmp_path)
-    figure = tmp_path / FIGURES.get(example.name, "")
-    assert example.name not in FIGURES or figure.read_bytes().startswith(b"\x89PNG")
+    if example.name in GALLERY:
+        assert (tmp_path / f"{example.stem}.png").read_bytes().startswith(b"\x89PNG")
     second = _output(example, tmp_path)
     assert _counts(first, "computed")[0] > 0
     assert sum(_counts(second, "computed")) == 0
@@ -33,8 +37,9 @@ def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> N
 
 
 def _output(example: Path, folder: Path) -> str:
+    small = ["--small"] * (example.name in GALLERY)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(example), "--store", "store"],
+        [sys.executable, "-W", "error", str(example), "--store", "store", *small],
         cwd=folder,
         env={**os.environ, "MPLBACKEND": "Agg"},
         capture_output=True,
