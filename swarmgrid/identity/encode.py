@@ -68,6 +68,13 @@ def frame(tag: str, *parts: bytes) -> bytes:
     return b"".join(pieces)
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A function that is only called where the walk meets it: nothing reads its annotations."""
+
+    func: Callable[..., Any]
+
+
 _REFERENCE = frame("reference")
 _IGNORED = frame("ignored")
 
@@ -210,7 +217,7 @@ class Spot:
     def entry(self, value: Any, place: str, name: str = "", module: str = "") -> bytes:
         """Encode a value that is listed among those that count."""
         walk, start = self.walk, len(self.references)
-        kind = type(value).__qualname__
+        kind = type(value.func if isinstance(value, Called) else value).__qualname__
         if walk.ignore and self._is_ignored(name, module):
             encoding, kind = _IGNORED, "ignored"
         else:

@@ -13,8 +13,8 @@ from typing import Any
 from swarmgrid.errors import InputError
 from swarmgrid.identity import source
 from swarmgrid.identity.elsewhere import Frame, walking_by
-from swarmgrid.identity.encode import Walk, to_digest
-from swarmgrid.identity.ownership import label, qualname, top_level
+from swarmgrid.identity.encode import Called, Walk, to_digest
+from swarmgrid.identity.ownership import label, qualname, top_level, unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Fingerprint:
 def fingerprint(func: Callable[..., Any], ignore: Collection[str] = ()) -> str:
     """Digest a function's code and everything of the user's own that it uses: 32 hex digits.
 
-    Comments, docstrings, decorators and layout do not count. Helpers, constants, defaults,
-    attributes and closure variables do, as do those of the helpers, as long as they are in the
-    function's own top-level package or outside the installed libraries. Undoing an edit brings the
-    old digits back.
+    Comments, docstrings, decorators, layout and spelling do not count, nor do annotations of what
+    is only called. Helpers, constants, defaults, attributes and closure variables do, as do those
+    of the helpers, as long as they are in the function's own top-level package or outside the
+    installed libraries. Undoing an edit brings the old digits back.
 
     Parameters
     ----------
@@ -85,7 +85,9 @@ def _walked(
     is_function = isinstance(inner, FunctionType | MethodType)
     home = top_level(inner.__module__ or "") if is_function else None
     walk = Walk(home, ignore, is_comparison=is_comparison)
-    return Fingerprint(to_digest(walk.over(func, qualname(inner))), walk)
+    func = unwrapped(func)
+    start = Called(func) if isinstance(func, FunctionType) else func
+    return Fingerprint(to_digest(walk.over(start, qualname(inner))), walk)
 
 
 def fingerprint_parts(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dis
 import functools
+import inspect
 import linecache
 import threading
 import warnings
@@ -18,7 +19,7 @@ from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 from swarmgrid.errors import InputError
-from swarmgrid.identity.source import tokens
+from swarmgrid.identity.syntax import to_words
 
 _With: TypeAlias = ast.With | ast.AsyncWith
 PARSING = threading.RLock()
@@ -31,8 +32,8 @@ _LEAVES = (ast.Return, ast.Yield, ast.YieldFrom)
 class BlockSource:
     """The source of a block."""
 
-    text: tuple[str, ...] = ()
-    """The tokens of its statements, without comments, docstrings and layout."""
+    text: tuple[Any, ...] = ()
+    """The syntax of its statements: without comments, docstrings, layout and spelling."""
     body: tuple[ast.stmt, ...] = ()
     """Its statements; none where the source is not known."""
 
@@ -54,12 +55,13 @@ def block_source(frame: FrameType, state: object) -> BlockSource:
             "memoize(...) must be entered by a with statement itself, not through another context "
             "manager such as an ExitStack: the block's code is part of what is remembered"
         )
-    text, node = _found(frame, steps[at])
+    node = _found(frame, steps[at])
     if node is None:
         return BlockSource()
     _check_exits(node)
     _check_names(node, state, {**frame.f_globals, **frame.f_locals})
-    return BlockSource(("tokens", *tokens(_segment(text, node))), tuple(node.body))
+    words = to_words(node.body, is_local=bool(code.co_flags & inspect.CO_OPTIMIZED))
+    return BlockSource(("syntax", *words), tuple(node.body))
 
 
 def missing_source(frame: FrameType) -> InputError:
@@ -72,9 +74,9 @@ def missing_source(frame: FrameType) -> InputError:
     )
 
 
-def _found(frame: FrameType, step: dis.Instruction) -> tuple[str, _With | None]:
-    """The source and the statement in it that a step enters; None where it is not what runs."""
-    code, text, node = frame.f_code, "", None
+def _found(frame: FrameType, step: dis.Instruction) -> _With | None:
+    """The statement in the source that a step enters; None where it is not what runs."""
+    code, node = frame.f_code, None
     for is_fresh in (False, True):  # first as it was read before: it may have been edited since
         if is_fresh:
             linecache.checkcache(code.co_filename)
@@ -83,7 +85,7 @@ def _found(frame: FrameType, step: dis.Instruction) -> tuple[str, _With | None]:
             node = _trusted_node(id(code), code, step, text)
         if node is not None:
             break
-    return text, node
+    return node
 
 
 # By identity too: code objects of different sources may be equal.
@@ -145,23 +147,6 @@ def _argument(step: dis.Instruction) -> Any:
         return (type(step.argval).__name__, repr(step.argval))  # 1 == 1.0
     is_named = isinstance(step.argval, str | tuple)
     return step.argval if is_named else None if step.argval is step.arg else repr(step.argval)
-
-
-def _segment(text: str, node: _With) -> str:
-    """The source of a block's statements; what stands before them on the line is blanked."""
-    first, last = node.body[0], node.body[-1]
-    start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
-    lines = text.splitlines(keepends=True)[start - 1 : last.end_lineno]
-    lines[-1] = _bytes_cut(lines[-1], 0, last.end_col_offset or 0)
-    prefix = _bytes_cut(lines[0], 0, first.col_offset)
-    if prefix.strip() and start == first.lineno:
-        lines[0] = " " * len(prefix) + lines[0][len(prefix) :]
-    return "".join(lines) + "\n"
-
-
-def _bytes_cut(line: str, start: int, stop: int) -> str:
-    """A part of a line by ast's columns, which count UTF-8 bytes."""
-    return line.encode()[start:stop].decode()
 
 
 def _check_exits(node: _With) -> None:

@@ -37,8 +37,8 @@ _ABSENT = object()
 class BlockCode:
     """A block's statements and what they read."""
 
-    text: tuple[str, ...]
-    """The text of the statements."""
+    text: tuple[Any, ...]
+    """The syntax of the statements."""
     variables: Mapping[str, Any]
     """Values of the function around the block, by name."""
     shared: Mapping[str, Any]

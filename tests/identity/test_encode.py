@@ -385,7 +385,7 @@ PINNED = {
     "frame": (pd.DataFrame({"a": [1.5, 2.5]}), "f5429d0c737ee7af5ca314e75e7fdf10"),
     "grid": (GRID, "8920bace4ad314f9bf5c60586d94ed84"),
     "library function": (np.sin, "f868395bf6f91ecc2d402357ed8378a2"),
-    "function": (lambda x, k=2: f"{x!r:>{k}} {f'{x}'}tail", "8c0a5529f8a82ae6a33ee778e48390bd"),
+    "function": (lambda x, k=2: f"{x!r:>{k}} {f'{x}'}tail", "8efa08710af0db40c641056b5ebdf0b9"),
 }
 
 
