@@ -50,7 +50,8 @@ FOREIGN = {
     "obstore": {"store.location", "store.object_store"},
     "pandas": {"view.dataset"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
-    "tqdm": {"observe.progress"},
+    "IPython": {"observe.bars"},
+    "tqdm": {"observe.bars"},
     "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset"},
     "zarr": {"store.blobs", "store.location"},
 }

@@ -7,6 +7,7 @@ changes the state, so none of it is locked, and nothing that takes long is done 
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from queue import Empty, SimpleQueue
@@ -26,6 +27,7 @@ from swarmgrid.coordinator.inbox import (
     WorkWanted,
     WriterFailed,
 )
+from swarmgrid.coordinator.moments import Moments, moment
 from swarmgrid.coordinator.pace import SOON_SECONDS
 from swarmgrid.coordinator.task_results import Results
 from swarmgrid.observe.events import ValuesStored
@@ -33,6 +35,7 @@ from swarmgrid.observe.events import ValuesStored
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
     from swarmgrid.coordinator.run_state import RunState
+    from swarmgrid.observe.events import Moment
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.transport.messages import Failure
 
@@ -59,11 +62,15 @@ class Coordinator:
         self._inbox = inbox
         self._dispatcher = Dispatcher(state)
         self._results = Results(state)
+        self._moments = Moments(state)
         self._deadline: float | None = None
         self._closed = threading.Event()
         self._driver = Driver(inbox, self._closed, state.limiter)
         self._thread = threading.Thread(
-            target=self._serve, name="swarmgrid-coordinator", daemon=True
+            target=contextvars.copy_context().run,  # a notebook finds the cell by its context
+            args=(self._serve,),
+            name="swarmgrid-coordinator",
+            daemon=True,
         )
 
     # ---- the calling thread's side
@@ -102,6 +109,11 @@ class Coordinator:
         for engine in self._state.engines.values():
             engine.close()
 
+    def moment(self) -> Moment:
+        """How far the run is, once its thread has ended."""
+        self._state.now = time.monotonic()
+        return moment(self._state)
+
     @property
     def n_workers(self) -> int:
         """The number of tasks that ran at once, at the end."""
@@ -121,6 +133,7 @@ class Coordinator:
                 self._results.begin(state.coverage)
             while not self._is_done():
                 self._read(self._timeout())
+                self._moments.tell()
                 self._infer()
                 self._call_workers()
                 self._dispatcher.answer()
@@ -181,7 +194,7 @@ class Coordinator:
         """Seconds until something is due that no message tells."""
         state = self._state
         patience = state.begun + PATIENCE_SECONDS
-        due = [self._deadline, self._dispatcher.relief_due]
+        due = [self._deadline, self._dispatcher.relief_due, self._moments.due]
         if state.is_trial and not state.are_workers_called:
             due.append(patience)
         if state.inference is not None and state.inference.can_decide:

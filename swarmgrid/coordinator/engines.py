@@ -40,6 +40,11 @@ class Engine:
     """Whether it has begun to ask for tasks."""
     has_ended: bool = False
 
+    @property
+    def n_running(self) -> int:
+        """Tasks that run; an executor may hold further ones ready."""
+        return min(self.n_out, self.executor.traits.n_workers)
+
     def close(self) -> None:
         """End everything that the executor runs."""
         self.executor.close()

@@ -158,6 +158,11 @@ class Inference:
         return is_costed and (is_first_there or (has_waited and self._are_others_there()))
 
     @property
+    def chunk_shape(self) -> tuple[int, ...] | None:
+        """The shape of the chunks, as far as it is known."""
+        return self._shape
+
+    @property
     def can_decide(self) -> bool:
         """Whether some point shows the outputs."""
         is_open = self.coverage is None

@@ -20,7 +20,7 @@ from swarmgrid.format.failures import read_failures, within
 from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
-from swarmgrid.observe.progress import ProgressBar
+from swarmgrid.observe.progress import Progress
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.run_options import to_interval
 from swarmgrid.space.outputs import Schema
@@ -86,7 +86,7 @@ class Run:
         self._observers: list[Observer] = [
             self._counts,
             self._cost,
-            ProgressBar(options.verbose),
+            Progress(options.verbose),
             RunLog(options.log),
         ]
         self._coordinator: Coordinator | None = None
@@ -119,7 +119,7 @@ class Run:
                     interruption = _wait_for_running(self._coordinator)
                 self._coordinator.close()
             if self._writer is not None:
-                failure = self._writer.close()
+                failure = self._writer.close(self._tell_storing)
         finally:
             diagnostics = self._diagnostics()
             self._tell(RunEnded(outcome, diagnostics))
@@ -130,6 +130,11 @@ class Run:
         if interruption is not None:
             raise interruption
         return diagnostics
+
+    def _tell_storing(self) -> None:
+        """Say that the last results are being written."""
+        if self._coordinator is not None:
+            self._tell(replace(self._coordinator.moment(), is_storing=True))
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 1.0
 """The interval at which the thread checks whether a flush is due, before the grid is known."""
+WAIT_SECONDS = 1.0
+"""How often it is told that the last results are still being written."""
 
 
 class Writer:
@@ -83,8 +85,13 @@ class Writer:
         """Put results into their chunks, and note what workers wrote."""
         self._commands.put(functools.partial(self._receive, result))
 
-    def close(self) -> BaseException | None:
+    def close(self, tell_waiting: Callable[[], None]) -> BaseException | None:
         """Carry out what was commanded, commit everything, and end.
+
+        Parameters
+        ----------
+        tell_waiting : callable
+            Called once a second meanwhile.
 
         Returns
         -------
@@ -92,7 +99,10 @@ class Writer:
             The first error, which the coordinator may have been told of.
         """
         self._commands.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(WAIT_SECONDS)
+            if self._thread.is_alive():
+                tell_waiting()
         if self._committer is not None:
             try:
                 self._committer.close()

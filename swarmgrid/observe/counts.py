@@ -30,20 +30,23 @@ class Counts:
         """Points that were computed."""
         self._start = time.monotonic()
         self._seconds = 0.0
-        self._total, self._wanted, self._missing = total, wanted, missing
-        self._failed = self._failed_before = failed
+        self.wanted = wanted
+        """Points that were asked for."""
+        self.failed = self._failed_before = failed
+        """Points that failed, now or before."""
+        self._total, self._missing = total, missing
         self._retries = 0
         self._crashed = 0
 
     @property
     def cached(self) -> int:
         """Points that were computed before."""
-        return self._wanted - self._missing - self._failed_before
+        return self.wanted - self._missing - self._failed_before
 
     @property
     def left(self) -> int:
         """Points that are neither computed nor failed."""
-        return self._missing - self.computed - (self._failed - self._failed_before)
+        return self._missing - self.computed - (self.failed - self._failed_before)
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -55,7 +58,7 @@ class Counts:
             case PointsRejected(points=points):
                 self.computed -= points
             case PointFailed(points=points):
-                self._failed += points
+                self.failed += points
             case WorkerCrashed():
                 self._crashed += 1
             case _:
@@ -70,8 +73,8 @@ class Counts:
             points_total=self._total,
             points_cached=self.cached,
             points_computed=self.computed,
-            points_failed=self._failed,
-            points_skipped=self._total - self._wanted,
+            points_failed=self.failed,
+            points_skipped=self._total - self.wanted,
             chunks_total=chunks_total,
             chunks_written=chunks_written,
             bytes_written=bytes_written,

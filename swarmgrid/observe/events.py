@@ -93,6 +93,28 @@ class WorkerCrashed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Moment(Event):
+    """How far a run is; told about once a second, whatever the points do."""
+
+    seconds: float
+    """Since the run began."""
+    settled: int
+    """Points that are computed, now or before, or that count as failed."""
+    computed: int
+    """Points that this run computed."""
+    failed: int
+    """Points that count as failed."""
+    begun: int
+    """Points that are settled or are being computed."""
+    workers: int
+    """How many tasks run at once."""
+    seconds_left: float | None
+    """What the other points may take, by what points cost; None while that is not known."""
+    is_storing: bool = False
+    """Whether every call is over, and the last results are being written."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
     """A run came to its end."""
 

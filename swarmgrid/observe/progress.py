@@ -1,88 +1,121 @@
-"""The progress bar of a run: shown only when there is somebody to see it, and reason to."""
+"""What people see of a run while it goes on: a bar, a widget, or a line a minute in the log."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import logging
 import sys
-import time
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
-from swarmgrid.observe.events import (
-    Event,
-    PointFailed,
-    PointsRejected,
-    RunEnded,
-    RunStarted,
-    TaskDone,
-)
+from swarmgrid.observe.events import Event, Moment, RunEnded, RunStarted
+from swarmgrid.observe.words import closing_line, sentence
 
-DELAY_SECONDS = 2.0
-"""Runs shorter than this show nothing."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOG_SECONDS = 60.0
+"""How often a run says in the log how far it is."""
+
+_log = logging.getLogger("swarmgrid")
 
 
-class ProgressBar:
-    """Shows how many points are finished.
+class Display(Protocol):
+    """Something that shows how far a run is."""
+
+    def show(self, moment: Moment) -> None:
+        """Show a moment of the run, the first or a later one."""
+
+    def close(self, line: str | None) -> None:
+        """Take away what is shown, if anything is; ``line`` stays in its place."""
+
+
+class Progress:
+    """Shows how far a run is; an error of the display ends the display and never the run.
 
     Parameters
     ----------
     verbose : int
-        0: never a bar; 1: in a terminal or notebook, after two seconds; 2: at once, anywhere.
+        0: nothing; 1: a bar in a terminal, a widget in a notebook, elsewhere a line a minute in
+        the log; 2: a bar, wherever it goes to.
     """
 
     def __init__(self, verbose: int) -> None:
-        self._total = self._cached = self._failed = self._done = 0
-        self._description = ""
-        self._start = time.monotonic()
-        self._is_wanted = verbose > 1 or (verbose == 1 and _is_watched())
-        self._delay = 0.0 if verbose > 1 else DELAY_SECONDS
-        self._bar: Any = None
+        self._verbose = verbose
+        self._started: RunStarted | None = None
+        self._display: Display | None = None
 
     def __call__(self, event: Event) -> None:
+        if not self._verbose:
+            return
+        try:
+            self._show(event)
+        except Exception:  # noqa: BLE001  # a terminal that is gone, a disk that is full, ...
+            self._verbose = 0
+            with contextlib.suppress(Exception):
+                if self._display is not None:
+                    self._display.close(None)
+
+    def _show(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._total, self._cached = event.points, event.cached
-                self._description = event.function
-            case TaskDone(points=points):
-                self._add(points)
-            case PointsRejected(points=points):
-                self._done -= points  # they are about to count as failed
-            case PointFailed(points=points):
-                self._add(0, points)
-            case RunEnded() if self._bar is not None:
-                self._bar.close()
+                self._started = event
+            case Moment() if self._started is not None:
+                if self._display is None:
+                    self._display = _display_for(self._started, is_bar=self._verbose > 1)
+                self._display.show(event)
+            case RunEnded() if self._started is not None and self._display is not None:
+                is_whole = event.outcome == "finished"
+                line = closing_line(self._started.function, event.diagnostics)
+                self._display.close(line if is_whole else None)
             case _:
                 pass
 
-    def _add(self, points: int, failed: int = 0) -> None:
-        self._done += points
-        self._failed += failed
-        if not self._is_wanted:
-            return
-        if self._bar is None:
-            if time.monotonic() - self._start < self._delay:
-                return
-            self._open()
-        self._bar.set_postfix(cached=self._cached, failed=self._failed, refresh=False)
-        self._bar.update(self._cached + self._done - self._bar.n)
 
-    def _open(self) -> None:
-        from tqdm.auto import tqdm
+class LogLines:
+    """Writes a line a minute to the logger ``swarmgrid``.
 
-        self._bar = tqdm(
-            total=self._total,
-            initial=self._cached,
-            desc=self._description,
-            unit="point",
-            unit_scale=self._total >= 10_000,
-            file=sys.stderr,
-            smoothing=0,  # the rate of the whole run: what is counted at once is no speed
-        )
-        self._bar.start_t -= time.monotonic() - self._start  # the rate is that of the whole run
+    Where nobody has set up logging, the lines go to standard error, as Python's own warnings do.
+    """
+
+    def __init__(self, started: RunStarted) -> None:
+        self._started = started
+        self._n_minutes = 0
+
+    def show(self, moment: Moment) -> None:
+        n_minutes = int(moment.seconds / LOG_SECONDS)
+        if n_minutes > self._n_minutes:
+            self._n_minutes = n_minutes
+            say(f"{self._started.function}: {sentence(self._started, moment)}")
+
+    def close(self, line: str | None) -> None:
+        if self._n_minutes and line is not None:
+            say(line)
 
 
-def _is_watched() -> bool:
+def say(text: str) -> None:
+    """Log a text as information, on standard error where nobody has set up logging."""
+    if _log.hasHandlers() or _log.level or logging.root.manager.disable >= logging.INFO:
+        _log.info(text)
+    elif sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # the way of `logging.lastResort`
+
+
+def is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
     shell = sys.modules.get("IPython")
-    if shell is not None:
-        current = shell.get_ipython()
-        if current is not None and hasattr(current, "kernel"):
-            return True
-    return sys.stderr is not None and sys.stderr.isatty()
+    current = None if shell is None else shell.get_ipython()
+    return hasattr(current, "kernel")
+
+
+def _display_for(started: RunStarted, *, is_bar: bool) -> Display:
+    """The display that fits where this process writes to."""
+    from swarmgrid.observe import bars
+
+    make: Callable[[RunStarted], Display] = LogLines
+    if is_notebook():
+        has_widgets = importlib.util.find_spec("ipywidgets") is not None
+        make = bars.Widget if has_widgets else bars.PlainCell
+    elif sys.stderr is not None and (is_bar or sys.stderr.isatty()):
+        make = bars.TerminalBar
+    return make(started)

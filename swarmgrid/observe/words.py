@@ -1,0 +1,88 @@
+"""How far a run is, in the words and numbers that people use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swarmgrid.observe.diagnostics import Diagnostics
+    from swarmgrid.observe.events import Moment, RunStarted
+
+_UNITS = (("s", 60), ("min", 60), ("h", 24), ("d", 0))
+
+
+def closing_line(function: str, done: Diagnostics) -> str:
+    """What a run did, in one line."""
+    return f"{function}: {done}"
+
+
+def counted(started: RunStarted, moment: Moment) -> str:
+    """How many points there are of each kind: ``32/60, 36 begun, 1 failed``."""
+    parts = [f"{moment.settled:,}/{started.points:,}"]
+    if moment.begun > moment.settled:
+        parts.append(f"{moment.begun:,} begun")
+    if moment.failed:
+        parts.append(f"{moment.failed:,} failed")
+    return ", ".join(parts)
+
+
+def timed(moment: Moment) -> str:
+    """The times of a run: ``12 s, 11 s left, 2.7 points/s, 4 workers``."""
+    parts = [duration(int(moment.seconds))]
+    if moment.is_storing:
+        parts.append("storing")
+    elif moment.seconds_left is not None:
+        parts.append(f"{duration(moment.seconds_left)} left")
+    parts.append(rate(moment.computed, moment.seconds))
+    parts.append(f"{moment.workers:,} worker" + "s" * (moment.workers != 1))
+    return ", ".join(filter(None, parts))
+
+
+def sentence(started: RunStarted, moment: Moment) -> str:
+    """How far a run is, in the words of a log."""
+    part = moment.settled / started.points if started.points else 1.0
+    return f"{part:.0%} of the points ({counted(started, moment)}) after {timed(moment)}"
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units.
+
+    Examples
+    --------
+    >>> [duration(s) for s in (3, 0.25, 9.96, 61, 7500, 200_000)]
+    ['3 s', '0.2 s', '10 s', '1 min 01 s', '2 h 05 min', '2 d 07 h']
+    """
+    if seconds < 9.95 and not isinstance(seconds, int):
+        return f"{seconds:.1f} s"
+    rest, smaller = int(seconds + 0.5), ""
+    for unit, size in _UNITS:
+        if not size or rest < size:
+            return f"{rest:,} {unit}{smaller}"
+        rest, part = divmod(rest, size)
+        smaller = f" {part:02d} {unit}"
+    raise AssertionError
+
+
+def rate(points: int, seconds: float) -> str:
+    """How fast points come: per second, or else the time that one takes.
+
+    Examples
+    --------
+    >>> rate(30_000, 2.0), rate(5, 2.0), rate(1, 4.2), rate(2, 300.0), rate(1, 9000.0)
+    ('15,000 points/s', '2.5 points/s', '4.2 s/point', '2.5 min/point', '2.5 h/point')
+    """
+    if points <= 0 or seconds <= 0:
+        return ""
+    if points >= seconds:
+        return f"{_digits(points / seconds)} points/s"
+    each, unit = seconds / points, "s"
+    for unit, size in _UNITS:  # noqa: B007  # the unit is what is looked for
+        if not size or each < size:
+            break
+        each /= size
+    return f"{_digits(each)} {unit}/point"
+
+
+def _digits(value: float) -> str:
+    """A number that is not small, as short as it is useful."""
+    return f"{value:.1f}" if value < 99.5 else f"{value:,.0f}"
