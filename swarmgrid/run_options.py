@@ -124,7 +124,7 @@ class RunOptions:
         try:
             log = Path(self.log).expanduser().absolute()
             is_file_of_folder = log.parent.is_dir() and not log.is_dir()
-        except (OSError, ValueError, RuntimeError):  # too long, or of nobody's home
+        except (OSError, ValueError, RuntimeError):  # too long, or the home of no user
             is_file_of_folder = False
         if not is_file_of_folder:
             raise InputError(f"log is {str(self.log)!r}; expected a file in a folder that exists")

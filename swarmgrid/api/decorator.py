@@ -1,4 +1,4 @@
-"""A function bound to a store and to options: the `grid` decorator, and care for its grids."""
+"""A function with a store and options: the `grid` decorator, and the handles of its grids."""
 
 from __future__ import annotations
 

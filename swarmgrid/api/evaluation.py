@@ -1,4 +1,4 @@
-"""One call of the face: its options checked, the store looked at, the work and view arranged."""
+"""One call of a public function: options, store, run and view, in this order."""
 
 from __future__ import annotations
 
@@ -95,10 +95,10 @@ class Call:
         """Compute what is missing."""
         start = time.monotonic()
         coverage = self._coverage
-        wanted = self.request.domain.n_wanted
-        missing = wanted if coverage is None else coverage.n_missing()
+        requested = self.request.domain.n_requested
+        missing = requested if coverage is None else coverage.n_missing()
         if missing == 0 and self._damage is None:
-            done = self._nothing_done(coverage, wanted, time.monotonic() - start)
+            done = self._nothing_done(coverage, requested, time.monotonic() - start)
             if self._options.log is not None:
                 self._log(done)
             return done
@@ -207,7 +207,7 @@ class Call:
                 )
 
     def _check_kept(self, done: Diagnostics) -> None:
-        """See that the manifest still speaks of everything that is computed."""
+        """Raise if the manifest no longer has a row for every computed point."""
         coverage = self._coverage
         n = 0 if coverage is None else coverage.n_missing() - done.points_failed
         if n > 0:
@@ -221,18 +221,18 @@ class Call:
         domain, layout = self.request.domain, self.request.layout
         if self._snapshot is not None:
             return covered(domain, layout, self._snapshot.grid, self._snapshot.manifest)
-        if layout.schema is not None and domain.n_wanted:
+        if layout.schema is not None and domain.n_requested:
             return covered(domain, layout, new_grid(self.request, layout.schema), None)
         return None
 
-    def _nothing_done(self, coverage: Coverage | None, wanted: int, seconds: float) -> Diagnostics:
+    def _nothing_done(self, coverage: Coverage | None, n: int, seconds: float) -> Diagnostics:
         total = math.prod(self.request.domain.shape)
         outputs = len(coverage.grid.schema.outputs) if coverage else 0
         return Diagnostics(
             points_total=total,
-            points_cached=wanted,
+            points_cached=n,
             points_computed=0,
-            points_skipped=total - wanted,
+            points_skipped=total - n,
             chunks_total=coverage.complete.size * outputs if coverage else 0,
             chunks_written=0,
             bytes_written=0,

@@ -22,9 +22,9 @@ from swarmgrid.coordinator.inbox import (
     Interrupted,
     Reported,
     TaskOver,
-    TaskWanted,
+    TaskRequest,
     ValuesTaken,
-    WorkWanted,
+    WorkRequest,
     WriterFailed,
 )
 from swarmgrid.coordinator.moments import Moments, moment
@@ -110,7 +110,7 @@ class Coordinator:
             engine.close()
 
     def moment(self) -> Moment:
-        """How far the run is, once its thread has ended."""
+        """The progress of the run, once its thread has ended."""
         self._state.now = time.monotonic()
         return moment(self._state)
 
@@ -157,10 +157,10 @@ class Coordinator:
         state = self._state
         match message:
             case Reported(task=task, result=result):
-                self._results.take(task, result)
+                self._results.add(task, result)
             case TaskOver(engine=number):
                 state.engines[number].n_out -= 1
-            case TaskWanted() | WorkWanted():
+            case TaskRequest() | WorkRequest():
                 self._dispatcher.add(message)
             case ValuesTaken(seconds=seconds, points=points):
                 state.n_unwritten -= 1
@@ -249,5 +249,5 @@ class Coordinator:
                 message = self._inbox.get_nowait()
             except Empty:
                 return
-            if isinstance(message, TaskWanted | WorkWanted):
+            if isinstance(message, TaskRequest | WorkRequest):
                 self._dispatcher.add(message)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, WORKERS
-from swarmgrid.coordinator.inbox import TaskWanted, WorkWanted
+from swarmgrid.coordinator.inbox import TaskRequest, WorkRequest
 from swarmgrid.coordinator.pace import reporting_seconds
 from swarmgrid.executors.process import process_count
 from swarmgrid.transport.messages import Task
@@ -39,15 +39,15 @@ class Dispatcher:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self._wanted: deque[TaskWanted] = deque()
-        self._free: deque[WorkWanted] = deque()
+        self._requests: deque[TaskRequest] = deque()
+        self._free: deque[WorkRequest] = deque()
         self._idle_since = state.begun
         self._idle_seconds = IDLE_SECONDS
 
-    def add(self, message: TaskWanted | WorkWanted) -> None:
+    def add(self, message: TaskRequest | WorkRequest) -> None:
         """Have an executor wait for its answer."""
-        if isinstance(message, TaskWanted):
-            self._wanted.append(message)
+        if isinstance(message, TaskRequest):
+            self._requests.append(message)
         else:
             self._state.engines[message.engine].has_asked = True
             self._free.append(message)
@@ -59,14 +59,14 @@ class Dispatcher:
 
     def answer(self) -> None:
         """Answer those that wait, as far as there is something to answer."""
-        for _ in range(len(self._wanted)):
-            asked = self._wanted.popleft()
+        for _ in range(len(self._requests)):
+            asked = self._requests.popleft()
             task = self._next_task(asked.engine)
             if task is not None:
                 self._state.engines[asked.engine].n_out += 1
                 self._idle_since, self._idle_seconds = self._state.now, IDLE_SECONDS
             elif asked.may_wait and not self._has_none_for(asked.engine):
-                self._wanted.append(asked)
+                self._requests.append(asked)
                 continue
             asked.reply.put(task)
         for _ in range(len(self._free)):
@@ -84,11 +84,11 @@ class Dispatcher:
 
     def turn_away(self) -> None:
         """Answer all that wait: there is nothing."""
-        for asked in self._wanted:
+        for asked in self._requests:
             asked.reply.put(None)
         for free in self._free:
             free.reply.put(0)
-        self._wanted.clear()
+        self._requests.clear()
         self._free.clear()
 
     def _is_replaced(self, engine: int) -> bool:
@@ -119,7 +119,7 @@ class Dispatcher:
 
     def _may_relieve(self) -> bool:
         """Whether a worker that is busy may be asked to share what it has not begun."""
-        is_idle = bool(self._wanted) and self._state.n_out > 0 and not self._state.is_stopping
+        is_idle = bool(self._requests) and self._state.n_out > 0 and not self._state.is_stopping
         return is_idle and self._state.queue is not None and self._state.queue.may_share
 
     def _next_task(self, engine: int) -> Task | None:
@@ -132,7 +132,7 @@ class Dispatcher:
                 return task
         if self._state.queue is None or self._state.n_unwritten > BACKLOG * traits.n_workers:
             return None
-        batch, divided = self._state.queue.take(
+        batch, divided = self._state.queue.get(
             self._state.cost.seconds_per_point,
             traits if self._state.is_grown else replace(traits, may_write=False),
             seconds=self._task_seconds(engine),

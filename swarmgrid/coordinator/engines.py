@@ -95,7 +95,7 @@ class Driver:
     inbox : SimpleQueue
         The coordinator's inbox.
     closed : Event
-        Set once nobody reads the inbox any more.
+        Set once no thread reads the inbox any more.
     limiter : RateLimiter
         Spaces the calls.
     """

@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class TaskWanted:
+class TaskRequest:
     """A thread of an executor would begin a task now."""
 
     engine: int
@@ -28,7 +28,7 @@ class TaskWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkWanted:
+class WorkRequest:
     """An executor is free, and asks about how many tasks there are; 0: none will come."""
 
     engine: int
@@ -94,8 +94,8 @@ class Interrupted:
 
 
 Message: TypeAlias = (
-    TaskWanted
-    | WorkWanted
+    TaskRequest
+    | WorkRequest
     | Reported
     | TaskOver
     | EngineMade
@@ -119,7 +119,7 @@ class TaskSource:
     inbox : SimpleQueue
         The coordinator's inbox.
     closed : Event
-        Set once nobody reads the inbox any more.
+        Set once no thread reads the inbox any more.
     """
 
     def __init__(self, engine: int, inbox: SimpleQueue[Message], closed: threading.Event) -> None:
@@ -130,21 +130,21 @@ class TaskSource:
     def wait_for_work(self) -> int:
         """Wait until there are tasks: about how many; 0 once there will be none."""
         reply: SimpleQueue[int] = SimpleQueue()
-        self._inbox.put(WorkWanted(self._engine, reply))
+        self._inbox.put(WorkRequest(self._engine, reply))
         return self._answer(reply) or 0
 
-    def take(self, *, may_wait: bool = True) -> Task | None:
+    def get(self, *, may_wait: bool = True) -> Task | None:
         """The next task; None if there is none, and, with ``may_wait``, none will come back."""
         reply: SimpleQueue[Task | None] = SimpleQueue()
-        self._inbox.put(TaskWanted(self._engine, reply, may_wait))
+        self._inbox.put(TaskRequest(self._engine, reply, may_wait))
         return self._answer(reply)
 
     def report(self, task: Task, result: TaskResult) -> None:
         """Hand over the results of a task, or of a part of it."""
         self._inbox.put(Reported(task, result))
 
-    def end(self) -> None:
-        """A task that was taken is over, and was reported."""
+    def task_done(self) -> None:
+        """Tell that a task is over; its results were reported before."""
         self._inbox.put(TaskOver(self._engine))
 
     def _answer(self, reply: SimpleQueue[_T]) -> _T | None:

@@ -118,7 +118,7 @@ class Inference:
         is_idle = not (self._out or self._crashed or self._round)
         return is_idle and (self.coverage is not None or self._is_exhausted)
 
-    def take(self, task: Task, result: TaskResult) -> Settled:
+    def add(self, task: Task, result: TaskResult) -> Settled:
         """Take the results of a task; what is settled by them, once the grid is known."""
         self._out = [other for other in self._out if not _is_same(other, task)]
         if self.coverage is None:
@@ -129,7 +129,7 @@ class Inference:
         failures = tuple(map(self._placed_failure, result.failures))
         return replace(settled, failures=(*failures, *settled.failures))
 
-    def take_crash(self, task: Task, crash: WorkerCrash) -> tuple[Failure, Settled]:
+    def add_crash(self, task: Task, crash: WorkerCrash) -> tuple[Failure, Settled]:
         """Take note of a task whose worker crashed: which point it was, and what follows."""
         self._out = [other for other in self._out if not _is_same(other, task)]
         failure = failure_of(task.parts[0], crash, self._request.domain.axes, task.chunk_shape)
@@ -246,7 +246,7 @@ class Inference:
         return replace(failure, index=index, offset=offset)
 
     def _settled(self, task: Task, result: TaskResult) -> Settled:
-        taken: list[Values] = []
+        fitting: list[Values] = []
         misfits: list[Failure] = []
         n_misfits = 0
         for values in result.values:
@@ -257,8 +257,8 @@ class Inference:
                 misfits.append(self._placed_failure(self._misfit(values, error)))
                 continue
             index, points = self._placed(task)
-            taken.append(replace(values, index=index, points=points, arrays=arrays))
-        return Settled(tuple(taken), tuple(misfits), n_misfits)
+            fitting.append(replace(values, index=index, points=points, arrays=arrays))
+        return Settled(tuple(fitting), tuple(misfits), n_misfits)
 
     def _placed(self, task: Task) -> tuple[tuple[int, ...], Points]:
         """The chunk of a task, and its points within it."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from swarmgrid.coordinator.run_state import RunState
 
 FIRST_SECONDS = 0.5
-"""When the first moment is told: a run that is over by then shows nothing."""
+"""The time of the first moment: a run that is over by then shows nothing."""
 EVERY_SECONDS = 1.0
 
 
@@ -27,7 +27,7 @@ class Moments:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self.due = state.begun + FIRST_SECONDS
-        """When the next one is told, on the monotonic clock."""
+        """The time of the next moment, on the monotonic clock."""
 
     def tell(self) -> None:
         """Tell the present moment, if one is due."""
@@ -40,22 +40,22 @@ class Moments:
 
 
 def moment(state: RunState) -> Moment:
-    """How far a run is now."""
+    """The progress of a run now."""
     counts, left = state.counts, state.counts.left
     n_running = sum(e.n_running for e in state.engines.values()) * _points_per_call(state)
     return Moment(
         seconds=state.now - state.begun,
-        settled=counts.wanted - left,
+        settled=counts.requested - left,
         computed=counts.computed,
         failed=counts.failed,
-        begun=counts.wanted - left + min(n_running, left),
+        begun=counts.requested - left + min(n_running, left),
         workers=state.n_workers,
         seconds_left=_seconds_left(state, left),
     )
 
 
 def _points_per_call(state: RunState) -> int:
-    """How many points one call has: a chunk's, where the function takes blocks."""
+    """The number of points of one call: those of a chunk, if the function takes blocks."""
     if not state.request.function.vectorized:
         return 1
     shape = state.inference.chunk_shape if state.inference is not None else None

@@ -88,9 +88,9 @@ class TaskQueue:
         self._fixed = points_per_task
         self._may_divide = may_divide
         self._whole: deque[ChunkPart] = deque()
-        """Pieces that came back and that a worker may write."""
+        """Chunk parts that came back and that a worker may write."""
         self._to_divide: deque[ChunkPart] = deque()
-        """Pieces of divided chunks."""
+        """Parts of divided chunks."""
         self._isolated: deque[ChunkPart] = deque()
         """Points that may crash their worker."""
         self._shares: deque[int] = deque()
@@ -115,7 +115,7 @@ class TaskQueue:
         """About how many tasks are left; more rather than fewer."""
         return n_tasks(self.left, cost, traits, seconds=seconds, fixed=self._fixed)
 
-    def take(
+    def get(
         self,
         cost: float | None,
         traits: Traits,

@@ -78,10 +78,10 @@ class Run:
             before = self._coverage.n_missing()
             self._coverage = self._coverage.without(earlier.values())
             failed = before - self._coverage.n_missing()
-        wanted = request.domain.n_wanted
-        missing = wanted if self._coverage is None else self._coverage.n_missing()
+        requested = request.domain.n_requested
+        missing = requested if self._coverage is None else self._coverage.n_missing()
         total = math.prod(request.domain.shape)
-        self._counts = Counts(total=total, wanted=wanted, missing=missing, failed=failed)
+        self._counts = Counts(total=total, requested=requested, missing=missing, failed=failed)
         self._cost = CostModel(grid_state.manifest.seconds_per_point() if grid_state else None)
         self._observers: list[Observer] = [
             self._counts,
@@ -94,7 +94,7 @@ class Run:
         self._raised: BaseException | None = None
         """The error that ended the computation, and was raised."""
         path = request.grid.path
-        self._tell(RunStarted(path.function, path.grid, wanted, self._counts.cached))
+        self._tell(RunStarted(path.function, path.grid, requested, self._counts.cached))
 
     def execute(self) -> None:
         """Compute what is missing, and commit it."""

@@ -61,13 +61,13 @@ class Results:
         if self._state.fatal is None and found.failures and not self._state.is_stopping:
             self._state.fatal = found.failures[0]  # no point shows the outputs
 
-    def take(self, task: Task, result: TaskResult) -> None:
+    def add(self, task: Task, result: TaskResult) -> None:
         if task.schema is None and self._state.inference is not None:
-            self._take_first(self._state.inference, task, result)
+            self._add_first(self._state.inference, task, result)
         elif result.crash is not None:
-            self._take_crash(task, result, result.crash)
+            self._add_crash(task, result, result.crash)
         else:
-            self._take_results(task, result)
+            self._add_results(task, result)
 
     def fail(self, failure: Failure) -> None:
         """Record a point that failed for good, and end the run where the options say so."""
@@ -99,15 +99,15 @@ class Results:
             may_divide=not self._state.request.function.vectorized,
         )
 
-    def _take_first(self, found: Inference, task: Task, result: TaskResult) -> None:
+    def _add_first(self, found: Inference, task: Task, result: TaskResult) -> None:
         if result.crash is not None:
-            failure, settled = found.take_crash(task, result.crash)
+            failure, settled = found.add_crash(task, result.crash)
             self._tell_crash(result, result.crash, failure)
             self._settle(settled)
         else:
             self._state.n_first_done += 1
             self._tell_done(result, is_first=True)
-            self._settle(found.take(task, result))
+            self._settle(found.add(task, result))
         if found.failures and self._state.options.on_error == "raise":
             self._state.stop()
 
@@ -120,7 +120,7 @@ class Results:
         for values in settled.values:
             self._store(TaskResult(values=[values]))
 
-    def _take_results(self, task: Task, result: TaskResult) -> None:
+    def _add_results(self, task: Task, result: TaskResult) -> None:
         assert self._state.queue is not None
         for part in result.split:
             self._state.expect(part)
@@ -133,7 +133,7 @@ class Results:
             self._expect_no_more(failure)
             self.fail(failure)
 
-    def _take_crash(self, task: Task, result: TaskResult, crash: WorkerCrash) -> None:
+    def _add_crash(self, task: Task, result: TaskResult, crash: WorkerCrash) -> None:
         """Hand the points of a crashed worker out again, the one at fault by itself."""
         assert self._state.queue is not None
         do = self._state

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 1.0
 """The interval at which the thread checks whether a flush is due, before the grid is known."""
 WAIT_SECONDS = 1.0
-"""How often it is told that the last results are still being written."""
+"""The interval of events that tell that the last results are still being written."""
 
 
 class Writer:

@@ -41,14 +41,14 @@ class Tasks(Protocol):
     def wait_for_work(self) -> int:
         """Wait until there are tasks: about how many; 0 once there will be none."""
 
-    def take(self, *, may_wait: bool = True) -> Task | None:
+    def get(self, *, may_wait: bool = True) -> Task | None:
         """The next task; None if there is none, and, with ``may_wait``, none will come back."""
 
     def report(self, task: Task, result: TaskResult) -> None:
         """Hand over the results of a task, or of a part of it."""
 
-    def end(self) -> None:
-        """A task that was taken is over, and was reported."""
+    def task_done(self) -> None:
+        """Tell that a task is over; its results were reported before."""
 
 
 class Executor(Protocol):

@@ -82,30 +82,30 @@ class Cluster:
                     continue
                 tasks.report(task, _result(future, result))
                 future.release()
-                tasks.end()
+                tasks.task_done()
             self._submit(tasks, running)
 
     def _submit(self, tasks: Tasks, running: Any) -> None:
         """Have so many tasks under way that no worker waits; in one message to the scheduler."""
-        taken: list[Task] = []
+        begun: list[Task] = []
         n = QUEUED_PER_WORKER * self.traits.n_workers - running.count()
-        while len(taken) < n and not self._is_stopped:
-            task = tasks.take(may_wait=False)
+        while len(begun) < n and not self._is_stopped:
+            task = tasks.get(may_wait=False)
             if task is None:
                 break
-            taken.append(task)
-        if not taken:
+            begun.append(task)
+        if not begun:
             return
         self._send_job()
         futures = self._client.map(
             process_main.run_remote,
-            [self._job] * len(taken),
-            [process_main.pickled(task) for task in taken],
+            [self._job] * len(begun),
+            [process_main.pickled(task) for task in begun],
             pure=False,
         )
         now = time.monotonic()
         self._running.update(
-            (future, (task, now)) for future, task in zip(futures, taken, strict=True)
+            (future, (task, now)) for future, task in zip(futures, begun, strict=True)
         )
         running.update(futures)
 

@@ -46,13 +46,13 @@ class Graphs:
         """
 
         def drive_next(_: int) -> None:
-            task = tasks.take()
+            task = tasks.get()
             if task is None:
                 return
             try:
                 drive(task)
             finally:
-                tasks.end()
+                tasks.task_done()
 
         n_nodes = min(n + SPARE_NODES * self._n_threads, MAX_NODES)
         graph = {(self._name, next(self._numbers)): (drive_next, i) for i in range(n_nodes)}

@@ -1,4 +1,4 @@
-"""The process that forks workers, which is started anew where somebody has ended it.
+"""The process that forks workers: it is started again if it was killed.
 
 `multiprocessing` notices a server that has ended before it is asked for a process, but not one
 whose socket is gone with its temporary folder, nor one that ends meanwhile.

@@ -33,7 +33,7 @@ class InProcess:
         """It always is."""
 
     def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:  # noqa: ARG002
-        while (task := tasks.take()) is not None:
+        while (task := tasks.get()) is not None:
             try:
                 limiter.wait()
                 if self._heartbeat.stop:
@@ -43,7 +43,7 @@ class InProcess:
                     result = run_task(self._job, task, self._heartbeat, self._watchdog, channel)
                     tasks.report(task, result)
             finally:
-                tasks.end()
+                tasks.task_done()
             if result.interruption is not None:
                 raise result.interruption
 

@@ -87,7 +87,7 @@ class WorkerPool:
         is_isolated : bool
             Whether the task gets a worker to itself.
         """
-        worker = self._taken(is_fresh=is_isolated)
+        worker = self._get_worker(is_fresh=is_isolated)
         if worker is None:
             return None
         try:
@@ -135,24 +135,24 @@ class WorkerPool:
             self._change.wait_for(lambda: not self._n_starting or self._stopped.is_set())
 
     def _start_one(self) -> None:
-        """Add an idle worker; where that fails, who needs one tries again, and says why."""
+        """Start an idle worker. Errors are ignored here: `run` starts one itself, and raises."""
         try:
             worker = WorkerProcess(self._job, self._limits.memory)
         except Exception:  # noqa: BLE001
             worker = None
         with self._change:
             self._n_starting -= 1
-            is_wanted = worker is not None and not self._stopped.is_set()
-            if worker is not None and is_wanted:
+            is_needed = worker is not None and not self._stopped.is_set()
+            if worker is not None and is_needed:
                 self._idle.append(worker)
             self._change.notify_all()
-        if worker is not None and not is_wanted:
+        if worker is not None and not is_needed:
             worker.end()
 
-    def _taken(self, *, is_fresh: bool) -> WorkerProcess | None:
+    def _get_worker(self, *, is_fresh: bool) -> WorkerProcess | None:
         """A worker to use, once there may be another one; None once the pool was stopped.
 
-        Who came first gets the first one.
+        Callers get workers in the order of their calls.
         """
         ticket = object()
         with self._change:

@@ -164,7 +164,7 @@ class WorkerProcess:
                 self._process.kill()  # it may not have made its group yet
 
     def end(self) -> None:
-        """End the process and wait until it has. Only who drives it may call this."""
+        """End the process and wait for it. Only the thread that drives it may call this."""
         self.kill()
         self._join()
         self._connection.close()

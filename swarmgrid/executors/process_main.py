@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.store.nesting import enter_for_good
 from swarmgrid.transport.messages import TaskResult
 from swarmgrid.transport.packing import packed_to_return
-from swarmgrid.transport.parcel import unsealed
+from swarmgrid.transport.parcel import unpack_job
 from swarmgrid.worker.evaluate import run_task
 from swarmgrid.worker.heartbeat import Heartbeat
 from swarmgrid.worker.monitor import Watchdog
@@ -50,7 +50,7 @@ def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None
     with contextlib.suppress(EOFError, OSError):
         data = connection.recv_bytes()
         try:
-            job = unsealed(data, is_own_process=True)
+            job = unpack_job(data, is_own_process=True)
             enter_for_good(job.runs)
         except Exception as error:  # noqa: BLE001  # raised again in the coordinator
             channel.send(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
@@ -79,7 +79,7 @@ class PipeChannel:
         self.send(packed_to_return(result))
 
     def may_write(self) -> bool:
-        """Always: who ends the run ends the process, and has fenced the store."""
+        """Always: a coordinator that ends the run ends this process, and has fenced the store."""
         return True
 
     def wait_for_turn(self) -> None:
@@ -121,7 +121,7 @@ def pickled(task: Task) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(job: bytes) -> tuple[Job, Watchdog]:
-    return unsealed(job, is_own_process=False), Watchdog()
+    return unpack_job(job, is_own_process=False), Watchdog()
 
 
 def _end_with_coordinator() -> None:

@@ -55,7 +55,7 @@ class DaskProcesses:
         def drive(task: Task) -> None:
             rest, n_settled = task, 0
 
-            def take(partial: TaskResult) -> None:
+            def report(partial: TaskResult) -> None:
                 nonlocal rest, n_settled
                 tasks.report(rest, partial)
                 rest, n_settled = task.after(partial.n_settled), partial.n_settled
@@ -63,7 +63,7 @@ class DaskProcesses:
             n_points = sum(len(part.points) for part in task.parts)
             packed = process_main.pickled(task)
             result = self._pool.run(
-                packed, n_points, take, limiter.wait, is_isolated=task.is_isolated
+                packed, n_points, report, limiter.wait, is_isolated=task.is_isolated
             )
             if result is None:
                 return

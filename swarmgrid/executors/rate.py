@@ -45,5 +45,5 @@ class RateLimiter:
         self._pause(turn - now)
 
     def stop(self) -> None:
-        """Keep nobody waiting any more."""
+        """Let all waiting calls go on, and no later one wait."""
         self._stopped.set()

@@ -67,7 +67,7 @@ def pickled_job(job: Job) -> bytes:
     InputError
         If it cannot, naming the part at fault.
     """
-    return (job.parcel or to_parcel(job)).sealed(job)
+    return (job.parcel or to_parcel(job)).to_bytes(job)
 
 
 CONFIG_FOLDERS = ("/etc/dask", f"{sys.prefix}/etc/dask", "~/.config/dask", "~/.dask")

@@ -1,4 +1,4 @@
-"""Marks: what readers, who need no lease, leave about chunks that they found damaged."""
+"""Damage marks: notes that readers, which have no lease, leave about damaged chunks."""
 
 from __future__ import annotations
 

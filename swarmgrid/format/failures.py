@@ -25,7 +25,7 @@ SUFFIX = ".err"
 MAX_NBYTES = 2**28
 """The most bytes of such an object."""
 COMPACT_FROM = 8
-"""So many objects are merged into one."""
+"""So many objects are compacted into one."""
 Place = tuple[tuple[int, ...], tuple[int, ...]]
 """A point: its chunk's index, and its own index within the chunk."""
 
@@ -68,8 +68,8 @@ class FailedPoint:
 class FailureLog:
     """Writes the failures of one run, and keeps them in few objects.
 
-    The newest objects are merged, never one without all that are newer: of several failures of a
-    point the one that stands in the last object holds.
+    The newest objects are compacted, never one without all that are newer: of several failures of
+    a point the one in the last object holds.
 
     Parameters
     ----------
@@ -98,10 +98,10 @@ class FailureLog:
 
 
 def newest_to_compact(sizes: Mapping[str, int]) -> list[str]:
-    """The newest objects, to be merged so that O(log n) of them stay; maybe none.
+    """The newest objects, to be compacted so that O(log n) of them stay; maybe none.
 
     An object's class is that of the largest among it and the newer ones, each class
-    ``COMPACT_FROM`` times the next; a full class is merged, with all that are newer.
+    ``COMPACT_FROM`` times the next; a full class is compacted, with all that are newer.
     """
     names = sorted(sizes, reverse=True)
     largest = itertools.accumulate((sizes[name] for name in names), max)
@@ -149,7 +149,7 @@ def write_failures(
     data = b""
     for cut in ("", "traceback", "reason"):  # so that readers, who bound what they read, take it
         records = [{**record, cut: ""} for record in records] if cut else records
-        document = checked_json.sealed({"attributes": {"key": key, "failures": records}})
+        document = checked_json.with_checksum({"attributes": {"key": key, "failures": records}})
         data = json.dumps(document).encode()
         if len(data) <= MAX_NBYTES:
             break
@@ -181,7 +181,7 @@ def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
 def decoded_failures(data: bytes, key: str) -> list[FailedPoint] | None:
     """The failures that an object holds; None if it is not as it was written under its key."""
     try:
-        attributes = checked_json.sealed_attributes(data)
+        attributes = checked_json.checked_attributes(data)
         if attributes["key"] != key:
             return None
         return [_from_record(record) for record in attributes["failures"]]

@@ -211,7 +211,7 @@ class StoredGrid:
         labels = [name for name in self.schema.coords if name not in dims]
         if labels:
             attributes["coordinates"] = " ".join(labels)
-        return checked_json.sealed(zarr_metadata.group_document(attributes, documents))
+        return checked_json.with_checksum(zarr_metadata.group_document(attributes, documents))
 
 
 def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | None:
@@ -232,7 +232,7 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         document = checked_json.from_bytes(data)
         attributes = checked_json.attributes_of(document)
         check_format(attributes, path.metadata)
-        checked_json.check_seal(document)
+        checked_json.check_checksum(document)
     except ValueError as error:
         raise DamageError(path.metadata, str(error)) from None
     try:  # a repair may have made up the group's document from a damaged one of an array

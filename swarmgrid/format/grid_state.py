@@ -59,7 +59,7 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
         manifest = read_manifest(blobs, path, segments, grid)
         before, types = types, grid.data_types()
         if manifest is not None and (not manifest.others or types == before):
-            # else a writer merged segments, or converted an output, meanwhile: look again
+            # else a writer compacted segments, or converted an output, meanwhile: read again
             if manifest.ahead:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))

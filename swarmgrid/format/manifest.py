@@ -1,6 +1,6 @@
 """The manifest: which points of a grid are computed, as a union of immutable segments.
 
-A segment is written under a name of its own after the data that it speaks of, and never
+A segment is written under a name of its own after the data that it refers to, and never
 changed, so that readers need no lock and a crash leaves at worst work that is done again.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
 
 COMPACT_FROM = 8
-"""So many segments of about the same size are merged into one: O(log n) of them stay."""
+"""So many segments of about the same size are compacted into one: O(log n) of them stay."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Manifest:
     """Segments of a later grid than its document, of more values or converted ones: it is old."""
     others: tuple[str, ...] = ()
     """Segments of the time before an output was converted, or of a conversion at work or cut
-    short: they speak of values that are stored elsewhere, and do not count."""
+    short: they refer to values that are stored elsewhere, and do not count."""
 
     def coverage(
         self, selection: Selection
@@ -83,7 +83,7 @@ class Manifest:
         return complete, partial
 
     def chunks(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
-        """Every chunk that a row speaks of, and the numbers of its rows."""
+        """Every chunk that has rows, and the numbers of these."""
         return sorted(self._by_chunk.items())
 
     def without(self, indices: Collection[tuple[int, ...]]) -> Manifest:
@@ -92,7 +92,7 @@ class Manifest:
         if not lost:
             return self
         keep = np.setdiff1d(np.arange(len(self.rows)), lost)
-        return replace(self, rows=self.rows.taken(keep))
+        return replace(self, rows=self.rows.subset(keep))
 
     def holds(
         self, index: tuple[int, ...], offset: tuple[int, ...], chunk_shape: tuple[int, ...]
@@ -102,7 +102,7 @@ class Manifest:
         return any(mask[offset] for mask in masks)
 
     def rows_of(self, index: tuple[int, ...]) -> NDArray[np.intp]:
-        """The numbers of the rows that speak of one chunk."""
+        """The numbers of the rows of one chunk."""
         by_chunk = self._by_chunk
         return by_chunk.get(index, np.empty(0, np.intp))
 
@@ -147,7 +147,7 @@ def read_manifest(
 ) -> Manifest | None:
     """The manifest that the segments ``names`` make up; None if one is gone by now.
 
-    Segments that are damaged, or that speak of other axis values than the stored ones, are
+    Segments that are damaged, or that refer to other axis values than the stored ones, are
     left out and logged: their points are computed again.
     """
     parts: list[Rows] = []
@@ -193,7 +193,7 @@ def read_manifest(
 def older_than(manifest: Manifest) -> str:
     """The damage of a grid's document whose segments are newer than it."""
     return (
-        f"it is older than {manifest.ahead[0]}, which speaks of more values of an axis, or of an "
+        f"it is older than {manifest.ahead[0]}, which refers to more values of an axis, or to an "
         "output that was converted since"
     )
 
@@ -208,9 +208,9 @@ def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, r
 
 
 def to_compact(sizes: Mapping[str, int]) -> list[str]:
-    """The segments to merge into one, so that their number stays logarithmic; maybe none.
+    """The segments to compact into one, so that their number stays logarithmic; maybe none.
 
-    Sizes fall into classes, each ``COMPACT_FROM`` times the next; a full class is merged, with
+    Sizes fall into classes, each ``COMPACT_FROM`` times the next; a full class is compacted, with
     all the smaller ones.
     """
     ranked = sorted(sizes, key=lambda name: sizes[name])
@@ -227,7 +227,7 @@ def to_compact(sizes: Mapping[str, int]) -> list[str]:
 
 
 class _AheadError(ValueError):
-    """A segment speaks of values that the grid's document does not have yet."""
+    """A segment refers to values that the grid's document does not have yet."""
 
 
 class _OtherTypesError(ValueError):
@@ -246,7 +246,7 @@ def _check_types(found: Mapping[str, str], stored: Mapping[str, str]) -> None:
     if pairs and all(is_wider(ours, theirs) for theirs, ours in pairs):
         raise _OtherTypesError(are_wider=False)
     if pairs:
-        raise ValueError(f"it speaks of outputs of the types {dict(found)}")
+        raise ValueError(f"it refers to outputs of the types {dict(found)}")
 
 
 def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
@@ -254,18 +254,18 @@ def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
     if segment.key != key:
         raise ValueError(f"it was written as {shortened(segment.key)}")
     if list(segment.outputs) != list(stored.schema.outputs):
-        raise ValueError(f"it speaks of the outputs {list(segment.outputs)}")
+        raise ValueError(f"it refers to the outputs {list(segment.outputs)}")
     if segment.axes.keys() != {*stored.names}:
-        raise ValueError(f"it speaks of the axes {tuple(segment.axes)}")
+        raise ValueError(f"it refers to the axes {tuple(segment.axes)}")
     _check_types(segment.outputs, stored.data_types())
     _check_rows(segment, stored)
     longer = [axis.name for axis in stored.axes if segment.axes[axis.name][0] > len(axis)]
     if longer:
-        raise _AheadError(f"it speaks of more values of axis {longer[0]!r}")
+        raise _AheadError(f"it refers to more values of axis {longer[0]!r}")
     for axis in stored.axes:
         n, digest = segment.axes[axis.name]
         if stored.axis_digest(axis.name, n) != digest:
-            raise ValueError(f"it speaks of other values of axis {axis.name!r}")
+            raise ValueError(f"it refers to other values of axis {axis.name!r}")
 
 
 def _check_rows(segment: Segment, stored: StoredGrid) -> None:
@@ -276,7 +276,7 @@ def _check_rows(segment: Segment, stored: StoredGrid) -> None:
     is_inside = (rows.index >= 0) & (rows.extent >= 1)
     is_inside &= rows.extent <= np.minimum(left, lengths)
     if not is_inside.all():
-        raise ValueError("it speaks of points outside of the grid")
+        raise ValueError("it refers to points outside of the grid")
     sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
     bitmaps = np.diff(rows.bits_end, prepend=0)
     if not ((bitmaps == 0) | (bitmaps == -(-sizes // 8))).all():

@@ -132,7 +132,7 @@ class Rows:
             **columns,
         )
 
-    def taken(self, numbers: NDArray[np.intp]) -> Rows:
+    def subset(self, numbers: NDArray[np.intp]) -> Rows:
         """Some of the rows."""
         starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end])[numbers]
         ends = self.bits_end[numbers]
@@ -158,7 +158,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Rows, and the axes and outputs that they speak of."""
+    """Rows, and the axes and outputs that they refer to."""
 
     axes: Mapping[str, tuple[int, str]]
     """For every axis how many values it had, and their digest; see `axis_digest`."""

@@ -14,7 +14,13 @@ from swarmgrid.format.codec import codecs, fill_value
 from swarmgrid.format.shard import shard_codecs
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Output
-from swarmgrid.store.checked_json import Document, attributes_of, from_bytes, sealed, shortened
+from swarmgrid.store.checked_json import (
+    Document,
+    attributes_of,
+    from_bytes,
+    shortened,
+    with_checksum,
+)
 from swarmgrid.store.layout import FORMAT
 
 if TYPE_CHECKING:
@@ -176,7 +182,7 @@ def rebuilt_group(
         "swarmgrid_axes": list(axes),
         "swarmgrid_outputs": list(outputs),
     }
-    return sealed(group_document(own, whole))
+    return with_checksum(group_document(own, whole))
 
 
 def stored_output(document: Document, n_axes: int) -> Output:

@@ -80,7 +80,7 @@ def used_values(
 def _patched(chain: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Return what the user has put into a library's module, at the end of a chain of attributes.
 
-    Only what is there already: to ask a module for an attribute may import what nobody needs.
+    Only what is there already: to ask a module for an attribute may import what is not needed.
     """
     for depth, name in enumerate(chain[1:], 2):
         if not isinstance(value, ModuleType) or is_own_module(value, None):

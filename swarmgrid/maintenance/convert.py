@@ -1,7 +1,7 @@
 """Converts an output of a stored grid to a wider dtype, without computing anything again.
 
 The new chunks have keys of the other of Zarr's two kinds, and the grid's document is replaced by
-one write: whoever holds the old document reads the old chunks. See decision 0020.
+one write: a reader with the old document reads the old chunks. See decision 0020.
 """
 
 from __future__ import annotations
@@ -82,28 +82,28 @@ def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
         raise InputError(
             f"the grid has no output {name!r}; its outputs are {', '.join(map(repr, outputs))}"
         )
-    output, wanted = outputs[name], dtype_name(dtype)
-    if wanted == output.dtype:
+    output, needed = outputs[name], dtype_name(dtype)
+    if needed == output.dtype:
         return None
-    if not is_wider(wanted, output.dtype):
+    if not is_wider(needed, output.dtype):
         raise InputError(
-            f"output {name!r} of {output.dtype} cannot be converted to {wanted}; expected a dtype "
+            f"output {name!r} of {output.dtype} cannot be converted to {needed}; expected a dtype "
             "of numbers that holds all that it may hold: of ints a larger int, float64 or "
             "complex128, of floats a larger float or a complex one"
         )
-    schema = replace(grid.schema, outputs={**outputs, name: replace(output, dtype=wanted)})
+    schema = replace(grid.schema, outputs={**outputs, name: replace(output, dtype=needed)})
     return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name})
 
 
 def _rewritten(
     held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, name: str
 ) -> Rows:
-    """Write the converted chunks: the rows that speak of them."""
+    """Write the converted chunks, and return their rows."""
     column = list(old.schema.outputs).index(name)
     before, after = old.schema.outputs[name], new.schema.outputs[name]
     checksums = manifest.rows.checksums.copy()
 
-    def take_in(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
+    def write_part(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
         held.check()
         keys = [chunk_key(old, name, index) for index, _ in part]
         read = held.blobs.get_many(keys, chunk_limit(old, before))
@@ -122,7 +122,7 @@ def _rewritten(
                 checksums[i, column] = checksum(values[mask], after.dtype)
 
     nbytes = int(np.prod(old.block_shape(before))) * after.memory_dtype.itemsize
-    in_parts(manifest.chunks(), nbytes, take_in)
+    in_parts(manifest.chunks(), nbytes, write_part)
     return replace(manifest.rows, checksums=checksums)
 
 

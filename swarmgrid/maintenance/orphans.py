@@ -126,7 +126,7 @@ def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     record = LeaseRecord.from_bytes(data)
     is_held = record is not None and not record.released and not record.is_dead()
     if record is None and data is not None:
-        yield Finding(keys[-1], "it is no lease: whoever wants the grid waits for 30 s")
+        yield Finding(keys[-1], "it is no lease: the next writer of the grid waits for 30 s")
     elif record is not None and not is_held and not record.released:
         reason = f"process {record.pid} on {record.host} was killed while it held the grid"
         yield Finding(keys[-1], reason, is_note=True)

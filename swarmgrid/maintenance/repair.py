@@ -103,7 +103,7 @@ def invalidate_bad_rows(
         held.check()
         if keep.any():
             name = f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
-            write_segment(blobs, path, name, grid, manifest.rows.taken(np.flatnonzero(keep)))
+            write_segment(blobs, path, name, grid, manifest.rows.subset(np.flatnonzero(keep)))
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again
             blobs.delete(path.manifest + name)
@@ -189,7 +189,7 @@ def _manifest(held: Lease, path: GridPath, grid: StoredGrid) -> Manifest | None:
 
 
 def _drop_ahead(held: Lease, path: GridPath, grid: StoredGrid) -> None:
-    """Delete segments that speak of axis values which are nowhere any more."""
+    """Delete segments that refer to axis values which are nowhere any more."""
     manifest = _manifest(held, path, grid)
     for name in manifest.ahead if manifest is not None else ():
         held.check()

@@ -56,7 +56,7 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
         before, types = types, grid.data_types()
-        # else a writer merged segments, or converted an output, meanwhile: look again
+        # else a writer compacted segments, or converted an output, meanwhile: read again
         if manifest is not None and (not manifest.others or types == before):
             return _verified(blobs, grid, manifest, names)
     return to_report([Finding(path.manifest, "it kept changing while it was read")])
@@ -75,13 +75,13 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
     findings += [Finding(path.manifest + n, _OTHERS, is_note=True) for n in manifest.others]
     chunks = points = 0
     bad_chunks = set()
-    unvouched = list(_chunks_without_rows(blobs, grid, manifest))
+    rowless = list(_chunks_without_rows(blobs, grid, manifest))
     for index, numbers in manifest.chunks():
         bad = bad_rows(blobs, grid, manifest, index, numbers)
         chunks += len(grid.schema.outputs)
         points += sum(len(manifest.rows.points(int(i))) for i in numbers)
         lost = sum(len(manifest.rows.points(i)) for i in bad.rows)
-        unvouched += [bad.unvouched] if bad.unvouched else []
+        rowless += [bad.rowless] if bad.rowless else []
         if bad.key:
             findings.append(Finding(bad.key, bad.reason, points=lost))
             bad_chunks.add(index)
@@ -90,8 +90,8 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
             key = path.manifest + mark_name(index)
             reason = "a reader found this chunk damaged, but it is not: the next compute sees that"
             findings.append(Finding(key, reason, is_note=True, is_removed=True))
-    if unvouched:
-        findings.append(_values_nobody_vouches_for(unvouched))
+    if rowless:
+        findings.append(_values_without_row(rowless))
     return to_report([*findings, *orphan_findings(blobs, path, grid)], chunks, points)
 
 
@@ -123,8 +123,8 @@ class BadRows:
     key: str = ""
     """The first object found damaged; empty if none is."""
     reason: str = ""
-    unvouched: str = ""
-    """An object that also holds values of points that no row speaks of; empty if none does."""
+    rowless: str = ""
+    """An object that also holds values of points without a row; empty if none does."""
 
 
 def bad_rows(
@@ -134,9 +134,9 @@ def bad_rows(
     index: tuple[int, ...],
     numbers: NDArray[np.intp],
 ) -> BadRows:
-    """Hold one chunk of every output against the rows that speak of it."""
+    """Hold one chunk of every output against its rows."""
     bad: dict[int, None] = {}
-    key = reason = unvouched = ""
+    key = reason = rowless = ""
     starts = zip(index, grid.chunk_shape, grid.axes, strict=True)
     is_outside = any(i * n >= len(axis) for i, n, axis in starts)
     masks = {int(i): manifest.rows.points(int(i)).mask(grid.chunk_shape) for i in numbers}
@@ -154,9 +154,9 @@ def bad_rows(
             if checksum(block[mask], output.dtype) != manifest.rows.checksums[i, column]:
                 key, reason = key or this, reason or "its values are not those that were computed"
                 bad[i] = None
-        if not unvouched and rest.any() and _has_any(block[rest], output):
-            unvouched = this
-    return BadRows(tuple(bad), key, reason, unvouched)
+        if not rowless and rest.any() and _has_any(block[rest], output):
+            rowless = this
+    return BadRows(tuple(bad), key, reason, rowless)
 
 
 def _has_any(values: NDArray[np.generic], output: Output) -> bool:
@@ -174,10 +174,10 @@ def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> 
         yield from (key for key in own_chunks(blobs, grid, name) if key not in known)
 
 
-def _values_nobody_vouches_for(keys: list[str]) -> Finding:
+def _values_without_row(keys: list[str]) -> Finding:
     """The finding for values without a row: a kill came between the two, or a segment was lost."""
     count = f"this chunk and {len(keys) - 1} more hold" if len(keys) > 1 else "this chunk holds"
-    reason = f"{count} values that no segment vouches for: they are computed again when needed"
+    reason = f"{count} values that have no row in any segment: they are computed again when needed"
     return Finding(keys[0], reason, is_note=True)
 
 

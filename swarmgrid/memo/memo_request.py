@@ -157,7 +157,7 @@ class MemoRequest:
         assert call.stored is not None
         snapshot, coverage = call.stored
         ref, axes = call.request.grid, call.request.domain.axes
-        return dataset.dataset(ref, axes, replace(coverage, wanted=None), snapshot.manifest)
+        return dataset.dataset(ref, axes, replace(coverage, mask=None), snapshot.manifest)
 
     def _where(self) -> xr.DataArray | None:
         mask = self.points.mask()
@@ -183,10 +183,10 @@ class MemoRequest:
         columns = {}
         for name, variable in slab.data_vars.items():
             values = variable.values[tuple(inside.T)]
-            wanted = (dtypes or {}).get(str(name), values.dtype)
-            if values.dtype != wanted and wanted.kind in "iu" and _is_large(values):
+            dtype = (dtypes or {}).get(str(name), values.dtype)
+            if values.dtype != dtype and dtype.kind in "iu" and _is_large(values):
                 values = self._integers(str(name), chunk, positions, values)
-            columns[str(name)] = values.astype(wanted, copy=False)
+            columns[str(name)] = values.astype(dtype, copy=False)
         return columns
 
     def _integers(

@@ -51,7 +51,7 @@ class SwarmMemo:
     exec_chunk_size : int
         Points per task of a worker.
     enumerate_points : callable
-        ``enumerate_points(params, split_spec)`` gives the wanted points, in the wanted order:
+        ``enumerate_points(params, split_spec)`` gives the requested points, in their order:
         all or some of the product of the axes, each once, as tuples in ``axis_order``, as dicts
         by axis, or as bare values of a single axis.
     exec_fn : callable
@@ -76,7 +76,7 @@ class SwarmMemo:
     axis_order : sequence of str, optional
         The axes in the order of a point's values. Default: as in ``split_spec``.
     verbose : {0, 1, 2}, default 1
-        Whether a progress bar is shown: never, to somebody who watches, always.
+        0: no progress bar; 1: a bar in a terminal or notebook; 2: always.
 
     Examples
     --------

@@ -278,7 +278,7 @@ class Block:
 def _target(state: Any) -> Target:
     if isinstance(state, State):
         return StateTarget(state)
-    if "xarray" in sys.modules:  # whoever has a Dataset has imported it
+    if "xarray" in sys.modules:  # code that has a Dataset has imported it
         from swarmgrid.memoized.labelled import DatasetTarget, is_dataset
 
         if is_dataset(state):

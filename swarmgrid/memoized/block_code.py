@@ -68,7 +68,7 @@ def missing_source(frame: FrameType) -> InputError:
     """The error that a block's code is to count, but cannot be read."""
     return InputError(
         f"the source of the memoized block in line {frame.f_lineno} of "
-        f"{frame.f_code.co_filename!r} cannot be had, or is not what runs: nobody can say what "
+        f"{frame.f_code.co_filename!r} cannot be read, or is not what runs: it is not known what "
         "the block reads. Put it into a file, and leave that alone while it runs; or let the code "
         "not count, as in hash_by=('state', 'salt'), with a salt that says what else counts"
     )

@@ -82,7 +82,7 @@ def _unread(data: Any) -> BlockArray | None:
     return None
 
 
-def take_apart(value: Any, place: str) -> Record | None:
+def to_record(value: Any, place: str) -> Record | None:
     """A DataArray, a variable or its data as a record of live values; None: it is neither."""
     if type(value) is xr.DataArray:
         _check_indexes(value, place)

@@ -27,7 +27,7 @@ MAX_OVERLAP_WORK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A recorded value of a state that nobody has read yet."""
+    """A recorded value of a state that was not read yet."""
 
     node: Node
     records: Mapping[int, Record]
@@ -119,7 +119,7 @@ class _Walk:
         number = self._numbers.get(id(value))
         if number is not None and number in self.records:
             return {"ref": number}
-        parts = take_apart(value, self._place(path))
+        parts = to_record(value, self._place(path))
         if number is None or not self._is_same(number, value, parts):
             number = self._new(value)
         self.values[number], self.paths[number] = value, path
@@ -192,7 +192,7 @@ class _Walk:
         return self._name + "".join(f"[{step!r}]" for step in path)
 
 
-def take_apart(value: Any, place: str) -> Record:
+def to_record(value: Any, place: str) -> Record:
     """An object as a record whose children are live values.
 
     Raises
@@ -208,10 +208,10 @@ def take_apart(value: Any, place: str) -> Record:
         return Record("dict", children=dict(value))
     if type(value) is np.ndarray:
         return array_record(value, place)
-    if "xarray" in sys.modules:  # whoever holds such an object has imported it
+    if "xarray" in sys.modules:  # code that holds such an object has imported it
         from swarmgrid.memoized import labelled
 
-        if (record := labelled.take_apart(value, place)) is not None:
+        if (record := labelled.to_record(value, place)) is not None:
             return record
     raise InputError(
         f"{place} is of the type {type(value).__qualname__}; expected a number, a string, bytes, "
@@ -222,7 +222,7 @@ def take_apart(value: Any, place: str) -> Record:
 def check_value(value: Any, place: str) -> None:
     """Raise InputError where a value is of a kind that no state can hold; looks one level deep."""
     if not (scalar_json.is_scalar(value) or type(value) in {list, dict, tuple, np.ndarray}):
-        take_apart(value, place)
+        to_record(value, place)
 
 
 def _share_memory(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

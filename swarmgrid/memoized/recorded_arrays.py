@@ -93,7 +93,7 @@ class RecordedArray:
         return f"{DATA}/{self.group}/{self.name}/{METADATA}"
 
     def document(self, dims: Sequence[str] | None = None) -> checked_json.Document:
-        """The array's metadata document; dims that nobody gave are named after the array."""
+        """The array's metadata document; dims without a name are named after the array."""
         dims = [f"{self.name}.dim_{d}" for d in range(len(self.shape))] if dims is None else dims
         inner = [f"{self.name}.bytes"] * len(_inner(self.dtype))
         return zarr_metadata.array_document(
@@ -140,7 +140,7 @@ class RecordedArray:
         values = _empty(selection.shape, memory)
         number = {index: i for i, index in enumerate(self.chunks)}
 
-        def take_in(part: Sequence[tuple[int, ...]]) -> None:
+        def write_part(part: Sequence[tuple[int, ...]]) -> None:
             indices = [selection.chunk_index(touched) for touched in part]
             expected = [self.checksums[number[index]] for index in indices]
             for touched, block in zip(part, self._blocks(blobs, indices, expected), strict=True):
@@ -148,7 +148,7 @@ class RecordedArray:
                 values[selection.index_in_request(touched)] = inside
 
         chunk_nbytes = math.prod(self.chunk_shape) * memory.itemsize
-        in_parts(list(selection.touched()) if values.size else [], chunk_nbytes, take_in)
+        in_parts(list(selection.touched()) if values.size else [], chunk_nbytes, write_part)
         return _from_stored(values, self.dtype)
 
     def _blocks(

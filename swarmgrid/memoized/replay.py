@@ -25,7 +25,7 @@ class Target(Protocol):
     """The kind of object, which is part of every key."""
 
     def held(self) -> Mapping[str, Any]:
-        """Its values by name; those that nobody has read since a replay are `Pending`."""
+        """Its values by name; those not read since a replay are `Pending`."""
 
     def live(self) -> Mapping[str, Any]:
         """Its values by name, none of them pending."""

@@ -9,7 +9,7 @@ from swarmgrid.errors import InputError
 
 _lock = threading.Lock()
 _running: dict[int, dict[object, object]] = {}
-"""By the state's id: the blocks, and who runs each."""
+"""By the state's id: the blocks, and the thread that runs each."""
 
 
 def runner() -> object:

@@ -114,7 +114,7 @@ class StateTarget:
     kind = "State"
 
     def held(self) -> Mapping[str, Any]:
-        """Its values by name; those that nobody has read since a replay are pending."""
+        """Its values by name; those not read since a replay are pending."""
         return self._state._values  # noqa: SLF001  # the two are one
 
     def live(self) -> Mapping[str, Any]:

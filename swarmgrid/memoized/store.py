@@ -1,7 +1,7 @@
 """Recorded blocks in a store: Zarr groups of their arrays, and a commit that is written last.
 
 A group is named after what it holds, so two processes that record the same write the same, and
-one that is killed leaves a group that no commit speaks of.
+one that is killed leaves a group that no commit refers to.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_recording(location: Location, key: str) -> Recording | None:
         document = checked_json.from_bytes(data)
         attributes = checked_json.attributes_of(document)
         check_format(attributes, commit_key(key))
-        checked_json.check_seal(document)
+        checked_json.check_checksum(document)
         group, stored = attributes["group"], attributes["arrays"]
         if attributes["swarmgrid_block"] != key or not _GROUP.fullmatch(group):
             raise ValueError("it is that of another block")
@@ -184,7 +184,9 @@ def _commit(key: str, group: str, delta: Delta, written: Mapping[int, Any]) -> b
         "delta": delta.to_json(),
         "arrays": {str(number): one for number, one in written.items()},
     }
-    return checked_json.to_bytes(checked_json.sealed({"attributes": attributes}), MAX_COMMIT)
+    return checked_json.to_bytes(
+        checked_json.with_checksum({"attributes": attributes}), MAX_COMMIT
+    )
 
 
 def _parents(group: str) -> list[str]:

@@ -38,7 +38,7 @@ def _options(started: RunStarted) -> dict[str, Any]:
 
 
 def _format(started: RunStarted, moment: Moment) -> str:
-    """How tqdm is to draw a moment: what is cut first in a narrow terminal stands last."""
+    """The format of a moment for tqdm: the part that a narrow terminal cuts off stands last."""
     text = f" {counted(started, moment)} [{timed(moment)}]"
     return "{desc}{percentage:3.0f}%|{bar}|" + text.replace("{", "{{").replace("}", "}}")
 

@@ -20,17 +20,17 @@ class Counts:
 
     Parameters
     ----------
-    total, wanted, missing, failed : int
+    total, requested, missing, failed : int
         Points of the grid, those that were asked for, those to compute, and those that failed
         before and are not tried again.
     """
 
-    def __init__(self, *, total: int, wanted: int, missing: int, failed: int) -> None:
+    def __init__(self, *, total: int, requested: int, missing: int, failed: int) -> None:
         self.computed = 0
         """Points that were computed."""
         self._start = time.monotonic()
         self._seconds = 0.0
-        self.wanted = wanted
+        self.requested = requested
         """Points that were asked for."""
         self.failed = self._failed_before = failed
         """Points that failed, now or before."""
@@ -41,7 +41,7 @@ class Counts:
     @property
     def cached(self) -> int:
         """Points that were computed before."""
-        return self.wanted - self._missing - self._failed_before
+        return self.requested - self._missing - self._failed_before
 
     @property
     def left(self) -> int:
@@ -74,7 +74,7 @@ class Counts:
             points_cached=self.cached,
             points_computed=self.computed,
             points_failed=self.failed,
-            points_skipped=self._total - self.wanted,
+            points_skipped=self._total - self.requested,
             chunks_total=chunks_total,
             chunks_written=chunks_written,
             bytes_written=bytes_written,

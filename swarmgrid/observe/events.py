@@ -94,7 +94,7 @@ class WorkerCrashed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Moment(Event):
-    """How far a run is; told about once a second, whatever the points do."""
+    """The progress of a run; told about once a second, whatever the points do."""
 
     seconds: float
     """Since the run began."""
@@ -107,9 +107,9 @@ class Moment(Event):
     begun: int
     """Points that are settled or are being computed."""
     workers: int
-    """How many tasks run at once."""
+    """The number of tasks that run at once."""
     seconds_left: float | None
-    """What the other points may take, by what points cost; None while that is not known."""
+    """The time for the other points, by the cost of a point; None while that is not known."""
     is_storing: bool = False
     """Whether every call is over, and the last results are being written."""
 

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line, each line written in one piece."""
+"""The log of a run: one JSON object a line, each line written by one call."""
 
 from __future__ import annotations
 

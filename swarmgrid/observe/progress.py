@@ -1,4 +1,4 @@
-"""What people see of a run while it goes on: a bar, a widget, or a line a minute in the log."""
+"""The display of a run while it goes on: a bar, a widget, or a line a minute in the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOG_SECONDS = 60.0
-"""How often a run says in the log how far it is."""
+"""The interval at which a run logs its progress."""
 
 _log = logging.getLogger("swarmgrid")
 

@@ -1,4 +1,4 @@
-"""How far a run is, in the words and numbers that people use."""
+"""The progress of a run, in the words and numbers that people use."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _UNITS = (("s", 60), ("min", 60), ("h", 24), ("d", 0))
 
 
 def closing_line(function: str, done: Diagnostics) -> str:
-    """What a run did, in one line."""
+    """The counts of a run, in one line."""
     return f"{function}: {done}"
 
 
 def counted(started: RunStarted, moment: Moment) -> str:
-    """How many points there are of each kind: ``32/60, 36 begun, 1 failed``."""
+    """The number of points of each kind: ``32/60, 36 begun, 1 failed``."""
     parts = [f"{moment.settled:,}/{started.points:,}"]
     if moment.begun > moment.settled:
         parts.append(f"{moment.begun:,} begun")
@@ -39,7 +39,7 @@ def timed(moment: Moment) -> str:
 
 
 def sentence(started: RunStarted, moment: Moment) -> str:
-    """How far a run is, in the words of a log."""
+    """The progress of a run, in the words of a log."""
     part = moment.settled / started.points if started.points else 1.0
     return f"{part:.0%} of the points ({counted(started, moment)}) after {timed(moment)}"
 
@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 
 
 def rate(points: int, seconds: float) -> str:
-    """How fast points come: per second, or else the time that one takes.
+    """The rate of points: per second, or else the time that one takes.
 
     Examples
     --------

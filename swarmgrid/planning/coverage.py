@@ -27,7 +27,7 @@ class Coverage:
     """The grid, grown to hold every requested value."""
     selection: Selection
     """The requested values' positions in it, along its axes."""
-    wanted: NDArray[np.bool_] | None
+    mask: NDArray[np.bool_] | None
     """The points asked for, over the selection; None: all."""
     complete: NDArray[np.bool_]
     """``selection.grid_shape``: whether all of a chunk's requested points are computed."""
@@ -37,9 +37,9 @@ class Coverage:
     """Points of such chunks that are not to be computed, because they failed."""
 
     @property
-    def n_wanted(self) -> int:
+    def n_requested(self) -> int:
         """The number of requested points."""
-        return self.selection.size if self.wanted is None else int(self.wanted.sum())
+        return self.selection.size if self.mask is None else int(self.mask.sum())
 
     def parts(self) -> Iterator[ChunkPart]:
         """The missing points, chunk by chunk, in C order."""
@@ -54,7 +54,7 @@ class Coverage:
         """The number of missing points."""
         if self.complete.all():
             return 0
-        if self.wanted is not None or self.partial or self.failed:
+        if self.mask is not None or self.partial or self.failed:
             return sum(
                 int(self._missing(tuple(place.tolist())).sum())
                 for place in np.argwhere(~self.complete)
@@ -66,13 +66,13 @@ class Coverage:
 
     def n_incomplete(self) -> int:
         """The number of chunks that hold a missing point."""
-        if self.wanted is None:
+        if self.mask is None:
             return int((~self.complete).sum())
         return sum(1 for _ in self.parts())
 
     def is_computed(self) -> NDArray[np.bool_] | None:
         """Over the selection, whether a point is asked for and computed; None: all are."""
-        if self.wanted is None and self.complete.all():
+        if self.mask is None and self.complete.all():
             return None
         computed = np.ones(self.selection.shape, bool)
         for place in np.argwhere(~self.complete):
@@ -81,7 +81,7 @@ class Coverage:
             inside = np.ix_(*self.selection.chunk_block(touched))
             done = self.partial.get(touched)
             computed[block] = False if done is None else done[inside]
-        return computed if self.wanted is None else computed & self.wanted
+        return computed if self.mask is None else computed & self.mask
 
     def part(self, index: tuple[int, ...]) -> ChunkPart:
         """The missing points of one chunk."""
@@ -118,7 +118,7 @@ class Coverage:
 
     def _missing_points(self, touched: tuple[int, ...]) -> Points:
         """The missing points of one touched chunk; no mask is made where they are a box."""
-        box = self.selection.box(touched) if self.wanted is None else None
+        box = self.selection.box(touched) if self.mask is None else None
         if box is None or touched in self.partial or touched in self.failed:
             return Points.from_mask(self._missing(touched))
         return Points(box)
@@ -126,9 +126,9 @@ class Coverage:
     def _missing(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
         """The missing points of one touched chunk, a mask of the chunk's shape."""
         mask = self.selection.requested_mask(touched)
-        if self.wanted is not None:
+        if self.mask is not None:
             inside = np.ix_(*self.selection.chunk_block(touched))
-            mask[inside] &= self.wanted[np.ix_(*self.selection.request_block(touched))]
+            mask[inside] &= self.mask[np.ix_(*self.selection.request_block(touched))]
         for done in (self.partial.get(touched), self.failed.get(touched)):
             if done is not None:
                 mask &= ~done

@@ -37,7 +37,7 @@ class Plan:
     lengths: Mapping[str, int]
     """The number of values on every axis, those that the request would add included."""
     chunks: Mapping[str, int]
-    """The chunk length of every axis. Of a new grid, whose outputs nobody knows yet, it is what
+    """The chunk length of every axis. Of a new grid, whose outputs are not known yet, it is what
     scalar outputs would get."""
     shards: Mapping[str, int] | None
     """The shard length of every axis; None where every chunk is an object of its own."""
@@ -108,7 +108,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         The manifest, which knows what points took.
     """
     domain = request.domain
-    total, wanted = math.prod(domain.shape), domain.n_wanted
+    total, requested = math.prod(domain.shape), domain.n_requested
     if coverage is None:
         chunking = new_chunking(request, None)
         shape, shards = chunking.stored, None
@@ -121,8 +121,8 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         return Plan(
             points_total=total,
             points_cached=0,
-            points_missing=wanted,
-            points_skipped=total - wanted,
+            points_missing=requested,
+            points_skipped=total - requested,
             lengths=dict(zip(domain.names, domain.shape, strict=True)),
             chunks=dict(zip(domain.names, chunking.chunks, strict=True)),
             shards=shards,
@@ -140,9 +140,9 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     reason = "as stored" if is_stored else new_chunking(request, coverage.grid.schema).reason
     return Plan(
         points_total=total,
-        points_cached=wanted - missing,
+        points_cached=requested - missing,
         points_missing=missing,
-        points_skipped=total - wanted,
+        points_skipped=total - requested,
         lengths={axis.name: len(axis) for axis in coverage.grid.axes},
         chunks=coverage.grid.chunk_spec(),
         shards=coverage.grid.shard_spec(),

@@ -51,11 +51,11 @@ def covered(
     check_shards(layout.shards, grid.shard_spec())
     if grid.schema.outputs:
         check_outputs(layout.schema, grid.schema)
-    wanted = {axis.name: axis for axis in domain.axes}
+    by_name = {axis.name: axis for axis in domain.axes}
     axes, places = [], []
     for stored in grid.stored_axes:
         tolerance = domain.tolerance.get(stored.axis.name, 0.0)
-        asked_axis = wanted[stored.axis.name]
+        asked_axis = by_name[stored.axis.name]
         if domain.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
             asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
         grown, place = _grown(stored, asked_axis, tolerance)
@@ -68,7 +68,7 @@ def covered(
     else:
         complete, partial = manifest.coverage(selection)
     order = [domain.names.index(name) for name in grid.names]
-    asked = None if domain.wanted is None else domain.wanted.transpose(order)
+    asked = None if domain.mask is None else domain.mask.transpose(order)
     grown_grid = replace(grid, stored_axes=tuple(axes))
     return Coverage(grown_grid, selection, asked, complete, partial)
 
@@ -147,10 +147,10 @@ def new_chunking(
 
 def single_points(domain: Domain) -> Iterator[ChunkPart]:
     """The points asked for, in C order, each a part of its own, before chunks are known."""
-    if domain.wanted is None:
+    if domain.mask is None:
         flat: Iterable[int] = range(math.prod(domain.shape))
     else:
-        flat = np.flatnonzero(domain.wanted).tolist()
+        flat = np.flatnonzero(domain.mask).tolist()
     for i in flat:
         index = tuple(map(int, np.unravel_index(i, domain.shape))) if domain.shape else ()
         yield ChunkPart((0,) * len(index), Points.at(index), is_fresh=True)

@@ -17,7 +17,7 @@ from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.origin import ORIGIN
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.planning.signature import check_signature, may_sweep
-from swarmgrid.planning.where import wanted_points
+from swarmgrid.planning.where import requested_points
 from swarmgrid.space.axis import to_axes, with_code
 from swarmgrid.space.chunks import to_chunk_spec
 from swarmgrid.space.function import PointFunction
@@ -42,7 +42,7 @@ class Domain:
 
     axes: tuple[Axis, ...]
     """In the order that the user wants."""
-    wanted: NDArray[np.bool_] | None = None
+    mask: NDArray[np.bool_] | None = None
     """The points asked for, an array over the axes; None: all."""
     tolerance: Mapping[str, float] = field(default_factory=dict)
     """By float axis, how close a value must lie to a stored one to stand for it."""
@@ -60,9 +60,9 @@ class Domain:
         return tuple(len(axis) for axis in self.axes)
 
     @property
-    def n_wanted(self) -> int:
+    def n_requested(self) -> int:
         """The number of requested points."""
-        return math.prod(self.shape) if self.wanted is None else int(self.wanted.sum())
+        return math.prod(self.shape) if self.mask is None else int(self.mask.sum())
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,9 @@ def to_request(
         function.ref(location, params, names),
         PointFunction(func, params, vectorized, rng, frozenset(ignore or ())),
         Domain(
-            checked, wanted_points(where, checked, params), _checked_tolerance(tolerance, checked)
+            checked,
+            requested_points(where, checked, params),
+            _checked_tolerance(tolerance, checked),
         ),
         Layout(spec, to_shard_spec(shards, spec, names), schema),
         function.depends.shown(),

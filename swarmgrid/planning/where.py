@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from swarmgrid.space.axis import Axis
 
 
-def wanted_points(
+def requested_points(
     where: object, axes: tuple[Axis, ...], params: Mapping[str, Any]
 ) -> NDArray[np.bool_] | None:
     """The points asked for, an array over the axes; None: all.

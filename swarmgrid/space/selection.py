@@ -1,4 +1,4 @@
-"""The part of a stored grid that a request speaks of, chunk by chunk."""
+"""The part of a stored grid that a request selects, chunk by chunk."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Blobs(Protocol):
 
     @property
     def is_create_atomic(self) -> bool:
-        """Whether `create` claims to be exclusive among processes."""
+        """Whether the store promises that `create` is exclusive among processes."""
         ...
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
@@ -125,7 +125,7 @@ class ZarrBlobs:
 
     def create(self, key: str, data: bytes) -> bool:
         self._wait(self._store.set_if_not_exists(key, self._buffer(data)))
-        return self.get(key) == data  # the call itself does not say who won
+        return self.get(key) == data  # the call itself does not tell which writer won
 
     def delete(self, key: str) -> None:
         self._wait(self._store.delete(key))

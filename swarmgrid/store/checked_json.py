@@ -1,4 +1,4 @@
-"""JSON documents, read within bounds, and with a checksum where nothing else vouches for them."""
+"""JSON documents, read within bounds; those that nothing else verifies have a checksum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DOCUMENT = 2**26
 MAX_DEPTH = 200
 """The deepest nesting of lists and objects in any JSON that is read."""
 _TOO_DEEP = f"its lists and objects lie more than {MAX_DEPTH} deep"
-SEAL = "swarmgrid_crc32c"
+CHECKSUM = "swarmgrid_crc32c"
 """The attribute of a grid's group that holds the checksum of its document."""
 
 
@@ -36,22 +36,22 @@ def to_bytes(document: Document, limit: int = MAX_DOCUMENT) -> bytes:
     return data
 
 
-def sealed(document: Document) -> Document:
-    """A group's document with an attribute that says its checksum."""
-    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
-    return {**document, "attributes": {**attributes, SEAL: _seal(document)}}
+def with_checksum(document: Document) -> Document:
+    """A group's document with its checksum as an attribute."""
+    attributes = {k: v for k, v in document["attributes"].items() if k != CHECKSUM}
+    return {**document, "attributes": {**attributes, CHECKSUM: _checksum(document)}}
 
 
-def sealed_attributes(data: bytes) -> Document:
-    """The attributes of a stored document with a seal, and nothing else that counts.
+def checked_attributes(data: bytes) -> Document:
+    """The attributes of a stored document whose checksum matches.
 
     Raises
     ------
     ValueError
-        If the bytes are no such document, or not as they were sealed.
+        If the bytes are no such document, or its checksum does not match.
     """
     document = from_bytes(data, has_constants=True)
-    check_seal(document)
+    check_checksum(document)
     attributes: Document = document["attributes"]
     return attributes
 
@@ -64,14 +64,14 @@ def attributes_of(document: Document) -> Document:
     return attributes
 
 
-def check_seal(document: Document) -> None:
-    """Raise ValueError if the document is not as it was sealed."""
-    if attributes_of(document).get(SEAL) != _seal(document):
+def check_checksum(document: Document) -> None:
+    """Raise ValueError if the checksum of the document does not match."""
+    if attributes_of(document).get(CHECKSUM) != _checksum(document):
         raise ValueError("its checksum does not match: it was changed after it was written")
 
 
-def _seal(document: Document) -> str:
-    attributes = {k: v for k, v in document["attributes"].items() if k != SEAL}
+def _checksum(document: Document) -> str:
+    attributes = {k: v for k, v in document["attributes"].items() if k != CHECKSUM}
     text = json.dumps({**document, "attributes": attributes}, sort_keys=True)
     return f"{google_crc32c.value(text.encode()):08x}"
 
@@ -141,7 +141,7 @@ def check_root_format(attributes: Mapping[str, Any], key: str) -> None:
     """Raise FormatError where the root says that the store has a format that is not known here.
 
     In a grid's document, a version that is no number is damage: its checksum tells them apart.
-    The root has none, and whoever wrote such a version may keep other objects under our keys.
+    The root has none, and the writer of such a version may keep other objects under our keys.
     """
     version = attributes.get("swarmgrid_format", FORMAT)
     if type(version) is not int or version > FORMAT:

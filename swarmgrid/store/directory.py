@@ -1,8 +1,8 @@
 """Whole objects as files of a directory: the bytes and names that zarr's LocalStore has.
 
 A direct write, staged and renamed, costs 40 µs where ``LocalStore`` through zarr's event loop
-costs 550. Staging has a second use. A writer stages in a folder of its own; whoever takes its
-place renames that folder away, and a writer that wakes up late cannot complete a write any more.
+costs 550. Staging has a second use. A writer stages in a folder of its own; its successor renames
+that folder away, and a writer that wakes up late cannot complete a write any more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STAGING = f"{LOCKS}/staging"
 """The folder in which files are written before they are renamed into place, one per writer."""
 FREE = "free"
-"""The group of the writers that need no lease, and that nobody fences."""
+"""The group of the writers that need no lease, and that are never fenced."""
 FREE_SECONDS = 3600.0
 """A free writer, which writes for moments, has been killed if it was silent for so long."""
 _NO_FILE = {errno.ENXIO, errno.ENODEV, errno.ELOOP}
@@ -71,7 +71,7 @@ class FileBlobs:
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         path = self._path(key)
         try:
-            # without O_NONBLOCK, to open a fifo would wait for somebody who writes to it
+            # without O_NONBLOCK, to open a fifo would wait for a process that writes to it
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(number, "rb", buffering=0) as file:  # of a folder, this is an OSError
                 status = os.fstat(number)
@@ -143,7 +143,7 @@ class FileBlobs:
         """The file of a key; StoreError where that would lie outside of the store.
 
         A folder in a store that came from elsewhere may be a link to one of the user's own,
-        where names would be listed, written and swept. Files that are links are read, as stores
+        where names would be listed, written and removed. Files that are links are read, as stores
         under git-annex or DVC consist of such; a write replaces the link.
         """
         folder = key.rpartition("/")[0]
@@ -160,7 +160,7 @@ class FileBlobs:
         return f"{self._root}/{key}"
 
     def _is_old(self, name: str) -> bool:
-        """Whether nobody has staged anything in a folder for so long that its writer is gone."""
+        """Whether nothing was staged in a folder for so long that its writer is gone."""
         with contextlib.suppress(OSError):
             seconds = time.time() - os.stat(f"{self._root}/{STAGING}/{name}").st_mtime
             return seconds > FREE_SECONDS
@@ -249,6 +249,6 @@ def _create_in_place(path: str, data: bytes) -> bool:
         return False
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(path)  # nobody has seen it whole
+            os.unlink(path)  # no reader has seen it whole
         raise
     return True

@@ -43,7 +43,7 @@ class GridPath:
 
     @property
     def metadata(self) -> str:
-        """The group's metadata document: who reads it sees the whole grid at one instant."""
+        """The key of the group's metadata document, which describes the grid at one instant."""
         return f"{self.prefix}{METADATA}"
 
     @property

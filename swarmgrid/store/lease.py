@@ -2,9 +2,9 @@
 
 Leases are numbered files, ``locks/<grid id>/<epoch>.json``, and the highest number holds.
 Only an exclusive *create* is needed of the store. The owner rewrites its file while it lives.
-Whoever wants the grid watches the file by its own clock, and creates the next number once the
-file says *released*, or has not changed for the time that the lease states, or belongs to a
-process of this machine that is gone. Clocks of two machines are never compared.
+A process that waits for the grid watches the file by its own clock. It creates the next number
+once the file says *released*, or has not changed for the time that the lease states, or belongs
+to a process of this machine that is gone. Clocks of two machines are never compared.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ MAX_LEASE_SECONDS = 3600.0
 MAX_NBYTES = 2**16
 """The most bytes of a lease file."""
 MAX_EPOCH = 10**12 - 10**6
-"""A file of a higher number is no lease: nobody could follow it."""
+"""A file of a higher number is no lease: no lease could follow it."""
 _NAME = re.compile(r"(\d{12})\.json", re.ASCII)
 _PROC = Path("/proc")
 
@@ -51,13 +51,13 @@ class LeaseRecord:
 
     def to_bytes(self) -> bytes:
         """The record as it is stored."""
-        return json.dumps(checked_json.sealed({"attributes": asdict(self)})).encode()
+        return json.dumps(checked_json.with_checksum({"attributes": asdict(self)})).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> LeaseRecord | None:
         """A stored record; None where the bytes are damaged or gone."""
         try:
-            attributes = checked_json.sealed_attributes(data or b"")
+            attributes = checked_json.checked_attributes(data or b"")
             record = cls(**{f.name: attributes[f.name] for f in fields(cls)})
         except (ValueError, KeyError):
             return None

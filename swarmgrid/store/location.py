@@ -49,7 +49,7 @@ class Location:
         Parameters
         ----------
         group, writer : str
-            Who writes; see `FileBlobs`.
+            The writer's name; see `FileBlobs`.
         """
         if self.is_directory:
             return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
@@ -157,7 +157,7 @@ def _directory(path: str) -> Location:
     try:
         root = Path(path).expanduser().resolve()
         is_file = root.exists() and not root.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, or nobody's home
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, or the home of no user
         raise InputError(
             f"store {path!r} cannot be a directory: {error}; expected a path, a URL or a Zarr "
             "store"

@@ -2,8 +2,8 @@
 
 An object store has no rename that could fence a writer off, but it can replace an object on
 condition. A new object is created; an existing one is replaced only if it still is what it was
-*before* the writer looked whether the grid is still its own. Whoever takes the grid over, and
-writes, has either changed the object since, or the look comes after the takeover.
+*before* the writer checked that the grid is still its own. A process that takes the grid over and
+writes has either changed the object since, or the check comes after the takeover.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Parcel:
     main: str = field(default_factory=lambda: module_name("__main__"))
     surroundings: Surroundings = field(default_factory=Surroundings.here)
 
-    def sealed(self, job: Job) -> bytes:
+    def to_bytes(self, job: Job) -> bytes:
         """The job as it travels."""
         light = replace(job, function=_NOTHING, grid=None, parcel=None)  # type: ignore[arg-type]
         luggage = self.luggage
@@ -95,13 +95,13 @@ def to_parcel(job: Job) -> Parcel:
     return Parcel(job.grid.path.function, code, None, hindrance, _parts(job, here))
 
 
-def unsealed(data: bytes, *, is_own_process: bool) -> Job:
+def unpack_job(data: bytes, *, is_own_process: bool) -> Job:
     """A job that arrived.
 
     Parameters
     ----------
     data : bytes
-        What `Parcel.sealed` returned.
+        The result of `Parcel.to_bytes`.
     is_own_process : bool
         Whether this process does nothing but this job: it takes on the caller's surroundings.
 

@@ -25,7 +25,7 @@ class Surroundings:
     def here(cls) -> Surroundings:
         """Those of this process, at present."""
         folder = None
-        with contextlib.suppress(OSError):  # somebody has deleted it
+        with contextlib.suppress(OSError):  # it was deleted
             folder = os.getcwd()  # noqa: PTH109
         return cls(dict(os.environ), folder, tuple(sys.path))
 

@@ -66,7 +66,7 @@ class Calls(Protocol):
     def make(self) -> None:
         """Make the calls, until they are done or the heartbeat says stop; one at least."""
 
-    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+    def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         """Hand over the results of the points up to number ``until``, at the time ``now``."""
 
 
@@ -130,7 +130,7 @@ class PointCalls:
                 self._drop_last()
         self._heartbeat.pause_before(self._first + self.settled)
 
-    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+    def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         n_failed = sum(ordinal < until for ordinal in self._failed)
         failures = self._failures[self._taken_failures : n_failed]
         done = np.zeros(len(self.part.points), bool)
@@ -251,7 +251,7 @@ class BlockCalls:
             self._values = Values(self.part.index, self.part.points, flat, seconds)
         self.settled = len(self.part.points)
 
-    def take(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
+    def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
         return (self._values, self._failures) if until >= self.settled > 0 else (None, [])
 
     def _call(

@@ -41,7 +41,7 @@ class Channel(Protocol):
         """Return when the rate of calls allows one more."""
 
     def may_write(self) -> bool:
-        """Whether the run goes on: what it began and nobody waits for is not to be stored."""
+        """Whether the run goes on: a result that the run no longer waits for is not stored."""
 
 
 def run_task(
@@ -140,7 +140,7 @@ def _sees_store(job: Job) -> bool:
 
 
 def _at_once() -> None:
-    """The turn of whoever may always go on."""
+    """The turn of a caller that may always go on."""
 
 
 def _peak_nbytes() -> int:
@@ -176,7 +176,7 @@ def _bins(job: Job, task: Task, part: ChunkPart) -> list[Axis]:
     ]
 
 
-def merged(
+def with_values(
     block: dict[str, NDArray[Any]] | None, values: Values, grid: StoredGrid
 ) -> dict[str, NDArray[Any]]:
     """A chunk's values with results put in; ``block`` is what it held, None for nothing."""
@@ -194,7 +194,7 @@ def _write(
     report: TaskReport, part: ChunkPart, values: Values, grid: StoredGrid, blobs: Blobs
 ) -> None:
     block = None if part.is_fresh else read_block(blobs, grid, part.index)
-    block = merged(block, values, grid)
+    block = with_values(block, values, grid)
     row, nbytes = write_points(blobs, grid, part.index, block, values.points, values.seconds)
     report.wrote(values, row, nbytes)
 

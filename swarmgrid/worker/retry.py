@@ -55,7 +55,7 @@ def with_retries(
             except Exception as error:  # noqa: BLE001  # any may be gone the next time
                 reason = "".join(traceback.format_exception_only(error)).strip()
             note(Retry({name: arguments[name] for name in names}, reason, attempt))
-            # a pause is nobody's slow call: the time limit begins anew with the next attempt
+            # a pause is no slow call: the time limit begins anew with the next attempt
             heartbeat.pause_attempts()
             time.sleep(pause_seconds(attempt))
             wait_for_turn()

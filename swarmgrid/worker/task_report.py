@@ -67,7 +67,7 @@ class TaskReport:
         assert calls is not None
         with self._lock:
             self._calls = None
-            values, failures = calls.take(calls.settled, time.monotonic())
+            values, failures = calls.pop(calls.settled, time.monotonic())
             self.result.schema = calls.schema
             self.result.failures += failures
             self._first += len(calls.part.points)
@@ -127,7 +127,7 @@ class TaskReport:
             calls = self._calls
             if calls is None or ordinal < self._first:
                 return
-            values, failures = calls.take(ordinal - self._first, self._since)
+            values, failures = calls.pop(ordinal - self._first, self._since)
             if (values is not None or failures) and not self._is_divided and self._task.writes:
                 self._is_divided = True
                 self.result.split.append(calls.part)

@@ -77,7 +77,7 @@ def test_the_first_point_decides_or_the_others_where_it_is_slow(
     found = inference()
     tasks = tasks_of(found)
     for number in back:
-        found.take(tasks[number], result(tasks[number], 1.5, seconds))
+        found.add(tasks[number], result(tasks[number], 1.5, seconds))
     assert found.is_ready(has_waited=has_waited) == is_ready
 
 
@@ -86,14 +86,14 @@ def test_points_settle_alike_before_and_after_the_decision(order: list[int], n: 
     found = inference()
     tasks = tasks_of(found)
     for number in order[:n]:
-        assert found.take(tasks[number], result(tasks[number], number * 0.5)).values == ()
+        assert found.add(tasks[number], result(tasks[number], number * 0.5)).values == ()
     coverage, indices = found.decide()
     before = {i: len(coverage.part(i).points) for i in indices}
     after = found.count_tried()
     assert sum(before.values()) - sum(len(after.part(i).points) for i in indices) == len(tasks)
     settled = list(found.settle_waiting().values)
     for number in order[n:]:
-        settled += found.take(tasks[number], result(tasks[number], number * 0.5)).values
+        settled += found.add(tasks[number], result(tasks[number], number * 0.5)).values
     values = np.full(20, np.nan)
     for one in settled:
         length = coverage.grid.chunk_shape[0]
@@ -108,7 +108,7 @@ def test_the_earliest_point_that_is_there_decides_the_dtype() -> None:
     found = inference()
     tasks = tasks_of(found)
     for number, value in ((5, 1), (2, 2.5), (3, 7)):
-        found.take(tasks[number], result(tasks[number], value))
+        found.add(tasks[number], result(tasks[number], value))
     coverage, _ = found.decide()
     assert coverage.grid.schema.outputs["value"].dtype == "float64"
     assert found.settle_waiting().n_misfits == 0
@@ -117,14 +117,14 @@ def test_the_earliest_point_that_is_there_decides_the_dtype() -> None:
 def test_a_result_that_does_not_fit_the_outputs_is_a_failure_with_its_point() -> None:
     found = inference()
     tasks = tasks_of(found)
-    found.take(tasks[0], result(tasks[0], 1.5))
-    found.take(tasks[3], result(tasks[3], "text"))
+    found.add(tasks[0], result(tasks[0], 1.5))
+    found.add(tasks[3], result(tasks[3], "text"))
     found.decide()
     found.count_tried()
     settled = found.settle_waiting()
     assert settled.n_misfits == 1
     assert [dict(one.point) for one in settled.failures] == [{"x": 3}]
-    late = found.take(tasks[4], result(tasks[4], "text"))
+    late = found.add(tasks[4], result(tasks[4], "text"))
     assert [dict(one.point) for one in late.failures] == [{"x": 4}]
 
 
@@ -134,7 +134,7 @@ def test_where_all_points_fail_the_next_ones_are_tried_until_there_are_none() ->
     while tasks := tasks_of(found):
         tried += [place(task) for task in tasks]
         for task in tasks:
-            found.take(task, failure(task))
+            found.add(task, failure(task))
             assert not found.is_ready(has_waited=True)
     assert tried == list(range(10))
     assert found.is_over
@@ -144,12 +144,12 @@ def test_where_all_points_fail_the_next_ones_are_tried_until_there_are_none() ->
 def test_a_task_whose_worker_crashed_is_tried_again_alone_and_then_failed() -> None:
     found = inference()
     tasks = tasks_of(found)
-    first, settled = found.take_crash(tasks[0], CRASH)
+    first, settled = found.add_crash(tasks[0], CRASH)
     assert (dict(first.point), settled.failures) == ({"x": 0}, ())
     assert found.next_task(2, 1, may_crash=False) is None
     again = found.next_task(2, 1)
     assert again is not None
     assert (again.is_isolated, place(again)) == (True, 0)
-    found.take_crash(again, CRASH)
+    found.add_crash(again, CRASH)
     assert [dict(one.point) for one in found.failures] == [{"x": 0}]
     assert found.next_task(2, 1) is None

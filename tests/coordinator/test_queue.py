@@ -41,7 +41,7 @@ class Handed:
         )
 
     def take(self, *, may_be_isolated: bool = True) -> Batch | None:
-        batch, divided = self.queue.take(self.cost, self.traits, may_be_isolated=may_be_isolated)
+        batch, divided = self.queue.get(self.cost, self.traits, may_be_isolated=may_be_isolated)
         if divided is not None:
             self.divided.expect(divided.index, len(divided.points))
         return batch

@@ -365,13 +365,13 @@ NONSENSE: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("case", NONSENSE)
-def test_a_sealed_document_that_makes_no_sense_is_reported(
+def test_a_document_with_a_checksum_that_makes_no_sense_is_reported(
     case: str, files: FileBlobs, stored: StoredGrid
 ) -> None:
-    """As a repair may make one up from the documents of arrays, which have no seal."""
+    """As a repair may make one up from the documents of arrays, which have no checksum."""
     document = json.loads(files.get(PATH.metadata) or b"")
     NONSENSE[case](document["consolidated_metadata"]["metadata"]["s"])
-    data = checked_json.to_bytes(checked_json.sealed(document))
+    data = checked_json.to_bytes(checked_json.with_checksum(document))
     with pytest.raises(DamageError, match="it cannot be understood") as caught:
         read_grid(files, PATH, data)
     assert caught.value.key == PATH.metadata

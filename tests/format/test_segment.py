@@ -88,7 +88,7 @@ def test_rows_that_are_merged_or_taken_keep_their_time_and_writer(
     assert facts(joined) == expected
     assert len(set(joined.writers)) == len(joined.writers)
     numbers = sorted(random.sample(range(len(expected)), random.randint(0, len(expected))))
-    taken = joined.taken(np.array(numbers, np.intp))
+    taken = joined.subset(np.array(numbers, np.intp))
     assert facts(taken) == [expected[i] for i in numbers]
     stored = Segment({"x": (1, ""), "y": (1, "")}, {"u": "bool"}, taken).to_bytes()
     assert facts(Segment.from_bytes(stored).rows) == facts(taken)

@@ -1,4 +1,4 @@
-"""The metadata documents, as zarr reads them, and their seal."""
+"""The metadata documents, as zarr reads them, and their checksum."""
 
 from __future__ import annotations
 
@@ -107,29 +107,29 @@ def test_a_number_that_json_does_not_have_is_refused() -> None:
         checked_json.to_bytes(zarr_metadata.group_document({"limit": float("nan")}))
 
 
-# ---- the seal
+# ---- the checksum
 
 
-def sealed_bytes() -> bytes:
+def checked_bytes() -> bytes:
     array = zarr_metadata.array_document(
         "float64", (12,), (4,), ("s",), {"swarmgrid_kind": "float"}
     )
     attributes = {"swarmgrid_format": 1, "swarmgrid_axes": ["s"], "note": "é"}
     return checked_json.to_bytes(
-        checked_json.sealed(zarr_metadata.group_document(attributes, {"s": array}))
+        checked_json.with_checksum(zarr_metadata.group_document(attributes, {"s": array}))
     )
 
 
-def test_a_sealed_document_keeps_its_seal_through_json() -> None:
-    document = checked_json.from_bytes(sealed_bytes())
-    checked_json.check_seal(document)
-    assert checked_json.sealed(document) == document
+def test_a_document_keeps_its_checksum_through_json() -> None:
+    document = checked_json.from_bytes(checked_bytes())
+    checked_json.check_checksum(document)
+    assert checked_json.with_checksum(document) == document
     shuffled = dict(reversed(list(document.items())))
-    checked_json.check_seal(checked_json.from_bytes(json.dumps(shuffled).encode()))
+    checked_json.check_checksum(checked_json.from_bytes(json.dumps(shuffled).encode()))
 
 
-def test_the_seal_shows_every_single_changed_byte_that_json_can_show() -> None:
-    data = sealed_bytes()
+def test_the_checksum_shows_every_single_changed_byte_that_json_can_show() -> None:
+    data = checked_bytes()
     whole = checked_json.from_bytes(data)
     n_parsed = 0
     for i in range(len(data)):
@@ -143,13 +143,13 @@ def test_the_seal_shows_every_single_changed_byte_that_json_can_show() -> None:
                 continue
             n_parsed += 1
             with pytest.raises((ValueError, KeyError)):
-                checked_json.check_seal(document)
+                checked_json.check_checksum(document)
     assert n_parsed > len(data)
 
 
-def test_a_document_without_a_seal_is_refused() -> None:
+def test_a_document_without_a_checksum_is_refused() -> None:
     with pytest.raises(ValueError, match="checksum does not match"):
-        checked_json.check_seal(zarr_metadata.group_document({"swarmgrid_format": 1}))
+        checked_json.check_checksum(zarr_metadata.group_document({"swarmgrid_format": 1}))
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"attributes": {}}', b'{"attributes": 3}'])
@@ -158,4 +158,4 @@ def test_a_group_that_is_no_grid_has_no_axes(data: bytes) -> None:
 
 
 def test_a_grids_axes_are_in_its_groups_document() -> None:
-    assert zarr_metadata.stored_axes(sealed_bytes()) == ["s"]
+    assert zarr_metadata.stored_axes(checked_bytes()) == ["s"]

@@ -245,10 +245,10 @@ def test_a_record_of_failures_that_was_changed_is_a_problem(
     assert repaired(store) == CLEAN
 
 
-# ---- values that nobody vouches for
+# ---- values without a row
 
 
-def test_chunks_of_a_lost_segment_hold_values_that_nobody_vouches_for(
+def test_chunks_of_a_lost_segment_hold_values_without_a_row(
     store: Location, grid: StoredGrid
 ) -> None:
     store.open().delete(f"{PATH.manifest}000000000000-one.seg")

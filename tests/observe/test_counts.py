@@ -38,7 +38,7 @@ CASES: dict[str, tuple[list[events.Event], dict[str, int]]] = {
 def test_every_event_is_counted_once(case: str) -> None:
     told, expected = CASES[case]
     # of 20 points 15 are asked for, 10 are missing, and one failed before
-    counts = Counts(total=20, wanted=15, missing=10, failed=1)
+    counts = Counts(total=20, requested=15, missing=10, failed=1)
     for event in told:
         counts(event)
     found = counts.diagnostics(n_workers=1, chunks_total=7, chunks_written=2, bytes_written=99)

@@ -152,7 +152,7 @@ def assert_named(report: Report, name: str, how: str) -> None:
     what = f"{name}, {how}: {report}"
     if how == "delete" and name.endswith(".seg"):  # its points are just not computed
         assert problems == [], what
-        assert "values that no segment vouches for" in report.notes[0].reason, what
+        assert "values that have no row in any segment" in report.notes[0].reason, what
     elif how == "delete" and (name.startswith("locks/") or name.endswith(".err")):
         assert (problems, notes) == ([], []), what  # nobody holds the grid; messages are gone
     elif how == "delete" and name.endswith(("/x/c.0", "copy-x-c.0")):

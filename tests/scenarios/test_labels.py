@@ -22,7 +22,7 @@ from xarray.coding import strings, times, variables
 
 import swarmgrid
 from swarmgrid.format.zarr_metadata import plain_attributes
-from swarmgrid.store.checked_json import from_bytes, sealed, to_bytes
+from swarmgrid.store.checked_json import from_bytes, to_bytes, with_checksum
 from tests.long import examples
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_a_stored_document_with_such_a_name_leads_nowhere_else(tmp_path: Path) -
     document = from_bytes(path.read_bytes())
     documents = document["consolidated_metadata"]["metadata"]
     documents["../../../../secret"] = documents.pop("height")
-    path.write_bytes(to_bytes(sealed(document)))
+    path.write_bytes(to_bytes(with_checksum(document)))
     with pytest.raises(swarmgrid.DamageError, match="has a slash in it"):
         swarmgrid.open(func=level, store=tmp_path / "store")
 

@@ -264,11 +264,11 @@ def opened(data: bytes) -> Any:
 
 
 def closed(document: Any, data: bytes) -> bytes:
-    """A document as bytes again, with the checksum or seal that it has to have."""
+    """A document as bytes again, with the checksum that it has to have."""
     if data.startswith(MAGIC):
         return segment(document, segment_parts(data)[1])
-    with contextlib.suppress(Exception):  # what has no attributes has no seal
-        document = checked_json.sealed(document)
+    with contextlib.suppress(Exception):  # what has no attributes has no checksum
+        document = checked_json.with_checksum(document)
     return json.dumps(document).encode("utf-8", "surrogatepass")
 
 

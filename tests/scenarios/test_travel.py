@@ -32,16 +32,16 @@ from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import Location
 from swarmgrid.transport.messages import Job
-from swarmgrid.transport.parcel import to_parcel, unsealed
+from swarmgrid.transport.parcel import to_parcel, unpack_job
 from tests.long import examples
 
 RECEIVER = """
 import os, pickle, struct, sys, traceback
-from swarmgrid.transport.parcel import unsealed
+from swarmgrid.transport.parcel import unpack_job
 
 def answer(data, is_own_process, calls):
     try:
-        job = unsealed(data, is_own_process=is_own_process)
+        job = unpack_job(data, is_own_process=is_own_process)
         return [job.call()(*call) for call in calls]
     except Exception as error:
         return error
@@ -145,7 +145,7 @@ def sent(func: Callable[..., Any], *ignore: str) -> bytes:
     """A function as it travels."""
     ref = GridRef(Location("/nowhere"), GridPath("f", "0"))
     job = Job(PointFunction(func, ignore=frozenset(ignore)), ref, (), "w")
-    return to_parcel(job).sealed(job)
+    return to_parcel(job).to_bytes(job)
 
 
 def check(receiver: Receiver, func: Callable[..., Any], *call: Any) -> None:
@@ -487,7 +487,7 @@ def test_a_job_does_not_change_an_earlier_ones_classes(modules: Modules) -> None
     first, before = sent(func), func(3)
     user.Model.offset = 1000
     second, after = sent(func), func(3)
-    old, new = (unsealed(data, is_own_process=False).call() for data in (first, second))
+    old, new = (unpack_job(data, is_own_process=False).call() for data in (first, second))
     assert [old(3), new(3), old(3)] == [before, after, before]
     assert user.Model.offset == 1000
 
