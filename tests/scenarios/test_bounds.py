@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 import swarmgrid
 from swarmgrid.errors import DamageError
+from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.interrupt import ended_by_sigterm, interrupted_between_calls
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.store.location import Location
@@ -53,14 +53,23 @@ class Stubborn(WrapperStore[MemoryStore]):
 
 def without_chunks(n_chunks: int) -> Stubborn:
     """A store in which many half-filled chunks are gone."""
+    store = with_chunks(n_chunks)
+    assert delete_chunks(store) == n_chunks
+    return store
+
+
+def with_chunks(n_chunks: int) -> Stubborn:
     store = Stubborn(MemoryStore())
     axes = {"x": np.arange(n_chunks), "y": [0]}
     swarmgrid.compute(axes=axes, func=total, store=store, chunks={"x": 1, "y": 2}, **SYNC)
+    return store
+
+
+def delete_chunks(store: Stubborn) -> int:
     chunks = [key for key in store._store._store_dict if "/value/c." in key]
-    assert len(chunks) == n_chunks
     for key in chunks:
         del store._store._store_dict[key]
-    return store
+    return len(chunks)
 
 
 def total(x: int, y: int) -> float:
@@ -105,29 +114,43 @@ def test_an_error_beside_a_signal_does_not_swallow_it(number: int) -> None:
         failing()
 
 
-def is_waiting(function: str) -> bool:
-    """Whether the main thread is in a function of that name."""
-    frame = sys._current_frames()[threading.main_thread().ident or 0]
-    while frame is not None and frame.f_code.co_name != function:
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None
+class Scene:
+    """What a function and its test share: with a closure, it would name another grid."""
+
+    store: ClassVar[Stubborn]
+    has_begun: ClassVar[threading.Event]
+    is_closing: ClassVar[threading.Event]
+    waited: ClassVar[list[bool]]
 
 
-def test_the_first_signal_while_a_run_closes_for_damage_ends_it() -> None:
-    store = without_chunks(2)
+def test_the_first_signal_while_a_run_closes_for_damage_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Scene.store, Scene.waited = with_chunks(1), []
+    Scene.has_begun, Scene.is_closing = threading.Event(), threading.Event()
+    stop = DaskInProcess.stop
+
+    def seen(executor: DaskInProcess) -> None:
+        stop(executor)
+        Scene.is_closing.set()
 
     def slow(x: int, y: int) -> float:
-        if x == 1:
-            end = time.monotonic() + 20
-            while not is_waiting("_wait_for_running") and time.monotonic() < end:
-                time.sleep(0.001)
+        if x == 0:
+            Scene.waited.append(Scene.has_begun.wait(30))
+        elif not Scene.has_begun.is_set():
+            delete_chunks(Scene.store)  # which the point at x=0 is about to be written into
+            Scene.has_begun.set()
+            Scene.waited.append(Scene.is_closing.wait(30))
             os.kill(os.getpid(), signal.SIGINT)
         return 10.0 * x + y
 
     slow.__module__, slow.__qualname__ = total.__module__, "total"
+    monkeypatch.setattr(DaskInProcess, "stop", seen)
     options: dict[str, Any] = {**SYNC, "executor": "threads", "workers": 2, "exec_chunk_size": 1}
+    axes = {"x": [0, 1], "y": [0, 1]}
     with pytest.raises(KeyboardInterrupt):
-        swarmgrid.compute(axes={"x": [0, 1], "y": [0, 1]}, func=slow, store=store, **options)
+        swarmgrid.compute(axes=axes, func=slow, store=Scene.store, **options)
+    assert Scene.waited == [True, True]
 
 
 # ---- stores that are not shared
