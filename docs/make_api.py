@@ -11,8 +11,7 @@ from typing import Any
 
 import swarmgrid
 from swarmgrid.api.handle import GridSummary
-from swarmgrid.maintenance.report import Problem, Report
-from swarmgrid.options import Options, OptionTypes
+from swarmgrid.options import CallOptions, Options, OptionTypes
 from swarmgrid.run_options import RunOptions
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
@@ -36,11 +35,12 @@ METHODS = {
 def page() -> str:
     """Return the whole page."""
     names = {
-        "Functions": [n for n in swarmgrid.__all__ if not _is_class(n) or n == "set_options"],
-        "Classes": [n for n in swarmgrid.__all__ if _is_class(n) and not _is_error(n)],
-        "Errors": [n for n in swarmgrid.__all__ if _is_error(n)],
+        "Functions": [n for n in dir(swarmgrid) if not _is_class(n) or n == "set_options"],
+        "Classes": [n for n in dir(swarmgrid) if _is_class(n) and not _is_error(n)],
+        "Errors": [n for n in dir(swarmgrid) if _is_error(n)],
     }
-    names["Classes"].remove("set_options")
+    for name in ("set_options", "CallOptions", "Report", "Problem"):  # described elsewhere
+        names["Classes"].remove(name)
     parts = [HEAD]
     for title, members in names.items():
         parts.append(f"## {title}\n")
@@ -60,7 +60,8 @@ def _options() -> str:
         f"- **`{name}`** = `{getattr(defaults, name)!r}`: {texts[name]}"
         for name in ("func", *OptionTypes.__annotations__)
     ]
-    return "\n".join(["## Options\n", *lines, ""])
+    note = "The type of all options, a `TypedDict` for annotations:\n"
+    return "\n".join(["## Options\n", "### CallOptions\n", note, *lines, ""])
 
 
 def _state() -> str:
@@ -70,18 +71,27 @@ def _state() -> str:
 
 
 def _report() -> str:
-    """What `Grid.verify` gives: classes that nobody makes, and so no public names."""
+    """What `Grid.verify` gives: classes that nobody makes."""
     head = "`Grid.verify` and `Grid.repair` return a `Report`. Printed, it is a line per problem."
-    fields = dict(_fields(Report)) | {
+    fields = dict(_fields(swarmgrid.Report)) | {
         "problems": "A `Problem` for each object that is damaged, missing or left over.",
         "is_clean": "Whether nothing is wrong; there may be notes.",
         "notes": "A `Note` for each thing that killed processes left. It does no harm.",
     }
     lines = [f"- **`{name}`**: {text}" for name, text in fields.items()]
-    of_problem = dict(_fields(Problem)) | {"reason": "What is wrong with it."}
+    of_problem = dict(_fields(swarmgrid.Problem)) | {"reason": "What is wrong with it."}
     more = [f"- **`{name}`**: {text}" for name, text in of_problem.items()]
     more.append("\nA `Note` has a `key` and a `reason`.")
-    return "\n".join([f"{head}\n", *lines, "\nA `Problem`:\n", *more, ""])
+    return "\n".join(
+        [
+            "### Report\n",
+            f"{head}\n",
+            *lines,
+            "\n### Problem\n\nIn `Report.problems`:\n",
+            *more,
+            "",
+        ]
+    )
 
 
 def _is_class(name: str) -> bool:
@@ -128,6 +138,9 @@ def _signature(name: str, value: Any) -> str:
         for p in inspect.signature(value).parameters.values()
         if p.name != "self"
     ]
+    if len(parameters) > len(OptionTypes.__annotations__):  # they have a section of their own
+        parameters = [p for p in parameters if p.name not in CallOptions.__annotations__]
+        parameters.append(inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD))
     shown = str(inspect.Signature(parameters))
     return name + re.sub(r"<factory>|<class 'dict'>", "{}", shown)
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from swarmgrid.api.decorator import GridFunction, grid
-    from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
+    from swarmgrid.api.functions import compute, run, stream
     from swarmgrid.api.handle import Grid
+    from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
+    from swarmgrid.api.lookups import plan
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
+    from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
     from swarmgrid.memoized.block import memoize
     from swarmgrid.memoized.state import State
     from swarmgrid.observe.diagnostics import Diagnostics
-    from swarmgrid.options import set_options
+    from swarmgrid.options import CallOptions, set_options
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.space.outputs import Output
 
@@ -38,9 +41,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(["GridFunction", "grid"], "api.decorator"),
-    **dict.fromkeys(["compute", "open", "plan", "run", "stream"], "api.functions"),
+    **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
+    **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "api.handle",
-    **dict.fromkeys(["set_options"], "options"),
+    **dict.fromkeys(["CallOptions", "set_options"], "options"),
+    **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",
     "State": "memoized.state",
@@ -52,6 +57,7 @@ _HOMES = {
 
 __all__ = [
     "AxisError",
+    "CallOptions",
     "ChunksError",
     "DamageError",
     "Diagnostics",
@@ -65,6 +71,8 @@ __all__ = [
     "OutputError",
     "Plan",
     "PointError",
+    "Problem",
+    "Report",
     "SignatureError",
     "State",
     "StoreError",
@@ -76,16 +84,16 @@ __all__ = [
     "compute",
     "grid",
     "memoize",
-    "open",
     "plan",
     "run",
     "set_options",
     "stream",
 ]
+"""All public names but `open`: ``from swarmgrid import *`` leaves Python's own alone."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in {*__all__, "open"}:
         raise AttributeError(f"module 'swarmgrid' has no attribute {name!r}")
     value = getattr(import_module(f"swarmgrid.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
@@ -93,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "open"])

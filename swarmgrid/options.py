@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from swarmgrid.option_checks import checked
 from swarmgrid.option_words import unknown_option
@@ -32,12 +33,12 @@ class OptionTypes(TypedDict, total=False):
     tolerance: Mapping[str, float] | None
     vectorized: bool
     rng: str | None
-    executor: str | None
+    executor: Literal["processes", "threads", "sync"] | None
     client: Any
     workers: int | None
     exec_chunk_size: int | None
     flush_interval: float | None
-    on_error: str
+    on_error: Literal["raise", "record"]
     retries: int
     retry_failed: bool
     timeout: float | None
@@ -45,20 +46,24 @@ class OptionTypes(TypedDict, total=False):
     memory_limit: str | int | None
     max_tasks_per_child: int | None
     isolate: bool
-    gc: str | None
+    gc: Literal["task"] | None
     pause_at: float
     kill_at: float
-    durability: str
+    durability: Literal["process", "power"]
     lease_seconds: float
     log: str | os.PathLike[str] | None
-    view_chunks: Any
-    verbose: int
+    view_chunks: Literal["auto"] | Mapping[str, Any] | None
+    verbose: Literal[0, 1, 2]
 
 
 class CallOptions(OptionTypes, total=False):
     """All options."""
 
-    func: Callable[..., Any]
+    func: Callable[..., Any] | None
+
+
+CallOptions.__module__ = "swarmgrid"
+AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class set_options:  # noqa: N801  # xarray's name and its two uses
 
     __module__ = "swarmgrid"
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CallOptions]) -> None:
         global _global  # noqa: PLW0603  # an option of the whole process, as in xarray
         self._previous = _global
         _global = _global.updated(options)
@@ -165,3 +170,43 @@ class set_options:  # noqa: N801  # xarray's name and its two uses
 def current_options() -> Options:
     """The options that `set_options` has set."""
     return _global
+
+
+def signed(
+    like: Callable[..., Any] | None = None, *, has_func: bool = True
+) -> Callable[[AnyCallable], AnyCallable]:
+    """Give a function a signature that shows every option with its default.
+
+    Parameters
+    ----------
+    like : callable, optional
+        The function whose parameters it has besides; None: its own.
+    has_func : bool, default True
+        Whether ``func`` is among the options.
+    """
+
+    def enter(func: AnyCallable) -> AnyCallable:
+        own = inspect.signature(like or func).parameters.values()
+        names = [*(["func"] if has_func else []), *OptionTypes.__annotations__]
+        defaults, kind = Options(), inspect.Parameter.KEYWORD_ONLY
+        options = [
+            inspect.Parameter(
+                name,
+                kind,
+                default=getattr(defaults, name),
+                annotation=getattr(note, "__forward_arg__", note),
+            )
+            for name in names
+            for note in [CallOptions.__annotations__[name]]
+        ]
+        parameters = [one for one in own if one.kind is not one.VAR_KEYWORD]
+        result = inspect.signature(func).return_annotation
+        vars(func)["__signature__"] = inspect.Signature(
+            [*parameters, *options], return_annotation=result
+        )
+        return func
+
+    return enter
+
+
+signed()(set_options.__init__)

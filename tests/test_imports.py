@@ -75,8 +75,17 @@ def test_all_is_sorted_and_complete() -> None:
         if isinstance(value, type) and issubclass(value, Exception)
     }
     assert public_errors <= set(names)
-    for name in names:
-        assert name in dir(swarmgrid)
+    assert dir(swarmgrid) == sorted([*names, "open"])
+
+
+def test_a_star_import_leaves_pythons_own_names_alone() -> None:
+    import builtins
+
+    names: dict[str, object] = {}
+    exec("from swarmgrid import *", names)
+    assert not {*vars(builtins)} & {*names} - {"__builtins__"}
+    assert names["compute"] is swarmgrid.compute
+    assert callable(swarmgrid.open)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -111,7 +120,7 @@ def test_the_version_is_in_one_place() -> None:
     assert f'__version__ = "{swarmgrid.__version__}"' in Path(swarmgrid.__file__).read_text()
 
 
-@pytest.mark.parametrize("name", swarmgrid.__all__)
+@pytest.mark.parametrize("name", dir(swarmgrid))
 def test_a_public_name_has_no_inner_path(name: str) -> None:
     """It is part of stored digests and of pickles, which outlive a module that moves."""
     value = getattr(swarmgrid, name)

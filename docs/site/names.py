@@ -73,14 +73,14 @@ def _target(text: str, foreign: set[str]) -> str | None:
     if name in foreign:
         return name
     own = name.removeprefix("swarmgrid.")
-    if (own != name or own[0].isupper()) and own in swarmgrid.__all__:
+    if (own != name or own[0].isupper()) and own in dir(swarmgrid):
         return f"swarmgrid.{own}"
     return None
 
 
 def is_public(name: str) -> bool:
     """Whether a heading is a public name, or a method of one: ``Grid.verify``."""
-    return name.partition(".")[0] in swarmgrid.__all__ and _value(name) is not None
+    return name.partition(".")[0] in dir(swarmgrid) and _value(name) is not None
 
 
 def _value(name: str) -> Any:

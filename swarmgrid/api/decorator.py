@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
-from swarmgrid.api.functions import compute, open, plan, run, stream  # noqa: A004
+from swarmgrid.api.functions import compute, run, stream
 from swarmgrid.api.handle import Grid
+from swarmgrid.api.lookups import open, plan  # noqa: A004
 from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import InputError, brief
-from swarmgrid.options import CallOptions, Options, OptionTypes, current_options
+from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,9 @@ class GridFunction(Generic[P, R]):
 
     __module__ = "swarmgrid"
 
+    last_run: Diagnostics | None = None
+    """The diagnostics of the last call of `compute`, `run` or `stream` in this process, also of
+    one that was interrupted or failed; None: there was none."""
     __swarmgrid_function__: Callable[P, R]
     __swarmgrid_options__: OptionTypes
 
@@ -92,6 +96,7 @@ class GridFunction(Generic[P, R]):
         options.pop("client", None)  # it cannot travel
         return _restored, (self.__swarmgrid_function__, options)
 
+    @signed(has_func=False)
     def compute(
         self,
         params: Mapping[str, Any] | None = None,
@@ -103,6 +108,7 @@ class GridFunction(Generic[P, R]):
         """Evaluate the function over a grid; see `swarmgrid.compute`."""
         return compute(params, axes, where=where, **self._with(options))
 
+    @signed(has_func=False)
     def run(
         self,
         params: Mapping[str, Any] | None = None,
@@ -114,6 +120,7 @@ class GridFunction(Generic[P, R]):
         """The same as `compute`, and what was done for it."""
         return run(params, axes, where=where, **self._with(options))
 
+    @signed(has_func=False)
     def stream(
         self,
         params: Mapping[str, Any] | None = None,
@@ -125,6 +132,7 @@ class GridFunction(Generic[P, R]):
         """Compute into the store what is missing, and return no data."""
         return stream(params, axes, where=where, **self._with(options))
 
+    @signed(has_func=False)
     def plan(
         self,
         params: Mapping[str, Any] | None = None,
@@ -137,6 +145,7 @@ class GridFunction(Generic[P, R]):
         """Plan what `compute` would do; see `swarmgrid.plan`."""
         return plan(params, axes, where=where, explain=explain, **self._with(options))
 
+    @signed(has_func=False)
     def open(
         self,
         params: Mapping[str, Any] | None = None,
@@ -146,6 +155,7 @@ class GridFunction(Generic[P, R]):
         """Open the stored points; see `swarmgrid.open`."""
         return open(params, axes, **self._with(options))
 
+    @signed(has_func=False)
     def errors(
         self,
         params: Mapping[str, Any] | None = None,
@@ -168,6 +178,7 @@ class GridFunction(Generic[P, R]):
         """
         return self.grid(params, axes, **options).errors()
 
+    @signed(has_func=False)
     def verify(
         self,
         params: Mapping[str, Any] | None = None,
@@ -177,6 +188,7 @@ class GridFunction(Generic[P, R]):
         """Read everything that is stored of a grid, and say what is wrong; see `Grid.verify`."""
         return self.grid(params, axes, **options).verify()
 
+    @signed(has_func=False)
     def repair(
         self,
         params: Mapping[str, Any] | None = None,
@@ -186,6 +198,7 @@ class GridFunction(Generic[P, R]):
         """Repair what `verify` finds, and return what it found before; see `Grid.repair`."""
         return self.grid(params, axes, **options).repair()
 
+    @signed(has_func=False)
     def convert(
         self,
         output: str,
@@ -197,6 +210,7 @@ class GridFunction(Generic[P, R]):
         """Convert a stored output to a wider dtype, computing nothing; see `Grid.convert`."""
         self.grid(params, axes, **options).convert(output, dtype)
 
+    @signed(has_func=False)
     def grid(
         self,
         params: Mapping[str, Any] | None = None,
@@ -218,6 +232,10 @@ class GridFunction(Generic[P, R]):
         return {"func": self, **self.__swarmgrid_options__, **options}
 
 
+for _made in (GridFunction.__new__, GridFunction.__init__):
+    signed(has_func=False)(_made)
+
+
 def _restored(func: Callable[P, R], options: OptionTypes) -> GridFunction[P, R]:
     return GridFunction(func, **options)
 
@@ -228,6 +246,7 @@ def grid(func: Callable[P, R], **options: Unpack[OptionTypes]) -> GridFunction[P
 def grid(
     **options: Unpack[OptionTypes],
 ) -> Callable[[Callable[P, R]], GridFunction[P, R]]: ...
+@signed(has_func=False)
 def grid(func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes]) -> Any:
     """Bind a function to a store and to options: a decorator.
 

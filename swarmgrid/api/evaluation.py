@@ -101,16 +101,23 @@ class Call:
             done = self._nothing_done(coverage, requested, time.monotonic() - start)
             if self._options.log is not None:
                 self._log(done)
+            self._remember(done)
             return done
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
-        done = fill(self.request, self._options.of_the_run())
+        done = fill(self.request, self._options.of_the_run(), self._remember)
         self._damage = None
         self._look()
         self._check_kept(done)
         self._warn_of_changes(before)
         return done
+
+    def _remember(self, done: Diagnostics) -> None:
+        """Let a decorated function know what its last run did."""
+        func = self._options.func
+        if hasattr(func, "__swarmgrid_options__"):
+            vars(func)["last_run"] = done
 
     @property
     def is_damaged(self) -> bool:

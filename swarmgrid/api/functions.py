@@ -1,28 +1,51 @@
-"""The functions that users call: `compute`, `run`, `stream`, `plan` and `open`."""
+"""The functions that compute: `compute`, `run` and `stream`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from swarmgrid.api.evaluation import Call, opened
-from swarmgrid.options import CallOptions, current_options
+from swarmgrid.api.evaluation import Call
+from swarmgrid.api.given import given
+from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import xarray as xr
 
     from swarmgrid.observe.diagnostics import Diagnostics
-    from swarmgrid.planning.estimate import Plan
 
 
+def _grid_call(
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | None = None,
+    *,
+    where: Any = None,
+    **options: Unpack[CallOptions],
+) -> None:
+    """The signature of a call for a grid; the function may also stand first."""
+
+
+@overload
 def compute(
     params: Mapping[str, Any] | None = None,
     axes: Mapping[str, Any] | None = None,
     *,
     where: Any = None,
     **options: Unpack[CallOptions],
-) -> xr.Dataset:
+) -> xr.Dataset: ...
+@overload
+def compute(
+    func: Callable[..., Any],
+    /,
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | None = None,
+    *,
+    where: Any = None,
+    **options: Unpack[OptionTypes],
+) -> xr.Dataset: ...
+@signed(_grid_call)
+def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
     """Evaluate a function at every point of a grid; compute only the points that are not stored.
 
     Parameters
@@ -42,7 +65,8 @@ def compute(
         read as missing. For that, integers become floats (with a RuntimeWarning if one loses
         digits), and bools become objects.
     func : callable
-        The function of one point, called as ``func(**params, **point)``. It returns a number, a
+        The function of one point; it may also stand first: ``compute(func, params, axes)``. It is
+        called as ``func(**params, **point)``. It returns a number, a
         string, an array; a dict, dataclass or named tuple of these; a DataArray or a Dataset.
     store : str, path or zarr.abc.store.Store
         The place of the results: a directory, ``memory://name``, ``s3://``, ``gs://``, ``az://``
@@ -154,97 +178,113 @@ def compute(
     >>> ds["value"].values
     array([6., 2., 4.])
     """
-    return run(params, axes, where=where, **options)[0]
+    return _evaluated("compute", args, where, given_options)[0]
 
 
+@overload
 def run(
     params: Mapping[str, Any] | None = None,
     axes: Mapping[str, Any] | None = None,
     *,
     where: Any = None,
     **options: Unpack[CallOptions],
-) -> tuple[xr.Dataset, Diagnostics]:
-    """Compute as `compute` does, and return the dataset with a summary of the run."""
-    call = Call(current_options().updated(options), params, axes, where)
-    done = call.fill()
-    return call.dataset(), done
-
-
-def stream(
+) -> tuple[xr.Dataset, Diagnostics]: ...
+@overload
+def run(
+    func: Callable[..., Any],
+    /,
     params: Mapping[str, Any] | None = None,
     axes: Mapping[str, Any] | None = None,
     *,
     where: Any = None,
-    **options: Unpack[CallOptions],
-) -> Diagnostics:
-    """Compute the missing points into the store, as `compute` does, and return no data."""
-    return Call(current_options().updated(options), params, axes, where).fill()
-
-
-def plan(
-    params: Mapping[str, Any] | None = None,
-    axes: Mapping[str, Any] | None = None,
-    *,
-    where: Any = None,
-    explain: bool = False,
-    **options: Unpack[CallOptions],
-) -> Plan:
-    """The work that `compute` would do with the same arguments; calls and writes nothing.
-
-    With ``explain=True`` the plan also lists what identifies the grid: the function's code,
-    everything that the code can reach, and the params, each with its digest.
-
-    Examples
-    --------
-    >>> import swarmgrid
-    >>> def area(width, height):
-    ...     return width * height
-    >>> p = swarmgrid.plan({"height": 2.0}, {"width": [1, 2]}, func=area, store="memory://plan")
-    >>> p.points_total, p.points_missing
-    (2, 2)
-    """
-    return Call(current_options().updated(options), params, axes, where).plan(explain=explain)
-
-
-def open(  # noqa: A001  # the name that xarray and zarr use for it
-    params: Mapping[str, Any] | None = None,
-    axes: Mapping[str, Any] | Sequence[str] | None = None,
-    **options: Unpack[CallOptions],
-) -> xr.Dataset:
-    """The stored values of a function's grid, as a lazy dataset; computes nothing.
+    **options: Unpack[OptionTypes],
+) -> tuple[xr.Dataset, Diagnostics]: ...
+@signed(_grid_call)
+def run(*args: Any, where: Any = None, **given_options: Any) -> tuple[xr.Dataset, Diagnostics]:
+    """Compute as `compute` does, and return the dataset with a summary of the run.
 
     Parameters
     ----------
-    params : mapping, optional
-        The fixed values of the run.
-    axes : mapping or sequence of str, optional
-        The values to return, or only the names of the axes for every stored value, in the order
-        of the dims. Default: every stored value of the axes of the grid with these params.
+    params, axes, where
+        The fixed values, the swept values and the condition, as for `compute`.
     **options
         Options of `compute`, ``func`` and ``store`` among them.
 
     Returns
     -------
     xr.Dataset
-        The same as `compute` returns. Points that are not computed read as missing.
-
-    Raises
-    ------
-    InputError
-        If nothing is stored for these params and axes.
+        The same as `compute` returns.
+    Diagnostics
+        What was computed, reused and left out, and the time that it took.
 
     Examples
     --------
     >>> import swarmgrid
     >>> def area(width, height):
     ...     return width * height
-    >>> options = dict(func=area, store="memory://open", executor="sync")
-    >>> ds = swarmgrid.compute({"height": 2.0}, {"width": [1, 2]}, **options)
-    >>> swarmgrid.open({"height": 2.0}, **options).sizes["width"]
+    >>> options = dict(store="memory://run", executor="sync")
+    >>> ds, done = swarmgrid.run(area, {"height": 2.0}, {"width": [1, 2]}, **options)
+    >>> done.points_computed
     2
     """
-    return opened(current_options().updated(options), params, axes)
+    return _evaluated("run", args, where, given_options)
 
 
-for _public in (compute, run, stream, plan, open):
+def _evaluated(
+    name: str, args: tuple[Any, ...], where: Any, given_options: Mapping[str, Any]
+) -> tuple[xr.Dataset, Diagnostics]:
+    params, axes, options = given(name, args, given_options)
+    call = Call(current_options().updated(options), params, axes, where)
+    done = call.fill()
+    return call.dataset(), done
+
+
+@overload
+def stream(
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | None = None,
+    *,
+    where: Any = None,
+    **options: Unpack[CallOptions],
+) -> Diagnostics: ...
+@overload
+def stream(
+    func: Callable[..., Any],
+    /,
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | None = None,
+    *,
+    where: Any = None,
+    **options: Unpack[OptionTypes],
+) -> Diagnostics: ...
+@signed(_grid_call)
+def stream(*args: Any, where: Any = None, **given_options: Any) -> Diagnostics:
+    """Compute the missing points into the store, as `compute` does, and return no data.
+
+    Parameters
+    ----------
+    params, axes, where
+        The fixed values, the swept values and the condition, as for `compute`.
+    **options
+        Options of `compute`, ``func`` and ``store`` among them.
+
+    Returns
+    -------
+    Diagnostics
+        What was computed, reused and left out, and the time that it took.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width, height):
+    ...     return width * height
+    >>> options = dict(store="memory://stream", executor="sync")
+    >>> swarmgrid.stream(area, {"height": 2.0}, {"width": [1, 2]}, **options).points_computed
+    2
+    """
+    params, axes, options = given("stream", args, given_options)
+    return Call(current_options().updated(options), params, axes, where).fill()
+
+
+for _public in (compute, run, stream):
     _public.__module__ = "swarmgrid"  # users import it from there

@@ -18,6 +18,8 @@ from swarmgrid.store.preflight import check_writable
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
@@ -32,10 +34,13 @@ MAX_REPAIRS = 2
 _log = logging.getLogger(__name__)
 
 
-def fill(request: Request, options: RunOptions) -> Diagnostics:
+def fill(
+    request: Request, options: RunOptions, ended: Callable[[Diagnostics], None] = lambda _: None
+) -> Diagnostics:
     """Compute and store every missing point of a request.
 
-    Waits while another process fills the same grid, and reuses what it finished.
+    Waits while another process fills the same grid, and reuses what it finished. Each run tells
+    ``ended`` what it did, also one that an error ended.
 
     Raises
     ------
@@ -55,18 +60,22 @@ def fill(request: Request, options: RunOptions) -> Diagnostics:
         ended_by_sigterm(),
         lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
     ):
-        return _fill(request, options, held, parcel)
+        return _fill(request, options, held, parcel, ended)
 
 
 def _fill(
-    request: Request, options: RunOptions, held: lease.Lease, parcel: Parcel | None
+    request: Request,
+    options: RunOptions,
+    held: lease.Lease,
+    parcel: Parcel | None,
+    ended: Callable[[Diagnostics], None],
 ) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
         grid_state = _sound_state(held, request)
         run = Run(request, options, held, grid_state, parcel)
         try:
-            return _finish(run)
+            return _finish(run, ended)
         except DamageError as error:  # a chunk that is only partly filled cannot be read
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
@@ -75,14 +84,16 @@ def _fill(
     raise AssertionError
 
 
-def _finish(run: Run) -> Diagnostics:
+def _finish(run: Run, ended: Callable[[Diagnostics], None]) -> Diagnostics:
     """Execute a run and close it, whatever ends it; the last commit may meet damage, too."""
     try:
         run.execute()
     except BaseException as error:
-        run.close(type(error).__name__)
+        ended(run.close(type(error).__name__))
         raise
-    return run.close("finished")
+    done = run.close("finished")
+    ended(done)
+    return done
 
 
 def _invalidate(held: lease.Lease, grid: StoredGrid, error: DamageError, n_repairs: int) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Problem:
     """Something wrong with one object of a store."""
 
+    __module__ = "swarmgrid"
+
     key: str
     """Its key, relative to the store's root."""
     reason: str
@@ -32,6 +34,8 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Report:
     """The result of `verify`."""
+
+    __module__ = "swarmgrid"
 
     problems: tuple[Problem, ...]
     chunks: int

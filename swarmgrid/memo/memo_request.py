@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.api import functions
+from swarmgrid.api import lookups
 from swarmgrid.api.evaluation import Call
 from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import grid_ref
@@ -120,7 +120,7 @@ class MemoRequest:
 
     def dataset(self) -> xr.Dataset:
         """The stored values, lazily, under the variables' stored names."""
-        return functions.open(self.params, self.axes, **self.options)
+        return lookups.open(self.params, self.axes, **self.options)
 
     def records(self, call: Call) -> Iterator[tuple[int, list[Any]]]:
         """Yield the number of each chunk, and what the function returned at its points, in order.
@@ -204,7 +204,7 @@ class MemoRequest:
                     self.points.axes.items(), origin, box, strict=True
                 )
             }
-            found[box] = functions.open(self.params, part, **self.options)[name].values
+            found[box] = lookups.open(self.params, part, **self.options)[name].values
         values: NDArray[Any] = found[tuple((positions - origin).T)]
         return values
 

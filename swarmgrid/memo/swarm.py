@@ -158,7 +158,7 @@ class SwarmMemo:
         self._cache_version = cache_version
         self._max_workers = max_workers
         self._axis_order = axis_order
-        self._verbose = verbose
+        self._verbose: Any = verbose
 
     def __swarmgrid_token__(self) -> str:
         return "memo"  # one that a function's object holds tells it nothing

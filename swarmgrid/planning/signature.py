@@ -24,7 +24,8 @@ def check_signature(
     both = sorted(set(params) & set(axes))
     if both:
         raise SignatureError(
-            f"{both[0]!r} is in both params and axes; a parameter is either fixed or swept"
+            f"{both[0]!r} is in both params and axes; a parameter is either fixed or swept: "
+            "leave it out of one of them"
         )
     if rng in params or rng in axes:
         raise SignatureError(

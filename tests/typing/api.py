@@ -63,3 +63,17 @@ def methods_have_types() -> None:
     assert_type(grid.errors(), pd.DataFrame)
     assert_type(grid.verify(), Report)
     assert_type(grid.repair(), Report)
+
+
+def the_function_may_stand_first() -> None:
+    """Both ways of a call have types, and words are known."""
+    axes = {"width": [1.0, 2.0]}
+    assert_type(swarmgrid.compute(plain, axes=axes, store="cache"), xr.Dataset)
+    assert_type(swarmgrid.compute({}, axes, func=plain, store="cache"), xr.Dataset)
+    assert_type(swarmgrid.run(plain, {}, axes), tuple[xr.Dataset, swarmgrid.Diagnostics])
+    assert_type(swarmgrid.plan(plain, {}, axes, explain=True), swarmgrid.Plan)
+    assert_type(swarmgrid.open(plain, {}, ["width"]), xr.Dataset)
+    assert_type(bound.last_run, swarmgrid.Diagnostics | None)
+    swarmgrid.compute(plain, axes=axes, func=plain)  # type: ignore[call-overload]
+    swarmgrid.compute({}, axes, func=plain, executor="process")  # type: ignore[call-overload]
+    bound.compute({}, axes, on_error="skip")  # type: ignore[arg-type]
