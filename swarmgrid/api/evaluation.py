@@ -106,7 +106,7 @@ class Call:
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
-        done = fill(self.request, self._options.of_the_run(), self._remember)
+        done = fill(self.request, self._options.of_the_run(), self._remember, self._known())
         self._damage = None
         self._look()
         self._check_kept(done)
@@ -128,6 +128,9 @@ class Call:
     def stored(self) -> tuple[GridState, Coverage] | None:
         """The stored part of the request, as it was last read; None if there is no grid."""
         self._check()
+        return self._known()
+
+    def _known(self) -> tuple[GridState, Coverage] | None:
         if self._snapshot is None or self._coverage is None:
             return None
         return self._snapshot, self._coverage

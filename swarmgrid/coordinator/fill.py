@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
+    from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
     from swarmgrid.run_options import RunOptions
     from swarmgrid.transport.parcel import Parcel
@@ -35,12 +36,23 @@ _log = logging.getLogger(__name__)
 
 
 def fill(
-    request: Request, options: RunOptions, ended: Callable[[Diagnostics], None] = lambda _: None
+    request: Request,
+    options: RunOptions,
+    ended: Callable[[Diagnostics], None] = lambda _: None,
+    known: tuple[GridState, Coverage] | None = None,
 ) -> Diagnostics:
     """Compute and store every missing point of a request.
 
-    Waits while another process fills the same grid, and reuses what it finished. Each run tells
-    ``ended`` what it did, also one that an error ended.
+    Waits while another process fills the same grid, and reuses what it finished.
+
+    Parameters
+    ----------
+    request, options : Request, RunOptions
+        What to compute, and how.
+    ended : callable
+        Is called with what each run did, also one that an error ended.
+    known : tuple of GridState and Coverage, optional
+        The state and coverage that the caller has read: used if they are still those of the store.
 
     Raises
     ------
@@ -60,7 +72,7 @@ def fill(
         ended_by_sigterm(),
         lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
     ):
-        return _fill(request, options, held, parcel, ended)
+        return _fill(request, options, held, parcel, ended, known)
 
 
 def _fill(
@@ -69,11 +81,15 @@ def _fill(
     held: lease.Lease,
     parcel: Parcel | None,
     ended: Callable[[Diagnostics], None],
+    known: tuple[GridState, Coverage] | None,
 ) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
-        grid_state = _sound_state(held, request)
-        run = Run(request, options, held, grid_state, parcel)
+        before, coverage = known or (None, None)
+        grid_state = _sound_state(held, request, before)
+        run = Run(
+            request, options, held, grid_state, parcel, coverage if grid_state is before else None
+        )
         try:
             return _finish(run, ended)
         except DamageError as error:  # a chunk that is only partly filled cannot be read
@@ -118,10 +134,10 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
     )
 
 
-def _sound_state(held: lease.Lease, request: Request) -> GridState | None:
+def _sound_state(held: lease.Lease, request: Request, known: GridState | None) -> GridState | None:
     """Repair the metadata, invalidate rows with a damage mark, and read the grid's state."""
     try:
-        grid_state = read_state(held.blobs, request.grid.path)
+        grid_state = read_state(held.blobs, request.grid.path, known)
     except DamageError as error:
         if not restore_metadata(held, request.grid):
             raise

@@ -64,6 +64,7 @@ class Run:
         held: Lease,
         grid_state: GridState | None,
         parcel: Parcel | None = None,
+        coverage: Coverage | None = None,
     ) -> None:
         self._request = request
         self._options = options
@@ -72,7 +73,7 @@ class Run:
         self._parcel = parcel
         earlier = self._earlier_failures()
         self._attempts = Attempts(earlier, options.retries)
-        self._coverage = self._known_coverage()
+        self._coverage = coverage or self._known_coverage()
         failed = 0
         if self._coverage is not None and not options.retry_failed:
             before = self._coverage.n_missing()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError, StoreError
@@ -30,15 +30,28 @@ class GridState:
     """Objects that hold the failures of points."""
     suspects: tuple[tuple[int, ...], ...] = ()
     """Chunks that a reader found damaged: nothing of them counts as computed."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """The names of all objects of the manifest, as they were listed."""
+    document: bytes = field(default=b"", repr=False)
+    """The group's metadata document, as it was read."""
 
 
-def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
+def read_state(blobs: Blobs, path: GridPath, known: GridState | None = None) -> GridState | None:
     """Read the stored state of a grid; None if there is none.
 
     Four rounds of requests: the segments' names, the metadata, the coordinates, the segments.
     The names come first: the axes, read after them, are at least as long as the segments say.
     Where a conversion of an output left segments of two kinds, names that were listed after a
     document of the same types hold all that belong to it.
+
+    Parameters
+    ----------
+    blobs, path : Blobs, GridPath
+        The store, and the grid in it.
+    known : GridState, optional
+        The state as this process read it before. It is returned where the names and the metadata
+        are still the same, after two rounds: segments never change, and coordinates only grow
+        together with the metadata.
 
     Raises
     ------
@@ -50,7 +63,10 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
     types: dict[str, str] = {}
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)
-        grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
+        document = blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
+        if known is not None and (tuple(names), document) == (known.names, known.document):
+            return known
+        grid = read_grid(blobs, path, document)
         if grid is None:
             if any(name.endswith(".seg") for name in names):
                 raise DamageError(path.metadata, "it is missing, but its manifest is there")
@@ -64,7 +80,8 @@ def read_state(blobs: Blobs, path: GridPath) -> GridState | None:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))
             suspects = tuple(marks(names))
-            return GridState(grid, manifest.without(suspects), failures, suspects)
+            rest = manifest.without(suspects)
+            return GridState(grid, rest, failures, suspects, tuple(names), document or b"")
     raise StoreError(
         f"the manifest {path.manifest} kept changing while it was read {_TRIES} times; is "
         "something else deleting files there?"

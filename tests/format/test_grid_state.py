@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmgrid.errors import StoreError
+from swarmgrid.format.damage_marks import mark_name
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.format.grid_state import read_state
@@ -103,3 +104,35 @@ def test_the_state_takes_three_rounds_of_requests(files: FileBlobs, grid: Stored
     read_state(reader, PATH)
     keys = [PATH.metadata, PATH.chunk("s", (0,)), *(f"{PATH.manifest}{i}.seg" for i in range(2))]
     assert reader.reads == keys
+
+
+def test_a_state_that_is_still_that_of_the_store_is_not_read_again(
+    files: FileBlobs, grid: StoredGrid
+) -> None:
+    state = read_state(files, PATH)
+    reader = Recorder(files)
+    assert read_state(reader, PATH, state) is state
+    assert reader.reads == [PATH.metadata]
+
+
+@pytest.mark.parametrize("what", ["a row", "a value", "a failure", "a mark", "a segment less"])
+def test_a_state_that_has_changed_is_read_again(
+    files: FileBlobs, grid: StoredGrid, what: str
+) -> None:
+    known = read_state(files, PATH)
+    assert known is not None
+    row = Row(bytes(16), (1,), Points.at((0,)), (7,), 0.1)
+    match what:
+        case "a row":
+            write_segment(files, PATH, "9.seg", grid, Rows.from_rows([row], 1, 1))
+        case "a value":
+            write_grid(files, grown(grid, s=[0.5]), grid)
+        case "a failure":
+            files.put(f"{PATH.manifest}1.err", b"")
+        case "a mark":
+            files.put(PATH.manifest + mark_name((0,)), b"")
+        case _:
+            files.delete(f"{PATH.manifest}0.seg")
+    state = read_state(files, PATH, known)
+    assert state is not None
+    assert (state.names, state.document) != (known.names, known.document)

@@ -173,6 +173,16 @@ def test_a_chunk_more_costs_its_own_writes_and_nothing_else() -> None:
     assert Counter(kind for kind, _ in more) == {"set": 2 * 12}
 
 
+def test_a_run_reads_what_no_other_process_has_changed_once_before_it_computes() -> None:
+    store = CountingStore()
+    swarmgrid.stream(axes=AXES, store=store, where=lambda a: a < 15, **OPTIONS)
+    store.forget()
+    swarmgrid.stream(axes=AXES, store=store, **OPTIONS)
+    is_data = [kind == "set" and "/total/c." in key for kind, key in store.requests]
+    read = [key for kind, key in store.requests[: is_data.index(True)] if kind == "get"]
+    assert sum("/a/c." in key for key in read) == sum(key.endswith(".seg") for key in read) == 1
+
+
 def test_a_longer_axis_costs_what_is_new(filled: CountingStore) -> None:
     swarmgrid.stream(
         axes={**AXES, "a": range(25)}, store=filled, chunks={"a": 10, "b": 10}, **OPTIONS
