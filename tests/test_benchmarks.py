@@ -31,21 +31,34 @@ FIGURES = {
 """What the studies find."""
 
 
+EVERYTHING = pytest.param((), marks=[pytest.mark.long, pytest.mark.timeout(600)], id="all")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(("--only", "trivial"), id="trivial"), EVERYTHING]
+)
+def arguments(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What a quick run is about: everything where one waits for it."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def quick(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a quick run writes. Speed is not asserted: other tests run beside it."""
     file = tmp_path_factory.mktemp("benchmark") / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file), *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 
 
-def test_every_case_runs_with_swarmgrid_and_a_floor(quick: dict[str, Any]) -> None:
-    assert {case["name"] for case in quick["cases"]} == set(CASES)
+def test_every_case_runs_with_swarmgrid_and_a_floor(
+    quick: dict[str, Any], arguments: tuple[str, ...]
+) -> None:
+    assert {case["name"] for case in quick["cases"]} == set(arguments[1:] or CASES)
     for case in quick["cases"]:
         names = {contender["name"] for contender in case["contenders"]}
         has_own_floor = CASES[case["name"]].only == (OWN,)
@@ -140,6 +153,7 @@ def test_cost_that_grows_faster_than_the_points_is_noticed() -> None:
     assert found.about.startswith("from 1,000,000 to 10,000,000")
 
 
+@pytest.mark.parametrize("arguments", [EVERYTHING], indirect=True)
 def test_the_studies_find_what_the_targets_ask_for(quick: dict[str, Any]) -> None:
     assert set(quick["figures"]) == FIGURES
     assert {target["title"] for target in quick["targets"]} == {t.title for t in TARGETS}

@@ -68,6 +68,7 @@ WITH_BLOCKS = [page for page in PAGES if any(python_blocks(page.read_text()))]
     ],
     ids=_name,
 )
+@pytest.mark.filterwarnings("ignore:Port .* is already in use")  # of a dask cluster elsewhere
 @pytest.mark.usefixtures("reset_options")
 def test_the_blocks_of_a_page_run_and_print_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

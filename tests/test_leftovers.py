@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.leftovers import MARK, files_left, processes_left
-from tests.scenarios.test_slow_points import wait_until
+from tests.waiting import wait_until
 
 SCRIPT = """
 import subprocess, sys

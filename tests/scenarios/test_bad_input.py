@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -334,8 +335,15 @@ def without_the_right_to_write(folder: Path) -> Iterator[None]:
             folder.chmod(0o755)
 
 
-def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    store = tmp_path / "s"
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder outside of pytest's, whose next session withdraws the permissions of its root."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_directory_that_may_not_be_written_is_refused(own_folder: Path) -> None:
+    store = own_folder / "s"
     swarmgrid.compute(**GOOD, store=store)
     before = contents(store)
     preflight._admitted.clear()

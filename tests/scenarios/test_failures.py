@@ -211,22 +211,22 @@ def test_the_first_points_may_be_deadly(tmp_path: Path) -> None:
 
 def test_a_hanging_point_takes_no_other_worker_with_it(tmp_path: Path) -> None:
     def slow_or_hanging(x: int) -> int:
-        time.sleep(600 if x == 0 else 1.0)
+        time.sleep(600 if x == 0 else 0.1)
         return os.getpid()
 
     options: dict[str, Any] = {"executor": "processes", "workers": 2, "exec_chunk_size": 1}
     outputs = {"value": swarmgrid.Output(dtype="i8")}
     ds, done = swarmgrid.run(
-        axes={"x": [0, 1, 2]},
+        axes={"x": range(30)},  # some are computed when the first is given up
         func=slow_or_hanging,
         store=tmp_path,
-        timeout=1.5,
+        timeout=2.0,
         on_error="record",
         outputs=outputs,
         **options,
     )
-    assert (done.workers_lost, done.points_computed, done.points_failed) == (1, 2, 1)
-    assert ds["value"].sel(x=[1, 2]).notnull().all()
+    assert (done.workers_lost, done.points_computed, done.points_failed) == (1, 29, 1)
+    assert ds["value"].sel(x=range(1, 30)).notnull().all()
 
 
 def test_a_hanging_point_is_an_error_by_default(tmp_path: Path) -> None:
@@ -466,7 +466,6 @@ def test_the_rate_holds_however_the_points_are_divided(tmp_path: Path, chunks: i
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_a_failed_run_does_not_wait_for_its_rate(tmp_path: Path, executor: str) -> None:
-    start = time.monotonic()
     with pytest.raises(swarmgrid.PointError):
         swarmgrid.compute(
             axes={"x": range(20)},
@@ -475,9 +474,8 @@ def test_a_failed_run_does_not_wait_for_its_rate(tmp_path: Path, executor: str) 
             store=tmp_path / "s",
             executor=executor,
             workers=4,
-            rate="2/min",
+            rate="2/h",
         )
-    assert time.monotonic() - start < 20
 
 
 def uses_a_pool(x: int) -> float:

@@ -17,6 +17,7 @@ from swarmgrid.executors.memory import Use, group_uses
 from swarmgrid.executors.pool import WorkerPool
 from swarmgrid.run_options import Limits
 from tests.long import first
+from tests.waiting import PATIENCE, wait_until
 
 MB = 10**6
 
@@ -150,15 +151,14 @@ def test_work_is_handed_out_one_by_one_while_memory_is_short(
     machine.used = 0.85
     pool = WorkerPool(job(), 3, Limits(), machine)
     try:
-        time.sleep(0.6)
+        wait_until(lambda: pool._is_paused)
         found, threads = in_threads(pool, 3)
-        while n_busy(pool) == 0:
-            time.sleep(0.01)
+        wait_until(lambda: n_busy(pool))
         time.sleep(0.2)
         assert n_busy(pool) == 1
         machine.used = 0.1
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
         assert len(found) == 3
         assert all(result.points == 1 for result in found)
     finally:
@@ -174,19 +174,18 @@ def test_the_largest_worker_is_ended_before_the_machine_runs_out(
     try:
         run(pool, 0)
         found, threads = in_threads(pool, 2)
-        while n_busy(pool) < 2:
-            time.sleep(0.01)
+        wait_until(lambda: n_busy(pool) == 2)
         machine.used = 0.95
-        while not any(result.crash for result in found):
-            time.sleep(0.01)
+        wait_until(lambda: any(result.crash for result in found))
         machine.used = 0.1
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
         crashes = [result.crash for result in found if result.crash]
         assert len(crashes) == 1
         assert not crashes[0].is_at_fault
         assert "95% of the machine's memory" in crashes[0].reason
         in_threads(pool, 2)
+        wait_until(lambda: n_busy(pool))
         time.sleep(0.3)
         assert n_busy(pool) == 1  # fewer workers from then on
     finally:
@@ -266,12 +265,12 @@ def parent_peak_mb(store: Path, n: int) -> int:
 
 
 @pytest.mark.timeout(700)
-@pytest.mark.parametrize("n", first(1, [20_000, 100_000]))
+@pytest.mark.parametrize("n", first(1, [8_000, 100_000]))
 def test_the_parents_memory_does_not_grow_with_the_number_of_chunks(
     tmp_path: Path, n: int
 ) -> None:
     few, many = parent_peak_mb(tmp_path / "few", 1_000), parent_peak_mb(tmp_path / "many", n)
-    assert many - few < 50, (few, many)
+    assert many - few < min(50, n / 400), (few, many)  # MB: not 2.5 kB a chunk
 
 
 RESULT = """
@@ -289,8 +288,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 def test_the_parents_memory_does_not_grow_with_the_size_of_the_result(tmp_path: Path) -> None:
     peaks = []
-    for n in (20, 200):
+    for n in (10, 90):  # of 2 MB
         command = [sys.executable, "-c", RESULT, str(tmp_path / str(n)), str(n)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
         peaks.append(int(done.stdout))
-    assert peaks[1] - peaks[0] < 50, peaks
+    assert peaks[1] - peaks[0] < 40, peaks

@@ -18,6 +18,7 @@ import pytest
 
 import swarmgrid
 from tests.long import first
+from tests.waiting import PATIENCE, is_alive, wait_until
 
 SLOW_AT = 7
 
@@ -34,27 +35,12 @@ def slow_at_seven(x: int, calls: str) -> float:
     with Path(calls).open("a") as file:
         file.write(f"{x} {os.getpid()}\n")
     if x == SLOW_AT and not Path(calls + ".fast").exists():
-        time.sleep(60)
+        time.sleep(600)
     return x * 0.5
 
 
 def called(calls: Path) -> Counter[int]:
     return Counter(int(line.split()[0]) for line in calls.read_text().splitlines())
-
-
-def wait_until(condition: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +143,7 @@ def test_a_point_that_killed_its_worker_gets_one_to_itself(tmp_path: Path) -> No
         assert last == [x]
 
 
-def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_path: Path) -> None:
+def test_the_first_failure_does_not_wait_for_a_point_that_never_ends(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
 
@@ -165,14 +151,13 @@ def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_pat
         with calls.open("a") as file:
             file.write(f"{x} {os.getpid()}\n")
         if x == 0:
-            time.sleep(60)
+            time.sleep(600)
         time.sleep(0.2)
         if x > 10:
             raise ValueError(f"no {x}")
         return x * 0.5
 
     options: dict[str, Any] = {"func": fails_beside_a_slow_one, "version": "1", "verbose": 0}
-    start = time.monotonic()
     with pytest.raises(swarmgrid.PointError, match="no 1"):
         swarmgrid.compute(
             axes={"x": range(20)},
@@ -182,7 +167,6 @@ def test_the_first_failure_does_not_wait_for_a_point_that_takes_a_minute(tmp_pat
             flush_interval=1.0,
             **options,
         )
-    assert time.monotonic() - start < 15
     ds = swarmgrid.GridFunction(store=tmp_path / "s", **options).open(axes=["x"])
     kept = set(np.flatnonzero(ds["value"].notnull()).tolist())
     finished = {x for x in called(calls) if 0 < x <= 10}
@@ -194,7 +178,7 @@ STARTS_A_PROGRAM = """
 import subprocess, sys, time, swarmgrid
 
 def starts_a_program(x):
-    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     with open(sys.argv[2], "a") as file:
         file.write(f"{x} {program.pid}\\n")
     program.wait()
@@ -216,9 +200,9 @@ def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, 
     wait_until(lambda: len(calls.read_text().splitlines()) == 2)
     if how != "timeout":
         process.send_signal(getattr(signal, how))
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     programs = [int(line.split()[1]) for line in calls.read_text().splitlines()]
-    wait_until(lambda: not any(map(is_alive, programs)), 5.0)
+    wait_until(lambda: not any(map(is_alive, programs)))
 
 
 def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_path: Path) -> None:
@@ -230,7 +214,7 @@ def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_pa
             pid = os.fork()
             if pid == 0:  # it has the worker's pipes, and is in another process group
                 os.setsid()
-                time.sleep(60)
+                time.sleep(600)
                 os._exit(0)
             with children.open("a") as file:
                 file.write(f"{pid}\n")
@@ -238,7 +222,6 @@ def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_pa
             os._exit(3)
         return x * 0.5
 
-    start = time.monotonic()
     try:
         done = swarmgrid.stream(
             axes={"x": range(12)},
@@ -251,7 +234,6 @@ def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_pa
             verbose=0,
         )
         assert (done.points_computed, done.points_failed) == (11, 1)
-        assert time.monotonic() - start < 20
         assert any(is_alive(int(pid)) for pid in children.read_text().split())
     finally:
         for pid in children.read_text().split():
@@ -265,7 +247,7 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
     def slow_and_flaky(x: int) -> float:
         with tries.open("a") as file:
             file.write(f"{time.monotonic()}\n")
-        time.sleep(0.5)
+        time.sleep(0.9)
         if len(tries.read_text().split()) < 4:
             raise ValueError("not yet")
         return x * 0.5
@@ -275,13 +257,13 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
         func=slow_and_flaky,
         version="1",
         store=tmp_path / "s",
-        timeout=1.2,
+        timeout=2.5,
         retries=3,
         executor="processes",
     )
     assert (done.points_computed, done.retries, done.workers_lost) == (1, 3, 0)
     times = [float(line) for line in tries.read_text().split()]
-    assert times[-1] + 0.5 - times[0] > 1.2
+    assert times[-1] + 0.9 - times[0] > 2.5
 
 
 @pytest.mark.parametrize("executor", first(1, ["processes", "sync", "threads"]))
@@ -398,7 +380,7 @@ import os, signal, sys, threading, time, swarmgrid
 def slow_at_first(x):
     with open(sys.argv[2], "a") as file:
         file.write(f"{x} {os.getpid()}\\n")
-    time.sleep(60 if x == 0 else 0.1)
+    time.sleep(600 if x == 0 else 0.1)
     return x * 0.5
 
 try:
@@ -422,10 +404,10 @@ def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path
     )
     wait_until(lambda: len(called(calls)) > 40)  # workers have gone on to the rest of the grid
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert out.strip() == "left: []"
     pids = {int(line.split()[1]) for line in calls.read_text().splitlines()}
-    wait_until(lambda: not any(map(is_alive, pids)), 5.0)
+    wait_until(lambda: not any(map(is_alive, pids)))
 
 
 WAITING = """
@@ -435,7 +417,7 @@ finished = sys.argv[1] + ".finished"
 
 def slow(x):
     if x in (0, 2, 3):
-        time.sleep(30)
+        time.sleep(600)
     elif x == 1:
         open(finished, "w").close()
     return x * 0.5
@@ -475,11 +457,11 @@ def test_the_thread_that_looks_at_tasks_ends_when_there_are_none(tmp_path: Path)
     def looking() -> int:
         return sum(thread.name == "swarmgrid-watchdog" for thread in threading.enumerate())
 
-    wait_until(lambda: looking() == 0, 5.0)
+    wait_until(lambda: looking() == 0)
     for n in range(1, 4):
         swarmgrid.compute(axes={"x": range(n)}, func=abs_of, store=tmp_path, verbose=0)
     assert looking() > 0
-    wait_until(lambda: looking() == 0, 5.0)
+    wait_until(lambda: looking() == 0)
 
 
 def abs_of(x: int) -> int:

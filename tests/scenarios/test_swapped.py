@@ -141,7 +141,7 @@ def assert_right(ds: xr.Dataset, axes: dict[str, Any], *, is_part: bool = False)
         assert got[name].fillna("").values.tolist() == values.fillna("").values.tolist(), name
 
 
-TURNS = 5
+TURNS = 10
 """Each takes one of so many swaps."""
 
 

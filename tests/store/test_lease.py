@@ -26,6 +26,7 @@ from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquire
 from swarmgrid.store.lease_record import LeaseRecord
 from swarmgrid.store.location import Location, to_location
 from tests.stores.grids import PATH
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -109,15 +110,8 @@ def test_the_owner_writes_through_its_lease(store: Location, tmp_path: Path) -> 
 def test_the_owner_shows_signs_of_life(store: Location) -> None:
     with acquire(store, PATH, seconds=0.04) as held:
         name = f"{held.epoch:012d}.json"
-        until(lambda: (leases(store)[name] or record_from_elsewhere()).beat >= 2)
+        wait_until(lambda: (leases(store)[name] or record_from_elsewhere()).beat >= 2)
         held.check()
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.002)
 
 
 def test_an_error_in_the_body_releases_the_lease(store: Location) -> None:
@@ -206,7 +200,7 @@ def test_a_process_that_is_gone_is_followed_at_once(end: str, tmp_path: Path) ->
             assert process.stdout is not None
             assert process.stdout.readline() == "held\n"
             process.kill()
-        until(lambda: os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None)
+        wait_until(lambda: os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None)
         store = to_location(tmp_path / "store")
         with acquire(store, GRID_OF_WORKER, clock=never) as held:  # a zombie is gone, too
             assert held.epoch == 1
@@ -220,11 +214,11 @@ def test_a_living_process_is_waited_for(store: Location, caplog: pytest.LogCaptu
     thread = threading.Thread(target=lambda: got.append(acquire(store, PATH, clock=never)))
     with caplog.at_level(logging.WARNING, "swarmgrid"):
         thread.start()
-        until(lambda: bool(caplog.records))
+        wait_until(lambda: bool(caplog.records))
         time.sleep(0.02)
         assert got == []
         first.release()
-        thread.join(5)
+        thread.join(PATIENCE)
     assert got[0].epoch == 1
     got[0].release()
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
@@ -397,7 +391,7 @@ def test_a_lease_that_was_taken_over_is_lost(overtaken: tuple[Lease, Lease]) -> 
             return True
         return False
 
-    until(is_lost)
+    wait_until(is_lost)
     new.check()
 
 
@@ -428,7 +422,7 @@ def test_a_lease_that_was_deleted_is_lost(location: Location) -> None:
         held.blobs.delete(PATH.locks + name)
         return is_lost(held)
 
-    until(is_lost_once_deleted)
+    wait_until(is_lost_once_deleted)
     with pytest.raises(LeaseLostError, match="the lease of grid .* was deleted"):
         held.check()
     held.release()
@@ -446,7 +440,7 @@ def test_a_deleted_lease_that_another_has_taken_is_lost_and_not_released(
         held.blobs.put(PATH.locks + name, other.to_bytes())  # of the same number
         return is_lost(held)
 
-    until(is_lost_once_taken)
+    wait_until(is_lost_once_taken)
     with pytest.raises(LeaseLostError, match="another process has taken over"):
         held.check()
     held.release()
@@ -494,7 +488,7 @@ def test_a_lease_on_a_store_without_fences_is_lost_too() -> None:
             return True
         return False
 
-    until(is_lost)
+    wait_until(is_lost)
     store.open().delete(f"{PATH.locks}{old.epoch:012d}.json")
     old.release()
     assert list(leases(store)) == [f"{old.epoch + 1:012d}.json"]
@@ -527,13 +521,13 @@ def test_a_lease_outlives_a_store_that_is_down_for_a_while(
     location = Location("unreliable", store=store)
     with acquire(location, PATH, seconds=0.04) as held:
         store.is_down = True
-        until(lambda: store.n_failed > 1)
+        wait_until(lambda: store.n_failed > 1)
         store.is_down = False
         name = f"{held.epoch:012d}.json"
         before = leases(location)[name]
-        until(lambda: leases(location)[name] != before)
+        wait_until(lambda: leases(location)[name] != before)
         held.check()
-        until(lambda: len(caplog.records) > 1)
+        wait_until(lambda: len(caplog.records) > 1)
         said = [record.getMessage() for record in caplog.records]
         assert "cannot be renewed: " in said[0]
         assert "the network is down" in said[0]
