@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import operator
 import os
-from typing import Any
 
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.observe.events import (
@@ -17,6 +17,32 @@ from swarmgrid.observe.events import (
     TaskDone,
     WorkerCrashed,
 )
+
+
+def _same(*names: str) -> dict[str, str]:
+    """Keys of a line that are the names of the event's members."""
+    return {name: name for name in names}
+
+
+def _short(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+_LINES: dict[type[Event], tuple[str, dict[str, str]]] = {
+    RunStarted: ("run started", _same("function", "grid", "points", "cached")),
+    CallRetried: ("retried", _same("point", "reason", "attempt", "worker")),
+    TaskDone: (
+        "task done",
+        {**_same("points", "seconds", "worker"), "peak_memory": "peak_nbytes"},
+    ),
+    PointFailed: ("point failed", _same("point", "reason", "attempt")),
+    WorkerCrashed: ("worker lost", _same("worker", "reason", "point")),
+    RunEnded: (
+        "run ended",
+        {"outcome": "outcome", **{name: f"diagnostics.{name}" for name in Diagnostics.__slots__}},
+    ),
+}
+"""The lines of the log by event: the name, and the event's member behind each key."""
 
 
 class RunLog:
@@ -33,62 +59,13 @@ class RunLog:
         self._file = None if path is None else os.open(path, flags, 0o644)
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case RunStarted():
-                self._write(
-                    "run started",
-                    function=event.function,
-                    grid=event.grid,
-                    points=event.points,
-                    cached=event.cached,
-                )
-            case CallRetried():
-                self._write(
-                    "retried",
-                    point=event.point,
-                    reason=event.reason,
-                    attempt=event.attempt,
-                    worker=event.worker,
-                )
-            case TaskDone():
-                self._write(
-                    "task done",
-                    points=event.points,
-                    seconds=round(event.seconds, 6),
-                    worker=event.worker,
-                    peak_memory=event.peak_nbytes,
-                )
-            case PointFailed():
-                self._write(
-                    "point failed",
-                    point=event.point,
-                    reason=event.reason,
-                    attempt=event.attempt,
-                )
-            case WorkerCrashed():
-                self._write(
-                    "worker lost",
-                    worker=event.worker,
-                    reason=event.reason,
-                    point=event.point,
-                )
-            case RunEnded():
-                names = Diagnostics.__slots__
-                counts = {name: getattr(event.diagnostics, name) for name in names}
-                self._write("run ended", outcome=event.outcome, **counts)
-                self._close()
-            case _:
-                pass
-
-    def _write(self, event: str, **details: Any) -> None:
-        """Append one event, with the time and what is known of it."""
-        if self._file is None:
+        if self._file is None or type(event) not in _LINES:
             return
+        name, members = _LINES[type(event)]
+        details = {key: _short(operator.attrgetter(path)(event)) for key, path in members.items()}
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": event, **details}, default=str) + "\n"
+        line = json.dumps({"time": now, "event": name, **details}, default=str) + "\n"
         os.write(self._file, line.encode())  # one call: a kill leaves a whole line or none
-
-    def _close(self) -> None:
-        if self._file is not None:
+        if isinstance(event, RunEnded):
             os.close(self._file)
             self._file = None

@@ -1,13 +1,24 @@
-"""What is handed out again after a worker crashed, and how."""
+"""Points that fail or crash their worker: what is tried again, how, and what becomes of it."""
 
 from __future__ import annotations
 
-import pytest
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from swarmgrid.coordinator.attempts import Attempts, aftermath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmgrid.coordinator.attempts import Attempts, aftermath, to_error, to_record
+from swarmgrid.errors import OutputError, PointError, WorkerLostError
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.points import ChunkPart, Points
-from swarmgrid.transport.messages import Task, WorkerCrash
+from swarmgrid.transport.messages import Failure, Task, WorkerCrash
+
+if TYPE_CHECKING:
+    from swarmgrid.transport.messages import FailureKind
 
 AXES = to_axes({"x": range(12)})
 TASK = Task(
@@ -80,3 +91,78 @@ def test_a_time_limit_holds_for_every_try_that_the_user_wants(retries: int, trie
     crash = WorkerCrash("timeout", "it took longer than 1 s", 0)
     results = [attempts.may_try_again(((0,), (0,)), crash) for _ in range(tries)]
     assert results == [True] * (tries - 1) + [False]
+
+
+@pytest.mark.parametrize("is_block", [False, True])
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3), data=st.data())
+def test_no_point_is_lost_or_handed_out_twice_after_a_crash(
+    is_block: bool, sizes: list[int], data: st.DataObject
+) -> None:
+    parts = tuple(ChunkPart((i,), Points((n,)), is_fresh=True) for i, n in enumerate(sizes))
+    task = Task(parts, (4,), None, writes=True)
+    begun = data.draw(st.none() | st.integers(0, sum(sizes) - 1))
+    crash = WorkerCrash("ended", "killed", begun, is_at_fault=data.draw(st.booleans()))
+    found = aftermath(
+        task, crash, Attempts({}, data.draw(st.integers(0, 2))), AXES, is_block=is_block
+    )
+    handed_out = places(found.again) + places(found.divided_parts) + places(found.isolated)
+    assert sorted(handed_out) == sorted(places(parts))
+    # points that come back in parts are written by the coordinator, in chunks of the same task
+    assert set(places(found.divided_parts) + places(found.isolated)) <= set(places(found.divided))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "failures", "numbers"),
+    [
+        pytest.param({}, [0, 0, 0], [1, 2, 3], id="each attempt of a run counts"),
+        pytest.param({}, [0, 1, 0], [1, 1, 2], id="points count apart"),
+        pytest.param({0: 4}, [0, 1], [5, 1], id="those of earlier runs count, too"),
+    ],
+)
+def test_the_attempts_at_a_point_are_numbered(
+    earlier: dict[int, int], failures: list[int], numbers: list[int]
+) -> None:
+    before = {((0,), (i,)): to_record(failed(i, attempt=n)) for i, n in earlier.items()}
+    attempts = Attempts(before, retries=0)
+    assert [attempts.numbered(failed(i)).attempt for i in failures] == numbers
+
+
+def failed(i: int, **members: Any) -> Failure:
+    return Failure((0,), (i,), {"x": i}, "ValueError", "ValueError: no", "", **members)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("raised", PointError),
+        ("misfit", OutputError),
+        ("ended", WorkerLostError),
+        ("timeout", PointError),
+        ("memory", PointError),
+    ],
+)
+def test_the_kind_of_a_failure_decides_its_error_and_no_text_does(
+    kind: FailureKind, error: type[PointError]
+) -> None:
+    # the function's own exception may have any name
+    failure = replace(failed(3, kind=kind), exception="OutputError", reason="WorkerLostError: x")
+    found = to_error(failure, "f")
+    assert type(found) is error
+    assert found.__cause__ is None
+
+
+def test_the_exception_of_the_function_is_the_cause_where_it_travels() -> None:
+    whole = to_error(failed(3, pickled=pickle.dumps(KeyError("a"))), "f")
+    assert repr(whole.__cause__) == "KeyError('a')"
+    torn = to_error(failed(3, pickled=b"\x80\x05torn"), "f")
+    assert torn.__cause__ is None
+    assert "ValueError: no" in str(torn)
+
+
+def test_a_failure_is_stored_with_plain_values_and_the_points_of_its_block() -> None:
+    block = Points((2,))
+    record = to_record(replace(failed(0, block=block), point={"x": np.int64(7), "y": "a"}))
+    assert record.point == {"x": 7, "y": "a"}
+    assert type(record.point["x"]) is int
+    assert record.points == block
+    assert to_record(failed(1)).points == Points.at((1,))

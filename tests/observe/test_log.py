@@ -1,0 +1,117 @@
+"""Each event of a run is one line of its log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmgrid.observe import events
+from swarmgrid.observe.diagnostics import Diagnostics
+from swarmgrid.observe.log import RunLog
+
+DONE = Diagnostics(
+    points_total=9,
+    points_cached=4,
+    points_computed=5,
+    points_skipped=0,
+    chunks_total=3,
+    chunks_written=2,
+    bytes_written=80,
+    seconds=1.23456789,
+    seconds_in_function=1.0,
+)
+CASES: dict[str, tuple[events.Event, dict[str, Any] | None]] = {
+    "a run begins": (
+        events.RunStarted("f", "00ff", 9, 4),
+        {"event": "run started", "function": "f", "grid": "00ff", "points": 9, "cached": 4},
+    ),
+    "a call is repeated": (
+        events.CallRetried({"x": 1.5}, "ValueError: no", 2, 77),
+        {
+            "event": "retried",
+            "point": {"x": 1.5},
+            "reason": "ValueError: no",
+            "attempt": 2,
+            "worker": 77,
+        },
+    ),
+    "a task comes back": (
+        events.TaskDone(3, 0.12345678, 0.2, 77, 1024, is_first=False),
+        {
+            "event": "task done",
+            "points": 3,
+            "seconds": 0.123457,
+            "worker": 77,
+            "peak_memory": 1024,
+        },
+    ),
+    "a point fails": (
+        events.PointFailed({"when": dt.date(2026, 1, 2)}, "KeyError: 'a'", 1, 1),
+        {
+            "event": "point failed",
+            "point": {"when": "2026-01-02"},
+            "reason": "KeyError: 'a'",
+            "attempt": 1,
+        },
+    ),
+    "a worker crashes": (
+        events.WorkerCrashed(77, "SIGKILL", None),
+        {"event": "worker lost", "worker": 77, "reason": "SIGKILL", "point": None},
+    ),
+    "values are stored": (events.ValuesStored(0.1, 3), None),
+    "points do not fit": (events.PointsRejected(2), None),
+    "a second passes": (events.Moment(1.0, 5, 1, 0, 6, 2, None), None),
+    "a run ends": (
+        events.RunEnded("finished", DONE),
+        {
+            "event": "run ended",
+            "outcome": "finished",
+            **{name: getattr(DONE, name) for name in Diagnostics.__slots__},
+            "seconds": 1.234568,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_event_is_one_line_of_json_or_none(tmp_path: Path, case: str) -> None:
+    event, expected = CASES[case]
+    path = tmp_path / "log"
+    log = RunLog(path)
+    log(event)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    if expected is None:
+        assert lines == []
+    else:
+        ((time, rest),) = [(line.pop("time"), line) for line in lines]
+        assert rest == expected
+        assert dt.datetime.fromisoformat(time).tzinfo is not None
+    log(events.RunEnded("finished", DONE))
+
+
+def test_the_cases_are_all_events() -> None:
+    kinds = {type(event).__name__ for event, _ in CASES.values()}
+    assert kinds == {kind.__name__ for kind in events.Event.__subclasses__()}
+
+
+def test_lines_are_added_to_a_log_that_is_there_and_nothing_follows_its_end(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    for _ in range(2):
+        log = RunLog(path)
+        log(events.RunStarted("f", "0", 1, 1))
+        log(events.RunEnded("finished", DONE))
+        log(events.RunEnded("finished", DONE))
+    names = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert names == ["run started", "run ended"] * 2
+
+
+def test_no_path_is_no_log() -> None:
+    log = RunLog(None)
+    for event, _ in CASES.values():
+        log(event)
