@@ -47,13 +47,13 @@ FOREIGN = {
     "distributed": {"executors.cluster"},
     "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
     "numcodecs": {"format.codec"},
-    "obstore": {"store.location", "store.object_store"},
+    "obstore": {"store.bounded", "store.location", "store.object_store"},
     "pandas": {"view.dataset"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
     "tqdm": {"observe.bars"},
     "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset"},
-    "zarr": {"store.blobs", "store.location"},
+    "zarr": {"store.blobs", "store.bounded", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""
 

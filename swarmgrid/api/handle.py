@@ -223,7 +223,7 @@ class Grid:
             If nothing is stored of it.
         """
         blobs, path = self._ref.location.open(), self._ref.path
-        if not blobs.names(path.manifest) and blobs.get(path.metadata) is None:
+        if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
             raise not_stored(self._ref)
         return verify_grid(blobs, path)
 
@@ -284,7 +284,7 @@ class Grid:
         return [
             failure
             for (index, offset), failure in within(failures, state.grid).items()
-            if not state.manifest.holds(index, offset, state.grid.chunk_shape)
+            if not state.manifest.holds(index, offset)
         ]
 
 

@@ -16,7 +16,7 @@ from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.failures import SUFFIX, FailureLog
 from swarmgrid.format.grid_io import covering, write_grid
-from swarmgrid.format.manifest import read_manifest, to_compact, write_segment
+from swarmgrid.format.manifest import read_manifest, to_compact, write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.space.points import Points
@@ -249,7 +249,7 @@ class Committer:
             return
         self._lease.check()
         rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
-        self._write_segment(rows.written_by(WriterId.of_this_process()))
+        self._write_segments(rows.written_by(WriterId.of_this_process()))
         self._rows = []
         self._merge()
 
@@ -271,11 +271,11 @@ class Committer:
             self._failure_log.write(kept)
         self._failures = []
 
-    def _write_segment(self, rows: Rows) -> None:
+    def _write_segments(self, rows: Rows) -> None:
         assert self._stored is not None
-        name = self._lease.new_name(".seg")
-        write_segment(self._lease.blobs, self._grid.path, name, self._stored, rows)
-        self._sizes[name] = len(rows)
+        new_name = functools.partial(self._lease.new_name, ".seg")
+        path = self._grid.path
+        self._sizes |= write_segments(self._lease.blobs, path, new_name, self._stored, rows)
 
     def _merge(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""
@@ -287,7 +287,7 @@ class Committer:
         merged = read_manifest(blobs, path, names, self._stored)
         if merged is None or merged.damaged:
             return
-        self._write_segment(merged.rows)
+        self._write_segments(merged.rows)
         for name in [*names, *self._damaged]:
             blobs.delete(path.manifest + name)
             self._sizes.pop(name, None)

@@ -16,14 +16,12 @@ from numcodecs.zstd import compress, decompress
 
 from swarmgrid.space.chunks import MAX_NBYTES
 from swarmgrid.space.outputs import STRING
+from swarmgrid.store.bounded import MAX_EXPANDED, MAX_RATIO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ZSTD_LEVEL = 1
-MAX_EXPANDED, MAX_RATIO = 2**26, 2**10
-"""A frame of ``n`` bytes stands for at most the larger of ``MAX_EXPANDED`` and ``n * MAX_RATIO``
-bytes: zstd alone would take 64 KB for 2 GB. What compresses better is written uncompressed."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK = 2**17
 _ZSTD_WINDOW = 0x48
@@ -83,6 +81,7 @@ def check_expansion(frame: Any) -> int:
 
 
 def _most_expanded(n: int) -> int:
+    """What a frame of ``n`` bytes may stand for: zstd alone would take 64 KB for 2 GB."""
     return min(MAX_NBYTES, max(MAX_EXPANDED, n * MAX_RATIO))
 
 

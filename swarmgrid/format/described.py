@@ -85,6 +85,10 @@ def checked_documents(
     documents: dict[str, Document] = document["consolidated_metadata"]["metadata"]
     for name, array in documents.items():
         check_array(array, name)
+    for name in outputs:
+        n = math.prod(zarr_metadata.chunk_shape(documents[name])[: len(axes)])
+        if n > MAX_NBYTES:  # of an output that takes no bytes
+            raise ValueError(f"output {name!r} has chunks of {n} points")
     for name in axes:
         (chunk,) = zarr_metadata.chunk_shape(documents[name])
         check_coordinate(documents[name])

@@ -14,7 +14,7 @@ from swarmgrid.space.points import Points
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.store.blobs import Blobs
@@ -160,13 +160,22 @@ def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Pl
     """The last failure of every point that failed, by place; unreadable objects are left out."""
     ordered = sorted(names)
     found: dict[Place, FailedPoint] = {}
-    read = blobs.get_many([path.manifest + name for name in ordered], MAX_NBYTES)
-    for name, data in zip(ordered, read, strict=True):
+    for name, data in _read(blobs, path, ordered):
         failures = [] if data is None else decoded_failures(data, path.manifest + name)
         if failures is None:  # what is lost is a message; the points are tried again anyway
             _log.warning("%s%s cannot be read: failures are lost", path.manifest, name)
         found |= {failure.place: failure for failure in failures or ()}
     return found
+
+
+def _read(
+    blobs: Blobs, path: GridPath, names: Sequence[str]
+) -> Iterator[tuple[str, bytes | None]]:
+    """The objects' bytes: of a few at a time, as each may be large."""
+    for start in range(0, len(names), COMPACT_FROM):
+        part = names[start : start + COMPACT_FROM]
+        keys = [path.manifest + name for name in part]
+        yield from zip(part, blobs.get_many(keys, MAX_NBYTES), strict=True)
 
 
 def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:

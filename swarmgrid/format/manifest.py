@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.format.segment import Rows, Segment, brief_attributes
+from swarmgrid.format.chunk_parts import READ_AT_ONCE
+from swarmgrid.format.codec import stored_limit
+from swarmgrid.format.segment import (
+    MAX_HEADER,
+    MAX_ROWS_NBYTES,
+    Rows,
+    Segment,
+    brief_attributes,
+    most_nbytes,
+)
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store.checked_json import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,7 +48,7 @@ class Manifest:
 
     rows: Rows
     sizes: Mapping[str, int]
-    """The segments that hold the rows, and how many each has."""
+    """The segments that hold the rows, and the bytes of each one's columns."""
     damaged: tuple[str, ...] = ()
     """Segments that could not be read; their points count as not computed."""
     ahead: tuple[str, ...] = ()
@@ -94,12 +103,9 @@ class Manifest:
         keep = np.setdiff1d(np.arange(len(self.rows)), lost)
         return replace(self, rows=self.rows.subset(keep))
 
-    def holds(
-        self, index: tuple[int, ...], offset: tuple[int, ...], chunk_shape: tuple[int, ...]
-    ) -> bool:
+    def holds(self, index: tuple[int, ...], offset: tuple[int, ...]) -> bool:
         """Whether one point of a chunk is computed."""
-        masks = (self.rows.points(i).mask(chunk_shape) for i in self.rows_of(index).tolist())
-        return any(mask[offset] for mask in masks)
+        return any(offset in self.rows.points(i) for i in self.rows_of(index).tolist())
 
     def rows_of(self, index: tuple[int, ...]) -> NDArray[np.intp]:
         """The numbers of the rows of one chunk."""
@@ -157,15 +163,14 @@ def read_manifest(
     before: list[str] = []
     after: list[str] = []
     n_after = 0
-    read = dict(zip(names, blobs.get_many([path.manifest + n for n in names]), strict=True))
-    gone = [name for name, data in read.items() if data is None]
-    if gone and not {*gone} <= {*blobs.names(path.manifest)}:
-        return None
-    for name, data in read.items():
+    max_nbytes = most_nbytes(stored.chunk_shape)
+    gone: list[str] = []
+    for name, data in _read(blobs, path, names, stored):
         try:
-            if data is None:  # it still is listed: as a folder
+            if data is None:  # unless it is gone, it still is listed: as a folder
+                gone.append(name)
                 raise ValueError("it is no file")  # noqa: TRY301  # one way for what is wrong
-            segment = Segment.from_bytes(data)
+            segment = Segment.from_bytes(data, max_nbytes)
             _check(segment, stored, path.manifest + name)
         except _OtherTypesError as error:
             (after if error.are_wider else before).append(name)
@@ -183,11 +188,24 @@ def read_manifest(
             damaged.append(name)
             continue
         parts.append(segment.rows)
-        sizes[name] = len(segment.rows)
+        sizes[name] = segment.rows.nbytes
+    if gone and not {*gone} <= {*blobs.names(path.manifest)}:
+        return None
     rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))
     if n_after and not parts:  # a conversion deletes its sources after it replaced the document
         damaged, ahead, after = damaged + after, ahead + after, []
     return Manifest(rows, sizes, tuple(damaged), tuple(ahead), (*before, *after))
+
+
+def _read(
+    blobs: Blobs, path: GridPath, names: Sequence[str], stored: StoredGrid
+) -> Iterator[tuple[str, bytes | None]]:
+    """The segments' bytes: of a few at a time, as each may expand to much more."""
+    n_names = len(stored.axes) + len(stored.schema.outputs)
+    limit = stored_limit(most_nbytes(stored.chunk_shape)) + MAX_HEADER + 1024 * n_names
+    for start in range(0, len(names), READ_AT_ONCE):
+        part = names[start : start + READ_AT_ONCE]
+        yield from zip(part, blobs.get_many([path.manifest + n for n in part], limit), strict=True)
 
 
 def older_than(manifest: Manifest) -> str:
@@ -207,13 +225,26 @@ def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, r
     return len(data)
 
 
+def write_segments(
+    blobs: Blobs, path: GridPath, new_name: Callable[[], str], stored: StoredGrid, rows: Rows
+) -> dict[str, int]:
+    """Commit any number of rows: the segments that they make, by name, with their sizes."""
+    sizes = {}
+    for part in rows.divided():
+        name = new_name()
+        write_segment(blobs, path, name, stored, part)
+        sizes[name] = part.nbytes
+    return sizes
+
+
 def to_compact(sizes: Mapping[str, int]) -> list[str]:
     """The segments to compact into one, so that their number stays logarithmic; maybe none.
 
     Sizes fall into classes, each ``COMPACT_FROM`` times the next; a full class is compacted, with
-    all the smaller ones.
+    all the smaller ones. Those stay that are so large that no segment could hold a full class.
     """
-    ranked = sorted(sizes, key=lambda name: sizes[name])
+    small = [name for name in sizes if sizes[name] < MAX_ROWS_NBYTES // COMPACT_FROM]
+    ranked = sorted(small, key=lambda name: sizes[name])
     classes: dict[int, list[str]] = {}
     for name in ranked:
         level = 0
@@ -223,7 +254,10 @@ def to_compact(sizes: Mapping[str, int]) -> list[str]:
     full = [level for level, names in classes.items() if len(names) >= COMPACT_FROM]
     if not full:
         return []
-    return [name for level in classes if level <= max(full) for name in classes[level]]
+    names = [name for level in classes if level <= max(full) for name in classes[level]]
+    while sum(sizes[name] for name in names) > MAX_ROWS_NBYTES:
+        names.pop()
+    return names
 
 
 class _AheadError(ValueError):

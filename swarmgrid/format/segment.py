@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 MAGIC = b"SWGS"
 _HEAD = struct.Struct("<4sII")
+MAX_ROWS_NBYTES = 2**26
+"""The most bytes of a segment's columns; the bitmap of one row may come on top of it."""
+MAX_ANY_NBYTES = MAX_ROWS_NBYTES + 2**28 + 2**16
+"""The same with that bitmap, for chunks of any shape; see `most_nbytes`."""
+MAX_HEADER = 2**24
+"""The most bytes of a header, but for the names of axes and outputs."""
 MAX_ATTRIBUTE = 4096
 """The most characters of JSON of an attribute that every segment repeats; most need about 50."""
 
@@ -145,6 +151,20 @@ class Rows:
             **columns,
         )
 
+    @property
+    def nbytes(self) -> int:
+        """The size of all columns."""
+        return sum(int(getattr(self, name).nbytes) for name in COLUMNS)
+
+    def divided(self) -> list[Rows]:
+        """The rows, in order, in parts that fit into a segment each."""
+        if self.nbytes <= MAX_ROWS_NBYTES:
+            return [self]
+        widths = np.diff(self.bits_end, prepend=0) + (self.nbytes - len(self.bits)) // len(self)
+        ends = np.cumsum(widths)
+        cuts = np.flatnonzero(np.diff(ends // MAX_ROWS_NBYTES)) + 1
+        return [self.subset(part) for part in np.split(np.arange(len(self)), cuts)]
+
     def points(self, i: int) -> Points:
         """The points of row ``i``."""
         start = int(self.bits_end[i - 1]) if i else 0
@@ -189,8 +209,15 @@ class Segment:
         return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Segment:
+    def from_bytes(cls, data: bytes, max_nbytes: int = MAX_ANY_NBYTES) -> Segment:
         """A stored segment.
+
+        Parameters
+        ----------
+        data : bytes
+            The segment.
+        max_nbytes : int
+            The most bytes that its columns can have; see `most_nbytes`.
 
         Raises
         ------
@@ -221,7 +248,7 @@ class Segment:
                 and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
                 and all(isinstance(text, str) for text in (*outputs.values(), header["key"]))
             )
-            columns = _columns(header["columns"], data[_HEAD.size + length :])
+            columns = _columns(header["columns"], data[_HEAD.size + length :], max_nbytes)
             n = len(columns["seconds"])
             columns = dict.fromkeys(_LATER, np.zeros(n, "<u4")) | columns
             writers = tuple(map(WriterId.from_list, header.get("writers", [UNKNOWN.to_list()])))
@@ -241,7 +268,12 @@ def brief_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 _COLUMN_TYPE = re.compile(r"[<|][biuf][1248]")
 
 
-def _columns(entries: Any, frame: bytes) -> dict[str, NDArray[Any]]:
+def most_nbytes(chunk_shape: Sequence[int]) -> int:
+    """The most bytes of the columns of a segment, by the shape of the grid's chunks."""
+    return MAX_ROWS_NBYTES + math.prod(chunk_shape) // 8 + 2**16
+
+
+def _columns(entries: Any, frame: bytes, max_nbytes: int) -> dict[str, NDArray[Any]]:
     """The columns of a segment, once it is known that they are what the frame expands to."""
     sizes = []
     for name, dtype, shape in entries:
@@ -249,6 +281,8 @@ def _columns(entries: Any, frame: bytes) -> dict[str, NDArray[Any]]:
         if not is_shape or not _COLUMN_TYPE.fullmatch(dtype):
             raise ValueError(f"column {name!r} has the dtype {dtype!r} and the shape {shape!r}")
         sizes.append(math.prod(shape) * int(dtype[2:]))
+    if sum(sizes) > max_nbytes:
+        raise ValueError(f"its columns have {sum(sizes)} bytes; expected at most {max_nbytes}")
     if sum(sizes) != (check_expansion(frame) if frame else 0):
         raise ValueError(f"columns of {sum(sizes)} bytes are not what is stored")
     raw = decompressed(frame) if frame else b""

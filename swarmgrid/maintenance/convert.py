@@ -18,10 +18,11 @@ from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.grid_io import write_documents
 from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.manifest import write_segment
+from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.orphans import other_chunks
 from swarmgrid.maintenance.repair import tidy
 from swarmgrid.space.outputs import dtype_name
+from swarmgrid.space.points import union
 from swarmgrid.space.widening import inexact, is_wider
 
 if TYPE_CHECKING:
@@ -109,17 +110,17 @@ def _rewritten(
         read = held.blobs.get_many(keys, chunk_limit(old, before))
         for (index, numbers), key, data in zip(part, keys, read, strict=True):
             block = decoded_chunk(data, key, old, before)
-            masks = {i: manifest.rows.points(i).mask(old.chunk_shape) for i in numbers.tolist()}
-            for i, mask in masks.items():
-                if checksum(block[mask], before.dtype) != checksums[i, column]:
+            parts = {i: manifest.rows.points(i) for i in numbers.tolist()}
+            for i, points in parts.items():
+                if checksum(points.of(block), before.dtype) != checksums[i, column]:
                     raise DamageError(key, "its values are not those that were computed")
-            computed = np.logical_or.reduce(list(masks.values()))
+            computed = union(parts.values(), old.chunk_shape)
             _check_exact(old, name, index, block, computed, after.dtype)
             values = filled(block.shape, after.dtype)
             values[computed] = block[computed]
             write_chunk(held.blobs, new, name, index, values)
-            for i, mask in masks.items():
-                checksums[i, column] = checksum(values[mask], after.dtype)
+            for i, points in parts.items():
+                checksums[i, column] = checksum(points.of(values), after.dtype)
 
     nbytes = int(np.prod(old.block_shape(before))) * after.memory_dtype.itemsize
     in_parts(manifest.chunks(), nbytes, write_part)
@@ -156,8 +157,11 @@ def _replace(held: Lease, new: StoredGrid, rows: Rows, manifest: Manifest) -> No
     """Make the converted grid count: until its document is written, the old one does."""
     blobs, path = held.blobs, new.path
     held.check()
-    name = f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
-    write_segment(blobs, path, name, new, rows)
+
+    def new_name() -> str:
+        return f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
+
+    write_segments(blobs, path, new_name, new, rows)
     held.check()
     write_documents(blobs, new)
     for old in (*manifest.sizes, *manifest.damaged):

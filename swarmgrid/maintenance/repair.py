@@ -10,11 +10,12 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format import damage_marks, failures, zarr_metadata
+from swarmgrid.format.codec import stored_limit
 from swarmgrid.format.described import check_array
 from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
-from swarmgrid.format.manifest import read_manifest, write_segment
-from swarmgrid.format.segment import Segment
+from swarmgrid.format.manifest import read_manifest, write_segments
+from swarmgrid.format.segment import MAX_ANY_NBYTES, Segment
 from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
 from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
@@ -102,8 +103,8 @@ def invalidate_bad_rows(
         keep[bad] = False
         held.check()
         if keep.any():
-            name = f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
-            write_segment(blobs, path, name, grid, manifest.rows.subset(np.flatnonzero(keep)))
+            rows = manifest.rows.subset(np.flatnonzero(keep))
+            write_segments(blobs, path, lambda: _new_name(held), grid, rows)
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again
             blobs.delete(path.manifest + name)
@@ -114,6 +115,10 @@ def invalidate_bad_rows(
     return sum(len(manifest.rows.points(i)) for i in bad)
 
 
+def _new_name(held: Lease) -> str:
+    return f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
+
+
 def tidy(held: Lease, state: GridState) -> bool:
     """Remove what readers and cut conversions left, compact failures; whether anything changed."""
     names = state.failure_names
@@ -122,14 +127,13 @@ def tidy(held: Lease, state: GridState) -> bool:
         held.check()
         start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
         name = f"{start}-{secrets.token_hex(4)}-compacted{failures.SUFFIX}"
-        shape = state.grid.chunk_shape
         failures.compact_failures(
             held.blobs,
             state.grid.path,
             names,
             name,
             lambda place: (
-                not failures.is_inside(place, state.grid) or state.manifest.holds(*place, shape)
+                not failures.is_inside(place, state.grid) or state.manifest.holds(*place)
             ),
         )
     if state.suspects:
@@ -212,7 +216,7 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
     for name in held.blobs.names(path.manifest):
         with contextlib.suppress(*checked_json.MALFORMED):  # segments say the order of everything
             key = path.manifest + name
-            segment = Segment.from_bytes(held.blobs.get(key) or b"")
+            segment = Segment.from_bytes(held.blobs.get(key, stored_limit(MAX_ANY_NBYTES)) or b"")
             if segment.key != key:
                 continue
             axes = zarr_metadata.checked_names(list(segment.axes), "axes")
@@ -226,5 +230,5 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
 def _restore(held: Lease, path: GridPath, key: str) -> None:
     """Write a coordinate's chunk again from its copy."""
     data = held.blobs.get(copy_key(path, key))
-    if data is not None:
+    if data:
         held.blobs.put(key, data)

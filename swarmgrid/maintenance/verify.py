@@ -17,6 +17,7 @@ from swarmgrid.format.manifest import older_than, read_manifest
 from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, orphan_findings, own_chunks
 from swarmgrid.maintenance.replicas import COPY, replica_findings
 from swarmgrid.maintenance.report import Finding, Report, to_report
+from swarmgrid.space.points import union
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import METADATA
@@ -139,8 +140,8 @@ def bad_rows(
     key = reason = rowless = ""
     starts = zip(index, grid.chunk_shape, grid.axes, strict=True)
     is_outside = any(i * n >= len(axis) for i, n, axis in starts)
-    masks = {int(i): manifest.rows.points(int(i)).mask(grid.chunk_shape) for i in numbers}
-    rest = ~np.logical_or.reduce(list(masks.values()))
+    parts = {int(i): manifest.rows.points(int(i)) for i in numbers}
+    rest: NDArray[np.bool_] | None = None
     for column, (name, output) in enumerate(grid.schema.outputs.items()):
         this = chunk_key(grid, name, index)
         data = None if is_outside else blobs.get(this, chunk_limit(grid, output))
@@ -148,12 +149,14 @@ def bad_rows(
             block = decoded_chunk(data, this, grid, output)
         except DamageError as error:
             key, reason = key or this, reason or error.reason
-            bad |= dict.fromkeys(masks)
+            bad |= dict.fromkeys(parts)
             continue
-        for i, mask in masks.items():
-            if checksum(block[mask], output.dtype) != manifest.rows.checksums[i, column]:
+        for i, points in parts.items():
+            if checksum(points.of(block), output.dtype) != manifest.rows.checksums[i, column]:
                 key, reason = key or this, reason or "its values are not those that were computed"
                 bad[i] = None
+        if rest is None:  # made once a chunk of that size is seen to be there
+            rest = ~union(parts.values(), grid.chunk_shape)
         if not rowless and rest.any() and _has_any(block[rest], output):
             rowless = this
     return BadRows(tuple(bad), key, reason, rowless)

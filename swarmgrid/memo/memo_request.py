@@ -83,10 +83,10 @@ class MemoRequest:
             raise DamageError(call.request.grid.path.manifest + torn[0], "it is no whole segment")
         outputs = snapshot.grid.schema.outputs
         dtypes = {name: output.memory_dtype for name, output in outputs.items()}
-        computed = coverage.is_computed()
-        if computed is None:
+        if not coverage.has_missing():
             return Stored(np.ones(len(self.points), bool), dtypes)
         order = [snapshot.grid.names.index(name) for name in call.request.domain.names]
+        computed = coverage.is_computed()
         return Stored(computed.transpose(order)[tuple(self.points.positions.T)], dtypes)
 
     def repair(self, damage: DamageError) -> None:

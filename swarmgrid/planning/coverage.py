@@ -10,7 +10,7 @@ import numpy as np
 from swarmgrid.space.points import ChunkPart, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,15 +54,19 @@ class Coverage:
         """The number of missing points."""
         if self.complete.all():
             return 0
-        if self.mask is not None or self.partial or self.failed:
+        if self.mask is not None:
             return sum(
                 int(self._missing(tuple(place.tolist())).sum())
                 for place in np.argwhere(~self.complete)
             )
-        counts: NDArray[Any] = (~self.complete).astype(np.int64)
+        begun = [at for at in {*self.partial, *self.failed} if not self.complete[at]]
+        untouched = ~self.complete
+        for touched in begun:
+            untouched[touched] = False
+        counts: NDArray[Any] = untouched.astype(np.int64)
         for axis in reversed(self.selection.axes):
             counts = counts @ axis.counts
-        return int(counts)
+        return int(counts) + sum(int(self._missing(touched).sum()) for touched in begun)
 
     def n_incomplete(self) -> int:
         """The number of chunks that hold a missing point."""
@@ -70,18 +74,30 @@ class Coverage:
             return int((~self.complete).sum())
         return sum(1 for _ in self.parts())
 
-    def is_computed(self) -> NDArray[np.bool_] | None:
-        """Over the selection, whether a point is asked for and computed; None: all are."""
-        if self.mask is None and self.complete.all():
-            return None
-        computed = np.ones(self.selection.shape, bool)
-        for place in np.argwhere(~self.complete):
-            touched = tuple(place.tolist())
-            block = np.ix_(*self.selection.request_block(touched))
-            inside = np.ix_(*self.selection.chunk_block(touched))
-            done = self.partial.get(touched)
-            computed[block] = False if done is None else done[inside]
-        return computed if self.mask is None else computed & self.mask
+    def has_missing(self) -> bool:
+        """Whether any point of the selection is not computed, or not asked for."""
+        return self.mask is not None or not bool(self.complete.all())
+
+    def is_computed(self, places: Sequence[NDArray[np.intp]] | None = None) -> NDArray[np.bool_]:
+        """Whether points are asked for and computed.
+
+        Parameters
+        ----------
+        places : sequence of array, optional
+            For each axis, places in the selection; all, unless given. Nothing is made that is
+            larger than the points at these.
+        """
+        if places is None:
+            places = [np.arange(n) for n in self.selection.shape]
+        part, axes = self.selection.at(places), self.selection.axes
+        bins = [axis.bins_at(along) for axis, along in zip(axes, places, strict=True)]
+        computed = np.array(self.complete[np.ix_(*bins)])
+        for touched, done in self.partial.items():
+            at = part.touched_of(self.selection.chunk_index(touched))
+            if at is not None:
+                inside = np.ix_(*part.chunk_block(at))
+                computed[np.ix_(*part.request_block(at))] = done[inside]
+        return computed if self.mask is None else computed & self.mask[np.ix_(*places)]
 
     def part(self, index: tuple[int, ...]) -> ChunkPart:
         """The missing points of one chunk."""

@@ -12,7 +12,7 @@ from swarmgrid.errors import AxisError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
-from swarmgrid.space.chunks import check_chunk_nbytes
+from swarmgrid.space.chunks import check_chunk_nbytes, check_n_chunks
 from swarmgrid.space.match import positions, reconciled
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
@@ -60,8 +60,10 @@ def covered(
             asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
         grown, place = _grown(stored, asked_axis, tolerance)
         axes.append(grown)
-        places.append(AxisSelection(place, stored.chunk))
+        # a chunk that is longer than the axis holds no more: nothing larger is made for it
+        places.append(AxisSelection(place, max(1, min(stored.chunk, len(grown.axis)))))
     selection = Selection(tuple(places))
+    check_n_chunks(selection.grid_shape)
     if manifest is None:
         complete = np.zeros(selection.grid_shape, bool)
         partial: dict[tuple[int, ...], NDArray[np.bool_]] = {}

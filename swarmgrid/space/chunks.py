@@ -27,6 +27,8 @@ MAX_SECONDS = 60.0
 """Of one worker's work per chunk that we choose: a chunk is written anew while it fills up."""
 MIN_COSTLY_POINTS = 16
 """Points per chunk, however much one costs."""
+MAX_CHUNKS = 2**26
+"""Of one request. A store that came from elsewhere may have axes whose product is any number."""
 MAX_NBYTES = 2**31 - 1
 """The most bytes of a chunk: compressors count in 32 bits."""
 
@@ -138,9 +140,20 @@ def most_points(point_nbytes: int, seconds: float | None = None) -> int:
     return max(1, min(MAX_POINTS, by_cost, TARGET_NBYTES // max(point_nbytes, 1)))
 
 
+def check_n_chunks(counts: tuple[int, ...]) -> None:
+    """Raise ChunksError where a request has more chunks than can be counted one by one."""
+    n = math.prod(counts)
+    if n > MAX_CHUNKS:
+        raise ChunksError(
+            f"the request has points of {n} chunks ({' x '.join(map(str, counts))}); expected at "
+            f"most {MAX_CHUNKS}. Ask for fewer values at once, or for larger chunks in another "
+            "store"
+        )
+
+
 def check_chunk_nbytes(shape: tuple[int, ...], point_nbytes: int, what: str = "chunk") -> None:
     """Raise ChunksError where a chunk or shard would be larger than a compressor can take."""
-    nbytes = math.prod(shape) * point_nbytes
+    nbytes = math.prod(shape) * max(1, point_nbytes)  # there is a bit for each point, at least
     if nbytes > MAX_NBYTES:
         raise ChunksError(
             f"a {what} of {math.prod(shape)} points of {point_nbytes} bytes has {nbytes} bytes; "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -58,11 +60,24 @@ class Points:
             return math.prod(self.extent)
         return int.from_bytes(self.bits, "big").bit_count()
 
+    def __contains__(self, index: tuple[int, ...]) -> bool:
+        if any(at >= n for at, n in zip(index, self.extent, strict=True)):
+            return False
+        return self.bits is None or bool(self.box_mask()[index])
+
     def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """The set as a boolean array of the chunk's ``shape``."""
+        """The set, as far as it lies within a ``shape``, as a boolean array of that."""
         full = np.zeros(shape, bool)
-        full[tuple(slice(n) for n in self.extent)] = self.box_mask()
+        inside = self.box_mask()[tuple(map(slice, shape))]
+        full[tuple(map(slice, inside.shape))] = inside
         return full
+
+    def of(self, block: NDArray[Any]) -> NDArray[Any]:
+        """The points' values in a chunk, an array of its shape and further dims; in C order."""
+        box = block[tuple(slice(n) for n in self.extent)]
+        if self.bits is not None:
+            return np.asarray(box[self.box_mask()])
+        return box.reshape(len(self), *block.shape[len(self.extent) :])
 
     def box_mask(self) -> NDArray[np.bool_]:
         """The set as a boolean array of shape ``extent``."""
@@ -78,6 +93,14 @@ class Points:
             grid = np.indices(self.extent, np.intp)
             return grid.reshape(len(self.extent), -1).T if self.extent else np.zeros((1, 0), int)
         return np.argwhere(self.box_mask()) if self.extent else np.zeros((len(self), 0), int)
+
+
+def union(parts: Iterable[Points], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Several sets of points as one boolean array of the chunk's ``shape``."""
+    full = np.zeros(shape, bool)
+    for points in parts:
+        full[tuple(slice(n) for n in points.extent)] |= points.box_mask()
+    return full
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,10 @@ class AxisSelection:
     @cached_property
     def _bin_of_position(self) -> NDArray[np.intp]:
         return np.searchsorted(self.bins, self.positions // self.length)
+
+    def bins_at(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The numbers, among the touched bins, of those that hold the values at some places."""
+        return self._bin_of_position[places]
 
     @cached_property
     def counts(self) -> NDArray[np.intp]:
@@ -131,6 +135,26 @@ class Selection:
     def chunk_index(self, touched: tuple[int, ...]) -> tuple[int, ...]:
         """The index in the store of the chunk at ``touched`` among the touched ones."""
         return tuple(int(axis.bins[i]) for axis, i in zip(self.axes, touched, strict=True))
+
+    def at(self, places: Sequence[NDArray[np.intp]]) -> Selection:
+        """The part at some places of the request, an array of them for each axis."""
+        return Selection(
+            tuple(
+                AxisSelection(axis.positions[along], axis.length)
+                for axis, along in zip(self.axes, places, strict=True)
+            )
+        )
+
+    def touched_of(self, index: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The place of a stored chunk among the touched ones; None if it is none of them."""
+        found = [
+            int(np.searchsorted(axis.bins, i)) for axis, i in zip(self.axes, index, strict=True)
+        ]
+        is_touched = all(
+            n < len(axis.bins) and axis.bins[n] == i
+            for axis, n, i in zip(self.axes, found, index, strict=True)
+        )
+        return tuple(found) if is_touched else None
 
     def touched(self) -> Iterator[tuple[int, ...]]:
         """Every touched chunk, in C order, as its place among the touched bins."""

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmgrid.errors import StoreError
+from swarmgrid.store.bounded import TooLargeError, bounded_get, innermost, is_folder
 from swarmgrid.store.refusals import meaning
 
 if TYPE_CHECKING:
@@ -109,12 +110,12 @@ class ZarrBlobs:
             async def read(key: str) -> bytes | None:
                 async with gate:
                     try:
-                        buffer = await self._store.get(key, self._prototype())
+                        buffer = await bounded_get(self._store, key, self._prototype(), limit)
+                    except TooLargeError:
+                        return UNREADABLE
                     except FileNotFoundError:  # a read-only store that is not there yet
                         return None
-                if buffer is None:
-                    return None
-                return buffer.to_bytes() if len(buffer) <= limit else UNREADABLE
+                return None if buffer is None else buffer.to_bytes()
 
             return list(await asyncio.gather(*map(read, keys)))
 
@@ -125,10 +126,11 @@ class ZarrBlobs:
 
     def create(self, key: str, data: bytes) -> bool:
         self._wait(self._store.set_if_not_exists(key, self._buffer(data)))
-        return self.get(key) == data  # the call itself does not tell which writer won
+        return self.get(key, len(data)) == data  # the call itself does not tell which writer won
 
     def delete(self, key: str) -> None:
-        self._wait(self._store.delete(key))
+        if not is_folder(self._store, key):  # zarr would delete it with all that is in it
+            self._wait(self._store.delete(key))
 
     def names(self, prefix: str) -> list[str]:
         async def read() -> list[str]:
@@ -177,10 +179,3 @@ class ZarrBlobs:
         from zarr.core.buffer import default_buffer_prototype
 
         return default_buffer_prototype()
-
-
-def innermost(store: Any) -> Any:
-    """The store that zarr's wrapper stores, if any, wrap."""
-    while hasattr(store, "_store") and hasattr(store._store, "set_if_not_exists"):  # noqa: SLF001
-        store = store._store  # noqa: SLF001  # there is no public way in
-    return store

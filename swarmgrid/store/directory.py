@@ -13,12 +13,12 @@ import itertools
 import os
 import secrets
 import shutil
-import stat
 import time
 from typing import TYPE_CHECKING, Literal
 
 from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import MAX_OBJECT, UNREADABLE
+from swarmgrid.store.bounded import is_readable
 from swarmgrid.store.layout import LOCKS
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ class FileBlobs:
             # without O_NONBLOCK, to open a fifo would wait for a process that writes to it
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(number, "rb", buffering=0) as file:  # of a folder, this is an OSError
-                status = os.fstat(number)
-                if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-                    return UNREADABLE
-                return file.read()
+                return file.read() if is_readable(number, limit) else UNREADABLE
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:

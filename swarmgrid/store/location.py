@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, StoreError, brief
-from swarmgrid.store.blobs import ZarrBlobs, innermost
+from swarmgrid.store.blobs import ZarrBlobs
+from swarmgrid.store.bounded import innermost
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import DATA
 from swarmgrid.store.object_store import FencedBlobs, is_object_store

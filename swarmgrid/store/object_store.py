@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import LeaseLostError, StoreError
-from swarmgrid.store.blobs import ZarrBlobs, innermost
+from swarmgrid.store.blobs import ZarrBlobs
+from swarmgrid.store.bounded import innermost
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.lease_record import highest_record
 

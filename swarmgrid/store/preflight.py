@@ -77,7 +77,7 @@ def _has_exclusive_create(blobs: Blobs) -> bool:
         blobs.begin_writing()
         first = blobs.create(key, one)
         second = blobs.create(key, two)
-        return first and not second and blobs.get(key) == one
+        return first and not second and blobs.get(key, len(one)) == one
     finally:
         with contextlib.suppress(Exception):
             blobs.delete(key)

@@ -57,7 +57,7 @@ def new_probe() -> str:
 
 def is_visible(location: Location, key: str) -> bool:
     """Whether this process sees an object that another one has written."""
-    return location.open().get(key) is not None
+    return location.open().get(key, 0) is not None
 
 
 def _is_seen_by_a_copy(location: Location) -> bool:

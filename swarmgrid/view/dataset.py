@@ -22,7 +22,7 @@ from swarmgrid.format.codec import checksum, fill_value
 from swarmgrid.format.damage_marks import mark_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.outputs import STRING
-from swarmgrid.space.selection import AxisSelection, Selection, outer_index
+from swarmgrid.space.selection import outer_index
 from swarmgrid.space.texts import to_text
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.failures import FailedPoint
-    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
+    from swarmgrid.space.selection import Selection
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.location import Location
 
@@ -54,12 +54,11 @@ def dataset(
     lose digits by that gives a RuntimeWarning.
     """
     grid = coverage.grid
-    present = coverage.is_computed()
     names = tuple(axis.name for axis in axes)
     order = [grid.names.index(name) for name in names]
     variables = {}
     for name, output in grid.schema.outputs.items():
-        array = GridArray(ref.location, grid, manifest, name, coverage.selection, present, order)
+        array = GridArray(ref.location, manifest, name, coverage, order)
         dims = (*names, *output.dims)
         data: Any = indexing.LazilyIndexedArray(array)
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
@@ -151,14 +150,12 @@ class GridArray(BackendArray):
 
     Parameters
     ----------
-    location, grid, manifest : Location, StoredGrid, Manifest
-        The store, and what it holds.
+    location, manifest : Location, Manifest
+        The store, and what is computed there.
     name : str
         The output.
-    selection : Selection
-        The requested positions along the stored axes.
-    present : array or None
-        Over the selection, whether a point is computed and asked for; None: all are.
+    coverage : Coverage
+        The requested positions along the stored axes, and which points of these are computed.
     order : list of int
         The stored axes in the requested order.
     """
@@ -166,29 +163,28 @@ class GridArray(BackendArray):
     def __init__(
         self,
         location: Location,
-        grid: StoredGrid,
         manifest: Manifest,
         name: str,
-        selection: Selection,
-        present: NDArray[np.bool_] | None,
+        coverage: Coverage,
         order: list[int],
     ) -> None:
+        grid = coverage.grid
         self._location = location
         self._grid = grid
         self._manifest = manifest
         self._name = name
         self._output = grid.schema.outputs[name]
         self._column = list(grid.schema.outputs).index(name)
-        self._selection = selection
-        self._present = present
+        self._coverage = coverage
+        self._has_missing = coverage.has_missing()
         self._order = order
-        self.shape = tuple(selection.shape[d] for d in order) + self._output.shape
+        self.shape = tuple(coverage.selection.shape[d] for d in order) + self._output.shape
         self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
         """The attributes in which xarray, too, names an array's chunks and shards."""
         if grid.inner_shape is not None:
             self.encoding["shards"] = self._lengths(grid.chunk_shape)
         stored = self._output.memory_dtype
-        self.dtype = stored if present is None else _missing(stored)[1]
+        self.dtype = _missing(stored)[1] if self._has_missing else stored
 
     def _lengths(self, along_axes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(along_axes[d] for d in self._order) + self._output.shape
@@ -204,13 +200,8 @@ class GridArray(BackendArray):
         chosen = [_indices(k, n) for k, n in zip(key, self.shape, strict=True)]
         by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
         rest = outer_index(tuple(chosen[n_axes:])) if self._output.shape else ()
-        selection = Selection(
-            tuple(
-                AxisSelection(axis.positions[i], axis.length)
-                for axis, i in zip(self._selection.axes, by_stored, strict=True)
-            )
-        )
-        present = None if self._present is None else self._present[np.ix_(*by_stored)]
+        selection = self._coverage.selection.at(by_stored)
+        present = self._coverage.is_computed(by_stored) if self._has_missing else None
         values = self._gather(selection, present, tuple(map(len, chosen[n_axes:])), rest)
         values = values.transpose([*self._order, *range(n_axes, values.ndim)])
         return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
@@ -282,9 +273,7 @@ class GridArray(BackendArray):
         rows, column = self._manifest.rows, self._column
         is_whole = self._manifest.is_whole(self._grid.chunk_shape)
         for i in self._manifest.rows_of(index).tolist():
-            part = block
-            if not is_whole[i]:
-                part = block[rows.points(i).mask(self._grid.chunk_shape)]
+            part = block if is_whole[i] else rows.points(i).of(block)
             if checksum(part, self._output.dtype) != rows.checksums[i, column]:
                 raise DamageError(key, "its values are not those that were computed")
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from swarmgrid.format import manifest as manifest_module
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.manifest import (
     COMPACT_FROM,
@@ -145,6 +146,26 @@ def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
     assert rewritten <= total * (2 + math.log(total, COMPACT_FROM))
 
 
+def test_a_segment_that_is_full_is_never_merged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_module, "MAX_ROWS_NBYTES", 8000)
+    numbers = random.Random(0)
+    sizes: dict[str, int] = {}
+    rewritten = total = 0
+    for i in range(3000):
+        sizes[f"s{i}"] = n = numbers.randint(48, 300)
+        total += n
+        names = to_compact(sizes)
+        assert len(names) != 1
+        size = sum(sizes.pop(one) for one in names)
+        assert size <= 8000
+        rewritten += size
+        if names:
+            sizes[f"m{i}"] = size
+        assert len(sizes) <= total // 1000 + COMPACT_FROM * 4
+    assert sum(sizes.values()) == total
+    assert rewritten <= total * 6
+
+
 def test_a_few_segments_stay_as_they_are() -> None:
     assert to_compact({}) == []
     assert to_compact({f"{i}": 1 for i in range(COMPACT_FROM - 1)}) == []
@@ -180,7 +201,7 @@ def test_a_manifest_is_the_union_of_its_segments(files: FileBlobs, grid: StoredG
     files.put(f"{PATH.manifest}note.txt", b"not a segment")
     found = read(files, grid)
     assert found.rows.index.tolist() == [[0, 0], [1, 0]]
-    assert dict(found.sizes) == {"a.seg": 1, "b.seg": 1}
+    assert dict(found.sizes) == {"a.seg": 56, "b.seg": 56}
 
 
 def test_no_segments_make_an_empty_manifest(files: FileBlobs, grid: StoredGrid) -> None:

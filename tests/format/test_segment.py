@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import FormatError
+from swarmgrid.format import segment as segment_module
 from swarmgrid.format.segment import COLUMNS, MAGIC, Row, Rows, Segment
 from swarmgrid.format.writers import UNKNOWN, WriterId
 from swarmgrid.space.points import Points
@@ -226,3 +227,25 @@ def test_an_empty_segment_has_no_rows() -> None:
     read = Segment.from_bytes(Segment(axes, {"u": "bool", "v": "bool"}, empty).to_bytes()).rows
     assert len(read) == 0
     assert (read.index.shape, read.checksums.shape) == ((0, 3), (0, 2))
+
+
+@given(row_lists(2, 1), st.integers(60, 400))
+def test_rows_are_divided_into_parts_that_a_segment_holds(rows: list[Row], most: int) -> None:
+    whole = Rows.from_rows(rows, 2, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment_module, "MAX_ROWS_NBYTES", most)
+        parts = whole.divided()
+    assert as_rows(Rows.concatenated(parts, 2, 1)) == as_rows(whole)
+    widest = max((Rows.from_rows([row], 2, 1).nbytes for row in rows), default=0)
+    assert all(part.nbytes <= most + widest for part in parts)
+    if whole.nbytes > most:
+        assert all(len(part) for part in parts)
+        assert len(parts) <= 1 + 2 * whole.nbytes // most
+
+
+def test_a_segment_with_larger_columns_than_its_grid_can_have_is_refused() -> None:
+    segment = small_segment()
+    data = segment.to_bytes()
+    assert len(Segment.from_bytes(data, segment.rows.nbytes).rows) == len(segment.rows)
+    with pytest.raises(ValueError, match="expected at most"):
+        Segment.from_bytes(data, segment.rows.nbytes - 1)

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs.zstd import compress
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, WrapperStore
 
 import swarmgrid
 from swarmgrid.format.segment import MAGIC
+from swarmgrid.space.outputs import Output
 from swarmgrid.store import checked_json, lease, lease_record
-from tests.long import examples
+from tests.long import examples, first
 from tests.scenarios.test_swapped import Objects, contents, store_of
 
 AXES: dict[str, Any] = {"x": [1, 2, 3], "s": ["a", "b"]}
@@ -56,6 +57,17 @@ def use(store: Any) -> None:
             call()
 
 
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """What is in it takes little memory."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < SMALL
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.fixture(autouse=True)
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.05)
@@ -82,7 +94,7 @@ def key_of(end: str, objects: Objects = PLAIN) -> str:
 # ---- things that are no files ---------------------------------------------------------------
 
 
-KINDS = ("mean/c.0.0", "x/c.0", "s/zarr.json", ".seg", ".err", "copy-x-c.0")
+KINDS = ("mean/c.0.0", "name/c.0.0", "x/c.0", "s/c.0", "s/zarr.json", ".seg", ".err", "copy-x-c.0")
 
 
 def put_fifo(path: Path) -> None:
@@ -107,10 +119,40 @@ def put_sparse(path: Path) -> None:
         file.truncate(2**42)
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-@pytest.mark.parametrize("put", [put_fifo, put_folder, put_device, put_circle, put_sparse])
+def put_holes(path: Path) -> None:
+    """As large as a chunk of strings may be, and it begins as the object that was there."""
+    nbytes = 2**31 if path.name.startswith("c.") else 2**26
+    with path.open("wb") as file:
+        file.write(HEADS[path.name][:100])
+        file.truncate(nbytes)
+
+
+HEADS = {key.rpartition("/")[2]: data for key, data in PLAIN.items()}
+
+
+class Wrapped(WrapperStore[LocalStore]):
+    """A store that a user has wrapped."""
+
+
+STORES: dict[str, Callable[[Path], Any]] = {
+    "path": lambda root: root,
+    "read-only": lambda root: LocalStore(root, read_only=True),
+    "wrapped": lambda root: Wrapped(LocalStore(root)),
+}
+
+
+PUTS = (put_fifo, put_folder, put_holes, put_sparse, put_device, put_circle)
+WAYS = [
+    (put_folder, "wrapped"),
+    *((put, "path") for put in PUTS),
+    *((put, "read-only") for put in PUTS),
+    *((put, "wrapped") for put in PUTS if put is not put_folder),
+]
+
+
+@pytest.mark.parametrize(("put", "store"), first(8, WAYS))
 def test_what_is_no_file_is_neither_waited_for_nor_read(
-    tmp_path: Path, put: Callable[[Path], None], read_only: bool
+    tmp_path: Path, put: Callable[[Path], None], store: str
 ) -> None:
     grid = key_of("/x/c.0").split("/")[2]
     leases = [key for key in PLAIN if key.startswith("locks/") and grid in key]
@@ -122,7 +164,8 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
             (root / name).write_bytes(data)
         (root / key).unlink()
         put(root / key)
-        use(LocalStore(root, read_only=True) if read_only else root)
+        with little_memory():
+            use(STORES[store](root))
         if put is put_folder:
             assert (root / key / "mine").exists()
 
@@ -170,13 +213,8 @@ def test_a_frame_that_expands_is_not_expanded(end: str) -> None:
     bomb = zeros(2**29)
     assert len(bomb) < 2**16
     objects = {**PLAIN, key_of(end): bomb}
-    tracemalloc.start()
-    try:
+    with little_memory():
         use(store_of(objects))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < SMALL
 
 
 def test_a_segment_that_expands_is_not_expanded() -> None:
@@ -185,13 +223,51 @@ def test_a_segment_that_expands_is_not_expanded() -> None:
     for column in header["columns"]:
         column[2][0] = 2**29 // 4
     objects = {**PLAIN, key: segment(header, zeros(2**29))}
-    tracemalloc.start()
-    try:
+    with little_memory():
         use(store_of(objects))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < SMALL
+
+
+# ---- shapes ----------------------------------------------------------------------------------
+
+
+def stretched(n: int, chunk: int) -> Objects:
+    """A store whose axes have so many values, and whose chunks so many points along each."""
+    from dataclasses import replace
+
+    from swarmgrid.format.grid import StoredAxis
+    from swarmgrid.format.grid_io import write_grid
+    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.space.axis import to_axis
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.location import to_location
+
+    store = store_of(PLAIN)
+    blobs = to_location(store).open()
+    state = read_state(blobs, GridPath("simulate", key_of("/x/c.0").split("/")[2]))
+    assert state is not None
+    grid = state.grid
+    values = {"x": [1, 2, 3, *range(10, 7 + n)], "s": ["a", "b", *map(str, range(n - 2))]}
+    axes = [StoredAxis.new(to_axis(name, values[name]), chunk) for name in grid.names]
+    schema = replace(grid.schema, outputs={"mean": Output(dtype="int8")})
+    write_grid(blobs, replace(grid, stored_axes=tuple(axes), schema=schema), None)
+    return contents(store)
+
+
+@pytest.mark.parametrize(("n", "chunk"), [(10**4, 1), (7000, 1), (10**5, 100), (3, 2**15)])
+def test_axes_and_chunks_of_any_length_waste_no_memory(n: int, chunk: int) -> None:
+    """Of 10**8 chunks, or of 10**10 points; or chunks that are much longer than the axes."""
+    objects = stretched(n, chunk)
+    grid = swarmgrid.Grid.open(store_of(objects), key_of("/x/c.0").split("/")[2])
+    calls: list[Callable[[], Any]] = [
+        grid.verify,
+        lambda: grid.dataset().isel(x=slice(3), s=slice(2)).load(),
+        grid.errors,
+        lambda: GRID.plan(axes=AXES, store=store_of(objects)),
+        lambda: GRID.open(axes=AXES, store=store_of(objects)).load(),
+    ]
+    for call in calls:
+        with little_memory(), contextlib.suppress(swarmgrid.SwarmgridError):
+            call()
 
 
 # ---- documents ------------------------------------------------------------------------------
