@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.api.accessor import enter as _enter
+
 if TYPE_CHECKING:
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, run, stream
@@ -102,3 +104,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "open"])
+
+
+_enter()
+del _enter

@@ -157,8 +157,10 @@ class Call:
         """The view of what is stored."""
         self._check()
         self._check_view_chunks()
+        from swarmgrid.store.sources import remember
         from swarmgrid.view import dataset
 
+        remember(self.request.grid.location)
         ref, axes, coverage = self.request.grid, self.request.domain.axes, self._coverage
         if coverage is None or self._snapshot is None or coverage.selection.size == 0:
             schema = coverage.grid.schema if coverage else self.request.layout.schema

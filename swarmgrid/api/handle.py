@@ -21,6 +21,7 @@ from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
     import os
@@ -190,6 +191,7 @@ class Grid:
         ref = self._ref
         if not ref.attributes:
             ref = replace(ref, attributes=grid.attributes)
+        remember(ref.location)
         return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks)
 
     def errors(self) -> pd.DataFrame:

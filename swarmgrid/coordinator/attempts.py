@@ -12,6 +12,7 @@ import numpy as np
 
 from swarmgrid.errors import OutputError, PointError, WorkerLostError
 from swarmgrid.format.failures import FailedPoint
+from swarmgrid.identity import shortened
 from swarmgrid.space.points import ChunkPart
 from swarmgrid.transport.messages import Failure
 
@@ -190,7 +191,7 @@ def to_record(failure: Failure) -> FailedPoint:
         point={name: _plain(value) for name, value in failure.point.items()},
         exception=failure.exception,
         reason=failure.reason,
-        traceback=failure.traceback,
+        traceback=shortened(failure.traceback),
         attempt=failure.attempt,
         time=now,
         extent=None if block is None else block.extent,

@@ -20,7 +20,7 @@ from swarmgrid.identity.classes import enum_code, member_digest
 from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest, is_ignored
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_digest, grid_id, point_seed
-from swarmgrid.identity.ownership import module_name
+from swarmgrid.identity.ownership import module_name, shortened
 from swarmgrid.identity.parts import (
     Fingerprint,
     Part,
@@ -53,4 +53,5 @@ __all__ = [
     "module_name",
     "origin",
     "point_seed",
+    "shortened",
 ]

@@ -221,6 +221,18 @@ def _folder_at_first() -> str:
     return str(Path.cwd())  # a session that changes it goes on with its grids
 
 
+def shortened(traceback: str) -> str:
+    """Return a traceback whose files are named by their places in their projects.
+
+    What is stored and passed on says nothing of the folders of a machine.
+    """
+    return re.sub(
+        r'(?m)^(\s*File ")(/[^"\n]*)(?=", line \d)',
+        lambda found: found[1] + _place(found[2]),
+        traceback,
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def _place(file: str) -> str:
     path = Path(file)

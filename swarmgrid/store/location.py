@@ -59,19 +59,9 @@ class Location:
             return FencedBlobs(store, self.url, group, writer)
         return ZarrBlobs(store, self.url, _files_of(store))
 
-    def expression(self, group: str) -> str | None:
-        """The Python expression that opens a group of the data, without swarmgrid.
-
-        None for ``memory://``, which nothing else can open.
-        """
-        if self.url.startswith("memory://") and self.store is None:
-            return None
-        if self.store is not None:
-            return f"xr.open_zarr(zarr.storage.StorePath(store, {f'{DATA}/{group}'!r}))"
-        path = f"{self.url.rstrip('/')}/{DATA}/{group}"
-        if self.is_directory or not self.options:
-            return f"xr.open_zarr({path!r})"
-        return f"xr.open_zarr({path!r}, storage_options=...)"
+    def source(self, group: str) -> str:
+        """The folder or URL of a group of the data; without the options of the URL."""
+        return f"{self.url.rstrip('/')}/{DATA}/{group}"
 
     def _zarr_store(self) -> Any:
         if self.store is not None:

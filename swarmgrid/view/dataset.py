@@ -66,16 +66,16 @@ def dataset(
             data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
         variables[name] = _variable(dims, data, dict(output.attrs), array.encoding)
     attrs = {**grid.schema.attrs, **_texts(ref)}
-    opening = ref.location.expression(ref.path.group)
-    if opening is not None:
-        attrs["swarmgrid_open"] = opening
     found = xr.Dataset(variables, coordinates(axes, grid.schema), attrs)
+    found.encoding["source"] = ref.location.source(ref.path.group)
     if chunks is None:
         return found
     if isinstance(chunks, Mapping) and not chunks:
         lengths = dict(zip(grid.names, grid.chunk_shape, strict=True))
         chunks = {name: lengths[name] for name in names}
-    return found.chunk(chunks)
+    chunked = found.chunk(chunks)
+    chunked.encoding.update(found.encoding)
+    return chunked
 
 
 def empty_dataset(ref: GridRef, axes: tuple[Axis, ...], schema: Schema | None) -> xr.Dataset:

@@ -220,7 +220,7 @@ def test_the_same_cache_is_a_dataset(tmp_path: Path) -> None:
     assert ds["value"].dtype == np.float64
     assert ds["value"].sel(strat="bb", s=4).item() == 2 + 4 * 0.4
     np.testing.assert_array_equal(ds["s_"], [[4, 2], [4, 2]])
-    group = ds.attrs["swarmgrid_open"].split("'")[1]
+    group = ds.encoding["source"]
     with xr.open_zarr(group) as plain:
         assert plain["value"].load().sel(strat="aaa", s=1).item() == 3 + 0.4
         assert plain["value"].encoding["chunks"] == (1, 3)

@@ -294,7 +294,7 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("level", ["store", "grid"])
 def test_a_store_of_a_newer_format_is_refused(tmp_path: Path, level: str) -> None:
     ds = swarmgrid.compute(**GOOD, store=tmp_path / "s")
-    group = Path(ds.attrs["swarmgrid_open"].split("'")[1])
+    group = Path(ds.encoding["source"])
     document = (tmp_path / "s/data.zarr" if level == "store" else group) / "zarr.json"
     content = json.loads(document.read_text())
     content["attributes"]["swarmgrid_format"] = 99

@@ -47,7 +47,7 @@ def test_a_grid_on_s3_opens_elsewhere(s3: S3Server) -> None:
         storage_options=s3.storage_options(),
         executor="sync",
     )
-    path = ds.attrs["swarmgrid_open"].split("'")[1]
+    path = ds.encoding["source"]
     store = ObjectStore(obstore.store.from_url(path, **s3.storage_options()))
     foreign = xr.open_zarr(store)
     np.testing.assert_array_equal(foreign["sum"], ds["sum"])

@@ -123,7 +123,7 @@ def test_a_point_that_returns_a_float_says_how_to_go_on_and_nothing_is_computed_
 def test_plain_readers_agree_before_and_after(kind: str, tmp_path: Any) -> None:
     store = tmp_path / "s"
     ds = GRID.compute(axes=AXES, store=store, **KINDS[kind])
-    folder = ds.attrs["swarmgrid_open"].split("'")[1]
+    folder = ds.encoding["source"]
     before = xr.open_zarr(folder)
     GRID.convert("n", "float64", store=store)
     assert_right(before, AXES)

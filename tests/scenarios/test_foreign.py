@@ -65,7 +65,7 @@ def stored(
 
 
 def group(ds: xr.Dataset) -> Path:
-    return Path(ds.attrs["swarmgrid_open"].split("'")[1])
+    return Path(ds.encoding["source"])
 
 
 def test_xarray_reads_the_same_without_swarmgrid(stored: tuple[Path, xr.Dataset]) -> None:

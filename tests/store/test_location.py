@@ -5,25 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import xarray as xr
-import zarr
-import zarr.storage
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 import swarmgrid
 from swarmgrid.errors import InputError, StoreError
-from swarmgrid.format.grid_io import write_grid
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.location import CLOUD_SCHEMES, Location, to_location
-from tests.servers.s3 import S3Server
-from tests.stores.grids import PATH, new_grid
+from tests.stores.grids import PATH
 
 SECRET = {"secret_access_key": "hush", "client_options": {"allow_http": True}}
 
@@ -175,7 +169,7 @@ def test_a_cloud_url_is_opened_when_it_is_needed(scheme: str) -> None:
 
 def test_options_are_never_shown() -> None:
     location = to_location("s3://bucket/prefix", SECRET)
-    for text in (repr(location), str(location), location.expression("f/id")):
+    for text in (repr(location), str(location), location.source("f/id")):
         assert "hush" not in text
 
 
@@ -201,53 +195,21 @@ def test_a_cloud_store_without_obstore_names_the_extra(monkeypatch: pytest.Monke
         location.open()
 
 
-# ---- the expression that a user may paste
+# ---- the source of a Dataset
 
 
-@pytest.fixture
-def written() -> Callable[[Location], Location]:
-    def write(location: Location) -> Location:
-        blobs = location.open()
-        blobs.begin_writing()
-        write_grid(blobs, new_grid({"s": [3, 1]}, {"s": 2}), None)
-        return location
-
-    return write
-
-
-def evaluated(location: Location, **names: Any) -> list[int]:
-    expression = location.expression(PATH.group)
-    ds = eval(expression, {"xr": xr, "zarr": zarr, **names})
-    values: list[int] = ds["s"].values.tolist()
-    return values
+@pytest.mark.parametrize(
+    ("store", "start"),
+    [
+        ("cache", str(Path.cwd() / "cache")),
+        ("memory://a/b", "memory://a/b"),
+        ("s3://b/c/", "s3://b/c"),
+    ],
+)
+def test_a_source_is_the_path_of_the_group(store: str, start: str) -> None:
+    assert to_location(store).source(PATH.group) == f"{start}/data.zarr/{PATH.group}"
 
 
-def test_a_directory_is_opened_by_its_expression(
-    tmp_path: Path, written: Callable[[Location], Location]
-) -> None:
-    assert evaluated(written(to_location(tmp_path / "it's"))) == [3, 1]
-
-
-def test_memory_that_nothing_else_can_open_has_no_expression(
-    new_memory_store: Callable[[], str],
-) -> None:
-    assert to_location(new_memory_store()).expression(PATH.group) is None
-
-
-@pytest.mark.parametrize("kind", ["memory store", "wrapped local store"])
-def test_a_zarr_store_is_opened_by_its_expression(
-    kind: str, tmp_path: Path, written: Callable[[Location], Location]
-) -> None:
-    location = written(to_location(STORES[kind](tmp_path)))
-    assert evaluated(location, store=location.store) == [3, 1]
-
-
-@pytest.mark.server
-def test_a_cloud_store_is_opened_by_its_expression(
-    s3: S3Server, written: Callable[[Location], Location]
-) -> None:
-    location = written(to_location(s3.url(uuid.uuid4().hex), s3.storage_options()))
-    expression = location.expression(PATH.group)
-    assert expression == (
-        f"xr.open_zarr('{location.url}/data.zarr/{PATH.group}', storage_options=...)"
-    )
+def test_the_source_of_a_zarr_store_names_it(tmp_path: Path) -> None:
+    location = to_location(STORES["memory store"](tmp_path))
+    assert location.source("f/id") == f"{location.store}/data.zarr/f/id"

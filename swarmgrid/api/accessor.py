@@ -1,0 +1,139 @@
+"""The accessor ``ds.swarmgrid`` of xarray Datasets, entered when both packages are imported.
+
+Neither this module nor the import of swarmgrid imports xarray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, brief
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from swarmgrid.api.handle import Grid
+
+NAME = "swarmgrid"
+
+
+class DatasetAccessor:
+    """The place that a Dataset comes from: ``ds.swarmgrid``.
+
+    It is there for every Dataset that swarmgrid returned, and for one that
+    ``xr.open_zarr`` opened from the folder or URL of a grid.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> @swarmgrid.grid(store="memory://accessor", executor="sync")
+    ... def area(width, height):
+    ...     return width * height
+    >>> ds = area.compute({"height": 2.0}, {"width": [1, 2]})
+    >>> ds.swarmgrid.source.rpartition("/")[0]
+    'memory://accessor/data.zarr/area'
+    >>> ds.swarmgrid.grid.state().points_computed
+    2
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    @property
+    def source(self) -> str:
+        """The folder or URL of the grid that the Dataset was opened from.
+
+        Raises
+        ------
+        InputError
+            If it was not opened from a store; what is computed from a Dataset was not.
+        """
+        source = self._ds.encoding.get("source")
+        if not isinstance(source, str):
+            raise InputError(
+                "this Dataset does not say where it comes from: ds.encoding has no 'source'. "
+                "swarmgrid.compute, swarmgrid.open and xr.open_zarr set it; the result of "
+                "arithmetic has none. Use the Dataset that it was made from, or "
+                "Grid.open(store, id)"
+            )
+        return source
+
+    @property
+    def grid(self) -> Grid:
+        """The handle of the stored grid.
+
+        Raises
+        ------
+        InputError
+            If the Dataset was not opened from a grid of swarmgrid's.
+        """
+        from swarmgrid.api.handle import Grid
+        from swarmgrid.api.resolve import named_ref
+        from swarmgrid.store.layout import DATA
+        from swarmgrid.store.sources import remembered
+
+        store, found, group = self.source.rpartition(f"/{DATA}/")
+        if not found:
+            raise InputError(
+                f"this Dataset comes from {brief(self.source)}, which is no grid of swarmgrid's; "
+                f"expected a path that ends in {DATA}/<function>/<grid id>"
+            )
+        location = remembered(store)
+        if location is None:  # read to its end, or opened by xarray
+            return Grid.open(store, group.strip("/"))
+        return Grid(named_ref(location, group.strip("/")))
+
+    def errors(self) -> pd.DataFrame:
+        """The points at which the function failed and that are not computed since.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `Grid.errors`.
+        """
+        return self.grid.errors()
+
+    def __repr__(self) -> str:
+        return f"<swarmgrid accessor of a Dataset from {self._ds.encoding.get('source')!r}>"
+
+
+def enter() -> None:
+    """Enter the accessor in xarray: now if it is imported, else as soon as it is."""
+    if "xarray" in sys.modules:
+        _register()
+    elif not any(isinstance(finder, _AfterXarray) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterXarray())
+
+
+def _register() -> None:
+    xarray: Any = sys.modules.get("xarray")
+    is_whole = hasattr(xarray, "register_dataset_accessor")  # not while it is being imported
+    if is_whole and not hasattr(xarray.Dataset, NAME):
+        xarray.register_dataset_accessor(NAME)(DatasetAccessor)
+
+
+class _AfterXarray:
+    """Finds xarray as the other finders do, and enters the accessor after its import."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "xarray":
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((one for one in found if one is not None), None)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            execute = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                execute(module)
+                _register()
+                with contextlib.suppress(ValueError):
+                    sys.meta_path.remove(self)
+
+            with contextlib.suppress(AttributeError):  # a loader that takes no attribute
+                loader.exec_module = exec_module
+        return spec

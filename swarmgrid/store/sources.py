@@ -1,0 +1,21 @@
+"""The stores that Datasets in use come from, by URL: a URL says no options and no object."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swarmgrid.store.location import Location
+
+_locations: weakref.WeakValueDictionary[str, Location] = weakref.WeakValueDictionary()
+
+
+def remember(location: Location) -> None:
+    """Let a store be found by its URL as long as something of it is in use."""
+    _locations[location.url] = location
+
+
+def remembered(url: str) -> Location | None:
+    """The store of a URL, if something of it is in use."""
+    return _locations.get(url)
