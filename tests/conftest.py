@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import signal
@@ -44,13 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run the whole suite in as many processes as there are cores, a part of it in this one."""
+    """Run the whole suite in three processes for two cores, a part of it in this one.
+
+    A third of what a test takes is waiting, mostly for processes that it has started.
+    """
     option = config.option
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     is_plain = not (option.keyword or option.collectonly or option.usepdb)
     is_first = not hasattr(config, "workerinput")  # its processes come here, too
     if is_first and is_whole and is_plain and getattr(option, "numprocesses", 0) is None:
-        option.numprocesses, option.dist = "logical", "worksteal"
+        option.numprocesses, option.dist = math.ceil(1.5 * (os.cpu_count() or 1)), "worksteal"
 
 
 class CallCounter:

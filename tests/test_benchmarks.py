@@ -162,6 +162,7 @@ def test_the_studies_find_what_the_targets_ask_for(quick: dict[str, Any]) -> Non
     assert quick["figures"]["requests a far chunk"]["value"] < 2
 
 
+@pytest.mark.long
 def test_every_study_can_be_asked_for_alone(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "disk"]

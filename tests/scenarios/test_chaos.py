@@ -24,9 +24,9 @@ from tests.scenarios.test_processes import of_script
 from tests.servers.s3 import S3Server
 
 FLUSH_SECONDS = 0.1
-FLUSH_CALLS = 2000
-"""After so many further calls, a point's result is in the store: they take two seconds at least,
-and longer on a busy machine."""
+FLUSH_CALLS = 4000
+"""After so many further calls, a point's result is in the store. Two workers need four seconds for
+them, or longer on a busy machine; a task ends after two."""
 N_LONG_RUNS = int(os.environ.get("SWARMGRID_CHAOS_RUNS", "5"))
 KILLS = int(os.environ.get("SWARMGRID_CHAOS_KILLS", "120"))
 """Of the long runs: they take half an hour, and `.ci/run` has fewer."""

@@ -171,7 +171,7 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
 def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
     s3: S3Server, tmp_path: Path
 ) -> None:
-    survive(s3.url("survivors"), tmp_path, storage_options=s3.storage_options())
+    survive(s3.url("survivors"), tmp_path, storage_options=s3.storage_options(), executor="sync")
 
 
 def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(tmp_path: Path) -> None:
