@@ -107,9 +107,13 @@ class PointError(SwarmgridError, RuntimeError):
         self.reason = reason
         self.details = details
 
+    @property
+    def labels(self) -> str:
+        """The labels of the point as text, such as ``x=-1, y=0.5``."""
+        return ", ".join(f"{name}={brief(value)}" for name, value in self.point.items())
+
     def __str__(self) -> str:
-        where = ", ".join(f"{name}={value!r}" for name, value in self.point.items())
-        text = f"{self.function}({where}) failed: {self.reason}"
+        text = f"{self.function}({self.labels}) failed: {self.reason}"
         if self.details:
             text += "\n\nTraceback of the worker:\n" + self.details.rstrip()
         return text

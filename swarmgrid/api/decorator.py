@@ -106,6 +106,7 @@ class GridFunction(Generic[P, R]):
         **options: Unpack[OptionTypes],
     ) -> xr.Dataset:
         """Evaluate the function over a grid; see `swarmgrid.compute`."""
+        __tracebackhide__ = True
         return compute(params, axes, where=where, **self._with(options))
 
     @signed(has_func=False)
@@ -118,6 +119,7 @@ class GridFunction(Generic[P, R]):
         **options: Unpack[OptionTypes],
     ) -> tuple[xr.Dataset, Diagnostics]:
         """The same as `compute`, and what was done for it."""
+        __tracebackhide__ = True
         return run(params, axes, where=where, **self._with(options))
 
     @signed(has_func=False)
@@ -130,6 +132,7 @@ class GridFunction(Generic[P, R]):
         **options: Unpack[OptionTypes],
     ) -> Diagnostics:
         """Compute into the store what is missing, and return no data."""
+        __tracebackhide__ = True
         return stream(params, axes, where=where, **self._with(options))
 
     @signed(has_func=False)
@@ -143,6 +146,7 @@ class GridFunction(Generic[P, R]):
         **options: Unpack[OptionTypes],
     ) -> Plan:
         """Plan what `compute` would do; see `swarmgrid.plan`."""
+        __tracebackhide__ = True
         return plan(params, axes, where=where, explain=explain, **self._with(options))
 
     @signed(has_func=False)
@@ -153,6 +157,7 @@ class GridFunction(Generic[P, R]):
         **options: Unpack[OptionTypes],
     ) -> xr.Dataset:
         """Open the stored points; see `swarmgrid.open`."""
+        __tracebackhide__ = True
         return open(params, axes, **self._with(options))
 
     @signed(has_func=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from swarmgrid.api.evaluation import Call
 from swarmgrid.api.given import given
+from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
     >>> ds["value"].values
     array([6., 2., 4.])
     """
+    __tracebackhide__ = True
     return _evaluated("compute", args, where, given_options)[0]
 
 
@@ -227,16 +229,19 @@ def run(*args: Any, where: Any = None, **given_options: Any) -> tuple[xr.Dataset
     >>> done.points_computed
     2
     """
+    __tracebackhide__ = True
     return _evaluated("run", args, where, given_options)
 
 
 def _evaluated(
     name: str, args: tuple[Any, ...], where: Any, given_options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, Diagnostics]:
-    params, axes, options = given(name, args, given_options)
-    call = Call(current_options().updated(options), params, axes, where)
-    done = call.fill()
-    return call.dataset(), done
+    __tracebackhide__ = True
+    with UserFrames():
+        params, axes, options = given(name, args, given_options)
+        call = Call(current_options().updated(options), params, axes, where)
+        done = call.fill()
+        return call.dataset(), done
 
 
 @overload
@@ -282,8 +287,10 @@ def stream(*args: Any, where: Any = None, **given_options: Any) -> Diagnostics:
     >>> swarmgrid.stream(area, {"height": 2.0}, {"width": [1, 2]}, **options).points_computed
     2
     """
-    params, axes, options = given("stream", args, given_options)
-    return Call(current_options().updated(options), params, axes, where).fill()
+    __tracebackhide__ = True
+    with UserFrames():
+        params, axes, options = given("stream", args, given_options)
+        return Call(current_options().updated(options), params, axes, where).fill()
 
 
 for _public in (compute, run, stream):

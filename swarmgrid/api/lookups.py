@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from swarmgrid.api.evaluation import Call, opened
 from swarmgrid.api.given import given
+from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ def plan(*args: Any, where: Any = None, explain: bool = False, **given_options: 
     >>> p.points_total, p.points_missing
     (2, 2)
     """
-    params, axes, options = given("plan", args, given_options)
-    return Call(current_options().updated(options), params, axes, where).plan(explain=explain)
+    __tracebackhide__ = True
+    with UserFrames():
+        params, axes, options = given("plan", args, given_options)
+        return Call(current_options().updated(options), params, axes, where).plan(explain=explain)
 
 
 @overload
@@ -135,8 +138,10 @@ def open(*args: Any, **given_options: Any) -> xr.Dataset:  # noqa: A001
     >>> swarmgrid.open({"height": 2.0}, **options).sizes["width"]
     2
     """
-    params, axes, options = given("open", args, given_options)
-    return opened(current_options().updated(options), params, axes)
+    __tracebackhide__ = True
+    with UserFrames():
+        params, axes, options = given("open", args, given_options)
+        return opened(current_options().updated(options), params, axes)
 
 
 for _public in (plan, open):

@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from swarmgrid.coordinator.endings import explain
 from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
@@ -15,6 +16,7 @@ from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, 
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.transport.messages import TerminatedError
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
@@ -105,7 +107,14 @@ def _finish(run: Run, ended: Callable[[Diagnostics], None]) -> Diagnostics:
     try:
         run.execute()
     except BaseException as error:
-        ended(run.close(type(error).__name__))
+        try:
+            done = run.close(type(error).__name__)
+        except (KeyboardInterrupt, TerminatedError) as second:  # a signal while it was ending
+            ended(run.diagnostics())
+            explain(second, run.diagnostics())
+            raise
+        ended(done)
+        explain(error, done)
         raise
     done = run.close("finished")
     ended(done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from swarmgrid.observe.events import Moment
 
@@ -26,16 +26,19 @@ class Moments:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
+        self._stage = ""
         self.due = state.begun + FIRST_SECONDS
         """The time of the next moment, on the monotonic clock."""
 
     def tell(self) -> None:
         """Tell the present moment, if one is due."""
         now = self._state.now
-        if now < self.due:
+        is_news = bool(self._stage) and self._stage != _stage(self._state)
+        if now < self.due and not is_news:
             return
         n_missed = math.floor((now - self.due) / EVERY_SECONDS)
         self.due += (1 + n_missed) * EVERY_SECONDS
+        self._stage = _stage(self._state)
         self._state.tell(moment(self._state))
 
 
@@ -51,7 +54,12 @@ def moment(state: RunState) -> Moment:
         begun=counts.requested - left + min(n_running, left),
         workers=state.n_workers,
         seconds_left=_seconds_left(state, left),
+        stage=_stage(state),
     )
+
+
+def _stage(state: RunState) -> Literal["computing", "stopping"]:
+    return "stopping" if state.is_stopping else "computing"
 
 
 def _points_per_call(state: RunState) -> int:

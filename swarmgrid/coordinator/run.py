@@ -122,7 +122,7 @@ class Run:
             if self._writer is not None:
                 failure = self._writer.close(self._tell_storing)
         finally:
-            diagnostics = self._diagnostics()
+            diagnostics = self.diagnostics()
             self._tell(RunEnded(outcome, diagnostics))
         if failure is not None and failure is not self._raised:
             if self._raised is None:
@@ -135,7 +135,7 @@ class Run:
     def _tell_storing(self) -> None:
         """Say that the last results are being written."""
         if self._coordinator is not None:
-            self._tell(replace(self._coordinator.moment(), is_storing=True))
+            self._tell(replace(self._coordinator.moment(), stage="storing"))
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
@@ -176,7 +176,7 @@ class Run:
         )
         return Coordinator(state, inbox)
 
-    def _diagnostics(self) -> Diagnostics:
+    def diagnostics(self) -> Diagnostics:
         found = self._coordinator
         coverage = self._coverage if found is None else found.coverage
         chunks = 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.coordinator.attempts import aftermath, to_record
+from swarmgrid.coordinator.endings import with_code
 from swarmgrid.coordinator.queue import TaskQueue
 from swarmgrid.observe.events import (
     CallRetried,
@@ -71,7 +73,8 @@ class Results:
 
     def fail(self, failure: Failure) -> None:
         """Record a point that failed for good, and end the run where the options say so."""
-        numbered = self._state.attempts.numbered(failure)
+        seen = replace(failure, traceback=with_code(failure.traceback))
+        numbered = self._state.attempts.numbered(seen)
         self._state.tell(
             PointFailed(numbered.point, numbered.reason, numbered.attempt, numbered.n_points)
         )

@@ -32,9 +32,18 @@ class DaskInProcess:
         The scheduler: ``get(graph, keys, ...)``.
     n_workers : int
         How many threads it uses.
+    end_threads : callable, optional
+        Has the scheduler's threads end, where they are this run's own.
     """
 
-    def __init__(self, job: Job, get: Callable[..., Any], n_workers: int) -> None:
+    def __init__(
+        self,
+        job: Job,
+        get: Callable[..., Any],
+        n_workers: int,
+        *,
+        end_threads: Callable[[], None] | None = None,
+    ) -> None:
         self.traits = Traits(n_workers, may_write=True, is_isolating=True)
         self._job = job
         self._graphs = Graphs(job.grid.path.function, get, n_workers)
@@ -43,6 +52,7 @@ class DaskInProcess:
         self._closed = threading.Event()
         self._heartbeats: list[Heartbeat] = []
         self._watchdog = Watchdog()
+        self._end_threads = end_threads
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready."""
@@ -76,6 +86,8 @@ class DaskInProcess:
     def close(self) -> None:
         self.stop()
         self._closed.set()  # a thread cannot be ended, but what it finds is not written any more
+        if self._end_threads is not None:
+            self._end_threads()
 
     def _heartbeat(self) -> Heartbeat:
         """The heartbeat of the calling thread."""

@@ -11,12 +11,16 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from multiprocessing import forkserver, process
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TRIES = 4
 """The most tries to start a worker: a second server may be killed, too."""
@@ -45,7 +49,8 @@ def started(worker: Any, preload: list[str]) -> int | None:
     for n in range(1, TRIES + 1):
         try:
             _restore_folder()
-            worker.start()
+            with _spared_by_ctrl_c():
+                worker.start()
             pid: int | None = _server()._forkserver_pid
         except (OSError, EOFError) as error:
             _log.warning("the fork server does not answer (%s); starting it anew", error)
@@ -62,6 +67,16 @@ def started(worker: Any, preload: list[str]) -> int | None:
         else:
             return pid
     raise AssertionError
+
+
+@contextlib.contextmanager
+def _spared_by_ctrl_c() -> Iterator[None]:
+    """Have a server that is started now not see SIGINT: while it imports it would end by that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ended_with(pid: int | None, exit_code: int) -> bool:

@@ -42,6 +42,7 @@ def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None
         Bytes that the process may have resident, as nearly as a cap on its address space can say.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what Ctrl-C does
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the fork server's
     # the function may use multiprocessing, too: its children end with this process' group
     current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     _end_with_coordinator()

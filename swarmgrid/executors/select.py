@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError
 from swarmgrid.executors.cluster import Cluster, is_in_task
+from swarmgrid.executors.daemon_threads import DaemonThreads
 from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.process import process_count
@@ -55,7 +57,9 @@ def executor_for(job: Job, options: RunOptions) -> Executor:
     if executor == "threads":
         from dask.threaded import get
 
-        return DaskInProcess(job, get, n)
+        threads = DaemonThreads(n)
+        own_get = functools.partial(get, pool=threads)
+        return DaskInProcess(job, own_get, n, end_threads=threads.close)
     return DaskProcesses(job, pickled_job(job), n, options.limits())
 
 

@@ -71,6 +71,8 @@ class TerminalBar:
             self._console.close()
         if self._bar is not None:
             self._bar.close()
+            if self._stream.isatty():
+                self._stream.write("\r\x1b[K")  # the terminal may have put ^C behind the bar
             if line is not None:
                 self._stream.write(f"{line}\n")
             self._stream.flush()

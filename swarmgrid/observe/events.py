@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from swarmgrid.observe.diagnostics import Diagnostics
@@ -110,8 +110,9 @@ class Moment(Event):
     """The number of tasks that run at once."""
     seconds_left: float | None
     """The time for the other points, by the cost of a point; None while that is not known."""
-    is_storing: bool = False
-    """Whether every call is over, and the last results are being written."""
+    stage: Literal["computing", "stopping", "storing"] = "computing"
+    """Whether points are begun; or those that run are waited for, because the run ends early; or
+    the last results are being written."""
 
 
 @dataclass(frozen=True, slots=True)

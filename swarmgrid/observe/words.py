@@ -29,8 +29,8 @@ def counted(started: RunStarted, moment: Moment) -> str:
 def timed(moment: Moment) -> str:
     """The times of a run: ``12 s, 11 s left, 2.7 points/s, 4 workers``."""
     parts = [duration(int(moment.seconds))]
-    if moment.is_storing:
-        parts.append("storing")
+    if moment.stage != "computing":
+        parts.append(moment.stage)
     elif moment.seconds_left is not None:
         parts.append(f"{duration(moment.seconds_left)} left")
     parts.append(rate(moment.computed, moment.seconds))

@@ -24,6 +24,7 @@ from swarmgrid.transport.messages import Failure, TerminatedError, Values
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.worker.collector import Collector
 from swarmgrid.worker.heartbeat import POINT, STOP, Stop
+from swarmgrid.worker.tracebacks import user_traceback
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -294,10 +295,7 @@ def failed(
         pickled = None
     is_misfit = isinstance(error, MisfitError)
     reason = str(error) if is_misfit else "".join(traceback.format_exception_only(error)).strip()
-    own = error.__traceback__
-    while own is not None and _is_ours(own.tb_frame.f_globals.get("__name__", "")):
-        own = own.tb_next  # the reader wants the function's frames, not ours
-    text = "" if is_misfit else "".join(traceback.format_exception(type(error), error, own))
+    text = "" if is_misfit else user_traceback(error)
     return Failure(
         index=part.index,
         offset=offset,
@@ -308,10 +306,6 @@ def failed(
         traceback=text,
         pickled=pickled,
     )
-
-
-def _is_ours(module: str) -> bool:
-    return module.split(".", maxsplit=1)[0] == "swarmgrid"
 
 
 def _inferred(result: Unpacked, bins: Sequence[Axis], lead: int = 0) -> Schema:

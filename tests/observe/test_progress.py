@@ -217,7 +217,7 @@ def test_without_handlers_the_lines_go_to_standard_error_unless_that_is_turned_o
             at(7200.0, seconds_left=90_000),
             "[2 h 00 min, 1 d 01 h left, 10.0 min/point, 4 workers]",
         ),
-        (at(9.0, is_storing=True), "[9 s, storing, 1.3 points/s, 4 workers]"),
+        (at(9.0, stage="storing"), "[9 s, storing, 1.3 points/s, 4 workers]"),
     ],
 )
 def test_a_bar_says_what_is_known(
