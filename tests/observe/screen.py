@@ -13,9 +13,12 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+PATIENCE_SECONDS = 90.0
+"""Before a test that would hang says what the screen showed."""
 _TOKEN = re.compile(r"\x1b\[(\d*)([A-Za-z])|(.)", re.DOTALL)
 
 
@@ -95,13 +98,17 @@ class Session:
 
     def wait_for(self, pattern: str) -> None:
         """Read until a line of the screen matches."""
+        until = time.monotonic() + PATIENCE_SECONDS
         while not any(re.search(pattern, line) for line in self.screen.lines):
-            assert self.read(), f"{pattern!r} was never shown:\n" + "\n".join(self.screen.lines)
+            may_come = self.read() and time.monotonic() < until
+            assert may_come, f"{pattern!r} was never shown:\n" + "\n".join(self.screen.lines)
 
     def end(self) -> int:
         """Read all until the script ends: its exit code."""
+        until = time.monotonic() + PATIENCE_SECONDS
         while self.read():
-            pass
+            shown = "\n".join(self.screen.lines)
+            assert time.monotonic() < until, f"the script does not end:\n{shown}"
         return self.process.wait()
 
     def press_ctrl_c(self) -> None:

@@ -145,7 +145,7 @@ def test_our_frames_can_be_had_for_a_report(monkeypatch: pytest.MonkeyPatch, ful
     with pytest.raises(swarmgrid.PointError) as caught:
         swarmgrid.compute(axes={"x": [1]}, func=fails, store="memory://", executor="sync")
     names = [frame.name for frame in frames_of(caught.value)]
-    assert names[:2] == ["compute", "run"]
+    assert names[:2] == ["compute", "_evaluated"]
     assert (len(names) > 2) == full
 
 
