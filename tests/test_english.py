@@ -56,7 +56,8 @@ def test_whether_is_said_of_booleans_alone() -> None:
     wrong = [
         doc
         for doc in of_the_package()
-        if doc.text.startswith("Whether") and not re.search(r"\bbool\b|TypeGuard", doc.annotation)
+        if doc.text.startswith("Whether")
+        and not re.search(r"\bbool_?\b|TypeGuard", doc.annotation)
     ]
     assert wrong == []
 

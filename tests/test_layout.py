@@ -10,6 +10,7 @@ TESTS = Path(__file__).parent
 PACKAGE = Path(swarmgrid.__file__).parent
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 OF_A_ROOM = {
+    "api/test_calls.py",
     "memo/test_costs.py",
     "memo/test_damage.py",
     "memoized/test_code_key.py",
@@ -34,4 +35,4 @@ def test_a_test_in_a_room_is_named_after_a_module_of_it() -> None:
 def test_no_other_tests_lie_beside_the_rooms() -> None:
     """But scenarios, the tests of the repository, and those of what the tests use themselves."""
     folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
-    assert folders - ROOMS == {"foreign", "golden", "scenarios", "servers"}
+    assert folders - ROOMS == {"foreign", "golden", "scenarios", "servers", "site"}

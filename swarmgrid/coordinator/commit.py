@@ -247,11 +247,12 @@ class Committer:
         self._commit_failures()
         if not self._rows:
             return
+        # chunks, then rows: a kill between them leaves values without a row, never the reverse
         self._lease.check()
         rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
         self._write_segments(rows.written_by(WriterId.of_this_process()))
         self._rows = []
-        self._merge()
+        self._compact()
 
     def _commit_failures(self) -> None:
         """Write the failures of points that have their place in the grid."""
@@ -277,17 +278,18 @@ class Committer:
         path = self._grid.path
         self._sizes |= write_segments(self._lease.blobs, path, new_name, self._stored, rows)
 
-    def _merge(self) -> None:
+    def _compact(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""
         names = to_compact(self._sizes)
         blobs, path = self._lease.blobs, self._grid.path
         if not names:
             return
         assert self._stored is not None
-        merged = read_manifest(blobs, path, names, self._stored)
-        if merged is None or merged.damaged:
+        compacted = read_manifest(blobs, path, names, self._stored)
+        if compacted is None or compacted.damaged:  # the next repair decides what is lost
             return
-        self._write_segments(merged.rows)
+        self._write_segments(compacted.rows)
+        # only now: a reader that listed the small ones still finds them, or reads the names again
         for name in [*names, *self._damaged]:
             blobs.delete(path.manifest + name)
             self._sizes.pop(name, None)

@@ -141,6 +141,7 @@ class Coordinator:
         except BaseException as error:  # noqa: BLE001  # raised in the calling thread
             state.give_up(error)
         finally:
+            # set first: a request after the last look into the inbox sees it, see `_answer`
             self._closed.set()
             self._turn_away()
 
@@ -148,7 +149,7 @@ class Coordinator:
         """Take note of the messages that are there; wait for the first of them."""
         try:
             self._note(self._inbox.get(timeout=timeout))
-            while True:
+            while True:  # all of them: a decision on half of the news may be of a state long gone
                 self._note(self._inbox.get_nowait())
         except Empty:
             self._state.now = time.monotonic()

@@ -59,7 +59,7 @@ class Dispatcher:
 
     def answer(self) -> None:
         """Answer those that wait, as far as there is something to answer."""
-        for _ in range(len(self._requests)):
+        for _ in range(len(self._requests)):  # once around: what is put back waits for news
             asked = self._requests.popleft()
             task = self._next_task(asked.engine)
             if task is not None:
@@ -80,6 +80,7 @@ class Dispatcher:
         if self._may_relieve() and self._state.now >= self._idle_since + self._idle_seconds:
             self._state.engines[max(self._state.engines)].executor.relieve()
             self._idle_since = self._state.now
+            # longer each time: the worker answers after its present call, however long that is
             self._idle_seconds = min(1.5 * self._idle_seconds, MAX_IDLE_SECONDS)
 
     def turn_away(self) -> None:
@@ -130,10 +131,12 @@ class Dispatcher:
             task = self._first_task(self._state.inference, engine, traits)
             if task is not None or self._state.queue is None:
                 return task
+        # a store that is slower than the workers would else fill this process with results
         if self._state.queue is None or self._state.n_unwritten > BACKLOG * traits.n_workers:
             return None
         batch, divided = self._state.queue.get(
             self._state.cost.seconds_per_point,
+            # no worker writes before the metadata are there: a chunk comes after its place
             traits if self._state.is_grown else replace(traits, may_write=False),
             seconds=self._task_seconds(engine),
             may_be_isolated=traits.is_isolating or not self._state.n_out,

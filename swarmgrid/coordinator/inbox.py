@@ -151,6 +151,6 @@ class TaskSource:
         while True:
             try:
                 return reply.get(timeout=LOOK_SECONDS)
-            except Empty:
+            except Empty:  # the message may have come after the coordinator's last look
                 if self._closed.is_set():
                     return None

@@ -164,10 +164,11 @@ class TaskQueue:
 
         It comes next, so that chunks that have begun are completed before others begin.
         """
+        # at the front, in their order: open chunks are held in memory until they are complete
         (self._whole if writes else self._to_divide).extendleft(reversed(parts))
         n = sum(len(part.points) for part in parts)
         self.left += n
-        if n and self._fixed is None:
+        if n and self._fixed is None:  # equal shares: one large one would be the last to come back
             share = math.ceil(n / n_workers)
             self._shares.extend([share] * math.ceil(n / share))
 
@@ -185,7 +186,7 @@ class TaskQueue:
         n = 0
         while n < n_most and len(parts) < MAX_CHUNKS and (part := self._next_part()) is not None:
             if self._comes_in_parts(part, traits, chunk_most):
-                if parts:
+                if parts:  # a task either writes its chunks or returns its points, never both
                     self._whole.appendleft(part)
                     break
                 divided = None if part.index in self._divided else part

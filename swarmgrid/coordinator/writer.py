@@ -98,12 +98,12 @@ class Writer:
         BaseException or None
             The first error, which the coordinator may have been told of.
         """
-        self._commands.put(None)
+        self._commands.put(None)  # the last one: whatever was commanded before is carried out
         while self._thread.is_alive():
             self._thread.join(WAIT_SECONDS)
             if self._thread.is_alive():
                 tell_waiting()
-        if self._committer is not None:
+        if self._committer is not None:  # its thread is gone: this one owns it now
             try:
                 self._committer.close()
             except BaseException as error:  # noqa: BLE001  # the first one says the cause
@@ -157,6 +157,7 @@ class Writer:
             committer = self._committer
             if committer is None:
                 return
+            # after each command, not by a clock alone: a busy queue would put off every flush
             committer.commit_if_due()
             if not self._is_grown and committer.is_grown:
                 self._is_grown = True

@@ -154,7 +154,7 @@ class WorkerPool:
 
         Callers get workers in the order of their calls.
         """
-        ticket = object()
+        ticket = object()  # a condition wakes its waiters in any order
         with self._change:
             self._waiting.append(ticket)
             try:
@@ -167,8 +167,9 @@ class WorkerPool:
                 self._change.notify_all()
             if self._stopped.is_set():
                 return None
-            if self._idle and is_fresh:
+            if self._idle and is_fresh:  # the fresh one takes its place: there are ``n`` at most
                 self._idle.pop().end()
+            # started under the lock: else two threads would see room for one
             worker = (
                 self._idle.pop()
                 if self._idle and not is_fresh
@@ -178,7 +179,7 @@ class WorkerPool:
             return worker
 
     def _may_begin(self, *, is_fresh: bool) -> bool:
-        if self._n_starting and not self._idle and not is_fresh:
+        if self._n_starting and not self._idle and not is_fresh:  # one that imports comes soon
             return False
         if not self._busy:
             return True  # one task at least goes on, or nothing ever would
@@ -188,7 +189,7 @@ class WorkerPool:
         limit = self._limits.max_tasks
         is_worn = limit is not None and worker.tasks_done >= limit
         is_kept = is_alive and not is_worn and not self._stopped.is_set()
-        if not is_kept:
+        if not is_kept:  # without the lock: a process that is slow to die holds up no other
             worker.end()
         with self._change:
             self._busy.discard(worker)
@@ -212,7 +213,7 @@ class WorkerPool:
                 victim = self._victim(used)
             if victim is not None:
                 self._sacrifice(victim, used)
-        self._stopped.wait()
+        self._stopped.wait()  # also after an error above: late workers are ended in any case
         with self._change:
             self._change.wait_for(lambda: not self._busy, GRACE_SECONDS)
             for worker in self._busy:

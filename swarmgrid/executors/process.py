@@ -127,7 +127,7 @@ class WorkerProcess:
         sources = [self._connection, self._process.sentinel]
         with contextlib.suppress(EOFError, OSError):
             while self._connection not in (ready := wait(sources, POLL_SECONDS)):
-                if ready and not self._connection.poll():
+                if ready and not self._connection.poll():  # what it sent before it ended counts
                     return None
                 self._look_after(timer)
             return self._connection.recv_bytes()
@@ -157,7 +157,7 @@ class WorkerProcess:
 
     def kill(self, verdict: WorkerCrash | None = None) -> None:
         """End the process at once, and what the function started; `run` then says why."""
-        self._verdict = self._verdict or verdict
+        self._verdict = self._verdict or verdict  # the first one says the cause
         if not self._has_ended:
             self._kill_group()
             with contextlib.suppress(ProcessLookupError, AttributeError):

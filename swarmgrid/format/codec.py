@@ -81,7 +81,7 @@ def check_expansion(frame: Any) -> int:
 
 
 def _most_expanded(n: int) -> int:
-    """What a frame of ``n`` bytes may stand for: zstd alone would take 64 KB for 2 GB."""
+    """The most bytes that a frame of ``n`` may stand for: zstd alone would take 64 KB for 2 GB."""
     return min(MAX_NBYTES, max(MAX_EXPANDED, n * MAX_RATIO))
 
 

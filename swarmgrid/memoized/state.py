@@ -54,11 +54,15 @@ class State(MutableMapping[str, Any]):
         self.update(pairs, **named)
 
     def __getitem__(self, name: str) -> Any:
-        with self._lock:  # of two threads that read a pending value, both get the same
+        with self._lock:
             value = self._values[name]
-            if isinstance(value, Pending):
-                value = self._values[name] = value.build()
+        if not isinstance(value, Pending):
             return value
+        built = value.build()  # without the lock: it reads the store
+        with self._lock:  # of two threads that read a pending value, both get the same
+            if self._values.get(name) is value:
+                self._values[name] = built
+        return self[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         if type(name) is not str:

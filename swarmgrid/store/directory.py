@@ -74,6 +74,7 @@ class FileBlobs:
             # without O_NONBLOCK, to open a fifo would wait for a process that writes to it
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(number, "rb", buffering=0) as file:  # of a folder, this is an OSError
+                # of the open file: the one at the path may have been replaced meanwhile
                 return file.read() if is_readable(number, limit) else UNREADABLE
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
@@ -93,7 +94,7 @@ class FileBlobs:
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         with self._staged(data) as staged:
-            try:
+            try:  # a link fails where the name exists; a rename would replace it
                 self._place(os.link, staged, path)
             except FileExistsError:
                 return False
@@ -144,7 +145,7 @@ class FileBlobs:
         under git-annex or DVC consist of such; a write replaces the link.
         """
         folder = key.rpartition("/")[0]
-        if folder not in self._known_folders:
+        if folder not in self._known_folders:  # once: a million writes go to few folders
             path = self._root
             for part in folder.split("/") if folder else ():
                 path = f"{path}/{part}"
@@ -165,6 +166,7 @@ class FileBlobs:
 
     def _remove_staging(self, name: str) -> None:
         folder = f"{self._root}/{STAGING}/{name}"
+        # a folder that is gone already is that of a fence that was killed before it removed it
         gone = folder if ".gone" in name else f"{folder}.gone-{secrets.token_hex(4)}"
         try:
             os.rename(folder, gone)  # atomic: no write through the folder completes after it
@@ -203,8 +205,9 @@ class FileBlobs:
         try:
             move(staged, path)
         except FileNotFoundError:
-            if not os.path.exists(staged):
+            if not os.path.exists(staged):  # the staging folder was taken away: see `_staged`
                 raise
+            # made when a write fails, and not looked for before each one
             os.makedirs(os.path.dirname(path), exist_ok=True)
             move(staged, path)
             self._flush_folders(os.path.dirname(os.path.dirname(path)))

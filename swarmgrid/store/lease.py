@@ -95,12 +95,14 @@ class Lease:
 
     def _keep(self) -> None:
         is_silent = False
-        while not self._ended.wait(self._record.seconds / 4):
+        while not self._ended.wait(self._record.seconds / 4):  # three may fail in a row
             try:
                 self._look()
                 if self._lost:  # `check` raises that where the run can see it
                     _log.warning("%s; this run ends", self._lost)
                     return
+                # a successor that comes between the look and this write is not touched by it:
+                # the file is that of this owner's epoch, which no longer is the highest
                 self._record = replace(self._record, beat=self._record.beat + 1)
                 self._write(self._record)
             except Exception as error:  # noqa: BLE001  # obstore's errors are no OSErrors
@@ -220,6 +222,7 @@ class _LeaseWatch:
             return True
         if record is not None and record.is_of_this_process() and record.writer not in _own:
             return True  # it could not say so, because the store was full or not there
+        # any change is a sign of life; the time that the owner writes there is of its own clock
         if (epoch, data) != self._seen:
             self._seen, self._since = (epoch, data), self._clock()
         self._say(record)

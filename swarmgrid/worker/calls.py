@@ -1,6 +1,6 @@
 """Calls the function at the points of one chunk: one by one, or a block at a time.
 
-Another thread may `take` what is there while the calls are being made.
+Another thread may `pop` what is there while the calls are being made.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import pickle
 import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,28 +52,8 @@ def is_interruption(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) and is_main
 
 
-class Calls(Protocol):
-    """The calls at one part's points, in C order."""
-
-    part: ChunkPart
-    schema: Schema | None
-    """The outputs, once there is a result."""
-    interruption: BaseException | None
-    """Ctrl-C or SIGTERM."""
-
-    @property
-    def settled(self) -> int:
-        """The number of points, from the first on, that have a result or a failure."""
-
-    def make(self) -> None:
-        """Make the calls, until they are done or the heartbeat says stop; one at least."""
-
-    def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
-        """Hand over the results of the points up to number ``until``, at the time ``now``."""
-
-
-class PointCalls:
-    """One call for each point.
+class Calls(ABC):
+    """The calls at one part's points, in C order.
 
     Parameters
     ----------
@@ -102,18 +83,45 @@ class PointCalls:
     ) -> None:
         self.part = part
         self.schema = schema
+        """The outputs, once there is a result."""
         self.interruption: BaseException | None = None
+        """Ctrl-C or SIGTERM."""
         self._job = job
         self._func = func
         self._bins = bins
         self._heartbeat = heartbeat
         self._first = first
-        self._names = [axis.name for axis in bins]
-        self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in bins]
-        self._collector = None if schema is None else Collector(schema, len(part.points))
-        self._failed: list[int] = []
         self._failures: list[Failure] = []
-        self._taken = self._taken_failures = 0
+        self._prepare()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make the state of this kind of calls."""
+
+    @property
+    @abstractmethod
+    def settled(self) -> int:
+        """The number of points, from the first on, that have a result or a failure."""
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make the calls, until they are done or the heartbeat says stop; one at least."""
+
+    @abstractmethod
+    def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        """Hand over the results of the points up to number ``until``, at the time ``now``."""
+
+
+class PointCalls(Calls):
+    """One call for each point."""
+
+    def _prepare(self) -> None:
+        self._names = [axis.name for axis in self._bins]
+        self._checked = ["" if a.kind in {"enum", "label"} else a.name for a in self._bins]
+        n = len(self.part.points)
+        self._collector = None if self.schema is None else Collector(self.schema, n)
+        self._failed: list[int] = []
+        self._popped = self._popped_failures = 0
         self._since = 0.0
 
     @property
@@ -133,17 +141,17 @@ class PointCalls:
 
     def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
         n_failed = sum(ordinal < until for ordinal in self._failed)
-        failures = self._failures[self._taken_failures : n_failed]
+        failures = self._failures[self._popped_failures : n_failed]
         done = np.zeros(len(self.part.points), bool)
-        done[self._taken : until] = True
+        done[self._popped : until] = True
         done[self._failed[:n_failed]] = False
         points = self.part.points.subset(done)
         values = None
         if points is not None and self._collector is not None:
-            start = self._taken - self._taken_failures
+            start = self._popped - self._popped_failures
             arrays = self._collector.arrays(start, until - n_failed)
             values = Values(self.part.index, points, arrays, now - self._since)
-        self._taken, self._taken_failures, self._since = until, n_failed, now
+        self._popped, self._popped_failures, self._since = until, n_failed, now
         return values, failures
 
     def _call_all(self) -> None:
@@ -200,30 +208,16 @@ class PointCalls:
             self._collector.drop_last()
 
 
-class BlockCalls:
-    """One call for each box that a part's points make up, usually one; see `PointCalls`."""
+class BlockCalls(Calls):
+    """One call for each box that a part's points make up, usually one."""
 
-    def __init__(
-        self,
-        job: Job,
-        func: Function,
-        part: ChunkPart,
-        bins: Sequence[Axis],
-        schema: Schema | None,
-        heartbeat: Heartbeat,
-        first: int,
-    ) -> None:
-        self.part = part
-        self.schema = schema
-        self.settled = 0
-        self.interruption: BaseException | None = None
-        self._job = job
-        self._func = func
-        self._bins = bins
-        self._heartbeat = heartbeat
-        self._first = first
+    def _prepare(self) -> None:
         self._values: Values | None = None
-        self._failures: list[Failure] = []
+        self._is_settled = False
+
+    @property
+    def settled(self) -> int:
+        return len(self.part.points) if self._is_settled else 0
 
     def make(self) -> None:
         start, mask = time.monotonic(), self.part.points.box_mask()
@@ -250,7 +244,7 @@ class BlockCalls:
             }
             seconds = time.monotonic() - start
             self._values = Values(self.part.index, self.part.points, flat, seconds)
-        self.settled = len(self.part.points)
+        self._is_settled = True
 
     def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:  # noqa: ARG002
         return (self._values, self._failures) if until >= self.settled > 0 else (None, [])

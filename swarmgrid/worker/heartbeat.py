@@ -95,7 +95,7 @@ class Heartbeat:
     @property
     def next_point(self) -> int:
         """The ordinal of the point that is computed, or that is computed next."""
-        return int(self.floats[POINT] + _BETWEEN)
+        return int(self.floats[POINT] + _BETWEEN)  # one read, whether a call runs or not
 
     @property
     def beat(self) -> tuple[float, float]:

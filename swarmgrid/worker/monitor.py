@@ -59,6 +59,7 @@ class Watchdog:
                         return
                 self._change.wait(min(le.due_seconds for le in self._reports) / LOOKS)
                 try:
+                    # with the lock: a task that ends waits for the look that is at it
                     for report in list(self._reports):
                         report.look()
                 except BaseException as error:  # noqa: BLE001  # raised where the task runs

@@ -115,7 +115,7 @@ class TaskReport:
         if now - self._start > self._task.limit_seconds:
             self.end_soon()
         point = self._heartbeat.point
-        if point != self._point:
+        if point != self._point:  # seen from here, since the worker keeps no time of its calls
             self._point, self._since = point, now
         is_slow = now - self._since > self._task.report_seconds
         if point is not None and is_slow and self._send is not None and point > self._n_reported:
@@ -138,6 +138,7 @@ class TaskReport:
             partial = self._clocked()
             self.result = self._empty(calls.schema)
             partial.n_settled = self._n_reported = ordinal
+            # under the lock: the end of the task would else overtake its part on the way out
             send(partial)
 
     def _empty(self, schema: Schema | None) -> TaskResult:
