@@ -13,6 +13,7 @@ import numpy as np
 
 from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import axis_names, func_of, grid_ref, location_of, not_stored
+from swarmgrid.api.versions import check_is_no_code, with_whole_version
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
@@ -49,6 +50,10 @@ class Call:
         is_lookup: bool = False,
         chunks_if_new: Mapping[str, Any] | None = None,
     ) -> None:
+        if is_lookup:
+            options = with_whole_version(options, func_of(options), location_of(options))
+        else:
+            check_is_no_code(options.version)
         self._options = options
         request = _request(options, params, axes, where)
         domain = replace(request.domain, is_lookup=is_lookup)

@@ -128,6 +128,13 @@ def open(*args: Any, **given_options: Any) -> xr.Dataset:  # noqa: A001
     InputError
         If nothing is stored for these params and axes.
 
+    Notes
+    -----
+    The results of code that has been edited since stay in the store. The version of their grid,
+    ``ds.attrs["swarmgrid_version"]``, or the first digits of it, opens them:
+    ``open(params, version="code-3535")``. `Grid.open` opens a grid by its id, without the
+    function.
+
     Examples
     --------
     >>> import swarmgrid

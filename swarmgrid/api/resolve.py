@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
+from swarmgrid.api.versions import others, with_whole_version
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format import zarr_metadata
 from swarmgrid.planning.request import Function, identified, to_mapping
@@ -48,6 +49,7 @@ def grid_ref(
         If several such grids are stored.
     """
     func, location = func_of(options), location_of(options)
+    options = with_whole_version(options, func, location)
     function = identified(
         func,
         options.version,
@@ -110,7 +112,7 @@ def not_stored(ref: GridRef) -> InputError:
     return InputError(
         f"nothing is stored of {ref.path.function} for these params and axes in "
         f"{ref.location.url!r} (grid {ref.path.grid}); an edited function or other params make "
-        "another grid"
+        f"another grid{others(ref.location.open(), ref.path)}"
     )
 
 

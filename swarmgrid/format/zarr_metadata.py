@@ -134,6 +134,15 @@ def stored_axes(data: bytes) -> list[str] | None:
         return None
 
 
+def stored_texts(data: bytes) -> dict[str, str]:
+    """The texts among the attributes of a group, from its bytes; empty if they are not of one."""
+    try:
+        attributes = attributes_of(from_bytes(data))
+    except ValueError:
+        return {}
+    return {name: value for name, value in attributes.items() if isinstance(value, str)}
+
+
 def checked_names(names: Any, what: str) -> list[str]:
     """The names of axes, outputs or dims, as a document says them; ValueError if they are none.
 

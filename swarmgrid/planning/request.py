@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -133,6 +134,15 @@ class Function:
         return self.name.rpartition(".")[2]
 
 
+_CODE = re.compile(r"code-([0-9a-f]{4,32})")
+
+
+def code_digits(version: object) -> str | None:
+    """The digits of a version that names code, ``code-3535``; None for any other version."""
+    found = _CODE.fullmatch(version) if isinstance(version, str) else None
+    return None if found is None else found[1]
+
+
 def identified(
     func: Callable[..., Any],
     version: str | None,
@@ -155,7 +165,10 @@ def identified(
     how = {"rng": rng, "vectorized": bool(vectorized)}
     code: tuple[object, ...]
     origin: Mapping[str, str] = {}
-    if version is not None:
+    digits = code_digits(version)
+    if digits is not None:  # of a grid that is stored; see `swarmgrid.api.versions`
+        shown, code = str(version), ("code", digits)
+    elif version is not None:
         shown, code = str(version), ("version", str(version), identity.bound(func, ignore))
         origin = identity.origin(func)
     else:
