@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.accessor import enter as _enter
 
 if TYPE_CHECKING:
+    from swarmgrid.api.catalog import Catalog, catalog
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, run, stream
     from swarmgrid.api.handle import Grid
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(["GridFunction", "grid"], "api.decorator"),
+    **dict.fromkeys(["Catalog", "catalog"], "api.catalog"),
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "api.handle",
@@ -60,6 +62,7 @@ _HOMES = {
 __all__ = [
     "AxisError",
     "CallOptions",
+    "Catalog",
     "ChunksError",
     "DamageError",
     "Diagnostics",
@@ -83,6 +86,7 @@ __all__ = [
     "UnsafeStoreError",
     "WorkerError",
     "WorkerLostError",
+    "catalog",
     "compute",
     "grid",
     "memoize",

@@ -17,6 +17,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.option_words import meant
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
 from swarmgrid.space.chunks import to_lengths
+from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.lease_record import MAX_LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ CHECKS: dict[str, Check] = {
     "version": _optional(_version),
     "depends": _optional(_depends),
     "ignore": _optional(to_names),
+    "tags": _optional(lambda _, value: checked_tags(value)),
     "chunks": _optional(_lengths),
     "shards": _optional(_lengths),
     "outputs": _optional(_outputs),

@@ -27,6 +27,7 @@ class OptionTypes(TypedDict, total=False):
     version: str | None
     depends: Any
     ignore: Collection[str] | None
+    tags: Mapping[str, Any] | None
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
     shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
@@ -85,6 +86,8 @@ class Options(RunOptions):
     ignore: Collection[str] | None = None
     """Names that the function uses and that do not count as its code, ``{"args"}``: of globals,
     closure variables, defaults and attributes, as ``name`` or ``module:name``."""
+    tags: Mapping[str, Any] | None = None
+    """Notes that are kept with the grid, by name, to find it again; they change no result."""
     chunks: Any = None
     """Chunk lengths by axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``, or one for all; an axis
     left out is chosen for you, and an existing grid keeps what it has."""

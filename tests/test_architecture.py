@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": GROUND,
     "format": GROUND | {"identity", "space", "store"},
     "maintenance": GROUND | {"space", "store", "format"},
+    "inventory": GROUND | {"space", "store", "format"},
     "run_options": GROUND | {"store"},
     "option_words": GROUND,
     "option_checks": GROUND | {"space", "store", "run_options", "option_words"},
@@ -30,11 +31,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "observe": GROUND,
     "coordinator": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning"}
-    | {"transport", "worker", "executors", "observe", "run_options"},
-    "view": GROUND | {"space", "store", "format", "planning"},
+    | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
+    "view": GROUND | {"space", "store", "format", "planning", "inventory"},
     "api": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
-    | {"observe", "coordinator", "run_options", "option_checks", "options"},
+    | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "api"},
@@ -48,11 +49,11 @@ FOREIGN = {
     "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.location", "store.object_store"},
-    "pandas": {"view.dataset"},
+    "pandas": {"view.dataset", "view.tables"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
     "tqdm": {"observe.bars"},
-    "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset"},
+    "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset", "view.tables"},
     "zarr": {"store.blobs", "store.bounded", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import warnings
@@ -17,6 +18,7 @@ from swarmgrid.api.versions import check_is_no_code, with_whole_version
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
+from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
 from swarmgrid.planning.coverage import Coverage
@@ -97,7 +99,21 @@ class Call:
         return explained(self.request.function.func, self._options.ignore or ())
 
     def fill(self) -> Diagnostics:
-        """Compute what is missing."""
+        """Compute what is missing, and keep the tags that are given."""
+        try:
+            done = self._filled()
+        except BaseException:
+            with contextlib.suppress(Exception):  # what ended the run is what the caller is to see
+                self._keep_tags()
+            raise
+        self._keep_tags()
+        return done
+
+    def _keep_tags(self) -> None:
+        if self._options.tags:
+            tag(self.request.grid.location, self.request.grid.path, self._options.tags)
+
+    def _filled(self) -> Diagnostics:
         start = time.monotonic()
         coverage = self._coverage
         requested = self.request.domain.n_requested
@@ -111,9 +127,14 @@ class Call:
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
-        done = fill(self.request, self._options.of_the_run(), self._remember, self._known())
+        options = self._options.of_the_run()
+        done, state = fill(self.request, options, self._remember, self._known())
         self._damage = None
-        self._look()
+        if state is None:
+            self._look()
+        else:
+            self._snapshot, self._coverage = state, None
+            self._coverage = self._covered()
         self._check_kept(done)
         self._warn_of_changes(before)
         return done

@@ -85,6 +85,10 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         Names that the function uses and that do not count as its code: globals, closure
         variables, defaults and attributes, as ``name`` or ``module:name``. Default: everything
         that the function can reach counts; ``plan(explain=True)`` lists it.
+    tags : mapping, optional
+        Notes that are kept with the grid, such as ``{"site": "a"}``: texts, numbers, bools and
+        lists of these, to find it again in a `catalog`. They change no result. Tags of other
+        names stay; None removes a tag.
     chunks : int or mapping, optional
         Points per chunk and axis, ``{"s": 50}`` or ``{"s": {"size": 50}}``. Default, also for
         each axis that is omitted: swarmgrid chooses the length. The chunks of an existing grid

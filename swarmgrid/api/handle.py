@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
 from swarmgrid.errors import InputError
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.grid_state import read_state
+from swarmgrid.format.tags import read_tags
+from swarmgrid.inventory.keeping import recorded, tag
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.verify import verify_grid
@@ -19,12 +22,14 @@ from swarmgrid.options import current_options
 from swarmgrid.planning.growth import covered
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.space.tags import checked_tags
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     import pandas as pd
     import xarray as xr
@@ -135,6 +140,34 @@ class Grid:
     def __repr__(self) -> str:
         return f"<swarmgrid.Grid {self._ref.path.group} in {self._ref.location.url!r}>"
 
+    @property
+    def tags(self) -> dict[str, Any]:
+        """The tags of the grid: those given to `compute`, with the changes made by `tag`."""
+        blobs, path = self._ref.location.open(), self._ref.path
+        return read_tags(blobs, path, blobs.names(path.manifest))
+
+    def tag(self, tags: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+        """Add or change tags, and return all tags of the grid; None removes one.
+
+        Parameters
+        ----------
+        tags : mapping, optional
+            By name a text, a number, a bool or a list of these.
+        **more
+            Further tags.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of the grid, or a tag has a value of another kind.
+        """
+        changes = checked_tags({**({} if tags is None else checked_tags(tags)), **more})
+        check_writable(self._ref.location)
+        found = tag(self._ref.location, self._ref.path, changes)
+        if found is None:
+            raise not_stored(self._ref)
+        return found
+
     def state(self) -> GridSummary:
         """Read what is stored: the axes' lengths, the outputs, and how much is computed.
 
@@ -240,7 +273,7 @@ class Grid:
         if before.is_clean and not before.notes:
             return before
         check_writable(self._ref.location)
-        with lease.acquire(self._ref.location, self._ref.path) as held:
+        with self._written(may_delete=True) as held:
             repair_grid(held, self._ref)
         return before
 
@@ -268,9 +301,19 @@ class Grid:
         """
         converted(self._read().grid, output, dtype)  # what cannot be is said before any write
         check_writable(self._ref.location)
-        with lease.acquire(self._ref.location, self._ref.path) as held:
+        with self._written() as held:
             if not convert_output(held, self._ref.path, output, dtype):
                 raise not_stored(self._ref)
+
+    @contextlib.contextmanager
+    def _written(self, *, may_delete: bool = False) -> Iterator[lease.Lease]:
+        """Hold the right to write the grid, and have the inventory know of what is written."""
+        location, path = self._ref.location, self._ref.path
+        with (
+            lease.acquire(location, path) as held,
+            recorded(held, path, may_delete=may_delete),
+        ):
+            yield held
 
     def _read(self) -> GridState:
         state = read_state(self._ref.location.open(), self._ref.path)

@@ -12,10 +12,11 @@ from swarmgrid import identity
 from swarmgrid.api.versions import others, with_whole_version
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format import zarr_metadata
+from swarmgrid.inventory.keeping import stored_grids
 from swarmgrid.planning.request import Function, identified, to_mapping
 from swarmgrid.store import checked_json
 from swarmgrid.store.grid_ref import GridRef
-from swarmgrid.store.layout import BLOCKS, DATA, METADATA, GridPath
+from swarmgrid.store.layout import DATA, METADATA, GridPath
 from swarmgrid.store.location import Location, to_location
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
 _GRID = re.compile(r"[0-9a-f]{32}")
-_PREFIX = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
+GRID_NAME = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
+"""A grid id or its first digits, alone or behind the function's name and a ``/``."""
 _MAX_SHOWN = 8
 """The most grids that an error lists."""
 
@@ -82,14 +84,14 @@ def named_ref(location: Location, name: object) -> GridRef:
     InputError
         If no grid, or more than one, has such an id.
     """
-    parts = _PREFIX.fullmatch(name) if isinstance(name, str) else None
+    parts = GRID_NAME.fullmatch(name) if isinstance(name, str) else None
     if parts is None:
         raise InputError(
             f"grid is {brief(name)}; expected a grid id, 32 hex digits, or the first of them, "
             "such as '324fd638' or 'simulate/324fd638'"
         )
     function, prefix = parts[1], parts[2]
-    stored = list(_stored_grids(location.open()))
+    stored = list(stored_grids(location.open()))
     found = [
         path for path in stored if path.grid.startswith(prefix) and function in (None, path.folder)
     ]
@@ -145,14 +147,6 @@ def location_of(options: Options) -> Location:
             "swarmgrid.set_options"
         )
     return to_location(options.store, options.storage_options)
-
-
-def _stored_grids(blobs: Blobs) -> Iterable[GridPath]:
-    """The grids that have a group in a store, by function and id."""
-    for function in sorted(blobs.names(f"{DATA}/")):
-        if function not in {METADATA, BLOCKS}:
-            names = sorted(blobs.names(f"{DATA}/{function}/"))
-            yield from (GridPath(function, name) for name in names if _GRID.fullmatch(name))
 
 
 def _stored_axis_names(

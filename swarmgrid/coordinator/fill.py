@@ -12,6 +12,7 @@ from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
 from swarmgrid.format.grid_state import read_state
+from swarmgrid.inventory.keeping import recorded
 from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.store import lease
@@ -42,7 +43,7 @@ def fill(
     options: RunOptions,
     ended: Callable[[Diagnostics], None] = lambda _: None,
     known: tuple[GridState, Coverage] | None = None,
-) -> Diagnostics:
+) -> tuple[Diagnostics, GridState | None]:
     """Compute and store every missing point of a request.
 
     Waits while another process fills the same grid, and reuses what it finished.
@@ -55,6 +56,11 @@ def fill(
         Is called with what each run did, also one that an error ended.
     known : tuple of GridState and Coverage, optional
         The state and coverage that the caller has read: used if they are still those of the store.
+
+    Returns
+    -------
+    Diagnostics, GridState
+        What was done, and the grid as it was read afterwards; None: it has to be read again.
 
     Raises
     ------
@@ -73,8 +79,10 @@ def fill(
     with (
         ended_by_sigterm(),
         lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
+        recorded(held, request.grid.path) as recording,
     ):
-        return _fill(request, options, held, parcel, ended, known)
+        done = _fill(request, options, held, parcel, ended, known)
+    return done, recording.state
 
 
 def _fill(

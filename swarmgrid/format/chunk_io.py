@@ -89,7 +89,7 @@ def write_points(
         checksums.append(checksum(new, output.dtype))
         written += write_chunk(blobs, grid, name, index, block[name])
     key = identity.chunk_digest(grid.path.grid, grid.bin_bytes(index))
-    return Row(key, index, points, tuple(checksums), seconds, int(ended)), written
+    return Row(key, index, points, tuple(checksums), seconds, int(ended), written), written
 
 
 def write_chunk(

@@ -59,13 +59,16 @@ class Row:
     """The time that computing them took inside the function."""
     time: int = 0
     """The end of that, in whole seconds since 1970 by the clock of its machine; 0: not known."""
+    nbytes: int = 0
+    """Bytes of the chunk's objects, of all outputs, as they were written with it; 0: not known."""
 
 
 COLUMNS = (
     *("key", "index", "extent", "bits_end", "bits", "checksums", "seconds", "time", "writer"),
+    "nbytes",
 )
 """The columns of `Rows`, in the order in which they are stored."""
-_LATER = {"time", "writer"}
+_LATER = {"time": "<u4", "writer": "<u4", "nbytes": "<u8"}
 """Columns that may be absent: they describe how a row came about, and no value depends on them."""
 
 
@@ -90,6 +93,8 @@ class Rows:
     """``(n,)``: see `Row`."""
     writer: NDArray[np.uint32]
     """``(n,)``: the number of the row's writer in ``writers``."""
+    nbytes: NDArray[np.uint64]
+    """``(n,)``: see `Row`."""
     writers: tuple[WriterId, ...] = (UNKNOWN,)
     """The processes whose runs committed the rows."""
 
@@ -111,6 +116,7 @@ class Rows:
             seconds=np.array([r.seconds for r in rows], "<f4"),
             time=np.array([r.time for r in rows], "<u4"),
             writer=np.zeros(n, "<u4"),
+            nbytes=np.array([r.nbytes for r in rows], "<u8"),
         )
 
     def written_by(self, writer: WriterId) -> Rows:
@@ -250,7 +256,7 @@ class Segment:
             )
             columns = _columns(header["columns"], data[_HEAD.size + length :], max_nbytes)
             n = len(columns["seconds"])
-            columns = dict.fromkeys(_LATER, np.zeros(n, "<u4")) | columns
+            columns = {name: np.zeros(n, dtype) for name, dtype in _LATER.items()} | columns
             writers = tuple(map(WriterId.from_list, header.get("writers", [UNKNOWN.to_list()])))
             rows = Rows(**{name: columns[name] for name in COLUMNS}, writers=writers)
         except MALFORMED as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from swarmgrid.format import damage_marks, failures
+from swarmgrid.format import damage_marks, failures, tags
 from swarmgrid.maintenance.replicas import COPY
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import LOCKS, METADATA, PROBE
@@ -104,6 +104,10 @@ def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             if data is not None and failures.decoded_failures(data, key) is None:
                 reason = "it cannot be read: what failed, and why, is lost"
                 yield Finding(key, reason, is_removed=True)
+        elif name.endswith(tags.SUFFIX):
+            data = blobs.get(key, tags.MAX_NBYTES)
+            if data is not None and tags.decoded_tags(data, key) is None:
+                yield Finding(key, "it cannot be read: tags are lost", is_removed=True)
         elif name.endswith(_HALVES):
             yield Finding(key, _LEFT, is_removed=True)
         elif not (

@@ -1,0 +1,235 @@
+"""The catalog of a store: all its grids in brief, to look at, to search and to open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.api.handle import Grid
+from swarmgrid.api.resolve import GRID_NAME, location_of
+from swarmgrid.errors import InputError, brief
+from swarmgrid.inventory.keeping import stored_rows
+from swarmgrid.inventory.query import to_condition
+from swarmgrid.inventory.row import GridRow
+from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, html_table, text_table
+from swarmgrid.options import current_options
+from swarmgrid.store.grid_ref import GridRef
+from swarmgrid.store.layout import GridPath
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import xarray as xr
+
+    from swarmgrid.store.location import Location
+
+ROOTS = tuple(GridRow("", "").document)
+"""The first parts of the paths that a query may ask for."""
+_SHOWN = 10
+"""The number of grids that a ``repr`` shows."""
+
+
+@dataclass(frozen=True, repr=False)
+class Catalog:
+    """The grids of a store, as they were when it was read; made by `swarmgrid.catalog`.
+
+    Iterating gives a `Grid` for each. An index is a grid id or its first digits, alone or as
+    ``function/id``; or a function's name and params, ``catalog["simulate", {"alpha": 0.4}]``.
+    """
+
+    __module__ = "swarmgrid"
+
+    location: Location
+    """The store."""
+    rows: tuple[GridRow, ...]
+    """The grids in brief, ordered by function and time of creation."""
+    read_at: float = 0.0
+    """The time at which the store was read, in seconds since 1970."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Grid]:
+        return (self._grid(row) for row in self.rows)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return bool(self._found(key))
+        except InputError:
+            return False
+
+    def __getitem__(self, key: str | tuple[str, Mapping[str, Any]]) -> Grid:
+        found = self._found(key)
+        if len(found) == 1:
+            return self._grid(found[0])
+        what = "no grid" if not found else f"{len(found)} grids"
+        shown = found or self.rows
+        listed = ", ".join(f"{row.function}/{row.grid[:SHOWN_DIGITS]}" for row in shown[:_SHOWN])
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        hint = "; pass more digits of the id, or more params" if found else ""
+        raise InputError(
+            f"{what} of this catalog of {self.location.url!r} fit {brief(key)}"
+            + (f"; there are {listed}{more}{hint}" if listed else "; it is empty")
+        )
+
+    def query(
+        self, query: Mapping[str, Any] | None = None, *, function: str | None = None
+    ) -> Catalog:
+        """The grids that fulfil some conditions.
+
+        Parameters
+        ----------
+        query : mapping, optional
+            By path a value, or operators: ``{"params.alpha": {"$gte": 0.3}, "tags.site": "a"}``.
+            Operators are ``$eq $ne $gt $gte $lt $lte $in $nin $exists $regex $not``; ``$and``,
+            ``$or`` and ``$not`` combine whole queries. Paths begin with ``grid``, ``function``,
+            ``version``, ``params``, ``axes``, ``outputs``, ``points``, ``chunks``, ``bytes``,
+            ``seconds``, ``created``, ``written`` or ``tags``.
+        function : str, optional
+            The function's name.
+
+        Raises
+        ------
+        InputError
+            If the query has an operator or a path that does not exist.
+        """
+        holds = to_condition({} if query is None else query, ROOTS)
+        if function is not None and not isinstance(function, str):
+            raise InputError(f"function is {brief(function)}; expected a function's name")
+        rows = tuple(
+            row
+            for row in self.rows
+            if (function is None or _is_named(row, function)) and holds(row.document)
+        )
+        return Catalog(self.location, rows, self.read_at)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table with a row for each grid; its index is the grid id.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``function``, ``version``, a column for each param (``params.alpha``),
+            ``axes``, ``points``, ``computed``, ``failed``, ``missing``, ``bytes``, ``chunks``,
+            ``created``, ``written``, ``seconds``, and one for each tag (``tags.site``).
+        """
+        from swarmgrid.view.tables import catalog_table
+
+        return catalog_table(self.rows)
+
+    def datatree(self) -> xr.DataTree:
+        """Open all grids as one tree, ``/function/id``; values are read when they are used."""
+        from swarmgrid.view.tables import tree_of
+
+        names = {f"/{row.folder}/{row.grid}": self._grid(row) for row in self.rows}
+        return tree_of({name: grid.dataset() for name, grid in names.items()})
+
+    def __repr__(self) -> str:
+        return f"{self._headline()}\n{text_table(HEADINGS, self._cells())}{self._rest()}".rstrip()
+
+    def _repr_html_(self) -> str:
+        return html_table(self._headline(), HEADINGS, self._cells(), self._rest())
+
+    def _headline(self) -> str:
+        grids = "1 grid" if len(self.rows) == 1 else f"{len(self.rows):,} grids"
+        return f"<swarmgrid.Catalog of {self.location.url!r}: {grids}>"
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [brief_cells(row, self.read_at) for row in self.rows[:_SHOWN]]
+
+    def _rest(self) -> str:
+        more = len(self.rows) - _SHOWN
+        return f"\n... and {more:,} more" if more > 0 else ""
+
+    def _found(self, key: object) -> list[GridRow]:
+        """The rows that an index names."""
+        if isinstance(key, tuple) and len(key) == 2:
+            function, params = key
+            if isinstance(function, str) and isinstance(params, Mapping):
+                return self._with_params(function, params)
+        parts = GRID_NAME.fullmatch(key) if isinstance(key, str) else None
+        if parts is None:
+            raise InputError(
+                f"{brief(key)} names no grid; expected an id or its first digits, '324fd638' or "
+                "'simulate/324fd638', or a function's name and params"
+            )
+        function, prefix = parts[1], parts[2]
+        return [
+            row
+            for row in self.rows
+            if row.grid.startswith(prefix) and (function is None or _is_named(row, function))
+        ]
+
+    def _with_params(self, function: str, params: Mapping[str, Any]) -> list[GridRow]:
+        found = [
+            row
+            for row in self.rows
+            if _is_named(row, function)
+            and all(name in row.params and row.params[name] == params[name] for name in params)
+        ]
+        exact = [row for row in found if row.params.keys() == params.keys()]
+        return exact or found
+
+    def _grid(self, row: GridRow) -> Grid:
+        return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))
+
+
+def catalog(
+    store: str | os.PathLike[str] | Any = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    check: bool = False,
+) -> Catalog:
+    """Read which grids a store holds, with their params, axes, progress and tags.
+
+    It reads an inventory that each run leaves, in about ten requests for any number of grids.
+    Grids that are being written now are read themselves. No function is needed, and nothing is
+    computed.
+
+    Parameters
+    ----------
+    store : str, path or zarr.abc.store.Store, optional
+        The store. Default: what `set_options` says.
+    storage_options : mapping, optional
+        What a URL needs.
+    check : bool, default False
+        Whether to hold the inventory against the document of every grid, and to read those again
+        that differ. For a store that other tools copied grids into, or deleted grids of.
+
+    Returns
+    -------
+    Catalog
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width, height):
+    ...     return width * height
+    >>> options = dict(func=area, store="memory://catalog", executor="sync")
+    >>> ds = swarmgrid.compute({"height": 2.0}, {"width": [1, 2]}, tags={"site": "a"}, **options)
+    >>> ds = swarmgrid.compute({"height": 3.0}, {"width": [1, 2]}, **options)
+    >>> catalog = swarmgrid.catalog("memory://catalog")
+    >>> len(catalog)
+    2
+    >>> catalog.query({"params.height": {"$gt": 2.5}}).rows[0].points_computed
+    2
+    >>> catalog["area", {"height": 2.0}].tags
+    {'site': 'a'}
+    """
+    given = {"storage_options": storage_options} | ({} if store is None else {"store": store})
+    location = location_of(current_options().updated(given))
+    if not isinstance(check, bool):
+        raise InputError(f"check is {brief(check)}; expected True or False")
+    now = time.time()
+    return Catalog(location, tuple(stored_rows(location, check=check)), now)
+
+
+def _is_named(row: GridRow, function: str) -> bool:
+    """Whether a row is of a function, by its own name, its last part, or its group's."""
+    return function in {row.function, row.folder, row.function.rpartition(".")[2]}
+
+
+catalog.__module__ = "swarmgrid"

@@ -1,0 +1,133 @@
+"""A grid's row, made from what is stored of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.format.failures import read_failures, within
+from swarmgrid.format.tags import read_tags
+from swarmgrid.inventory.row import AxisBrief, GridRow
+from swarmgrid.store import checked_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+_MAX_TEXT = 80
+"""The most characters of an axis value in a row."""
+
+
+def grid_row(blobs: Blobs, path: GridPath, state: GridState, now: int) -> GridRow:
+    """The row of a grid that was read at an instant; reads its failures and tags, if any."""
+    grid, manifest = state.grid, state.manifest
+    attributes = grid.attributes
+    rows = manifest.rows
+    times = rows.time[rows.time > 0]
+    n_computed, n_chunks, nbytes = measured(manifest, grid.chunk_shape)
+    return GridRow(
+        grid=path.grid,
+        folder=path.folder,
+        function=str(attributes.get("swarmgrid_function", path.function)),
+        version=str(attributes.get("swarmgrid_version", "")),
+        params_text=str(attributes.get("swarmgrid_params", "")),
+        axes_text=json.dumps({axis.name: axis_brief(axis) for axis in grid.axes}),
+        outputs_text=json.dumps({n: [o.dtype, *o.dims] for n, o in grid.schema.outputs.items()}),
+        points_total=math.prod(map(len, grid.axes)),
+        points_computed=n_computed,
+        points_failed=_n_failed(blobs, path, state),
+        chunks=n_chunks,
+        nbytes=nbytes,
+        seconds=float(rows.seconds.sum(dtype=np.float64)),
+        created=int(times.min()) if len(times) else 0,
+        written=int(times.max()) if len(times) else 0,
+        tags_text=json.dumps(read_tags(blobs, path, state.names)),
+        checksum=checksum_of(state.document),
+        time_ns=now,
+    )
+
+
+def checksum_of(document: bytes) -> str:
+    """The checksum that a grid's document has in it; empty if it is no such document."""
+    try:
+        attributes = checked_json.attributes_of(checked_json.from_bytes(document))
+        return str(attributes[checked_json.CHECKSUM])
+    except (ValueError, LookupError):
+        return ""
+
+
+def measured(manifest: Manifest, chunk_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The computed points, the chunks that hold them, and the bytes of these."""
+    rows = manifest.rows
+    if not len(rows):
+        return 0, 0, 0
+    _, chunk, counts = np.unique(_numbers(rows.index), return_inverse=True, return_counts=True)
+    nbytes = np.zeros(len(counts), np.uint64)
+    np.maximum.at(nbytes, chunk, rows.nbytes)  # a chunk only grows from row to row
+    is_simple = (counts[chunk] == 1) & ~rows.has_bitmap()
+    n_points = int(np.prod(rows.extent[is_simple], axis=1, dtype=np.int64).sum())
+    rest = np.flatnonzero(~is_simple)
+    rest = rest[np.argsort(chunk[rest], kind="stable")]
+    for numbers in np.split(rest, np.flatnonzero(np.diff(chunk[rest])) + 1) if len(rest) else ():
+        n_points += _n_points(manifest, numbers, chunk_shape)
+    return n_points, len(counts), int(nbytes.sum())
+
+
+def _numbers(index: NDArray[np.int32]) -> NDArray[np.int64]:
+    """A number for each chunk: to sort numbers takes a tenth of the time of sorting indices."""
+    lengths = index.max(axis=0, initial=0).astype(np.int64) + 1
+    if math.prod(map(int, lengths)) < 2**62:
+        strides = np.cumprod(np.concatenate([[1], lengths[:0:-1]]))[::-1]
+        return index.astype(np.int64) @ strides[: index.shape[1]].astype(np.int64)
+    return np.unique(index, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def axis_brief(axis: Axis) -> AxisBrief:
+    """The kind, length and ends of an axis."""
+    n = len(axis)
+    if n == 0 or axis.kind in {"label", "enum"}:
+        return AxisBrief(axis.kind, n)
+    values = axis.values
+    if values.dtype == object:
+        texts = values.tolist()
+        return AxisBrief(axis.kind, n, min(texts)[:_MAX_TEXT], max(texts)[:_MAX_TEXT])
+    return AxisBrief(
+        axis.kind, n, _plain(axis.kind, values.min()), _plain(axis.kind, values.max())
+    )
+
+
+def _plain(kind: str, value: Any) -> Any:
+    if kind == "datetime":
+        return str(np.datetime64(int(value.astype("int64")), "ns")).removesuffix("." + "0" * 9)
+    if kind == "timedelta":
+        return f"{int(value.astype('int64')) / 1e9:g} s"
+    found = value.item()
+    if isinstance(found, float) and not math.isfinite(found):
+        return str(found)
+    return found
+
+
+def _n_points(manifest: Manifest, numbers: Any, chunk_shape: tuple[int, ...]) -> int:
+    """The points of one chunk that several rows, or bitmaps, speak of."""
+    masks = [manifest.rows.points(int(i)).mask(chunk_shape) for i in numbers]
+    return int(np.logical_or.reduce(masks).sum())
+
+
+def _n_failed(blobs: Blobs, path: GridPath, state: GridState) -> int:
+    if not state.failure_names:
+        return 0
+    found = within(read_failures(blobs, path, state.failure_names), state.grid)
+    shape = state.grid.chunk_shape
+    return sum(
+        len(failure.points)
+        for place, failure in found.items()
+        if not state.manifest.holds(*place, shape)
+    )

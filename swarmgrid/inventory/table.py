@@ -1,0 +1,128 @@
+"""Rows of the inventory as tables of text and HTML."""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import TYPE_CHECKING
+
+from swarmgrid.store import checked_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swarmgrid.inventory.row import GridRow
+
+HEADINGS = (
+    *("function", "grid", "params", "axes", "computed", "failed", "bytes", "seconds", "written"),
+    "tags",
+)
+SHOWN_DIGITS = 12
+"""The digits of a grid id that are shown: the first 8 only say what the axes are."""
+_WIDTH = 40
+"""The most characters of a cell."""
+_STYLE = (
+    "border-collapse:collapse;font-variant-numeric:tabular-nums;text-align:left",
+    "padding:2px 10px 2px 0;border-bottom:1px solid #8884",
+)
+
+
+def brief_cells(row: GridRow, now: float) -> tuple[str, ...]:
+    """A row's cells as people read them."""
+    return tuple(
+        _shortened(text)
+        for text in (
+            row.function or row.folder,
+            row.grid[:SHOWN_DIGITS],
+            _named(row.params),
+            ", ".join(f"{name} ({axis})" for name, axis in row.axes.items()),
+            _share(row),
+            f"{row.points_failed:,}" if row.points_failed else "",
+            to_size(row.nbytes),
+            to_duration(row.seconds),
+            to_age(row.written, now),
+            _named(row.tags),
+        )
+    )
+
+
+def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text; columns without any content are left out."""
+    kept = [i for i in range(len(headings)) if any(row[i] for row in rows)]
+    lines = [[headings[i] for i in kept], *([row[i] for i in kept] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(kept))]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    return "\n".join(padded) if rows else ""
+
+
+def html_table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], rest: str
+) -> str:
+    """A table of HTML that needs nothing else; whatever stands in the cells is escaped."""
+    cell = f"style='{_STYLE[1]}'"
+    head = "".join(f"<th {cell}>{html.escape(name)}</th>" for name in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td {cell}>{html.escape(text)}</td>" for text in row) + "</tr>"
+        for row in rows
+    )
+    start = f"<table style='{_STYLE[0]}'><thead><tr>{head}</tr></thead><tbody>"
+    ends = [f"<div>{html.escape(text)}</div>" for text in (title, rest.strip())]
+    return "".join(["<div>", ends[0], start, body, "</tbody></table>", ends[1], "</div>"])
+
+
+def to_size(nbytes: float) -> str:
+    """Bytes as people read them; empty for none."""
+    if not nbytes:
+        return ""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if nbytes < 999.5:
+            return f"{nbytes:.3g} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:,.0f} PB"
+
+
+def to_duration(seconds: float) -> str:
+    """A span of time as people read it."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s" if seconds >= 0.001 else ""
+
+
+def to_age(then: float, now: float) -> str:
+    """A time of the past as people read it; empty if it is not known."""
+    if not then:
+        return ""
+    if now - then < 86400:
+        return f"{to_duration(max(0, round(now - then))) or '0 s'} ago"
+    return time.strftime("%Y-%m-%d", time.gmtime(then))
+
+
+def _share(row: GridRow) -> str:
+    if not row.checksum:
+        return "damaged"
+    if row.points_computed == row.points_total:
+        return f"{row.points_total:,}"
+    return f"{row.points_computed:,} of {row.points_total:,}"
+
+
+def _named(values: object) -> str:
+    if not isinstance(values, dict):
+        return ""
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else _plain(value)}"
+        for name, value in values.items()
+    )
+
+
+def _plain(value: object) -> str:
+    return checked_json.shortened(value) if isinstance(value, (int, float)) else str(value)
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text[: 4 * _WIDTH].split())
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

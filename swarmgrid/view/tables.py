@@ -1,0 +1,53 @@
+"""Tables and trees of several grids, in pandas and xarray."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from swarmgrid.inventory.row import GridRow
+
+
+def catalog_table(rows: Sequence[GridRow]) -> pd.DataFrame:
+    """Return a table with a row for each grid; params and tags have a column for each name."""
+    params = list(dict.fromkeys(name for row in rows for name in row.params))
+    tags = list(dict.fromkeys(name for row in rows for name in row.tags))
+    columns: dict[str, Any] = {
+        "function": [row.function for row in rows],
+        "version": [row.version for row in rows],
+        **{f"params.{name}": _column([row.params.get(name) for row in rows]) for name in params},
+        "axes": [", ".join(f"{name} ({axis})" for name, axis in row.axes.items()) for row in rows],
+        "points": [row.points_total for row in rows],
+        "computed": [row.points_computed for row in rows],
+        "failed": [row.points_failed for row in rows],
+        "missing": [row.points_missing for row in rows],
+        "bytes": [row.nbytes for row in rows],
+        "chunks": [row.chunks for row in rows],
+        "created": _times([row.created for row in rows]),
+        "written": _times([row.written for row in rows]),
+        "seconds": [row.seconds for row in rows],
+        **{f"tags.{name}": _column([row.tags.get(name) for row in rows]) for name in tags},
+    }
+    return pd.DataFrame(columns, index=pd.Index([row.grid for row in rows], name="grid"))
+
+
+def tree_of(datasets: Mapping[str, xr.Dataset]) -> xr.DataTree:
+    """Return the tree of some Datasets, by path."""
+    return xr.DataTree.from_dict(dict(datasets))
+
+
+def _column(values: list[Any]) -> Any:
+    """A column of what JSON holds: numbers stay numbers, lists and objects stay what they are."""
+    if any(isinstance(value, (list, dict)) for value in values):
+        return pd.Series(values, dtype=object).to_numpy()
+    return values
+
+
+def _times(seconds: list[int]) -> pd.DatetimeIndex:
+    """UTC times; those that are not known are NaT."""
+    return pd.to_datetime([s or None for s in seconds], unit="s", utc=True)
