@@ -59,16 +59,16 @@ class Row:
     """The time that computing them took inside the function."""
     time: int = 0
     """The end of that, in whole seconds since 1970 by the clock of its machine; 0: not known."""
-    nbytes: int = 0
+    chunk_bytes: int = 0
     """Bytes of the chunk's objects, of all outputs, as they were written with it; 0: not known."""
 
 
 COLUMNS = (
     *("key", "index", "extent", "bits_end", "bits", "checksums", "seconds", "time", "writer"),
-    "nbytes",
+    "chunk_bytes",
 )
 """The columns of `Rows`, in the order in which they are stored."""
-_LATER = {"time": "<u4", "writer": "<u4", "nbytes": "<u8"}
+_LATER = {"time": "<u4", "writer": "<u4", "chunk_bytes": "<u8"}
 """Columns that may be absent: they describe how a row came about, and no value depends on them."""
 
 
@@ -93,7 +93,7 @@ class Rows:
     """``(n,)``: see `Row`."""
     writer: NDArray[np.uint32]
     """``(n,)``: the number of the row's writer in ``writers``."""
-    nbytes: NDArray[np.uint64]
+    chunk_bytes: NDArray[np.uint64]
     """``(n,)``: see `Row`."""
     writers: tuple[WriterId, ...] = (UNKNOWN,)
     """The processes whose runs committed the rows."""
@@ -116,7 +116,7 @@ class Rows:
             seconds=np.array([r.seconds for r in rows], "<f4"),
             time=np.array([r.time for r in rows], "<u4"),
             writer=np.zeros(n, "<u4"),
-            nbytes=np.array([r.nbytes for r in rows], "<u8"),
+            chunk_bytes=np.array([r.chunk_bytes for r in rows], "<u8"),
         )
 
     def written_by(self, writer: WriterId) -> Rows:

@@ -71,7 +71,7 @@ def measured(manifest: Manifest, chunk_shape: tuple[int, ...]) -> tuple[int, int
         return 0, 0, 0
     _, chunk, counts = np.unique(_numbers(rows.index), return_inverse=True, return_counts=True)
     nbytes = np.zeros(len(counts), np.uint64)
-    np.maximum.at(nbytes, chunk, rows.nbytes)  # a chunk only grows from row to row
+    np.maximum.at(nbytes, chunk, rows.chunk_bytes)  # a chunk only grows from row to row
     is_simple = (counts[chunk] == 1) & ~rows.has_bitmap()
     n_points = int(np.prod(rows.extent[is_simple], axis=1, dtype=np.int64).sum())
     rest = np.flatnonzero(~is_simple)
@@ -125,9 +125,6 @@ def _n_failed(blobs: Blobs, path: GridPath, state: GridState) -> int:
     if not state.failure_names:
         return 0
     found = within(read_failures(blobs, path, state.failure_names), state.grid)
-    shape = state.grid.chunk_shape
     return sum(
-        len(failure.points)
-        for place, failure in found.items()
-        if not state.manifest.holds(*place, shape)
+        len(failure.points) for place, failure in found.items() if not state.manifest.holds(*place)
     )

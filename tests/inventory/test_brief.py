@@ -34,7 +34,7 @@ def test_points_chunks_and_bytes_are_counted_once(
     rows, masks, sizes = [], {}, {}
     for index, bits, nbytes in drawn:
         mask = np.array(bits).reshape(SHAPE)
-        rows.append(Row(bytes(16), index, Points.from_mask(mask), (7,), 0.5, nbytes=nbytes))
+        rows.append(Row(bytes(16), index, Points.from_mask(mask), (7,), 0.5, chunk_bytes=nbytes))
         masks[index] = masks.get(index, False) | mask
         sizes[index] = max(sizes.get(index, 0), nbytes)
     found = measured(Manifest(Rows.from_rows(rows, 2, 1), {}), SHAPE)
@@ -42,13 +42,15 @@ def test_points_chunks_and_bytes_are_counted_once(
 
 
 def test_a_grid_without_axes_has_one_chunk() -> None:
-    rows = Rows.from_rows([Row(bytes(16), (), Points(()), (7,), 0.5, nbytes=9)] * 2, 0, 1)
+    rows = Rows.from_rows([Row(bytes(16), (), Points(()), (7,), 0.5, chunk_bytes=9)] * 2, 0, 1)
     assert measured(Manifest(rows, {}), ()) == (1, 1, 9)
 
 
 def test_more_axes_than_a_number_has_room_for_are_counted_too() -> None:
     indices = [(LARGE, LARGE, LARGE), (LARGE, LARGE, 0), (LARGE, LARGE, LARGE)]
-    rows = [Row(bytes(16), index, Points((1, 1, 1)), (7,), 0.5, nbytes=1) for index in indices]
+    rows = [
+        Row(bytes(16), index, Points((1, 1, 1)), (7,), 0.5, chunk_bytes=1) for index in indices
+    ]
     assert measured(Manifest(Rows.from_rows(rows, 3, 1), {}), (1, 1, 1)) == (2, 2, 2)
 
 
