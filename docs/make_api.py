@@ -65,13 +65,13 @@ def _options() -> str:
 
 
 def _state() -> str:
-    """What `Grid.state` gives: a class that nobody makes, and so no public name."""
+    """What `Grid.state` gives: a class without a public constructor, and so no public name."""
     lines = [f"- **`{name}`**: {text}" for name, text in _fields(GridSummary)]
     return "\n".join(["`Grid.state` returns a `GridSummary`.\n", *lines, ""])
 
 
 def _report() -> str:
-    """What `Grid.verify` gives: classes that nobody makes."""
+    """What `Grid.verify` gives: classes without a public constructor."""
     head = "`Grid.verify` and `Grid.repair` return a `Report`. Printed, it is a line per problem."
     fields = dict(_fields(swarmgrid.Report)) | {
         "problems": "A `Problem` for each object that is damaged, missing or left over.",

@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 import swarmgrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(swarmgrid.__file__).parent
+ROOT = PACKAGE.parent
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -68,3 +71,61 @@ def test_the_test_sees_every_kind_of_docstring(tmp_path: Path) -> None:
     assert {doc.annotation for doc in docstrings(source)} > {"", "bool", "int"}
     assert any(text.startswith("The options of a run") for text in texts)
     assert any(text.startswith("The names that ``executor=`` accepts") for text in texts)
+
+
+REPLACED = {
+    "wanted": "requested",
+    "speaks? of|spoken of": "refer to",
+    "vouch(es|ed)?": "have a row, verify",
+    "mend(s|ed|ing)?": "repair",
+    "(un)?seal(s|ed)?": "checksum",
+    "claim(s|ed|ing)?": "lease record; declare",
+    "ledgers?": "task report",
+    "pulses?": "heartbeat",
+    "staff": "executor selection",
+    "tally|tallies": "counts",
+    "void(s|ed|ing)?": "invalidate",
+    "innocent": "not at fault",
+    "suspects?": "marked; isolated",
+    "receipts?": "task result",
+    "pieces?": "chunk part",
+    "overseers?": "watchdog",
+    "care": "handle",
+    "face": "public function",
+    "(who|what)soever|whoever|nobody|somebody|anybody": "a subject",
+    "worth it": "save time",
+}
+"""Words that the glossary replaced, and the words instead."""
+ALLOWED = re.compile(r"np\.void|__slots__|slots=True")
+TEXTS = [
+    *PACKAGE.rglob("*.py"),
+    *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+    *ROOT.glob("*.md"),
+]
+
+
+def words_of(text: str) -> str:
+    """A text in which the words of names stand apart: ``_is_wanted``, ``TaskWanted``."""
+    text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", ALLOWED.sub("", text))
+    return text.replace("_", " ")
+
+
+@pytest.mark.parametrize("word", REPLACED)
+def test_a_word_that_was_replaced_stays_away(word: str) -> None:
+    pattern = re.compile(rf"\b({word})\b", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()} (write: {REPLACED[word]})"
+        for path in TEXTS
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if pattern.search(words_of(line))
+    ]
+    assert found == []
+
+
+def test_objects_are_compacted_and_only_swarm_memo_merges() -> None:
+    rooms = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bmerg(e|es|ed|ing)\b", words_of(path.read_text()), re.IGNORECASE)
+    }
+    assert rooms == {"memo"}

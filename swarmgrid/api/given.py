@@ -1,4 +1,4 @@
-"""The arguments of a call of the face: the function may stand first, or be the option ``func``."""
+"""The arguments of a public call: the function may stand first, or be the option ``func``."""
 
 from __future__ import annotations
 

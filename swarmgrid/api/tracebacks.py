@@ -1,7 +1,7 @@
 """Keeps our frames out of the tracebacks that users read.
 
 An error of the function, of the call, or Ctrl-C says all by its text; the frames between the
-user's call and the place that raises it help nobody. Errors of the store keep theirs.
+user's call and the place that raises it do not help. Errors of the store keep theirs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class UserFrames:
         frames.tb_next = None
         if _ipython() is not None:  # it asks the error itself; of hidden frames it shows the last
             error._render_traceback_ = functools.partial(_rendered, error)  # type: ignore[attr-defined]
-        elif sys.excepthook is sys.__excepthook__:  # nobody else has a say in what is shown
+        elif sys.excepthook is sys.__excepthook__:  # no other code changes what is shown
             sys.excepthook = _show
 
 

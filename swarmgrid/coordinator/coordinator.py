@@ -43,7 +43,7 @@ PATIENCE_SECONDS = 0.05
 """The time that the first points have before workers are started to help, and before a later
 one decides the outputs."""
 TRIALS = 4
-"""Tasks that the calling process does before it is decided whether workers are worth it."""
+"""Tasks that the calling process does before it is decided whether workers save time."""
 
 
 class Coordinator:
@@ -227,7 +227,7 @@ class Coordinator:
         return self._state.begun + (self._state.options.flush_interval or SOON_SECONDS) / 2
 
     def _call_workers(self) -> None:
-        """Start workers once what is left is worth it, or while the first point takes long."""
+        """Start workers once they save time for the points left, or if the first takes long."""
         if not self._state.is_trial or self._state.are_workers_called or self._state.is_stopping:
             return
         cost, left = self._state.cost.seconds_per_point, self._state.counts.left

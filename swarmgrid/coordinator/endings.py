@@ -30,8 +30,8 @@ def explain(error: BaseException, done: Diagnostics) -> None:
         What is stored.
     """
     n_stored = done.points_cached + done.points_computed
-    n_wanted = done.points_total - done.points_skipped
-    stored = f"{n_stored:,} of {n_wanted:,} points are stored"
+    n_requested = done.points_total - done.points_skipped
+    stored = f"{n_stored:,} of {n_requested:,} points are stored"
     if isinstance(error, KeyboardInterrupt):
         error.args = (f"{stored}; call again to go on",)
         error.__cause__, error.__suppress_context__ = None, True

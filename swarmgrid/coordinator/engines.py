@@ -74,7 +74,7 @@ def first_engine(job: Job, options: RunOptions, left: int, *, is_trial: bool) ->
 def workers_engine(job: Job, options: RunOptions) -> Engine:
     """The workers that the options ask for, and in the store what they must see to write there.
 
-    Whether each worker sees the same store as this process nobody knows beforehand: a store
+    It is not known beforehand whether each worker sees the same store as this process: a store
     object may hold its values in memory, and a directory may be of one machine of a cluster.
     """
     is_sure = job.grid.location.store is None and not has_client(options)

@@ -1,4 +1,4 @@
-"""Chooses the executor: what the user says, what dask is set up to use, or what is worth it."""
+"""Chooses the executor: by the user's options, by dask's configuration, or worker processes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def has_client(options: RunOptions) -> bool:
 
 
 def _may_be_set_up() -> bool:
-    """Whether anybody can have told dask anything: importing it to ask takes 0.1 s."""
+    """Whether dask may be configured at all: importing it to ask takes 0.1 s."""
     return (
         "dask" in sys.modules
         or any(name.startswith("DASK_") for name in os.environ)

@@ -1,4 +1,4 @@
-"""Holds the documents of a grid, which may come from anybody, against what swarmgrid writes.
+"""Compares the documents of a grid, which may come from anywhere, with those of swarmgrid.
 
 A document is sound if swarmgrid, told its shape, chunks, dims, dtype and attributes, would write
 the very same one. What follows from these is bounded before anything is read by it.

@@ -179,7 +179,7 @@ def _read(
 
 
 def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
-    """The last failures of a grid that a writer may be merging meanwhile."""
+    """The last failures of a grid that a writer may be compacting meanwhile."""
     while True:
         names = [name for name in blobs.names(path.manifest) if name.endswith(SUFFIX)]
         found = read_failures(blobs, path, names)

@@ -235,7 +235,7 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
         checked_json.check_checksum(document)
     except ValueError as error:
         raise DamageError(path.metadata, str(error)) from None
-    try:  # a repair may have made up the group's document from a damaged one of an array
+    try:  # a repair may have rebuilt the group's document from a damaged one of an array
         documents = checked_documents(document, attributes, path.grid)
         grid = _interpreted(blobs, path, attributes, documents)
         check_same(grid.documents(), documents, grid.names)

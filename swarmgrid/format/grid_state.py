@@ -28,7 +28,7 @@ class GridState:
     manifest: Manifest
     failure_names: tuple[str, ...] = ()
     """Objects that hold the failures of points."""
-    suspects: tuple[tuple[int, ...], ...] = ()
+    marked: tuple[tuple[int, ...], ...] = ()
     """Chunks that a reader found damaged: nothing of them counts as computed."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names of all objects of the manifest, as they were listed."""
@@ -79,9 +79,9 @@ def read_state(blobs: Blobs, path: GridPath, known: GridState | None = None) -> 
             if manifest.ahead:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))
-            suspects = tuple(marks(names))
-            rest = manifest.without(suspects)
-            return GridState(grid, rest, failures, suspects, tuple(names), document or b"")
+            marked = tuple(marks(names))
+            rest = manifest.without(marked)
+            return GridState(grid, rest, failures, marked, tuple(names), document or b"")
     raise StoreError(
         f"the manifest {path.manifest} kept changing while it was read {_TRIES} times; is "
         "something else deleting files there?"

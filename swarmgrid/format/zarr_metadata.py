@@ -172,7 +172,7 @@ def rebuilt_group(
     axes: Sequence[str],
     outputs: Sequence[str],
 ) -> Document | None:
-    """The document of a grid's group, made up from those of its arrays; None if one is missing.
+    """The document of a grid's group, rebuilt from those of its arrays; None if one is missing.
 
     Where a crash left the arrays' shapes apart, the axes' own are right: their chunks are written
     before any document, and points that the outputs lack are not computed.

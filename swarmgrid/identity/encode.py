@@ -62,10 +62,10 @@ def family(is_member: Callable[[Any], bool]) -> Callable[[AnyEncoder], AnyEncode
 def frame(tag: str, *parts: bytes) -> bytes:
     """Return bytes that hold a tag and parts, and from which only these can be read back."""
     head = tag.encode("ascii")
-    pieces = [len(head).to_bytes(1, "little"), head, len(parts).to_bytes(8, "little")]
+    framed = [len(head).to_bytes(1, "little"), head, len(parts).to_bytes(8, "little")]
     for part in parts:
-        pieces += (len(part).to_bytes(8, "little"), part)
-    return b"".join(pieces)
+        framed += (len(part).to_bytes(8, "little"), part)
+    return b"".join(framed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,13 +106,13 @@ def fingerprint_parts(
 def _alone(found: Fingerprint) -> dict[str, str]:
     """Return digests by place, each of a value without what it refers to."""
     walk = found.walk
-    pieces = [(place, source.own_text(code)) for place, code in walk.codes]
-    pieces += [(one.place, one.encoding) for one in walk.entries]
-    pieces += [(place, walk.nodes[number].encoding) for number, _, place in walk.waiting]
+    encodings = [(place, source.own_text(code)) for place, code in walk.codes]
+    encodings += [(one.place, one.encoding) for one in walk.entries]
+    encodings += [(place, walk.nodes[number].encoding) for number, _, place in walk.waiting]
     parts: dict[str, str] = {}
-    for place, piece in pieces:
+    for place, encoding in encodings:
         earlier = parts.get(place, "").encode()
-        parts[place] = hashlib.blake2b(earlier + piece, digest_size=16).hexdigest()
+        parts[place] = hashlib.blake2b(earlier + encoding, digest_size=16).hexdigest()
     return parts
 
 

@@ -59,9 +59,9 @@ def _node_of(code: CodeType) -> syntax.Function | None:
     tree, compiled = _parsed(_text(code.co_filename), code.co_filename)
     place = (code.co_firstlineno, code.co_name)
     # Their encodings, because Python finds 1 and 1.0 equal.
-    wanted = encode(_content(code, with_positions=True))
+    own = encode(_content(code, with_positions=True))
     same = (encode(_content(one, with_positions=True)) for one in compiled.get(place, ()))
-    return _node(tree, code) if wanted in same else None
+    return _node(tree, code) if own in same else None
 
 
 def _text(filename: str) -> str:

@@ -92,7 +92,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _joined(parts: list[ast.expr]) -> Iterator[ast.expr]:
-    """Yield the parts of an f-string; versions of Python cut its text into other pieces."""
+    """Yield the parts of an f-string; versions of Python divide its text in other ways."""
     text = ""
     for part in parts:
         if isinstance(part, ast.Constant):

@@ -116,7 +116,7 @@ def _plain(kind: str, value: Any) -> Any:
 
 
 def _n_points(manifest: Manifest, numbers: Any, chunk_shape: tuple[int, ...]) -> int:
-    """The points of one chunk that several rows, or bitmaps, speak of."""
+    """The points of one chunk that several rows, or bitmaps, cover."""
     masks = [manifest.rows.points(int(i)).mask(chunk_shape) for i in numbers]
     return int(np.logical_or.reduce(masks).sum())
 

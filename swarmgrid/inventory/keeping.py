@@ -88,26 +88,26 @@ def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[
         after = write_tags(blobs, path, changes)
         with _told("a row", path):
             objects.write_rows(blobs, [current_row(blobs, path)])
-            _merge(blobs, blobs.names(objects.FOLDER))
+            _compact(blobs, blobs.names(objects.FOLDER))
     finally:
         blobs.end_writing()
     return after
 
 
 def _add(blobs: Blobs, rows: list[GridRow], path: GridPath) -> None:
-    """Write rows, delete the marks of a grid, and merge objects where they are many."""
+    """Write rows, delete the marks of a grid, and compact objects where they are many."""
     if rows:
         objects.write_rows(blobs, rows)
     names = blobs.names(objects.FOLDER)
     objects.delete(blobs, objects.marks_of(names, path.grid))
-    _merge(blobs, names)
+    _compact(blobs, names)
 
 
-def _merge(blobs: Blobs, names: list[str]) -> None:
-    """Merge objects where they are many."""
-    merged = objects.to_merge(names)
-    if merged:
-        objects.merge(blobs, merged)
+def _compact(blobs: Blobs, names: list[str]) -> None:
+    """Compact objects where they are many."""
+    compacted = objects.to_compact(names)
+    if compacted:
+        objects.compact(blobs, compacted)
 
 
 def current_row(blobs: Blobs, path: GridPath) -> GridRow:
@@ -211,7 +211,7 @@ def _keep(location: Location, rows: list[GridRow], names: list[str]) -> None:
         if rows:
             objects.write_rows(blobs, rows)
         objects.delete(blobs, names)
-        _merge(blobs, blobs.names(objects.FOLDER))
+        _compact(blobs, blobs.names(objects.FOLDER))
         blobs.end_writing()
 
 

@@ -1,7 +1,7 @@
 """The objects of the inventory: rows in few files, and marks of grids that are being written.
 
 Rows are only ever added: the newest one of a grid counts, so that any two processes may write,
-and merge, at the same time. A mark stands from before a run's first write until its row is
+and compact, at the same time. A mark stands from before a run's first write until its row is
 written. Where it is found the row may be old, and the grid is read instead.
 """
 
@@ -65,11 +65,11 @@ def read_inventory(blobs: Blobs) -> Inventory:
     """The rows and marks of a store; one listing, and a request for each object."""
     for _ in range(_TRIES):
         names = blobs.names(FOLDER)
-        wanted = [name for name in names if _ROWS.fullmatch(name) or _MARK.fullmatch(name)]
-        data = blobs.get_many([FOLDER + name for name in wanted], MAX_ROWS_NBYTES)
-        found = dict(zip(wanted, data, strict=True))
+        read = [name for name in names if _ROWS.fullmatch(name) or _MARK.fullmatch(name)]
+        data = blobs.get_many([FOLDER + name for name in read], MAX_ROWS_NBYTES)
+        found = dict(zip(read, data, strict=True))
         gone = {name for name, one in found.items() if one is None and _ROWS.fullmatch(name)}
-        if not gone or gone <= {*blobs.names(FOLDER)}:  # else merged meanwhile: look again
+        if not gone or gone <= {*blobs.names(FOLDER)}:  # else compacted meanwhile: look again
             break
     rows: list[GridRow] = []
     marks, damaged = [], []
@@ -136,10 +136,10 @@ def marks_of(names: Iterable[str], grid: str) -> list[str]:
     return [mark[0] for mark in found if mark is not None and mark[1] == grid]
 
 
-def to_merge(names: Iterable[str]) -> list[str]:
-    """The objects to merge into one, so that at most `MAX_OBJECTS` stay; maybe none.
+def to_compact(names: Iterable[str]) -> list[str]:
+    """The objects to compact into one, so that at most `MAX_OBJECTS` stay; maybe none.
 
-    The smallest ones are merged, together with each that is no larger than all smaller ones
+    The smallest ones are compacted, together with each that is no larger than all smaller ones
     together: a row so is written again a logarithmic number of times.
     """
     sizes = {name: int(found[1]) for name in names if (found := _ROWS.fullmatch(name))}
@@ -154,10 +154,10 @@ def to_merge(names: Iterable[str]) -> list[str]:
     return ordered[: max(end, len(ordered) - MAX_OBJECTS + 1)]
 
 
-def merge(blobs: Blobs, names: Sequence[str]) -> None:
+def compact(blobs: Blobs, names: Sequence[str]) -> None:
     """Replace some objects of rows by one.
 
-    A kill in between leaves rows that are there twice. An object that is gone was merged by
+    A kill in between leaves rows that are there twice. An object that is gone was compacted by
     another process, and nothing is done; one that is damaged stays for the next reader.
     """
     keys = [FOLDER + name for name in names]

@@ -133,7 +133,7 @@ class GridRow(_Stored):
 
 
 class _Document(Mapping[str, Any]):
-    """A row as a mapping; a text is read as JSON when somebody asks for what it holds."""
+    """A row as a mapping; a text is read as JSON when its content is used."""
 
     def __init__(self, row: GridRow) -> None:
         self._row = row

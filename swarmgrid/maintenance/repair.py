@@ -136,13 +136,13 @@ def tidy(held: Lease, state: GridState) -> bool:
                 not failures.is_inside(place, state.grid) or state.manifest.holds(*place)
             ),
         )
-    if state.suspects:
-        invalidate_bad_rows(held, state.grid, state.suspects)
+    if state.marked:
+        invalidate_bad_rows(held, state.grid, state.marked)
     others = state.manifest.others
     if others:
         write_documents(held.blobs, state.grid)  # an array's own may be a conversion's
         _drop_others(held, state.grid, others)
-    return has_many or bool(state.suspects or others)
+    return has_many or bool(state.marked or others)
 
 
 def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:

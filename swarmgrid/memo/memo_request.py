@@ -104,7 +104,7 @@ class MemoRequest:
         except DamageError:
             Grid(self._ref).repair()
 
-    def beyond_mending(self, damage: DamageError) -> StoreError:
+    def damaged_again(self, damage: DamageError) -> StoreError:
         """The error that something is damaged again after it was repaired."""
         path = self._ref.path
         return StoreError(

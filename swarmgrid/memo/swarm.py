@@ -13,7 +13,7 @@ from swarmgrid.memo.memo_diagnostics import MemoDiagnostics
 from swarmgrid.memo.memo_request import MemoRequest
 from swarmgrid.memo.point_records import PointCall, field_names
 from swarmgrid.memo.version import code_version, hashes_version
-from swarmgrid.memo.wrap import bound
+from swarmgrid.memo.wrap import to_params
 from swarmgrid.option_checks import checked
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import to_axes
@@ -236,7 +236,7 @@ class SwarmMemo:
         def wrapper(*args: Any, split_spec: Any = None, **given: Any) -> Any:
             if split_spec is None:
                 raise InputError(f"{func.__name__} needs split_spec=, by keyword")
-            params, extras = bound(func, args, given)
+            params, extras = to_params(func, args, given)
             joined = {**params, **extras}
             return run(self._request(func, joined, split_spec, tuple(extras)))
 
@@ -268,7 +268,7 @@ class SwarmMemo:
                 return finish(call), done
             except DamageError as error:
                 if error.key in damaged:
-                    raise request.beyond_mending(error) from error
+                    raise request.damaged_again(error) from error
                 damaged.add(error.key)
                 request.repair(error)
 

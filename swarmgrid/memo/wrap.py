@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-def bound(
+def to_params(
     func: Callable[..., Any], args: tuple[Any, ...], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The params of a call of ``func(params, point, **extras)``, and its extras with defaults.

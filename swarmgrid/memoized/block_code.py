@@ -107,8 +107,8 @@ def _with_node(text: str, step: dis.Instruction) -> _With | None:
     except (SyntaxError, ValueError):  # edited since, or no Python at all
         return None
     found = (node for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith))
-    wanted = step.positions and tuple(step.positions)
-    return next((node for node in found if wanted in _places(node)), None)
+    place = step.positions and tuple(step.positions)
+    return next((node for node in found if place in _places(node)), None)
 
 
 def _places(node: _With) -> list[tuple[int | None, ...]]:
@@ -120,10 +120,10 @@ def _same(code: CodeType, text: str, lines: tuple[int, int]) -> bool:
     """Whether a text compiles to the instructions that a code object has for some lines."""
     with warnings.catch_warnings(action="ignore"):
         pending = [compile(text, code.co_filename, "exec", dont_inherit=True)]
-    wanted = list(_in_lines(code, lines))
+    own = list(_in_lines(code, lines))
     for one in pending:
         if (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno):
-            return list(_in_lines(one, lines)) == wanted
+            return list(_in_lines(one, lines)) == own
         pending += (const for const in one.co_consts if isinstance(const, CodeType))
     return False
 

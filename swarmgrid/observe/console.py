@@ -136,7 +136,7 @@ def _leave(bar: Any) -> None:
             return
         for name in _NAMES:
             guarded = getattr(sys, name)
-            if isinstance(guarded, Guarded):  # else somebody has replaced it by something else
+            if isinstance(guarded, Guarded):  # else other code has replaced it
                 setattr(sys, name, guarded._stream)  # noqa: SLF001
                 for handler in _handlers_of(guarded):
                     handler.setStream(guarded._stream)  # noqa: SLF001

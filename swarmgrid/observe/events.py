@@ -111,8 +111,8 @@ class Moment(Event):
     seconds_left: float | None
     """The time for the other points, by the cost of a point; None while that is not known."""
     stage: Literal["computing", "stopping", "storing"] = "computing"
-    """Whether points are begun; or those that run are waited for, because the run ends early; or
-    the last results are being written."""
+    """The phase of the run: it begins points; it waits for running ones, because it ends early;
+    or it writes the last results."""
 
 
 @dataclass(frozen=True, slots=True)

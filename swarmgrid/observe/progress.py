@@ -75,7 +75,7 @@ class Progress:
 class LogLines:
     """Writes a line a minute to the logger ``swarmgrid``.
 
-    Where nobody has set up logging, the lines go to standard error, as Python's own warnings do.
+    If logging is not set up, the lines go to standard error, as Python's own warnings do.
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -94,7 +94,7 @@ class LogLines:
 
 
 def say(text: str) -> None:
-    """Log a text as information, on standard error where nobody has set up logging."""
+    """Log a text as information; on standard error if logging is not set up."""
     if _log.hasHandlers() or _log.level or logging.root.manager.disable >= logging.INFO:
         _log.info(text)
     elif sys.stderr is not None:

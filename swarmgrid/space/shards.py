@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TINY_POINTS, TINY_NBYTES = 1024, 16_384
 """A chunk of fewer points and bytes costs more to store than to hold: a file takes 4 kB."""
 MANY_CHUNKS = 1000
-"""So many tiny files are no burden to anybody: 0.1 s to write, 4 MB."""
+"""So many tiny files cost little: 0.1 s to write, 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _own_part(frames: TracebackType | None) -> TracebackType | None:
-    """What of a traceback begins with the function: none of it, if it could not be called."""
+    """The part of a traceback from the function on; None if it could not be called."""
     while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
     return frames

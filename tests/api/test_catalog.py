@@ -247,9 +247,9 @@ def test_ten_thousand_grids_take_ten_requests_however_their_rows_came(monkeypatc
         n = next(sizes)
         objects.write_rows(blobs, rows[done : done + n])
         done += n
-        chosen = objects.to_merge(blobs.names(objects.FOLDER))
+        chosen = objects.to_compact(blobs.names(objects.FOLDER))
         if chosen:
-            objects.merge(blobs, chosen)
+            objects.compact(blobs, chosen)
     store.forget()
     catalog = swarmgrid.catalog(store)
     assert len(catalog) == 10_000

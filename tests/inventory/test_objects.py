@@ -121,14 +121,14 @@ def test_the_newest_row_of_a_grid_counts_however_objects_are_merged(
     for i, (grid, time_ns, merges, is_raced) in enumerate(steps):
         rows.append(one_row(grid, 100 * time_ns + i, points_total=i))
         objects.write_rows(blobs, [rows[-1]])
-        chosen = objects.to_merge(blobs.names(objects.FOLDER))
+        chosen = objects.to_compact(blobs.names(objects.FOLDER))
         if chosen and merges:
             if is_raced:  # another process has written its own, and deleted nothing yet
                 kept = dict(zip(chosen, read(blobs, chosen), strict=True))
-                objects.merge(blobs, chosen)
+                objects.compact(blobs, chosen)
                 for name, data in kept.items():
                     blobs.put(objects.FOLDER + name, data)
-            objects.merge(blobs, chosen)
+            objects.compact(blobs, chosen)
     found = objects.read_inventory(blobs)
     assert found.rows == newest(rows)
     assert found.damaged == ()
@@ -150,7 +150,7 @@ def test_few_objects_stay_and_a_row_is_written_again_few_times() -> None:
 
     for _ in range(10_000):
         add(1)
-        chosen = objects.to_merge(sizes)
+        chosen = objects.to_compact(sizes)
         if chosen:
             add(sum(sizes.pop(name) for name in chosen))
         assert len(sizes) <= objects.MAX_OBJECTS
@@ -165,7 +165,7 @@ def test_a_reader_that_meets_a_merge_looks_again(monkeypatch: pytest.MonkeyPatch
 
     def merging(self: Any, keys: Any, *args: Any) -> Any:
         monkeypatch.undo()
-        objects.merge(blobs, names)
+        objects.compact(blobs, names)
         return get_many(self, keys, *args)
 
     monkeypatch.setattr(type(blobs), "get_many", merging)

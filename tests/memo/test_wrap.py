@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarmgrid import InputError, SignatureError
-from swarmgrid.memo.wrap import bound
+from swarmgrid.memo.wrap import to_params
 
 
 def exec_point(params: Any, point: Any, extra: int = 1, *, seed: int = 0) -> float:
@@ -19,10 +19,10 @@ def open_point(p: Any, q: Any, **rest: Any) -> float:
 
 
 def test_defaults_count_as_arguments() -> None:
-    assert bound(exec_point, ({"a": 1},), {}) == ({"a": 1}, {"extra": 1, "seed": 0})
-    assert bound(exec_point, (), {"params": {}, "seed": 5}) == ({}, {"extra": 1, "seed": 5})
-    assert bound(open_point, ({},), {"x": 1, "y": 2}) == ({}, {"x": 1, "y": 2})
-    assert bound(open_point, (), {"p": {"b": 1}}) == ({"b": 1}, {})
+    assert to_params(exec_point, ({"a": 1},), {}) == ({"a": 1}, {"extra": 1, "seed": 0})
+    assert to_params(exec_point, (), {"params": {}, "seed": 5}) == ({}, {"extra": 1, "seed": 5})
+    assert to_params(open_point, ({},), {"x": 1, "y": 2}) == ({}, {"x": 1, "y": 2})
+    assert to_params(open_point, (), {"p": {"b": 1}}) == ({"b": 1}, {})
 
 
 def strict_point(params: Any, point: Any, *, extra: int, **rest: Any) -> float:
@@ -31,10 +31,10 @@ def strict_point(params: Any, point: Any, *, extra: int, **rest: Any) -> float:
 
 def test_a_value_in_params_takes_the_place_of_a_default() -> None:
     given_once = ({"extra": 5}, {"extra": 5, "seed": 0})
-    assert bound(exec_point, ({"extra": 5},), {}) == given_once
-    assert bound(exec_point, (), {"params": {"extra": 5}}) == given_once
-    assert bound(exec_point, ({"extra": 5},), {"seed": 0}) == given_once
-    assert bound(strict_point, ({"extra": 5, "rest": 1},), {"more": 2}) == (
+    assert to_params(exec_point, ({"extra": 5},), {}) == given_once
+    assert to_params(exec_point, (), {"params": {"extra": 5}}) == given_once
+    assert to_params(exec_point, ({"extra": 5},), {"seed": 0}) == given_once
+    assert to_params(strict_point, ({"extra": 5, "rest": 1},), {"more": 2}) == (
         {"extra": 5, "rest": 1},
         {"extra": 5, "more": 2},
     )
@@ -59,9 +59,9 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], str]] = {
 def test_arguments_that_do_not_fit_are_refused(case: str) -> None:
     func, args, given, message = REFUSED[case]
     with pytest.raises(InputError, match=message):
-        bound(func, args, given)
+        to_params(func, args, given)
 
 
 def test_a_call_that_does_not_fit_is_a_type_error_too() -> None:
     with pytest.raises(SignatureError):
-        bound(exec_point, ({},), {"sed": 1})
+        to_params(exec_point, ({},), {"sed": 1})

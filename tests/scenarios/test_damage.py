@@ -121,7 +121,7 @@ def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_verify_names_every_file_and_repair_mends_it(
+def test_verify_names_every_file_and_repair_restores_it(
     sound: Path, oracle: xr.Dataset, tmp_path: Path, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)  # a broken lease is waited for so long

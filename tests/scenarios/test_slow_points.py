@@ -205,7 +205,9 @@ def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, 
     wait_until(lambda: not any(map(is_alive, programs)))
 
 
-def test_a_worker_that_dies_while_its_child_lives_on_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_worker_that_dies_while_its_child_lives_on_holds_up_no_thread(
+    tmp_path: Path,
+) -> None:
     children = tmp_path / "children"
     children.touch()
 
@@ -295,7 +297,7 @@ def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
 
 
 @pytest.mark.parametrize("executor", first(1, [None, "processes"]))
-def test_nobody_waits_for_a_slow_first_point(tmp_path: Path, executor: str | None) -> None:
+def test_no_worker_waits_for_a_slow_first_point(tmp_path: Path, executor: str | None) -> None:
     calls = tmp_path / "calls"
     calls.touch()
 

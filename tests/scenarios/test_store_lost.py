@@ -255,7 +255,7 @@ def flipped(data: bytes) -> bytes:
     first(1, [flipped, lambda data: data[: len(data) // 2], lambda _data: b""]),
     ids=["flipped", "truncated", "emptied"],
 )
-def test_a_lease_damaged_under_a_run_is_mended_by_its_owner(
+def test_a_lease_damaged_under_a_run_is_restored_by_its_owner(
     tmp_path: Path, calls: Path, change: Callable[[bytes], bytes]
 ) -> None:
     store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
