@@ -13,7 +13,7 @@ from swarmgrid.api.versions import others, with_whole_version
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format import zarr_metadata
 from swarmgrid.inventory.keeping import stored_grids
-from swarmgrid.planning.request import Function, identified, to_mapping
+from swarmgrid.planning.request import Function, identified, to_params
 from swarmgrid.store import checked_json
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import DATA, METADATA, GridPath
@@ -60,7 +60,7 @@ def grid_ref(
         depends=options.depends,
         ignore=options.ignore,
     )
-    params = to_mapping("params", params)
+    params = to_params(params)
     names = axis_names(axes)
     if names is None:
         names = _stored_axis_names(location.open(), function, params)

@@ -8,19 +8,17 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
     arrays,
     classes,
     code,
-    containers,
     frames,
-    inert,
     objects,
+    plain,
     reached,
-    scalars,
 )
+from swarmgrid.identity.arrays import as_python
 from swarmgrid.identity.bound import bound, keywords, origin
 from swarmgrid.identity.classes import enum_code, member_digest
-from swarmgrid.identity.elsewhere import Frame
 from swarmgrid.identity.encode import digest, is_ignored
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_digest, grid_id, point_seed
-from swarmgrid.identity.ownership import module_name, shortened
+from swarmgrid.identity.ownership import Frame, module_name, shortened
 from swarmgrid.identity.parts import (
     Fingerprint,
     Part,
@@ -36,6 +34,7 @@ __all__ = [
     "Fingerprint",
     "Frame",
     "Part",
+    "as_python",
     "axes_id",
     "bound",
     "changes",

@@ -7,61 +7,63 @@ from typing import Any
 
 import numpy as np
 
-from swarmgrid.identity import scalars
+from swarmgrid.identity import plain
 from swarmgrid.identity.encode import Spot, exactly, family, frame
 
-_PYTHONS_OWN = (np.dtype("int64"), np.dtype("float64"), np.dtype("complex128"))
+_PYTHONS_OWN = (np.dtype("int64"), np.dtype("float64"), np.dtype("complex128"), np.dtype(bool))
+
+
+def as_python(value: Any) -> Any:
+    """Return the Python value of a numpy scalar that calculates alike; others unchanged.
+
+    A float32 rounds otherwise than a float, and an int8 overflows: they are values of their own.
+    """
+    if type(value) in {np.str_, np.bytes_}:
+        return value.item()
+    is_number = isinstance(value, np.number | np.bool) and type(value) is value.dtype.type
+    return value.item() if is_number and value.dtype in _PYTHONS_OWN else value
 
 
 @family(lambda value: isinstance(value, np.generic))
 def _scalar(value: np.generic, spot: Spot) -> bytes:
-    """As the Python value of its kind, where Python calculates with that alike.
-
-    A float32 rounds otherwise than a float, and an int8 overflows: they are values of their own.
-    """
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return time_bytes(value, spot)
-    if value.dtype.kind in "bUS" or value.dtype in _PYTHONS_OWN:
-        return spot.child(value.item())
-    return frame("scalar", _array(np.asarray(value), spot))
+    """Apart from the Python value of its kind: it overflows, and divides by zero."""
+    return frame("scalar", spot.child(type(value)), _array(np.asarray(value), spot))
 
 
-def time_bytes(value: np.datetime64 | np.timedelta64, spot: Spot) -> bytes:
-    """Encode a time in any of numpy's units, the same for every unit."""
-    if np.isnat(value):
-        return scalars.nat_bytes()
-    unit, step = np.datetime_data(value.dtype)
-    count = int(value.astype(np.int64)) * step
-    if isinstance(value, np.timedelta64):
-        return _duration(count, unit)
-    if unit in {"Y", "M"}:
-        days = value.astype("datetime64[D]")
-        if days.astype(value.dtype) != value:
-            return spot.refuse("it is too far from the present to be counted in days")
-        unit, count = "D", int(days.astype(np.int64))
-    return scalars.instant_bytes(count * scalars.ATTOSECONDS[unit])
-
-
-def _duration(count: int, unit: str) -> bytes:
-    if unit in {"Y", "M"}:
-        return scalars.months_bytes(count * (12 if unit == "Y" else 1))
-    if unit == "generic":
-        return frame("timedelta without unit", scalars.int_bytes(count))
-    return scalars.duration_bytes(count * scalars.ATTOSECONDS[unit])
-
-
-@exactly(np.ndarray, np.memmap, np.recarray)
+@exactly(np.ndarray, np.memmap)
 def _array(array: np.ndarray[Any, Any], spot: Spot) -> bytes:
-    """By dtype, shape and elements; byte order and memory layout do not count."""
-    shape = b"".join(scalars.int_bytes(size) for size in array.shape)
+    """By dtype, shape, elements, and the order of the axes in memory, by which sums round.
+
+    A file that is mapped to memory counts as the array that is read from it.
+    """
+    shape = b"".join(plain.int_bytes(size) for size in array.shape)
+    parts = [shape, *_layout(array)]
     if array.dtype.names is not None:  # the padding between fields holds anything
         fields = [spot.child(np.asarray(array[name]), f"[{name!r}]") for name in array.dtype.names]
-        names = [name.encode() for name in array.dtype.names]
-        return frame("fields", shape, frame("names", *names), *fields)
+        return frame("fields", _plain_dtype(array.dtype, spot), frame("names", *fields), *parts)
     if array.dtype.kind in "OT":
-        return frame("objects", array.dtype.kind.encode(), shape, *spot.children(array.flat))
-    plain = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    return frame("array", plain.dtype.str.encode(), shape, _hash(_canonical(plain.reshape(-1))))
+        items = frame("items", *spot.children(array.flat))
+        return frame("objects", array.dtype.kind.encode(), items, *parts)
+    native = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    elements = _hash(_canonical(native.reshape(-1)))
+    return frame("array", native.dtype.str.encode(), elements, *parts)
+
+
+def _layout(array: np.ndarray[Any, Any]) -> list[bytes]:
+    """Return what tells of memory that is laid out otherwise than a new array's."""
+    order = memory_order(array)
+    in_order = [] if order is None else [frame("order", bytes(order))]
+    return in_order + ([] if array.dtype.isnative else [b"swapped"])
+
+
+def memory_order(array: np.ndarray[Any, Any]) -> list[int] | None:
+    """Return the axes from the longest step in memory to the shortest; None: as they are."""
+    sizes = list(zip(array.shape, array.strides, strict=True))
+    if any(size == 0 for size in array.shape):
+        return None
+    axes = [axis for axis, (size, _) in enumerate(sizes) if size > 1]
+    order = sorted(axes, key=lambda axis: -abs(sizes[axis][1]))
+    return None if order == axes else order
 
 
 def _is_subclass(value: Any) -> bool:
@@ -71,19 +73,16 @@ def _is_subclass(value: Any) -> bool:
 @family(_is_subclass)
 def _subclass(array: np.ndarray[Any, Any], spot: Spot) -> bytes:
     """By class, elements and attributes: pickle would copy the elements to say the same."""
-    attributes = spot.named(vars(array), lambda name: f"{spot.place}.{name}")
+    attributes = spot.attributes(vars(array), lambda name: f"{spot.place}.{name}")
     return frame("array of", spot.child(type(array)), _array(np.asarray(array), spot), attributes)
 
 
 @exactly(np.ma.MaskedArray)
 def _masked(array: np.ma.MaskedArray[Any, Any], spot: Spot) -> bytes:
-    """By what is visible: the data under the mask does not count."""
-    mask = np.ma.getmaskarray(array)
-    visible = np.asarray(array)
-    if array.dtype.names is None:
-        visible = np.where(mask, np.zeros((), array.dtype), visible)
+    """By the data under the mask, too: ``np.asarray`` shows them."""
+    mask = spot.child(np.ma.getmaskarray(array))
     settings = spot.child(array.fill_value, ".fill_value"), spot.child(array.hardmask)
-    return frame("masked", spot.child(visible), spot.child(mask), *settings)
+    return frame("masked", spot.child(np.asarray(array)), mask, *settings)
 
 
 @exactly(type(np.ma.masked))

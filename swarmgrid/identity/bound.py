@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import inspect
 import platform
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Any, TypeAlias
 
 from swarmgrid.identity import reached, source
 from swarmgrid.identity.encode import Walk, digest, is_ignored, to_digest
+from swarmgrid.identity.objects import held_by
 from swarmgrid.identity.ownership import (
     file_of,
     home,
@@ -30,7 +30,6 @@ Held: TypeAlias = "list[Any] | str"
 """Nested lists of text, which say what is held: code by its name, values by their digests."""
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
-_BASES: tuple[Any, ...] = (dict, list, tuple, set, frozenset, str, bytes, int, float, complex)
 
 
 def bound(func: Callable[..., Any], ignore: Collection[str] = ()) -> Held:
@@ -130,11 +129,18 @@ class _Here:
         """One step further."""
         return replace(self, place=self.place + step)
 
-    def named(self, values: Mapping[str, Any], place: str, module: str = "") -> list[Any]:
+    def named(
+        self,
+        values: Mapping[str, Any],
+        place: str,
+        module: str = "",
+        *,
+        in_order: bool = False,
+    ) -> list[Any]:
         """The content of named values, in the order of names; ``place`` has a ``{}`` for one."""
         return [
             [name, "ignored" if is_ignored(name, module, self.ignore) else _held(value, there)]
-            for name, value in sorted(values.items())
+            for name, value in (values.items() if in_order else sorted(values.items()))
             for there in [replace(self, place=place.format(name))]
         ]
 
@@ -227,7 +233,12 @@ def _builtin(value: Any, here: _Here) -> list[Any]:
 def _partial(value: functools.partial[Any], here: _Here) -> list[Any]:
     func = _held(value.func, here.at(".func"))
     args = [_held(v, here.at(f".args[{i}]")) for i, v in enumerate(value.args)]
-    return ["partial", func, args, here.named(value.keywords, f"{here.place}[{{!r}}]")]
+    return [
+        "partial",
+        func,
+        args,
+        here.named(value.keywords, f"{here.place}[{{!r}}]", in_order=True),
+    ]
 
 
 _DESCRIBERS: tuple[tuple[Any, _Describer], ...] = (
@@ -247,16 +258,8 @@ def _object(value: Any, here: _Here) -> list[Any]:
         return ["wrapper", label(cls), _held(value.__wrapped__, here)]
     if not is_own_class(cls, None) and (parts := _reduced(value)) is not None:
         return ["library object", label(cls), *(_held(part, here) for part in parts)]
-    slots = [
-        name
-        for base in cls.__mro__
-        for name, one in vars(base).items()
-        if inspect.ismemberdescriptor(one)
-    ]
-    state = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    state |= getattr(value, "__dict__", {})
-    content = [base(value) for base in _BASES if isinstance(value, base)][:1]
-    attributes = here.named(state, f"{here.place}.{{}}")
+    content, state = held_by(value)
+    attributes = here.named(state, f"{here.place}.{{}}", in_order=True)
     return ["object", *_code_name(cls), [_held(c, here) for c in content], attributes]
 
 

@@ -38,6 +38,7 @@ _BOOKKEEPING = frozenset(
         *("__annotations_cache__", "__classcell__", "__classdictcell__", "__dataclass_fields__"),
         *("__dataclass_params__", "__dict__", "__doc__", "__final__", "__firstlineno__"),
         *("__module__", "__orig_bases__", "__parameters__", "__qualname__", "__signature__"),
+        "__slotnames__",  # of copyreg, as soon as an object is pickled
         *("__static_attributes__", "__type_params__", "__weakref__", "_abc_impl"),
     }
 )
@@ -53,6 +54,7 @@ _DATACLASSES = frozenset(
         *("__le__", "__lt__", "__replace__", "__repr__", "__setattr__", "__setstate__"),
     }
 )
+_SETTINGS = ("init", "repr", "eq", "order", "frozen", "unsafe_hash")
 _FLAGS = ("init", "repr", "compare", "hash", "kw_only")
 
 
@@ -97,12 +99,20 @@ def _describe_class(cls: type, spot: Spot) -> bytes:
         spot.child(type(cls)),
         b"".join(spot.entry(base, f"base of {whole}") for base in cls.__bases__),
         _fields(cls, spot),
-        spot.child(list(types)),
         spot.attributes(types, lambda name: f"annotation {name!r} of {whole}"),
         frame("registered", *spot.unordered(_registered(cls))),
         spot.named(_members(cls), lambda name: f"member {name!r} of {whole}", cls.__module__),
+        _order(cls, spot),
         _attributes(cls, spot),
     )
+
+
+def _order(cls: type, spot: Spot) -> bytes:
+    """Encode the order of an enum's members, in which a loop meets them."""
+    if not issubclass(cls, enum.Enum):
+        return b""
+    boundary = getattr(getattr(cls, "_boundary_", None), "name", None)
+    return spot.child([list(cls.__members__), boundary])
 
 
 def _attributes(cls: type, spot: Spot) -> bytes:
@@ -111,7 +121,16 @@ def _attributes(cls: type, spot: Spot) -> bytes:
     attributes = {n: one for n, one in vars(cls).items() if _is_written(cls, n, one, spot)}
     if decorators := vars(cls).get("__pydantic_decorators__"):
         attributes["__pydantic_decorators__"] = _settings(decorators)
-    return spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__)
+    values = spot.child([name for name, one in attributes.items() if _is_in_order(name, one)])
+    named = spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__)
+    return frame("attributes", values, named)
+
+
+def _is_in_order(name: str, value: Any) -> bool:
+    """Tell whether the place of an attribute in its class counts: code may be moved there."""
+    is_descriptor = hasattr(type(value), "__get__")
+    is_code = is_descriptor or isinstance(value, type) or function_of(value) is not None
+    return not is_code and name[:2] != "__"
 
 
 def _annotations(cls: type) -> Mapping[str, Any]:
@@ -153,7 +172,7 @@ def _fields(cls: type, spot: Spot) -> bytes:
     if "__dataclass_fields__" not in vars(cls):
         return frame("fields")
     settings = cls.__dataclass_params__  # type: ignore[attr-defined]
-    parts = [spot.child([settings.eq, settings.order, settings.frozen, settings.unsafe_hash])]
+    parts = [spot.child([getattr(settings, name) for name in _SETTINGS])]
     for one in dataclasses.fields(cls):
         place = f"field {one.name!r} of {cls.__qualname__}"
         flags = [getattr(one, name) is True for name in _FLAGS]

@@ -25,12 +25,13 @@ from types import (
 from typing import Any
 
 from swarmgrid.identity import reached, source
-from swarmgrid.identity.elsewhere import frame_of_walk
-from swarmgrid.identity.encode import Called, Spot, exactly, frame
+from swarmgrid.identity.encode import Called, Spot, exactly, family, frame
 from swarmgrid.identity.ownership import (
+    frame_of_walk,
     is_importable,
     is_own_function,
     is_own_module,
+    is_users,
     label,
     qualname,
     type_name,
@@ -44,9 +45,12 @@ def _function(func: FunctionType, spot: Spot) -> bytes:
         return spot.child(func.__swarmgrid_function__)
     if is_own_function(func, spot.walk.home):
         return _with_annotations(spot.refer(func, _describe_function), func, spot)
+    registry = getattr(func, "registry", {}) if hasattr(func, "dispatch") else {}
+    if registry and any(map(is_users, registry.values())):
+        return spot.refer(func, _describe_dispatch)
     if is_importable(func, spot.walk.home):
         return frame("name", label(func).encode())
-    if hasattr(func, "registry") and hasattr(func, "dispatch"):
+    if registry:
         return spot.refer(func, _describe_dispatch)
     return spot.refer(func, _describe_library_function)
 
@@ -69,8 +73,13 @@ def _with_annotations(encoding: bytes, func: FunctionType, spot: Spot) -> bytes:
         return encoding
     whole, place = qualname(func), "annotation {!r} of {}".format
     told = spot.attributes(notes, lambda name: place(name, whole))
-    named = _named_in_texts(notes, func, spot.walk.home)
-    return frame("annotated", encoding, told, spot.attributes(named, lambda n: place(n, whole)))
+    named = dict(sorted(_named_in_texts(notes, func, spot.walk.home).items()))
+    return frame(
+        "annotated",
+        encoding,
+        told,
+        spot.attributes(named, lambda n: place(n, whole)),
+    )
 
 
 def _named_in_texts(
@@ -145,8 +154,9 @@ def _partial(value: functools.partial[Any], spot: Spot) -> bytes:
     func, args = spot.child(value.func, ".func"), spot.child(value.args, ".args")
     place = spot.place
     keywords = spot.named(value.keywords, lambda name: f"{place}.keywords[{name!r}]")
+    order = spot.child([name for name in value.keywords if not spot.walk.leaves_out(name)])
     held = spot.attributes(vars(value), lambda name: f"{place}.{name}")
-    return frame("partial", func, args, keywords, held)
+    return frame("partial", func, args, keywords, order, held)
 
 
 @exactly(MethodType)
@@ -175,11 +185,18 @@ def _of_type(value: Any, spot: Spot) -> bytes:
     return frame("of type", type_name(type(value)).encode(), owner, value.__name__.encode())
 
 
-@exactly(property, classmethod, staticmethod, functools.cached_property)
+_DESCRIPTORS = (property, classmethod, staticmethod, functools.cached_property)
+
+
+@family(lambda value: isinstance(value, _DESCRIPTORS))
 def _descriptor(value: Any, spot: Spot) -> bytes:
-    names = ("fget", "fset", "fdel", "func", "__func__")
+    names = ("fget", "fset", "fdel", "func", "__func__", "attrname")
     functions = [spot.child(getattr(value, name, None)) for name in names]
-    return frame("descriptor", type_name(type(value)).encode(), *functions)
+    if type(value) in _DESCRIPTORS:
+        return frame("descriptor", type_name(type(value)).encode(), *functions)
+    place = spot.place
+    held = spot.attributes(getattr(value, "__dict__", {}), lambda name: f"{place}.{name}")
+    return frame("own descriptor", spot.child(type(value)), held, *functions)
 
 
 @exactly(CodeType)

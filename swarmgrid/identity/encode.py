@@ -102,6 +102,10 @@ class Walk:
     nodes: list[Node] = field(default_factory=list)
     waiting: list[tuple[int, Encoder, str]] = field(default_factory=list)
 
+    def leaves_out(self, name: str) -> bool:
+        """Tell whether the user leaves out what has a name."""
+        return bool(self.ignore) and bool(is_ignored(name, "", self.ignore))
+
     def over(self, value: Any, place: str) -> bytes:
         """Encode a value, and the digests of everything that it refers to."""
         references: list[Reference] = []
@@ -200,12 +204,15 @@ class Spot:
         return frame("names", *parts)
 
     def attributes(self, values: Mapping[str, Any], place: Callable[[str], str]) -> bytes:
-        """Encode the attributes of an object, as `named` does; they are not listed."""
+        """Encode the attributes of an object, in their order; they are not listed.
+
+        Those that the user leaves out by ``ignore`` might as well not be there.
+        """
         parts: list[bytes] = []
-        for name in sorted(values):
+        for name, value in values.items():
             there = Spot(place(name), self.walk, self.references)
-            is_ignored = self.walk.ignore and self._is_ignored(name, "")
-            parts += (name.encode(), _IGNORED if is_ignored else there.child(values[name]))
+            if not (self.walk.ignore and self._is_ignored(name, "")):
+                parts += (name.encode(), there.child(value))
         return frame("names", *parts)
 
     def mark(self, value: Any) -> bytes:
@@ -242,7 +249,7 @@ class Spot:
         return _REFERENCE
 
     def inert(self, value: Any, describe: Encoder) -> bytes:
-        """Encode what counts by its kind alone; see `swarmgrid.identity.inert`."""
+        """Encode what counts by its kind alone; see `swarmgrid.identity.objects`."""
         encoding = self.refer(value, describe)
         self.walk.nodes[self.walk.numbers[id(value)]].is_inert = True
         return encoding

@@ -6,13 +6,14 @@ A process that holds such an object has imported its library already.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
-from swarmgrid.identity import arrays, scalars
+from swarmgrid.identity import plain
 from swarmgrid.identity.encode import Spot, family, frame
+from swarmgrid.identity.ownership import holds_users
 
 
 def _of(library: str, *names: str) -> Callable[[Any], bool]:
@@ -23,6 +24,29 @@ def _of(library: str, *names: str) -> Callable[[Any], bool]:
         return any(type(value) is getattr(module, name, None) for name in names)
 
     return is_member
+
+
+_WITH_ACCESSORS = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "xarray": ("DataArray", "Dataset", "DataTree"),
+}
+
+
+def accessors(names: Collection[str]) -> dict[str, Any]:
+    """Return what the user has registered with classes of pandas and xarray by some names."""
+    classes = [
+        (f"{library}.{name}", getattr(sys.modules[library], name))
+        for library, kinds in _WITH_ACCESSORS.items()
+        if library in sys.modules
+        for name in kinds
+        if hasattr(sys.modules[library], name)
+    ]
+    return {
+        f"{label}.{name}": vars(cls)[name]
+        for label, cls in classes
+        for name in vars(cls).keys() & names
+        if holds_users(vars(cls)[name])
+    }
 
 
 def _is_index(value: Any) -> bool:
@@ -37,7 +61,7 @@ def _is_missing(value: Any) -> bool:
 
 @family(_is_missing)
 def _not_a_time(_value: Any, _spot: Spot) -> bytes:
-    return scalars.nat_bytes()
+    return frame("NaT")
 
 
 @family(lambda value: value is getattr(sys.modules.get("pandas"), "NA", ...))
@@ -47,18 +71,14 @@ def _not_available(_value: Any, _spot: Spot) -> bytes:
 
 @family(_of("pandas", "Timestamp"))
 def _timestamp(value: Any, spot: Spot) -> bytes:
-    instant = value.to_datetime64()  # of an aware one, in UTC
-    if value.tzinfo is None:
-        return arrays.time_bytes(instant, spot)
-    unit, _ = np.datetime_data(instant.dtype)
-    return scalars.aware_bytes(
-        int(instant.astype(np.int64)) * scalars.ATTOSECONDS[unit], value, spot
-    )
+    instant = spot.child(value.to_datetime64())  # of an aware one, in UTC
+    zone = [] if value.tzinfo is None else [plain.zone_bytes(value, spot)]
+    return frame("Timestamp", instant, bytes([value.fold]), *zone)
 
 
 @family(_of("pandas", "Timedelta"))
 def _timedelta(value: Any, spot: Spot) -> bytes:
-    return arrays.time_bytes(value.to_timedelta64(), spot)
+    return frame("Timedelta", spot.child(value.to_timedelta64()))
 
 
 @family(_of("pandas", "Period"))
@@ -81,10 +101,13 @@ def _categorical(value: Any, spot: Spot) -> bytes:
 
 @family(_is_index)
 def _index(value: Any, spot: Spot) -> bytes:
-    names = spot.child(list(value.names), ".names")
+    kind, names = spot.child(type(value)), spot.child(list(value.names), ".names")
     if value.nlevels > 1:
-        return frame("MultiIndex", names, spot.child(value.tolist(), ".values"))
-    return frame("Index", names, _column(value.array, spot))
+        levels = [spot.child(level, ".levels") for level in value.levels]
+        codes = [spot.child(np.asarray(one, np.int64)) for one in value.codes]
+        return frame("MultiIndex", kind, names, *levels, *codes)
+    step = spot.child(getattr(value, "freqstr", None))
+    return frame("Index", kind, names, step, _column(value.array, spot))
 
 
 @family(_of("pandas", "Series"))
@@ -100,8 +123,9 @@ def _data_frame(value: Any, spot: Spot) -> bytes:
     return frame("DataFrame", names, *_labels(value, spot), *columns)
 
 
-def _labels(value: Any, spot: Spot) -> tuple[bytes, bytes]:
-    return spot.child(value.index, ".index"), spot.child(value.attrs, ".attrs")
+def _labels(value: Any, spot: Spot) -> tuple[bytes, ...]:
+    flags = spot.child(value.flags.allows_duplicate_labels)
+    return spot.child(value.index, ".index"), spot.child(value.attrs, ".attrs"), flags
 
 
 def _column(column: Any, spot: Spot) -> bytes:
@@ -132,4 +156,10 @@ def _dataset(value: Any, spot: Spot) -> bytes:
     coords = {name: coord.variable for name, coord in value.coords.items()}
     outputs = {name: array.variable for name, array in value.data_vars.items()}
     attrs = spot.child(value.attrs, ".attrs")
-    return frame("Dataset", attrs, spot.child(coords, ".coords"), spot.child(outputs))
+    return frame(
+        "Dataset",
+        spot.child(type(value)),
+        attrs,
+        spot.child(coords, ".coords"),
+        spot.child(outputs),
+    )

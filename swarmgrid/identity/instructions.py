@@ -38,6 +38,38 @@ def used_names(code: CodeType) -> frozenset[Chain]:
     return frozenset(_chains(code, imported, imported | {*code.co_freevars})) | exported
 
 
+_IMPORTERS = frozenset({"import_module", "__import__", "modules"})
+_READERS = frozenset({"eval", "exec", "globals"})
+_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+
+
+@functools.lru_cache(maxsize=4096)
+def names_in_text(code: CodeType) -> frozenset[Chain]:
+    """Return the names, with attributes, in the texts of code that looks up globals by text.
+
+    ``globals()["scale"]`` gives ``("scale",)``.
+    """
+    if _READERS.isdisjoint(all_names(code)):
+        return frozenset()
+    found = {name for text in _texts(code) for name in _NAME.findall(text)}
+    return frozenset(tuple(name.split(".")) for name in found)
+
+
+@functools.lru_cache(maxsize=4096)
+def modules_in_text(code: CodeType) -> frozenset[str]:
+    """Return the texts of code that looks up modules by text, which may be names of some."""
+    if _IMPORTERS.isdisjoint(all_names(code)):
+        return frozenset()
+    return frozenset(text for text in _texts(code) if _NAME.fullmatch(text))
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _texts(const)
+        yield from (one for one in [const] if isinstance(one, str))
+
+
 def _stored_globals(code: CodeType) -> set[str]:
     found = {one.argval for one in dis.get_instructions(code) if one.opname == "STORE_GLOBAL"}
     nested = (_stored_globals(const) for const in code.co_consts if isinstance(const, CodeType))
@@ -88,13 +120,15 @@ def imported_modules(code: CodeType) -> frozenset[tuple[str, tuple[str, ...]]]:
     found: dict[str, set[str]] = {}
     for _, module, name in imports(code):
         for path in (module, module.partition(".")[0]) if name == "" else (module,):
-            found.setdefault(path, _attribute_names(code)).add(name)
+            found.setdefault(path, set(all_names(code))).add(name)
     return frozenset((path, tuple(sorted(names))) for path, names in found.items())
 
 
-def _attribute_names(code: CodeType) -> set[str]:
-    nested = (_attribute_names(const) for const in code.co_consts if isinstance(const, CodeType))
-    return {*code.co_names}.union(*nested)
+@functools.lru_cache(maxsize=4096)
+def all_names(code: CodeType) -> frozenset[str]:
+    """Return every name in code: globals, attributes, imports."""
+    nested = (all_names(const) for const in code.co_consts if isinstance(const, CodeType))
+    return frozenset(code.co_names).union(*nested)
 
 
 def _events(code: CodeType) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from swarmgrid.identity.arrays import as_python
 from swarmgrid.identity.encode import digest, encode, frame
 
 AXES_DIGITS = 8
@@ -95,7 +96,7 @@ _PLAIN = {int, float, str}
 
 
 def _axis_bytes(name: str, value: Any) -> bytes:
-    return frame("axis", name.encode(), encode(value, name))
+    return frame("axis", name.encode(), encode(as_python(value), name))
 
 
 # encoding three values takes as long as making a generator, and points have most values in common

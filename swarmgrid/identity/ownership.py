@@ -6,6 +6,7 @@ world; that of a script, for its folder.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import inspect
@@ -14,18 +15,48 @@ import re
 import sys
 import sysconfig
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
-
-from swarmgrid.identity.elsewhere import frame_of_walk
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg", ".svn")
 """The files that lie in the topmost folder of a project."""
 _MAIN = frozenset({"__main__", "__mp_main__"})
 _SESSION = re.compile(r"-jvsc-[0-9a-f-]+")
 """The text that an editor adds to the name of a notebook in each of its sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The facts that a walk over code uses instead of the files and modules of this process."""
+
+    main: str
+    """The name by which the caller's script would be imported."""
+    modules: Mapping[str, ModuleType] | None = None
+    """The user's own modules by name, where they have travelled; None: as they are here."""
+    missing: frozenset[str] = frozenset()
+    """``module.name`` of what cannot travel, of modules that are used as values."""
+
+
+_frame: ContextVar[Frame | None] = ContextVar("swarmgrid_frame", default=None)
+
+
+def frame_of_walk() -> Frame | None:
+    """Return what the present walk goes by; None: this process' own files and modules."""
+    return _frame.get()
+
+
+@contextlib.contextmanager
+def walking_by(frame: Frame) -> Iterator[None]:
+    """Go by something else while it lasts: code counts by its instructions, not its source."""
+    token = _frame.set(frame)
+    try:
+        yield
+    finally:
+        _frame.reset(token)
 
 
 def type_name(cls: type) -> str:
@@ -91,9 +122,10 @@ def is_own_class(cls: type, home: str | None) -> bool:
     module = sys.modules.get(cls.__module__)
     if cls.__module__ == "types" and getattr(types, cls.__name__, None) is not cls:
         return True  # of types.new_class, which does not ask for whom it makes a class
-    # Cython makes up modules for its types; what is typed in has no file either.
+    # Cython makes up modules for its types; what is typed in, or runs by exec, has no file either.
     is_python = any(isinstance(one, FunctionType) for one in vars(cls).values())
-    is_made_up = module is not None and not _module_file(module) and cls.__module__ != "__main__"
+    is_module = isinstance(module, ModuleType)  # the user may put anything in its place
+    is_made_up = is_module and not _module_file(module) and "__builtins__" not in vars(module)
     return (is_python or not is_made_up) and _is_own(cls.__module__, _module_file(module), home)
 
 
@@ -103,17 +135,36 @@ def is_own_module(value: Any, home: str | None) -> bool:
 
 
 def patches_of(cls: type) -> dict[str, Any]:
-    """Return the methods that the user has set on a library's class."""
-    return {
-        name: one
-        for name, one in vars(cls).items()
-        if (function := function_of(one)) is not None and is_from_own_module(function)
-    }
+    """Return what of the user's code is set on a library's class."""
+    return {name: one for name, one in vars(cls).items() if is_users(one)}
+
+
+def is_users(value: Any) -> bool:
+    """Tell whether a value is code of the user's, or an object whose class is."""
+    if (function := function_of(value)) is not None:
+        return is_from_own_module(function)
+    if isinstance(value, functools.partial):
+        return is_users(value.func)
+    cls = value if isinstance(value, type) else type(value)
+    return _is_in_own_module(cls) and is_own_class(cls, None)
+
+
+def holds_users(value: Any) -> bool:
+    """Tell whether a library's object, such as an accessor, holds code of the user's."""
+    if isinstance(value, type | FunctionType) or not type(value).__dictoffset__:
+        return False
+    return any(map(is_users, list(vars(value).values())))
+
+
+def _is_in_own_module(cls: type) -> bool:
+    return cls.__module__ == "__main__" or is_own_module(sys.modules.get(cls.__module__), None)
 
 
 def function_of(value: Any) -> FunctionType | None:
     """Return the function of a method, property or function as it stands in a class."""
-    found = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    found = value.fget if isinstance(value, property) else value
+    if isinstance(value, classmethod | staticmethod | MethodType):
+        found = value.__func__
     return found if isinstance(found, FunctionType) else None
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from swarmgrid.errors import InputError
 from swarmgrid.identity import source
-from swarmgrid.identity.elsewhere import Frame, walking_by
 from swarmgrid.identity.encode import Called, Walk, to_digest
-from swarmgrid.identity.ownership import label, qualname, top_level, unwrapped
+from swarmgrid.identity.ownership import Frame, label, qualname, top_level, unwrapped, walking_by
 
 
 @dataclass(frozen=True, slots=True)

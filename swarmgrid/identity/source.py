@@ -13,8 +13,8 @@ from types import CodeType
 from typing import Any, TypeGuard, cast
 
 from swarmgrid.identity import syntax
-from swarmgrid.identity.elsewhere import frame_of_walk
 from swarmgrid.identity.encode import digest, encode
+from swarmgrid.identity.ownership import frame_of_walk
 
 _parsing = threading.Lock()
 """Held while source is parsed: Python 3.11 fails when two threads do that at once."""

@@ -53,7 +53,10 @@ class Defaults:
             for key, value in self.values.items()
             if key not in swept and key not in params
         }
-        given = {key: self._digest(key, v, f"params[{key!r}]") for key, v in params.items()}
+        given = {
+            key: self._digest(key, identity.as_python(value), f"params[{key!r}]")
+            for key, value in params.items()
+        }
         return found | given
 
     def _digest(self, key: str, value: Any, place: str, *, is_reach: bool = False) -> str:

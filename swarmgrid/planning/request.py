@@ -202,7 +202,7 @@ def to_request(
     InputError
         If anything about it is wrong; see its subclasses.
     """
-    params = to_mapping("params", params)
+    params = to_params(params)
     if not callable(func):
         raise InputError(f"func is {brief(func)}; expected a function of one point")
     if axes is None and (params or may_sweep(func, rng)):
@@ -296,6 +296,12 @@ def _no_axes(params: Mapping[str, Any]) -> InputError:
 
 
 _COLLECTIONS = (list, tuple, range, np.ndarray)
+
+
+def to_params(params: object) -> dict[str, Any]:
+    """The params as the function receives them: numbers of numpy's as Python's, as on an axis."""
+    given = to_mapping("params", params)
+    return {name: identity.as_python(value) for name, value in given.items()}
 
 
 def to_mapping(what: str, value: object) -> Mapping[str, Any]:

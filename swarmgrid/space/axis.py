@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid.errors import AxisError, InputError, brief
-from swarmgrid.identity import digest, enum_code, member_digest
+from swarmgrid.identity import as_python, digest, enum_code, member_digest
 from swarmgrid.space.collection import one_dimensional
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.texts import to_text
@@ -188,7 +188,7 @@ def _from_labels(name: str, values: Mapping[Any, Any]) -> Axis:
             "values, such as {'none': None, '4': 4}"
         )
     labels = [str.__str__(label) for label in values]
-    objects = dict(zip(labels, values.values(), strict=True))
+    objects = dict(zip(labels, map(as_python, values.values()), strict=True))
     digests = [digest(value, f"axes[{name!r}][{label!r}]") for label, value in objects.items()]
     columns = [np.array([*column, None], object)[:-1] for column in (labels, digests)]
     axis = Axis(name, "label", columns[0], digests=columns[1], objects=objects)

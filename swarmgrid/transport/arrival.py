@@ -160,6 +160,11 @@ def module_called(key: str) -> ModuleType:
     return _arrivals.get().modules[key]
 
 
+def offered(module: str, name: str) -> Any:
+    """The object that a library's module offers, such as the generator that numpy has."""
+    return getattr(importlib.import_module(module), name)
+
+
 def fill_module(module: ModuleType, values: Mapping[str, Any]) -> None:
     """Give a module names that the worker needs."""
     vars(module).update(values)

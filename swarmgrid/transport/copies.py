@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.transport.whole import array_taken_apart, taken_apart
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -137,7 +139,11 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Leave the memory of every array where it is, or where one copy of it is."""
-        if type(obj) is np.ndarray and not obj.flags.forc and not obj.dtype.hasobject:
+        if type(obj) is not np.ndarray:
+            return taken_apart(obj) or NotImplemented
+        if (parts := array_taken_apart(obj)) is not None:
+            return parts
+        if not obj.flags.forc and not obj.dtype.hasobject:
             return np.ascontiguousarray(obj).__reduce_ex__(5)
         return NotImplemented
 

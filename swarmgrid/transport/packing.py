@@ -18,10 +18,11 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
 import cloudpickle
+import numpy as np
 from cloudpickle.cloudpickle import _decompose_typevar, _dynamic_class_reduce, _make_typevar
 
 from swarmgrid.identity.classes import payload_of, written_attributes
@@ -35,6 +36,7 @@ from swarmgrid.transport.uses import (
     uses_any_name,
     uses_of,
 )
+from swarmgrid.transport.whole import array_taken_apart, taken_apart
 
 _KEPT = ("__name__", "__package__", "__file__", "__path__", "__doc__")
 _LOCKS: dict[type, Callable[[], Any]] = {
@@ -102,8 +104,12 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         luggage: Luggage,
         sent: Mapping[type, str],
         whole: frozenset[str] = frozenset(),
+        *,
+        is_trial: bool = False,
     ) -> None:
         super().__init__(file)
+        self._is_trial = is_trial
+        self._offers: dict[str, dict[int, str]] = {}
         self._luggage = luggage
         self._sent = sent
         self._whole = whole
@@ -123,11 +129,46 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
             return self._cached(obj)
         if kind in {weakref.WeakKeyDictionary, weakref.WeakValueDictionary}:
             return kind, (dict(obj),)
+        return self._object(obj)
+
+    def _object(self, obj: Any) -> Any:
+        """Reduce what is no code."""
+        kind = type(obj)
         if kind.__module__ == "typing":
             return self._from_typing(obj)
         if hasattr(kind, "__swarmgrid_reduce__"):
             return obj.__swarmgrid_reduce__()
-        return NotImplemented
+        if kind is np.ndarray:
+            return array_taken_apart(obj) or NotImplemented
+        if (place := self._offer(obj)) is not None:
+            return arrival.offered, place
+        return self._whole_object(obj)
+
+    def _offer(self, obj: Any) -> tuple[str, str] | None:
+        """The place at which the module of its class, a library's, offers an object."""
+        name = type(obj).__module__
+        if name not in self._offers:
+            module = sys.modules.get(name)
+            is_library = isinstance(module, ModuleType) and not is_travelling(module)
+            offers = vars(module) if is_library else {}
+            self._offers[name] = {
+                id(one): key for key, one in sorted(offers.items(), reverse=True)
+            }
+        key = self._offers[name].get(id(obj))
+        return None if key is None else (name, key)
+
+    def _whole_object(self, obj: Any) -> Any:
+        """Reduce an object that hides something from pickle: as it is, if that can travel."""
+        parts = taken_apart(obj)
+        if parts is None:
+            return NotImplemented
+        if not self._is_trial:
+            trial = Luggage(dict(self._luggage.modules), dict(self._luggage.classes))
+            try:
+                _Packer(io.BytesIO(), trial, {}, self._whole, is_trial=True).dump(obj)
+            except Exception:  # noqa: BLE001  # any class may raise anything
+                return NotImplemented
+        return parts
 
     # ---- modules
 
@@ -226,8 +267,13 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
             return super().reducer_override(cls)
         _refuse_unusual(cls)
         make, arguments, *rest = _dynamic_class_reduce(cls)
+        rest[0] = _all_attributes(cls, rest[0][0]), *rest[0][1:]
         # without cloudpickle's tracker, by which a later job would change an earlier one's class
         untracked = (*arguments[:-2], None, arguments[-1])
+        if not issubclass(cls, enum.Enum):
+            *first, space = arguments[:-2]
+            untracked = (*first, space | _slots(cls), None, arguments[-1])
+            rest[0][0].pop("__slots__", None)
         key = arrival.departed(cls, lambda: uuid.uuid4().hex)
         self._luggage.classes[cls] = key
         if issubclass(cls, enum.Enum):
@@ -244,6 +290,38 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, typing.NewType):
             return typing.NewType, (obj.__name__, obj.__supertype__)
         return (type(obj), (obj.__name__,)) if isinstance(obj, _NAMED_TYPES) else NotImplemented
+
+
+_OF_ENUMS = (
+    "_generate_next_value_",
+    "__format__",
+    "__hash__",
+    "__reduce_ex__",
+    "__repr__",
+    "__str__",
+)
+_MADE_ANEW = frozenset({"__annotate_func__", "__dict__", "__weakref__", "_abc_impl"})
+
+
+def _all_attributes(cls: type, found: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a class in their own order, of which cloudpickle makes that of names.
+
+    With those that it leaves out because they are the same in a base: a base may change.
+    """
+    own = {}
+    for name, value in vars(cls).items():
+        is_enums = issubclass(cls, enum.Enum) and name not in _OF_ENUMS
+        is_made = isinstance(value, MemberDescriptorType | GetSetDescriptorType)
+        if name in found:
+            own[name] = found[name]
+        elif not (is_enums or is_made or name in _MADE_ANEW):
+            own[name] = value
+    return own | found
+
+
+def _slots(cls: type) -> dict[str, Any]:
+    """What cloudpickle forgets to make a class with: it would have room for any attribute."""
+    return {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) else {}
 
 
 def _members(cls: type[enum.Enum]) -> dict[str, tuple[str, Any, dict[str, Any]]]:

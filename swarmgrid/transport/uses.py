@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeGuard
 
-from swarmgrid.identity.instructions import imported_modules, used_names
+from swarmgrid.identity.instructions import all_names, imported_modules, used_names
 from swarmgrid.identity.ownership import is_own_module, own_import
-from swarmgrid.identity.reached import cells, used_values
+from swarmgrid.identity.reached import cells, subclasses, used_values
 
 _ABSENT = object()
+_WHOLE = ((), ("__dict__",))
+"""What follows a module that is used as a value."""
 _ANY_NAME = frozenset({"eval", "exec", "globals"})
 """A function that uses one of these may use any name of its module."""
 
@@ -55,7 +57,7 @@ def imported_values(func: FunctionType) -> Iterator[ModuleType]:
 
 def uses_any_name(func: FunctionType) -> bool:
     """Whether a function may use names of its module that its code does not show."""
-    return not _ANY_NAME.isdisjoint(_all_names(func.__code__))
+    return not _ANY_NAME.isdisjoint(all_names(func.__code__))
 
 
 def is_travelling(value: Any) -> TypeGuard[ModuleType]:
@@ -88,7 +90,10 @@ def _along(space: dict[str, Any], chain: tuple[str, ...]) -> Iterator[Use]:
         if value is _ABSENT:
             return
         is_module = is_travelling(value)
-        yield Use(space, name, value, is_passed_through=is_module and n < len(chain))
+        yield Use(space, name, value, is_passed_through=is_module and chain[n:][:1] not in _WHOLE)
+        if isinstance(value, type) and "__subclasses__" in chain[n:]:
+            for number, one in enumerate(subclasses(value)):
+                yield Use(space, f"{name}.__subclasses__()[{number}]", one)
         if not is_module:
             return
         holder, space = value, vars(value)
@@ -109,8 +114,3 @@ def _imported(module: ModuleType, names: frozenset[str], seen: set[int]) -> Iter
 @functools.lru_cache(maxsize=4096)
 def _used_names(code: CodeType) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(used_names(code)))
-
-
-def _all_names(code: CodeType) -> set[str]:
-    inner = (_all_names(const) for const in code.co_consts if isinstance(const, CodeType))
-    return set(code.co_names).union(*inner)

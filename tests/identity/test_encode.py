@@ -18,10 +18,12 @@ import re
 import subprocess
 import sys
 import uuid
+import warnings
 import weakref
 from argparse import Namespace
 from array import array
 from collections import ChainMap, Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -127,56 +129,18 @@ def nan(sign: int) -> float:
 
 
 EQUAL = [
-    pytest.param(np.float64(0.5), 0.5, id="a numpy float is the float"),
-    pytest.param(np.int64(1), 1, id="a numpy integer is the int"),
-    pytest.param(np.True_, True, id="a numpy bool is the bool"),
-    pytest.param(np.str_("a"), "a", id="a numpy string is the str"),
-    pytest.param(np.bytes_(b"a"), b"a", id="numpy bytes are bytes"),
-    pytest.param(np.complex128(1j), 1j, id="a numpy complex is the complex"),
     pytest.param(nan(1), nan(-1), id="every NaN is the same"),
     pytest.param(np.array([nan(1)]), np.array([nan(-1)]), id="in arrays too"),
     pytest.param(np.array([nan(1) + 1j]), np.array([nan(-1) + 1j]), id="in complex arrays too"),
-    pytest.param(b"ab", bytearray(b"ab"), id="bytes by content"),
-    pytest.param(b"ab", memoryview(b"ab"), id="a view by content"),
-    pytest.param(range(0, 3, 2), range(0, 4, 2), id="ranges of the same numbers"),
     pytest.param(defaultdict(int, a=1), defaultdict(int, {"a": 1}), id="defaultdicts"),
-    pytest.param(Namespace(a=1, b=2), Namespace(b=2, a=1), id="attributes have no order"),
     pytest.param(CallableModel(object()), CallableModel(object()), id="marks by their place"),
-    pytest.param({1, 2, 3}, frozenset([3, 2, 1]), id="sets by their elements"),
+    pytest.param({1, 2, 3}, {3, 2, 1}, id="sets by their elements"),
     pytest.param({len, max}, {max, len}, id="sets of functions have an order too"),
-    pytest.param(Path("a/b"), PurePosixPath("a/b"), id="paths by their text"),
-    pytest.param(PureWindowsPath("a\\b"), PurePosixPath("a/b"), id="on every system"),
-    pytest.param(BIG.astype(">f8"), BIG, id="byte order is storage"),
-    pytest.param(np.asfortranarray(np.eye(3, 4)), np.eye(3, 4), id="so is memory order"),
-    pytest.param(np.arange(10)[::2], np.array([0, 2, 4, 6, 8]), id="so are strides"),
-    pytest.param(PADDED, STRUCT, id="so is padding"),
+    pytest.param(Path("a/b"), type(Path())("a", "b"), id="paths by their text"),
+    pytest.param(np.arange(10)[::2], np.array([0, 2, 4, 6, 8]), id="steps in memory are storage"),
     pytest.param(np.array("a", object), np.array("a", object), id="objects by value"),
-    pytest.param(
-        np.ma.array([1, 2], mask=[False, True]),
-        np.ma.array([1, 3], mask=[False, True]),
-        id="what is masked does not count",
-    ),
     pytest.param(np.array([1.0], np.longdouble), np.array([1.0], np.longdouble), id="no padding"),
-    pytest.param(np.datetime64("2020-01-01"), datetime(2020, 1, 1), id="an instant in days"),
-    pytest.param(np.datetime64("2020", "Y"), datetime(2020, 1, 1), id="an instant in years"),
-    pytest.param(np.datetime64("2020-01", "M"), datetime(2020, 1, 1), id="in months"),
-    pytest.param(np.datetime64("2020-01-01", "ns"), datetime(2020, 1, 1), id="in nanoseconds"),
-    pytest.param(np.datetime64(1, "as"), np.datetime64(1, "as"), id="in attoseconds"),
-    pytest.param(np.datetime64(2, "25s"), np.datetime64(50, "s"), id="in multiples of a unit"),
-    pytest.param(pd.Timestamp("2020-01-01"), datetime(2020, 1, 1), id="a naive Timestamp"),
-    pytest.param(
-        pd.Timestamp("2020-07-01", tz=BERLIN),
-        datetime(2020, 7, 1, tzinfo=BERLIN),
-        id="an aware one",
-    ),
-    pytest.param(np.timedelta64(2, "h"), timedelta(hours=2), id="a duration"),
-    pytest.param(pd.Timedelta(hours=2), timedelta(hours=2), id="a pandas duration"),
-    pytest.param(np.timedelta64(1, "Y"), np.timedelta64(12, "M"), id="calendar months"),
-    pytest.param(pd.NaT, np.datetime64("NaT", "ns"), id="one NaT"),
-    pytest.param(
-        np.timedelta64("NaT", "h"), np.datetime64("NaT", "s"), id="of every kind and unit"
-    ),
-    pytest.param(pd.RangeIndex(3), pd.Index([0, 1, 2]), id="an index by its labels"),
+    pytest.param(np.longdouble(0.5), np.longdouble("0.5"), id="long doubles by value"),
     pytest.param(FRAME, FRAME.copy(), id="frames by content"),
     pytest.param(GRID, GRID.copy(deep=True), id="xarray objects by content"),
     pytest.param(
@@ -185,7 +149,6 @@ EQUAL = [
         id="the width of codes is storage",
     ),
     pytest.param(Token([1]), Token([1]), id="a token by its value"),
-    pytest.param(np.longdouble(0.5), np.longdouble("0.5"), id="long doubles by value"),
 ]
 
 
@@ -193,6 +156,101 @@ EQUAL = [
 def test_values_that_mean_the_same_have_equal_digests(one: Any, other: Any) -> None:
     assert digest(one) == digest(other)
     assert digest({"k": [one]}) == digest({"k": [other]})
+
+
+ALIKE = [
+    pytest.param(np.float64(0), 0.0, lambda v: 1 / v, id="a numpy float divides by zero"),
+    pytest.param(np.int64(2**62), 2**62, lambda v: v * 4, id="a numpy integer overflows"),
+    pytest.param(np.True_, True, lambda v: ~v, id="a numpy bool has bits of its own"),
+    pytest.param(np.complex128(0), 0j, lambda v: 1 / v, id="a numpy complex divides, too"),
+    pytest.param(np.str_("a"), "a", type, id="a numpy string is of another class"),
+    pytest.param(np.bytes_(b"a"), b"a", type, id="numpy bytes are"),
+    pytest.param(b"ab", bytearray(b"ab"), hash, id="a bytearray changes"),
+    pytest.param(b"ab", memoryview(b"ab"), lambda v: v + b"c", id="a view does not add"),
+    pytest.param(range(0, 3, 2), range(0, 4, 2), lambda v: v.stop, id="ranges have ends"),
+    pytest.param({1}, frozenset({1}), hash, id="a set changes"),
+    pytest.param(
+        Path("a/b"), PurePosixPath("a/b"), lambda v: v.exists(), id="a pure path has no file"
+    ),
+    pytest.param(
+        PureWindowsPath("a\\b"), PurePosixPath("a/b"), str, id="each system has its paths"
+    ),
+    pytest.param(BIG.astype(">f8"), BIG, lambda v: v.tobytes(), id="bytes have an order"),
+    pytest.param(
+        np.asfortranarray(np.eye(3, 4)), np.eye(3, 4), lambda v: v.ravel("K"), id="so have axes"
+    ),
+    pytest.param(PADDED, STRUCT, lambda v: v.itemsize, id="padding shows"),
+    pytest.param(
+        np.ma.array([1, 2], mask=[False, True]),
+        np.ma.array([1, 3], mask=[False, True]),
+        np.asarray,
+        id="what is masked is still there",
+    ),
+    pytest.param(
+        np.datetime64("2020-01-01"), np.datetime64("2020-01-01", "s"), lambda v: v + 1, id="a unit"
+    ),
+    pytest.param(np.datetime64("2020", "us"), datetime(2020, 1, 1), lambda v: v + 1, id="a time"),
+    pytest.param(np.timedelta64(2, "h"), np.timedelta64(120, "m"), lambda v: v + 1, id="a span"),
+    pytest.param(np.timedelta64(1, "Y"), np.timedelta64(12, "M"), str, id="calendar months"),
+    pytest.param(np.datetime64("NaT", "s"), np.timedelta64("NaT", "s"), type, id="kinds of NaT"),
+    pytest.param(pd.NaT, np.datetime64("NaT", "ns"), type, id="pandas' own NaT"),
+    pytest.param(pd.Timestamp("2020"), datetime(2020, 1, 1), lambda v: v.value, id="a Timestamp"),
+    pytest.param(
+        pd.Timestamp("2020").as_unit("s"),
+        pd.Timestamp("2020").as_unit("ns"),
+        lambda v: v.unit,
+        id="a Timestamp's unit",
+    ),
+    pytest.param(pd.Timedelta(1), timedelta(0), lambda v: v.value, id="a Timedelta"),
+    pytest.param(pd.RangeIndex(3), pd.Index([0, 1, 2]), type, id="kinds of an index"),
+    pytest.param(
+        pd.date_range("2020", periods=3),
+        pd.DatetimeIndex(pd.date_range("2020", periods=3).to_numpy()),
+        lambda v: v.shift(),
+        id="an index with a step",
+    ),
+    pytest.param(
+        Namespace(a=1, b=2), Namespace(b=2, a=1), lambda v: list(vars(v)), id="attributes in order"
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "use"), ALIKE)
+def test_values_that_a_function_can_tell_apart_have_digests_of_their_own(
+    one: Any, other: Any, use: Callable[[Any], Any]
+) -> None:
+    def used(value: Any) -> str:
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                return repr(use(value))
+        except Exception as error:  # noqa: BLE001  # whatever tells them apart
+            return repr(error)
+
+    assert used(one) != used(other)
+    assert digest(one) != digest(other)
+    assert digest({"k": [one]}) != digest({"k": [other]})
+
+
+@given(st.sampled_from("?bhilBHILefdFD"), st.integers(0, 3))
+def test_a_numpy_scalar_is_no_python_number(code: str, number: int) -> None:
+    scalar = np.dtype(code).type(number)
+    assert digest(scalar) != digest(scalar.item())
+    assert digest(scalar) == digest(np.dtype(code).type(number)) != digest(np.asarray(scalar))
+
+
+@given(st.permutations(range(3)), st.permutations(range(3)), st.booleans())
+def test_arrays_are_told_apart_by_the_order_of_their_axes_in_memory(
+    one: list[int], other: list[int], is_cut: bool
+) -> None:
+    values = np.arange(24).reshape(2, 3, 4)
+
+    def laid_out(order: list[int]) -> Any:
+        array = values.transpose(order).copy().transpose(np.argsort(order))
+        return array[..., ::2] if is_cut else array
+
+    first, second = laid_out(one), laid_out(other)
+    assert np.array_equal(first, second)
+    assert (digest(first) == digest(second)) == (one == other)
 
 
 def masked_structs(*masks: bool) -> Any:
@@ -339,7 +397,6 @@ REFUSED = [
     pytest.param(Token(HOLE), ".__swarmgrid_token__()", "generator", id="in a token"),
     pytest.param(functools.partial(len, HOLE), ".args[0]", "generator", id="in a partial"),
     pytest.param(HOLE.send, ".__self__", "generator", id="a method with hidden state"),
-    pytest.param(np.datetime64(2**62, "Y"), "", "too far", id="an instant beyond counting"),
 ]
 
 
@@ -378,12 +435,12 @@ PINNED = {
         {"b": [1, 2.5, None, True], "a": ("x", b"y", {3, 4})},
         "a763645b82795a1059f03efc9857b6ea",
     ),
-    "array": (np.arange(6, dtype="i4").reshape(2, 3), "bc2a5844abfe8789441fbc5ffc9be92d"),
-    "strings": (np.array(["a", "bc"]), "6862a2c3533848f08b14b75de2e5bf89"),
-    "instant": (datetime(2020, 2, 29, 12, 30), "40169d7daae25570e9649330083c2a03"),
-    "aware": (datetime(2020, 2, 29, 12, 30, tzinfo=BERLIN), "6bbeca96bdc6fe91cf9eae0f4c67f1cc"),
-    "frame": (pd.DataFrame({"a": [1.5, 2.5]}), "f5429d0c737ee7af5ca314e75e7fdf10"),
-    "grid": (GRID, "8920bace4ad314f9bf5c60586d94ed84"),
+    "array": (np.arange(6, dtype="i4").reshape(2, 3), "e113ead0ba425a91e72abfe7f4fd96f8"),
+    "strings": (np.array(["a", "bc"]), "f9c66c9a3db907a60909472c926508b5"),
+    "instant": (datetime(2020, 2, 29, 12, 30), "6a149c7e308d67ac543b796f03a4844e"),
+    "aware": (datetime(2020, 2, 29, 12, 30, tzinfo=BERLIN), "d12acdc7f5ddaaf63ef1b5bdd15fefc1"),
+    "frame": (pd.DataFrame({"a": [1.5, 2.5]}), "4ad9dc38b531f0708573d877db7da7f2"),
+    "grid": (GRID, "67f5e4043459683cd0dc6c4d9b2d2134"),
     "library function": (np.sin, "f868395bf6f91ecc2d402357ed8378a2"),
     "function": (lambda x, k=2: f"{x!r:>{k}} {f'{x}'}tail", "8efa08710af0db40c641056b5ebdf0b9"),
 }
@@ -472,6 +529,6 @@ def test_the_order_of_insertion_counts(value: dict[str, Any], chance: Any) -> No
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1), st.integers(1, 3))
-def test_an_array_is_told_by_its_elements_alone(items: list[int], stride: int) -> None:
+def test_the_steps_of_an_array_do_not_count(items: list[int], stride: int) -> None:
     padded = np.repeat(np.array(items), stride)[::stride]
-    assert digest(padded.astype(">i8")) == digest(np.array(items, np.int64))
+    assert digest(padded) == digest(np.array(items))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import importlib
 import multiprocessing
@@ -498,7 +499,9 @@ def test_a_name_that_did_not_travel_is_said_to_be_missing(
     user = modules.new("ONE = 1\nTWO = 2\ndef f(name):\n    return ONE, vars(home)[name]")
     user.home = user
     check(receiver, user.f, "TWO")
-    user.f = eval("lambda x: (helpers.ONE, __import__('helpers').TWO)", {"helpers": user})
+    user.f = eval(
+        "lambda x: (helpers.ONE, __import__(''.join(['help', 'ers'])).TWO)", {"helpers": user}
+    )
     user.f.__globals__["__name__"] = "helpers_of_mine"
     with pytest.raises(AttributeError, match="TWO.*which has only what the function names"):
         receiver.results(sent(user.f), [(3,)], is_own_process=True)
@@ -532,7 +535,7 @@ def failing(x: float) -> float:
     return x if GATE is None else x * 2
 
 
-class Unloadable:
+class Unloadable(collections.deque[Any]):
     """What can be pickled, and not be unpickled elsewhere."""
 
     def __reduce__(self) -> Any:
