@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import doctest
 import importlib
@@ -146,6 +147,24 @@ def test_every_test_that_the_reliability_page_names_exists() -> None:
         (named,) = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", row)
         assert (ROOT / named[0]).exists(), row
         assert f"def {named[1]}(" in (ROOT / named[0]).read_text(), row
+        sign = row.rstrip("| ").rpartition("`")[2].strip()
+        assert sign == sign_of(ROOT / named[0], named[1]), row
+
+
+def sign_of(path: Path, name: str) -> str:
+    """The page's sign of a test: all of its cases are long ones, or some, or none."""
+    tree = ast.parse(path.read_text())
+    values = {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+    }
+    (test,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+    text = " ".join(map(ast.unparse, test.decorator_list))
+    text = re.sub(r"\b[A-Z_]+\b", lambda found: values.get(found[0], found[0]), text)
+    if "first(0," in text or re.search(r"\bmark\.long\b(?!\))", text):
+        return "‡"
+    return "†" if "first(" in text or "mark.long" in text else ""
 
 
 def script(name: str) -> Any:
