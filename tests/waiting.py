@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,3 +26,10 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def meet(folder: Path, n: int, caller: int | None = None) -> None:
+    """Return once so many processes have come here, other than the caller."""
+    if os.getpid() != caller:
+        (folder / str(os.getpid())).touch()
+    wait_until(lambda: len(list(folder.iterdir())) >= n)

@@ -26,6 +26,7 @@ import swarmgrid
 from swarmgrid import InputError, SwarmMemo
 from swarmgrid.memo.version import code_version
 from tests.long import examples
+from tests.waiting import meet
 
 QUICK_START = """
 from swarmgrid import SwarmMemo
@@ -696,17 +697,22 @@ def test_damaged_data_are_computed_again_within_the_run_that_finds_them(tmp_path
 
 
 def where_run(params: Any, point: Any) -> dict[str, Any]:
-    time.sleep(0.3)
+    meet(Path(params["folder"]), 2, params["caller"])
     return {"pid": os.getpid(), "x": point[0]}
 
 
 def test_tasks_of_one_point_run_at_the_same_time_when_streaming(tmp_path: Path) -> None:
     memo = new_memo(
-        tmp_path, memo_chunk_spec={"x": 8}, exec_chunk_size=1, exec_fn=where_run, max_workers=2
+        tmp_path / "s",
+        memo_chunk_spec={"x": 8},
+        exec_chunk_size=1,
+        exec_fn=where_run,
+        max_workers=2,
     )
-    spec = {"x": range(8)}
-    memo.run_streaming({}, spec)
-    pids = memo.dataset({}, spec)["pid"].values
+    (tmp_path / "here").mkdir()
+    params, spec = {"folder": str(tmp_path / "here"), "caller": os.getpid()}, {"x": range(8)}
+    memo.run_streaming(params, spec)
+    pids = memo.dataset(params, spec)["pid"].values
     assert len(set(pids.tolist()) - {os.getpid()}) == 2
 
 
@@ -755,7 +761,8 @@ wrapping = new_memo("memory://test-memo-wrapped", exec_chunk_size=1)
 
 @wrapping.run_wrap()
 def exec_point(params: Any, point: Any, extra: int = 1) -> dict[str, Any]:
-    time.sleep(0.05)
+    if "here" in params:
+        meet(Path(params["here"]), 2)
     return {"x": point[1] * extra + params["extra"], "pid": os.getpid()}
 
 
@@ -764,9 +771,10 @@ def stream_point(params: Any, point: Any, *, scale: float = 2.0) -> float:
     return point[1] * scale
 
 
-def test_a_decorated_function_runs_in_many_workers() -> None:
+def test_a_decorated_function_runs_in_many_workers(tmp_path: Path) -> None:
+    params = {**PARAMS, "here": str(tmp_path)}
     with swarmgrid.set_options(executor="processes"):
-        output, done = exec_point(PARAMS, split_spec=SPEC, extra=10)
+        output, done = exec_point(params, split_spec=SPEC, extra=10)
     assert [record["x"] for record in output] == [s * 10 + 10 for s in SPEC["s"]] * 2  # type: ignore[attr-defined]
     assert os.getpid() not in {record["pid"] for record in output}
     assert len({record["pid"] for record in output}) == 2

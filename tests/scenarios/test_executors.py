@@ -21,6 +21,7 @@ import pytest
 import swarmgrid
 from swarmgrid.coordinator import dispatch
 from tests.conftest import CallCounter
+from tests.waiting import meet, wait_until
 
 Options = dict[str, Any]
 
@@ -274,14 +275,16 @@ def test_a_script_without_a_main_guard_works(tmp_path: Any) -> None:
     assert done.stderr == ""
 
 
-def slow_at_first(x: int) -> float:
-    if x == 0:
-        time.sleep(4)
-    return x * 2.0
-
-
 def test_a_slow_first_point_keeps_no_other_from_being_stored(tmp_path: Any) -> None:
+    others_are_stored = tmp_path / "stored"
+
+    def slow_at_first(x: int) -> float:
+        if x == 0:
+            wait_until(others_are_stored.exists)
+        return x * 2.0
+
     options: Options = {"func": slow_at_first, "store": tmp_path / "s", "verbose": 0}
+    options["version"] = "1"
     run = threading.Thread(
         target=lambda: swarmgrid.stream(
             axes={"x": range(100)},
@@ -292,14 +295,18 @@ def test_a_slow_first_point_keeps_no_other_from_being_stored(tmp_path: Any) -> N
         )
     )
     run.start()
-    grid, kept = swarmgrid.GridFunction(**options), 0
-    while run.is_alive() and kept < 99:
-        time.sleep(0.05)
+    grid = swarmgrid.GridFunction(**options)
+
+    def n_kept() -> int:
         with contextlib.suppress(swarmgrid.InputError):
-            kept = int(grid.open(axes=["x"])["value"].notnull().sum())
-    assert run.is_alive()
-    run.join()
-    assert kept == 99
+            return int(grid.open(axes=["x"])["value"].notnull().sum())
+        return 0
+
+    try:
+        wait_until(lambda: n_kept() == 99)
+    finally:
+        others_are_stored.touch()
+        run.join()
     np.testing.assert_array_equal(grid.open(axes=["x"])["value"], np.arange(100) * 2.0)
 
 
@@ -351,14 +358,21 @@ def test_a_grid_may_carry_its_client(cluster: Any, tmp_path: Any) -> None:
     assert grid.compute(axes={"x": [1, 2]})["value"].values.tolist() == [2.0, 3.0]
 
 
-def slow_process_id(x: int) -> int:
-    time.sleep(0.3)
-    return os.getpid()
-
-
 def test_workers_help_when_the_first_point_takes_long(tmp_path: Any) -> None:
+    caller, here = os.getpid(), tmp_path / "here"
+    here.mkdir()
+
+    def slow_process_id(x: int) -> int:
+        meet(here, 2, caller)  # the first point takes until there are workers
+        return os.getpid()
+
     ds = swarmgrid.compute(
-        axes={"x": range(12)}, func=slow_process_id, store=tmp_path, workers=2, verbose=0
+        axes={"x": range(12)},
+        func=slow_process_id,
+        version="1",
+        store=tmp_path / "s",
+        workers=2,
+        verbose=0,
     )
     by_process = Counter(ds["value"].values.tolist())
     assert by_process.pop(os.getpid()) == 1
