@@ -55,7 +55,7 @@ def test_small_chunks_are_read_in_order_by_the_calling_thread() -> None:
 
 
 def test_large_chunks_are_read_by_several_threads_at_once() -> None:
-    together = threading.Barrier(N_THREADS, timeout=10.0)
+    together = threading.Barrier(N_THREADS, timeout=60.0)
     in_parts(list(range(N_THREADS)), LARGE_NBYTES, lambda _: together.wait())
 
 
