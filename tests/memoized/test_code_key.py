@@ -124,7 +124,7 @@ def test_a_block_without_a_source_is_refused_where_the_code_counts(tmp_path: Pat
     names: dict[str, Any] = {"swarmgrid": swarmgrid, "store": tmp_path / "store"}
     exec(compile(WITHOUT_SOURCE, "<nowhere>", "exec"), names)
     for hash_by in ("code", ("state", "code", "salt")):
-        with pytest.raises(InputError, match=r"in line 4 of '<nowhere>' cannot be had"):
+        with pytest.raises(InputError, match=r"in line 4 of '<nowhere>' cannot be read"):
             names["run"](1, hash_by)
     found = [names["run"](k, ("state", "salt")) for k in (1, 2, 1)]
     assert found == [(False, 1), (False, 2), (True, 1)]
@@ -200,7 +200,7 @@ def test_a_file_that_is_edited_while_it_runs_is_not_trusted(tmp_path: Path) -> N
     file.write_text(EDITS_ITSELF)
     done = run("before")
     assert (done.stdout, done.returncode) == ("", 1)
-    assert "cannot be had, or is not what runs" in done.stderr
+    assert "cannot be read, or is not what runs" in done.stderr
 
 
 def test_what_a_block_only_adds_to_does_not_count(store: str) -> None:

@@ -292,7 +292,7 @@ AXES: dict[str, tuple[Any, str]] = {
     "pairs": ([("x", [1, 2])], "axes is .*; expected a mapping from names to values"),
     "the function": (
         double,
-        "axes is <function.*; expected a mapping.*. Pass the function by name",
+        "compute has a function, <function.*, in the place of axes; write compute",
     ),
     "a scalar": ({"x": 3.5}, r"\[3.5\] for one value; a fixed one belongs in params"),
     "a text": ({"x": "abc"}, r"\['abc'\] for this one value"),
