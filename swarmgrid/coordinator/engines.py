@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -124,8 +125,8 @@ class Driver:
         """Make workers ready, and drive them, in a thread of their own."""
         # the calling thread goes on computing meanwhile: a first worker takes 0.25 s to come
         thread = threading.Thread(
-            target=self._drive_workers,
-            args=(job, options, left),
+            target=contextvars.copy_context().run,  # a notebook finds the cell by its context
+            args=(self._drive_workers, job, options, left),
             name="swarmgrid-workers",
             daemon=True,
         )

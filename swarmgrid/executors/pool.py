@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from swarmgrid.executors import memory
+from swarmgrid.executors.output import Output
 from swarmgrid.executors.process import WorkerProcess
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
@@ -47,6 +48,7 @@ class WorkerPool:
     ) -> None:
         self._job = job
         self._limits = limits
+        self._output = Output()
         self._memory_used = memory_used or memory.memory_used
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
@@ -128,6 +130,7 @@ class WorkerPool:
         with self._change:
             self._change.wait_for(lambda: not self._busy and not self._n_starting)
         self._watch.join()
+        self._output.close()
 
     def wait_until_ready(self) -> None:
         """Wait until none of the workers that were made ready is still being started."""
@@ -137,7 +140,7 @@ class WorkerPool:
     def _start_one(self) -> None:
         """Start an idle worker. Errors are ignored here: `run` starts one itself, and raises."""
         try:
-            worker = WorkerProcess(self._job, self._limits.memory)
+            worker = WorkerProcess(self._job, self._output, self._limits.memory)
         except Exception:  # noqa: BLE001
             worker = None
         with self._change:
@@ -173,7 +176,7 @@ class WorkerPool:
             worker = (
                 self._idle.pop()
                 if self._idle and not is_fresh
-                else WorkerProcess(self._job, self._limits.memory)
+                else WorkerProcess(self._job, self._output, self._limits.memory)
             )
             self._busy.add(worker)
             return worker

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+    from swarmgrid.executors.output import Output
+
 PRELOAD = [
     "swarmgrid.executors.process_main",
     "swarmgrid.store.directory",
@@ -43,11 +45,13 @@ class WorkerProcess:
     ----------
     job : bytes
         The pickled job.
+    output : Output
+        Hands on what it prints and logs.
     memory_limit : int or None
         Bytes that it may take; see `run`.
     """
 
-    def __init__(self, job: bytes, memory_limit: int | None = None) -> None:
+    def __init__(self, job: bytes, output: Output, memory_limit: int | None = None) -> None:
         self.tasks_done = 0
         self._has_ended = False
         self._memory_limit = memory_limit
@@ -57,18 +61,22 @@ class WorkerProcess:
         self._last_begun = 0
         floats = _context.RawArray("d", N_FLOATS)
         self._heartbeat = Heartbeat(floats)
-        ours, theirs = _context.Pipe()
+        (ours, theirs), (out, their_out), (err, their_err) = _pipes()
         self._connection: Connection = ours
+        self._output = output.add(out, err)
+        ends = process_main.Ends(theirs, their_out, their_err, self._output.mark, output.levels)
         self._process = _context.Process(
-            target=process_main.serve, args=(theirs, floats, memory_limit), daemon=True
+            target=process_main.serve, args=(ends, floats, memory_limit), daemon=True
         )
         try:
             self._server = _start_without_main(self._process)
         except BaseException:
             ours.close()
+            self._output.end()
             raise
         finally:
-            theirs.close()
+            for connection in (theirs, their_out, their_err):
+                connection.close()
         self._send(job)
 
     @property
@@ -168,6 +176,7 @@ class WorkerProcess:
         self.kill()
         self._join()
         self._connection.close()
+        self._output.end()
 
     def resident_nbytes(self) -> int:
         """The memory that the process has resident; 0 if it has ended."""
@@ -234,6 +243,11 @@ class _CallTimer:
         if seen != self._seen or may_last:
             self._seen, self._since = seen, now
         return now - self._since > self.timeout
+
+
+def _pipes() -> tuple[tuple[Connection, Connection], ...]:
+    """Make the pipes to a worker, our end first: for tasks, its output, and its errors."""
+    return _context.Pipe(), _context.Pipe(duplex=False), _context.Pipe(duplex=False)
 
 
 def process_count() -> int:

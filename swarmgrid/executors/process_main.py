@@ -9,6 +9,7 @@ import pickle
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
@@ -19,23 +20,39 @@ from swarmgrid.transport.parcel import unpack_job
 from swarmgrid.worker.evaluate import run_task
 from swarmgrid.worker.heartbeat import Heartbeat
 from swarmgrid.worker.monitor import Watchdog
+from swarmgrid.worker.output import WorkerOutput
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from swarmgrid.transport.messages import Job, Task
+    from swarmgrid.worker.output import Levels
 
 ASK = b""
 """A worker's request for its turn to call the function again."""
 
 
-def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The worker's ends of its pipes, and what it needs to use them."""
+
+    tasks: Connection
+    """To the coordinator; when that closes, the process ends."""
+    out: Connection
+    err: Connection
+    mark: bytes
+    """What no line of the function's begins with."""
+    levels: Levels
+    """Those of the caller's loggers."""
+
+
+def serve(ends: Ends, floats: Any, memory_limit: int | None) -> None:
     """Answer tasks with results; the first message is the pickled job.
 
     Parameters
     ----------
-    connection : Connection
-        The pipe to the coordinator; when that closes, the process ends.
+    ends : Ends
+        The pipes to the coordinator.
     floats : ctypes array of float
         Those of a `Heartbeat`, shared with the coordinator.
     memory_limit : int or None
@@ -46,6 +63,10 @@ def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None
     # the function may use multiprocessing, too: its children end with this process' group
     current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     _end_with_coordinator()
+    connection = ends.tasks
+    output = WorkerOutput(ends.out.fileno(), ends.err.fileno(), ends.mark, ends.levels)
+    ends.out.close()
+    ends.err.close()
     channel, watchdog = PipeChannel(connection), Watchdog()
     heartbeat = Heartbeat(memoryview(floats).cast("B").cast("d"))  # faster than ctypes
     with contextlib.suppress(EOFError, OSError):
@@ -60,7 +81,9 @@ def serve(connection: Connection, floats: Any, memory_limit: int | None) -> None
             _limit_memory(memory_limit)
         while True:
             task = pickle.loads(connection.recv_bytes())
-            channel.send(_answer(job, task, heartbeat, watchdog, channel))
+            answer = _answer(job, task, heartbeat, watchdog, channel)
+            output.end_task()
+            channel.send(answer)
 
 
 class PipeChannel:

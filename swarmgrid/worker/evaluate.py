@@ -17,6 +17,7 @@ from swarmgrid.worker.arguments import with_own_arguments
 from swarmgrid.worker.calls import BlockCalls, PointCalls
 from swarmgrid.worker.heartbeat import Heartbeat
 from swarmgrid.worker.monitor import Watchdog
+from swarmgrid.worker.records import records_with_points
 from swarmgrid.worker.retry import with_retries
 from swarmgrid.worker.task_report import TaskReport
 
@@ -69,7 +70,11 @@ def run_task(
     """
     heartbeat = heartbeat or Heartbeat()
     report = TaskReport(task, heartbeat, channel.report if channel is not None else None)
-    with (watchdog or Watchdog()).watching(report), inside(job.runs):
+    with (
+        (watchdog or Watchdog()).watching(report),
+        inside(job.runs),
+        records_with_points(job, task, heartbeat),
+    ):
         try:
             interruption, left = _run_parts(job, task, heartbeat, report, channel)
         except Exception:  # the store's, as a rule; what was written before is accounted for

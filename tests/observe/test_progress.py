@@ -265,16 +265,19 @@ def simulate(x):
     time.sleep(0.3)
     return x
 
-swarmgrid.stream(axes={"x": range(8)}, func=simulate, store="memory://", executor="sync",
-                 version="1")
+swarmgrid.stream(axes={"x": range(8)}, func=simulate, store=sys.argv[1], executor=sys.argv[2],
+                 version="1", workers=1)
 print("over")
 """
 
 
-def test_what_a_function_prints_and_logs_stands_above_the_bar(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["sync", "processes"])
+def test_what_a_function_prints_and_logs_stands_above_the_bar(
+    tmp_path: Path, executor: str
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    with session(script) as shown:
+    with session(script, tmp_path / "store", executor) as shown:
         shown.wait_for(r"simulate +\d+%\|.*begun \[1 s")
         assert shown.end() == 0
         lines = shown.screen.text()
