@@ -12,6 +12,7 @@ from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
 from swarmgrid.format.grid_state import read_state
+from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
@@ -97,6 +98,8 @@ def _fill(
     for n_repairs in itertools.count():
         before, coverage = known or (None, None)
         grid_state = _sound_state(held, request, before)
+        schema = request.layout.schema if grid_state is None else grid_state.grid.schema
+        check_letter_case(held.blobs, array_names(request.domain.names, schema))
         run = Run(
             request, options, held, grid_state, parcel, coverage if grid_state is before else None
         )

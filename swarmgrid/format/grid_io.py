@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.format import zarr_metadata
 from swarmgrid.format.codec import encoded, filled
+from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import FORMAT
 
@@ -23,9 +24,15 @@ def write_grid(blobs: Blobs, grid: StoredGrid, old: StoredGrid | None) -> None:
 
     The group's document is replaced last, in one write: until then every reader sees the old
     grid, and a crash leaves it.
+
+    Raises
+    ------
+    InputError
+        If two arrays of a new grid would be one in this store: see `check_letter_case`.
     """
     path = grid.path
     if old is None:
+        check_letter_case(blobs, array_names(grid.names, grid.schema))
         write_parents(blobs, path)
     before = {axis.name: axis for axis in old.axes} if old else {}
     for stored in grid.stored_axes:

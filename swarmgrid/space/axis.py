@@ -255,11 +255,28 @@ def _kind_of(name: str, item: object) -> Kind:
         return "enum"
     for kind, types in _KINDS.items():
         if isinstance(item, types):
+            is_own = kind in {"int", "float", "str"} and not isinstance(item, np.generic)
+            if is_own and type(item) not in types:  # the function would get a plain one
+                raise AxisError(
+                    f"axis {name!r} holds {brief(item)}, a {type(item).__name__}, which is more "
+                    f"than a plain {kind}; pass {kind}(...) of each value, or give it a label: "
+                    f"axes={{{name!r}: {{'label': ...}}}}"
+                )
             return kind
+    label = "none" if item is None else ""
     raise AxisError(
         f"axis {name!r} holds {brief(item)}, a {type(item).__name__}; expected int, float, bool, "
-        "str, datetime, timedelta or enum values. Give any other value a label: "
-        f"axes={{{name!r}: {{'{'none' if item is None else 'label'}': ...}}}}"
+        f"str, datetime, timedelta or enum values. {_labelled(name, label)}"
+    )
+
+
+def _labelled(name: str, label: str = "") -> str:
+    """The advice to give values labels."""
+    if label:
+        return f"Give any other value a label: axes={{{name!r}: {{{label!r}: ...}}}}"
+    return (
+        "Give any other value a label, which stands on the axis in place of it: "
+        f"axes={{{name!r}: {{'label': value}}}}, or {{str(value): value for value in ...}}"
     )
 
 
@@ -341,7 +358,10 @@ def _from_array(name: str, array: NDArray[Any]) -> Axis:
     if code == "f":
         values = array.astype("float64") + 0.0  # -0.0 and 0.0 are one label: it becomes 0.0
         if not np.array_equal(values, array):
-            raise AxisError(f"axis {name!r} holds NaN, or a value that is no exact float64")
+            raise AxisError(
+                f"axis {name!r} holds NaN, or a value that is no exact float64; leave it out, or "
+                f"give all values labels: axes={{{name!r}: {{'nan': float('nan'), ...}}}}"
+            )
         return Axis(name, "float", values)
     if code == "b":
         return Axis(name, "bool", array.astype(bool))
@@ -354,7 +374,7 @@ def _from_array(name: str, array: NDArray[Any]) -> Axis:
         return Axis(name, kind, _nanoseconds(name, array).view("int64"))
     raise AxisError(
         f"axis {name!r} has dtype {array.dtype}; expected int, float, bool, str, datetime, "
-        "timedelta or enum values"
+        f"timedelta or enum values. {_labelled(name)}"
     )
 
 

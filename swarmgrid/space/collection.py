@@ -78,9 +78,17 @@ def _expected(values: object) -> str:
     return expected
 
 
+_PLAIN_ARRAYS = (np.ndarray, np.memmap, np.ma.MaskedArray)
+
+
 def _one_dimensional_array(name: str, values: Any) -> NDArray[Any] | list[Any]:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise AxisError(f"axis {name!r} has masked values, which cannot be looked up")
+    if isinstance(values, np.ndarray) and type(values) not in _PLAIN_ARRAYS:
+        raise AxisError(
+            f"axis {name!r} is a {type(values).__name__}, which may mean more than its numbers, "
+            "such as a unit; an axis does not keep that. Pass np.asarray(...) of it"
+        )
     try:
         array = np.asarray(values)
     except Exception as error:  # a Dataset, a tensor on another device, ...
