@@ -11,9 +11,10 @@ import swarmgrid
 
 PACKAGE = Path(swarmgrid.__file__).parent
 
-GROUND = {"errors"}
+GROUND = {"errors", "readable"}  # of use in every room
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "readable": set(),
     "identity": GROUND,
     "space": GROUND | {"identity"},
     "store": GROUND,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
@@ -13,6 +14,7 @@ from swarmgrid.api.lookups import open, plan  # noqa: A004
 from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import InputError, brief
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
+from swarmgrid.readable import code, page, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from swarmgrid.maintenance.report import Report
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.estimate import Plan
+    from swarmgrid.readable import Cell
 
 
 P = ParamSpec("P")
@@ -79,6 +82,21 @@ class GridFunction(Generic[P, R]):
     def __repr__(self) -> str:
         name = getattr(self, "__qualname__", self.__swarmgrid_function__)
         return f"<swarmgrid.GridFunction of {name}>"
+
+    def _repr_html_(self) -> str:
+        func = self.__swarmgrid_function__
+        try:
+            call = f"{getattr(self, '__qualname__', '')}{inspect.signature(func)}"
+        except (TypeError, ValueError):  # a builtin that does not tell
+            call = repr(func)
+        rows: list[tuple[Cell, Cell]] = [("call", code(call))]
+        if doc := (inspect.getdoc(func) or "").partition("\n")[0]:
+            rows.append(("", doc))
+        options = ((name, code(brief(one))) for name, one in self.__swarmgrid_options__.items())
+        rows += [(name, one) for name, one in options if name != "storage_options"]
+        if self.last_run is not None:
+            rows.append(("last run", str(self.last_run)))
+        return page("GridFunction", str(getattr(self, "__name__", "")), table(rows))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """By name where that leads here, as a function is pickled; else by value."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, SwarmgridError
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.tags import read_tags
@@ -22,6 +22,7 @@ from swarmgrid.options import current_options
 from swarmgrid.planning.growth import covered
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.readable import Html, bar, code, count, page, table, verdict
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
@@ -71,6 +72,32 @@ class GridSummary:
     points_failed: int
     """Points, or blocks of a vectorized function, at which it failed and that are not computed
     since: the rows of `Grid.errors`."""
+
+    def _repr_html_(self) -> str:
+        return page("GridSummary", self.function, *self._contents())
+
+    def _contents(self) -> list[Html]:
+        """A bar of the points, and tables."""
+        done, total = self.points_computed, self.points_total
+        failed = f", {count(self.points_failed)} failed" if self.points_failed else ""
+        rows = [
+            ("points", f"{count(done)} of {count(total)} computed{failed}"),
+            ("params", code(self.params)),
+            ("version", code(self.version)),
+        ]
+        axes = [
+            (code(name), count(n), count(self.chunks[name])) for name, n in self.lengths.items()
+        ]
+        outputs = [
+            (code(name), one.dtype, ", ".join(map("{}: {}".format, one.dims, one.shape)))
+            for name, one in self.outputs.items()
+        ]
+        return [
+            bar(total, good=done, bad=min(self.points_failed, total - done)),
+            table(rows),
+            table(axes, head=("axis", "values", "per chunk")),
+            table(outputs, head=("output", "dtype", "own dims")),
+        ]
 
 
 class Grid:
@@ -167,6 +194,15 @@ class Grid:
         if found is None:
             raise not_stored(self._ref)
         return found
+
+    def _repr_html_(self) -> str:
+        """Read what is stored, and show it; an error is shown, too, and not raised."""
+        where = [("grid", code(self.id)), ("store", code(self._ref.location.url))]
+        try:
+            contents = self.state()._contents()  # noqa: SLF001  # the same, with the store
+        except SwarmgridError as error:
+            contents = [table([("state", verdict(str(error), is_good=False))])]
+        return page("Grid", self.function, *contents[:1], table(where), *contents[1:])
 
     def state(self) -> GridSummary:
         """Read what is stored: the axes' lengths, the outputs, and how much is computed.

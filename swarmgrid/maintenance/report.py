@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swarmgrid.readable import code, count, folded, page, table, verdict
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,12 +54,33 @@ class Report:
         return not self.problems
 
     def __str__(self) -> str:
-        n = len(self.problems)
-        count = "nothing is wrong" if n == 0 else "1 problem" if n == 1 else f"{n} problems"
-        head = f"{self.points} points in {self.chunks} chunks read: {count}"
         lines = [f"  {p.key}: {p.reason}" for p in self.problems]
         lines += [f"  note: {note.key}: {note.reason}" for note in self.notes]
-        return "\n".join([head, *lines])
+        return "\n".join([f"{self._read()}: {self._verdict()}", *lines])
+
+    def _read(self) -> str:
+        return f"{count(self.points)} points in {count(self.chunks)} chunks read"
+
+    def _verdict(self) -> str:
+        n = len(self.problems)
+        return "nothing is wrong" if n == 0 else "1 problem" if n == 1 else f"{count(n)} problems"
+
+    def _repr_html_(self) -> str:
+        parts = [
+            table(
+                [
+                    ("read", self._read()),
+                    ("result", verdict(self._verdict(), is_good=self.is_clean)),
+                ]
+            )
+        ]
+        if self.problems:
+            rows = [(code(p.key), p.reason, count(p.points)) for p in self.problems]
+            parts.append(table(rows, head=("object", "what is wrong", "points lost")))
+        if self.notes:
+            found = table([(code(n.key), n.reason) for n in self.notes], head=("object", "note"))
+            parts.append(folded(f"{count(len(self.notes))} notes, which do no harm", found))
+        return page("Report", "", *parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from swarmgrid.readable import bar, count, duration, nbytes, page, short_duration, table
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,7 +46,7 @@ class Diagnostics:
 
     def __str__(self) -> str:
         extra = [
-            f"{n} {what}"
+            f"{count(n)} {what}"
             for n, what in (
                 (self.points_failed, "failed"),
                 (self.points_skipped, "left out"),
@@ -52,14 +54,40 @@ class Diagnostics:
             )
             if n
         ]
-        counts = [f"{self.points_computed} computed", f"{self.points_cached} reused", *extra]
-        return f"{self.points_total} points: {', '.join(counts)}; {self.seconds:.2f} s"
+        counts = [
+            f"{count(self.points_computed)} computed",
+            f"{count(self.points_cached)} reused",
+            *extra,
+        ]
+        took = f"{self.seconds:.2f} s" if self.seconds < 9.95 else duration(self.seconds)
+        return f"{count(self.points_total)} points: {', '.join(counts)}; {took}"
 
     def __repr__(self) -> str:
         return f"<swarmgrid.Diagnostics {self}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{f.name}</th><td>{getattr(self, f.name):,}</td></tr>" for f in fields(self)
+        rows = [
+            ("computed", count(self.points_computed)),
+            ("reused", count(self.points_cached)),
+            ("failed", count(self.points_failed)),
+            ("left out", count(self.points_skipped)),
+            ("time", short_duration(self.seconds)),
+            ("inside the function", f"{short_duration(self.seconds_in_function)}, all workers"),
+            ("beside it", f"{short_duration(self.seconds_overhead)}, all workers"),
+            ("written", f"{nbytes(self.bytes_written)} in {count(self.chunks_written)} chunks"),
+            ("calls repeated", count(self.retries)),
+            ("workers lost", count(self.workers_lost)),
+        ]
+        always = {"computed", "reused", "time", "written"}
+        shown = [row for row in rows if row[0] in always or not row[1].startswith("0")]
+        return page(
+            "Diagnostics",
+            f"{count(self.points_total)} points",
+            bar(
+                self.points_total,
+                old=self.points_cached,
+                good=self.points_computed,
+                bad=self.points_failed,
+            ),
+            table(shown),
         )
-        return f"<table>{rows}</table>"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmgrid.readable import duration
+
 if TYPE_CHECKING:
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.observe.events import Moment, RunStarted
@@ -42,25 +44,6 @@ def sentence(started: RunStarted, moment: Moment) -> str:
     """The progress of a run, in the words of a log."""
     part = moment.settled / started.points if started.points else 1.0
     return f"{part:.0%} of the points ({counted(started, moment)}) after {timed(moment)}"
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units.
-
-    Examples
-    --------
-    >>> [duration(s) for s in (3, 0.25, 9.96, 61, 7500, 200_000)]
-    ['3 s', '0.2 s', '10 s', '1 min 01 s', '2 h 05 min', '2 d 07 h']
-    """
-    if seconds < 9.95 and not isinstance(seconds, int):
-        return f"{seconds:.1f} s"
-    rest, smaller = int(seconds + 0.5), ""
-    for unit, size in _UNITS:
-        if not size or rest < size:
-            return f"{rest:,} {unit}{smaller}"
-        rest, part = divmod(rest, size)
-        smaller = f" {part:02d} {unit}"
-    raise AssertionError
 
 
 def rate(points: int, seconds: float) -> str:

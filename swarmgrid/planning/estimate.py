@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmgrid.planning.growth import new_chunking
+from swarmgrid.readable import bar, code, count, folded, nbytes, page, short_duration, table
 
 if TYPE_CHECKING:
     from swarmgrid.format.manifest import Manifest
@@ -58,19 +59,32 @@ class Plan:
     """The parts of the grid's identity; None: ``explain=True`` did not ask for them."""
 
     def __str__(self) -> str:
-        size = "unknown size" if self.nbytes is None else f"{_bytes(self.nbytes)} uncompressed"
-        time = "unknown time" if self.seconds is None else f"{self.seconds:.3g} s in the function"
-        objects = f"chunks ({self._along(self.chunks)})"
-        if self.shards is not None:
-            objects = f"shards ({self._along(self.shards)}) of {objects}"
         return (
-            f"{self.points_missing} of {self.points_total} points to compute "
-            f"({self.points_cached} cached, {self.points_skipped} left out), in "
-            f"{self.chunks_missing} of {self.chunks_total} {objects}; {size}, {time}\n"
+            f"{self._points()}, in {self._objects()}; {self._size()}, {self._time()}\n"
             f"chunks: {self.reason}"
             + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
             + self._explained()
         )
+
+    def _points(self) -> str:
+        return (
+            f"{count(self.points_missing)} of {count(self.points_total)} points to compute "
+            f"({count(self.points_cached)} cached, {count(self.points_skipped)} left out)"
+        )
+
+    def _objects(self) -> str:
+        objects = f"chunks ({self._along(self.chunks)})"
+        if self.shards is not None:
+            objects = f"shards ({self._along(self.shards)}) of {objects}"
+        return f"{count(self.chunks_missing)} of {count(self.chunks_total)} {objects}"
+
+    def _size(self) -> str:
+        return "unknown size" if self.nbytes is None else f"{nbytes(self.nbytes)} uncompressed"
+
+    def _time(self) -> str:
+        if self.seconds is None:
+            return "unknown time"
+        return f"{short_duration(self.seconds)} in the function"
 
     def _explained(self) -> str:
         """The parts that count, as a table."""
@@ -84,15 +98,27 @@ class Plan:
     def _along(self, chunks: Mapping[str, int]) -> str:
         """Chunk lengths; one with room for more says how many values there are."""
         return ", ".join(
-            f"{name}: {n}" + (f" (all {self.lengths[name]} now)" if n > self.lengths[name] else "")
+            f"{name}: {count(n)}"
+            + (f" (all {count(self.lengths[name])} now)" if n > self.lengths[name] else "")
             for name, n in chunks.items()
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{f.name}</th><td>{getattr(self, f.name)}</td></tr>" for f in fields(self)
-        )
-        return f"<table>{rows}</table>"
+        rows = [
+            ("points", self._points()),
+            ("objects", self._objects()),
+            ("why so", self.reason),
+            ("size", self._size()),
+            ("time", self._time()),
+            *((f"depends on {name}", text) for name, text in self.depends.items()),
+        ]
+        done = bar(self.points_total, old=self.points_cached)
+        parts = [done, table(rows)]
+        if self.parts is not None:
+            found = [(code(p.path), p.kind, code(p.digest[:12])) for p in self.parts]
+            listed = table(found, head=("what counts", "kind", "digest"))
+            parts.append(folded(f"what names the grid: {count(len(found))} parts", listed))
+        return page("Plan", f"{count(self.points_missing)} points to compute", *parts)
 
 
 def planned(request: Request, coverage: Coverage | None, manifest: Manifest | None) -> Plan:
@@ -153,11 +179,3 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         seconds=None if cost is None else cost * missing,
         depends=request.depends,
     )
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swarmgrid
+from swarmgrid import readable
 from swarmgrid.coordinator import moments
 from swarmgrid.observe import console, progress, words
 from swarmgrid.observe.events import Event, Moment, RunEnded, RunStarted
@@ -235,7 +236,7 @@ def test_a_bar_says_what_is_known(
 @given(st.floats(0, 1e9))
 def test_a_duration_is_near_what_it_says(seconds: float) -> None:
     units = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-    parts = words.duration(seconds).replace(",", "").split()
+    parts = readable.duration(seconds).replace(",", "").split()
     sizes = [units[unit] for unit in parts[1::2]]
     said = sum(float(n) * size for n, size in zip(parts[::2], sizes, strict=True))
     assert abs(said - seconds) <= max(0.05, sizes[-1]) if seconds >= 9.95 else 0.0501
