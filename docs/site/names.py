@@ -18,6 +18,8 @@ import swarmgrid
 from docs.site.inventories import names, whole
 
 API = "reference/api"
+PUBLIC = {"open", *swarmgrid.__all__}
+"""What `from swarmgrid import *` gives, and the one name that it leaves to Python."""
 
 
 class LinkNames(SphinxTransform):

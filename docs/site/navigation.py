@@ -15,6 +15,7 @@ SECTIONS = {
         "how-to/survive-failures",
         "how-to/watch-a-run",
         "how-to/notebooks",
+        "how-to/look-around",
         "how-to/why-computed-again",
         "how-to/use-a-cluster",
         "how-to/slurm",

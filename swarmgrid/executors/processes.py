@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors import process_main
 from swarmgrid.executors.base import Traits
@@ -12,6 +12,8 @@ from swarmgrid.executors.pool import WorkerPool
 from swarmgrid.store.sharing import is_shared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from swarmgrid.executors.base import Tasks
     from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.run_options import Limits
@@ -50,7 +52,7 @@ class DaskProcesses:
         self._pool.wait_until_ready()
 
     def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:
-        from dask.threaded import get
+        get = threaded_scheduler()
 
         def drive(task: Task) -> None:
             rest, n_settled = task, 0
@@ -86,3 +88,14 @@ class DaskProcesses:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def threaded_scheduler() -> Callable[..., Any]:
+    """Import dask's scheduler of threads, while another thread may import dask, too."""
+    # Not `dask.threaded` at once: its lock and that of dask, taken in this order, are a deadlock
+    # with a function that makes its first DataArray now. Python breaks it by failing both imports.
+    import dask
+    import dask.threaded
+
+    get: Callable[..., Any] = dask.threaded.get
+    return get
