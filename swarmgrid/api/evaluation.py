@@ -101,7 +101,7 @@ class Call:
     def fill(self) -> Diagnostics:
         """Compute what is missing, and keep the tags that are given."""
         try:
-            done = self._filled()
+            done = self._fill()
         except BaseException:
             with contextlib.suppress(Exception):  # what ended the run is what the caller is to see
                 self._keep_tags()
@@ -113,7 +113,7 @@ class Call:
         if self._options.tags:
             tag(self.request.grid.location, self.request.grid.path, self._options.tags)
 
-    def _filled(self) -> Diagnostics:
+    def _fill(self) -> Diagnostics:
         start = time.monotonic()
         coverage = self._coverage
         requested = self.request.domain.n_requested

@@ -184,7 +184,7 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
     array([6., 2., 4.])
     """
     __tracebackhide__ = True
-    return _evaluated("compute", args, where, given_options)[0]
+    return _evaluate("compute", args, where, given_options)[0]
 
 
 @overload
@@ -234,10 +234,10 @@ def run(*args: Any, where: Any = None, **given_options: Any) -> tuple[xr.Dataset
     2
     """
     __tracebackhide__ = True
-    return _evaluated("run", args, where, given_options)
+    return _evaluate("run", args, where, given_options)
 
 
-def _evaluated(
+def _evaluate(
     name: str, args: tuple[Any, ...], where: Any, given_options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, Diagnostics]:
     __tracebackhide__ = True

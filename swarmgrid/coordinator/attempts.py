@@ -43,14 +43,14 @@ class Attempts:
         self._deaths: dict[Place, int] = {}
         self._retries = retries
 
-    def numbered(self, failure: Failure) -> Failure:
-        """The failure, with the number of the attempt."""
+    def number(self, failure: Failure) -> Failure:
+        """Count an attempt, and return the failure with its number."""
         place = failure.index, failure.offset
         self._earlier[place] = self._earlier.get(place, 0) + 1
         return replace(failure, attempt=self._earlier[place])
 
-    def may_try_again(self, place: Place, crash: WorkerCrash) -> bool:
-        """Whether a point that ended its worker is given another one."""
+    def count_crash(self, place: Place, crash: WorkerCrash) -> bool:
+        """Count a crash at a point; whether the point is given another worker."""
         if not crash.is_at_fault:
             return True
         self._deaths[place] = self._deaths.get(place, 0) + 1
@@ -171,7 +171,7 @@ def aftermath(
     number, at = found
     failure = failure_of(at.part, crash, axes, task.chunk_shape)
     rest = tuple(part for i, part in enumerate(task.parts) if i != number)
-    may_try = attempts.may_try_again((failure.index, failure.offset), crash)
+    may_try = attempts.count_crash((failure.index, failure.offset), crash)
     return Aftermath(
         crashed_at=failure,
         is_final=not may_try,

@@ -148,7 +148,7 @@ class Committer:
         if self._pace.is_due(now) and self._has_news():
             self._write_open()
             self.commit()
-            self._pace.flushed(now, time.monotonic())
+            self._pace.add_flush(now, time.monotonic())
 
     def close(self) -> None:
         """Write and commit everything that came back."""

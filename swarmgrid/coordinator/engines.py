@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.coordinator.inbox import EngineEnded, EngineMade, TaskSource
 from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.select import configured, executor_for, has_client
-from swarmgrid.store.sharing import is_shared, new_probe, probe
+from swarmgrid.store.sharing import new_probe, probe, try_sharing
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -79,7 +79,7 @@ def workers_engine(job: Job, options: RunOptions) -> Engine:
     object may hold its values in memory, and a directory may be of one machine of a cluster.
     """
     is_sure = job.grid.location.store is None and not has_client(options)
-    if not is_sure and is_shared(job.grid.location):
+    if not is_sure and try_sharing(job.grid.location):
         job = replace(job, probe=new_probe())
     executor = executor_for(job, options)  # packs the job
     stack = contextlib.ExitStack()

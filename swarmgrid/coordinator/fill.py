@@ -97,7 +97,7 @@ def _fill(
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
         before, coverage = known or (None, None)
-        grid_state = _sound_state(held, request, before)
+        grid_state = _repair_and_read(held, request, before)
         schema = request.layout.schema if grid_state is None else grid_state.grid.schema
         check_letter_case(held.blobs, array_names(request.domain.names, schema))
         run = Run(
@@ -154,7 +154,9 @@ def _not_kept(request: Request, error: DamageError) -> StoreError:
     )
 
 
-def _sound_state(held: lease.Lease, request: Request, known: GridState | None) -> GridState | None:
+def _repair_and_read(
+    held: lease.Lease, request: Request, known: GridState | None
+) -> GridState | None:
     """Repair the metadata, invalidate rows with a damage mark, and read the grid's state."""
     try:
         grid_state = read_state(held.blobs, request.grid.path, known)

@@ -133,7 +133,7 @@ class Inference:
         """Take note of a task whose worker crashed: which point it was, and what follows."""
         self._out = [other for other in self._out if not _is_same(other, task)]
         failure = failure_of(task.parts[0], crash, self._request.domain.axes, task.chunk_shape)
-        if self._attempts.may_try_again((failure.index, failure.offset), crash):
+        if self._attempts.count_crash((failure.index, failure.offset), crash):
             self._crashed.append(task)
             return failure, Settled()
         if self.coverage is None:

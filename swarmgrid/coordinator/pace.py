@@ -46,8 +46,8 @@ class Pace:
         cost = min(self._costs, default=0.0)  # one hiccup of a disk says nothing of the next one
         return self._spent + cost <= MAX_PART * (now - self._start)
 
-    def flushed(self, begun: float, now: float) -> None:
-        """A flush was made."""
+    def add_flush(self, begun: float, now: float) -> None:
+        """Count a flush, from ``begun`` to ``now``."""
         self._costs.append(now - begun)
         self._spent += now - begun
         self._last = now

@@ -74,7 +74,7 @@ class Results:
     def fail(self, failure: Failure) -> None:
         """Record a point that failed for good, and end the run where the options say so."""
         seen = replace(failure, traceback=with_code(failure.traceback))
-        numbered = self._state.attempts.numbered(seen)
+        numbered = self._state.attempts.number(seen)
         self._state.tell(
             PointFailed(numbered.point, numbered.reason, numbered.attempt, numbered.n_points)
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from swarmgrid.executors import process_main
 from swarmgrid.executors.base import SHORT_SECONDS, TASK_SECONDS, Traits
-from swarmgrid.store.sharing import is_shared
+from swarmgrid.store.sharing import try_sharing
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Cluster:
         n = max(1, sum(client.nthreads().values()))
         self.traits = Traits(
             n_workers=n,
-            may_write=is_shared(job.grid.location),
+            may_write=try_sharing(job.grid.location),
             is_isolating=False,
             task_seconds=max(TASK_SECONDS, n / TASKS_PER_SECOND),
             short_seconds=max(SHORT_SECONDS, n / PEAK_TASKS_PER_SECOND),

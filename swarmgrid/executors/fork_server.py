@@ -37,7 +37,7 @@ _left: list[int] = []
 _log = logging.getLogger(__name__)
 
 
-def started(worker: Any, preload: list[str]) -> int | None:
+def start(worker: Any, preload: list[str]) -> int | None:
     """Start a worker process from the fork server, and return the server's process id.
 
     Raises

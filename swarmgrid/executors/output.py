@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 READ_NBYTES = 1 << 16
-"""How much is read at once."""
+"""The most bytes that are read at once."""
 _OUT, _ERR, _LOG = "stdout", "stderr", "log"
 
 
@@ -120,7 +120,7 @@ class OutputOfWorker:
 
     def __init__(self, output: Output, out: Connection, err: Connection) -> None:
         self.mark = b"\x1e" + uuid.uuid4().hex.encode()
-        """What the lines begin with that the function has not printed."""
+        """The prefix of the lines that the function has not printed."""
         self.pipes = (_Pipe(out, _OUT, self.mark), _Pipe(err, _ERR, self.mark))
         self._output = output
 
@@ -141,7 +141,7 @@ class _Pipe:
         os.set_blocking(self.number, False)
 
     def read(self) -> bool:
-        """Hand on the lines that are there; False once nobody has the other end any more."""
+        """Hand on the lines that are there; False once no process has the other end any more."""
         try:
             data = os.read(self.number, READ_NBYTES)
         except BlockingIOError:
@@ -196,7 +196,7 @@ def _write(name: str, lines: Iterable[bytes]) -> None:
         ended = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
         text = "\n".join(ended)
     stream = getattr(sys, name)
-    with contextlib.suppress(Exception):  # closed, or nobody reads it: the run goes on
+    with contextlib.suppress(Exception):  # closed, or no process reads it: the run goes on
         stream.write(text + "\n")
 
 

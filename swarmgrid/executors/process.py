@@ -192,7 +192,7 @@ class WorkerProcess:
             self._connection.send_bytes(data)
 
     def _look_after(self, timer: _CallTimer) -> None:
-        if timer.is_over():
+        if timer.look():
             reason = f"it took longer than {timer.timeout:g} s"
             self.kill(WorkerCrash("timeout", reason, self.begun()))
         limit = self._memory_limit
@@ -235,7 +235,8 @@ class _CallTimer:
         self._seen: tuple[float, float] | None = None
         self._since = 0.0
 
-    def is_over(self) -> bool:
+    def look(self) -> bool:
+        """Look at the heartbeat; whether the present call has taken too long."""
         if self.timeout is None:
             return False
         now, seen = time.monotonic(), self._heartbeat.beat
@@ -298,6 +299,6 @@ def _start_without_main(process: Any) -> int | None:
             if _METHOD != "forkserver":
                 process.start()
                 return None
-            return fork_server.started(process, PRELOAD)
+            return fork_server.start(process, PRELOAD)
         finally:
             sys.modules["__main__"] = main

@@ -41,7 +41,7 @@ class Ends:
     out: Connection
     err: Connection
     mark: bytes
-    """What no line of the function's begins with."""
+    """A text that no line of the function's begins with."""
     levels: Levels
     """Those of the caller's loggers."""
 

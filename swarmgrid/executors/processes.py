@@ -9,7 +9,7 @@ from swarmgrid.executors import process_main
 from swarmgrid.executors.base import Traits
 from swarmgrid.executors.dask_nodes import Graphs
 from swarmgrid.executors.pool import WorkerPool
-from swarmgrid.store.sharing import is_shared
+from swarmgrid.store.sharing import try_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class DaskProcesses:
     """
 
     def __init__(self, job: Job, pickled: bytes, n_workers: int, limits: Limits) -> None:
-        may_write = is_shared(job.grid.location)
+        may_write = try_sharing(job.grid.location)
         self.traits = Traits(n_workers, may_write, is_isolating=True)
         self._name = job.grid.path.function
         self._graphs: Graphs | None = None

@@ -17,7 +17,7 @@ from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.process import process_count
 from swarmgrid.executors.processes import DaskProcesses
-from swarmgrid.store.sharing import is_shared
+from swarmgrid.store.sharing import try_sharing
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def executor_for(job: Job, options: RunOptions) -> Executor:
         if found.get is not None:
             return DaskInProcess(job, found.get, n)
     if client is not None:
-        if not is_shared(job.grid.location):
+        if not try_sharing(job.grid.location):
             raise InputError(
                 f"store {job.grid.location.url!r} lives in this process' memory, where workers "
                 "of a distributed client cannot write; use a path, a URL, or executor='threads'"

@@ -100,7 +100,7 @@ def _describe_class(cls: type, spot: Spot) -> bytes:
         b"".join(spot.entry(base, f"base of {whole}") for base in cls.__bases__),
         _fields(cls, spot),
         spot.attributes(types, lambda name: f"annotation {name!r} of {whole}"),
-        frame("registered", *spot.unordered(_registered(cls))),
+        frame("registered", *spot.encode_set(_registered(cls))),
         spot.named(_members(cls), lambda name: f"member {name!r} of {whole}", cls.__module__),
         _order(cls, spot),
         _attributes(cls, spot),

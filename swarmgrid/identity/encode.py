@@ -176,7 +176,7 @@ class Spot:
             for index, value in enumerate(values)
         ]
 
-    def unordered(self, values: Iterable[Any]) -> list[bytes]:
+    def encode_set(self, values: Iterable[Any]) -> list[bytes]:
         """Encode the elements of a set, in an order that depends on them alone."""
         plain, numbers = [], []
         for value in values:
@@ -211,7 +211,7 @@ class Spot:
         parts: list[bytes] = []
         for name, value in values.items():
             there = Spot(place(name), self.walk, self.references)
-            if not (self.walk.ignore and self._is_ignored(name, "")):
+            if not (self.walk.ignore and self._ignore(name, "")):
                 parts += (name.encode(), there.child(value))
         return frame("names", *parts)
 
@@ -225,14 +225,15 @@ class Spot:
         """Encode a value that is listed among those that count."""
         walk, start = self.walk, len(self.references)
         kind = type(value.func if isinstance(value, Called) else value).__qualname__
-        if walk.ignore and self._is_ignored(name, module):
+        if walk.ignore and self._ignore(name, module):
             encoding, kind = _IGNORED, "ignored"
         else:
             encoding = Spot(place, walk, self.references).child(value)
         walk.entries.append(Entry(place, kind, encoding, tuple(self.references[start:])))
         return encoding
 
-    def _is_ignored(self, name: str, module: str) -> bool:
+    def _ignore(self, name: str, module: str) -> bool:
+        """Note that a name was left out; whether it was."""
         found = is_ignored(name, module, self.walk.ignore)
         self.walk.ignored |= found
         return bool(found)

@@ -186,7 +186,7 @@ def _slice(value: slice, spot: Spot) -> bytes:
 
 @exactly(set, frozenset)
 def _set(value: AbstractSet[Any], spot: Spot) -> bytes:
-    return frame(type(value).__name__, *spot.unordered(value))
+    return frame(type(value).__name__, *spot.encode_set(value))
 
 
 @exactly(dict)

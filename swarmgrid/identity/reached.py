@@ -87,7 +87,7 @@ def used_values(
 def _patched(chain: tuple[str, ...], value: Any, *, with_numbers: bool) -> dict[str, Any]:
     """Return what the user has put into a library's module, at the end of a chain of attributes.
 
-    Only what is there already: to ask a module for an attribute may import what nobody needs. And
+    Only what is there already: to ask a module for an attribute may import what is not needed. And
     every number: whether the library or the user has set it cannot be known.
     """
     for depth, name in enumerate(chain[1:], 2):

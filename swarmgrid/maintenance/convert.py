@@ -62,7 +62,7 @@ def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     if new is not None:
         _drop_other_chunks(held, old, name)
         try:
-            rows = _rewritten(held, old, new, manifest, name)
+            rows = _rewrite(held, old, new, manifest, name)
         except Exception:
             _drop_other_chunks(held, old, name)
             raise
@@ -96,9 +96,7 @@ def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
     return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name})
 
 
-def _rewritten(
-    held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, name: str
-) -> Rows:
+def _rewrite(held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, name: str) -> Rows:
     """Write the converted chunks, and return their rows."""
     column = list(old.schema.outputs).index(name)
     before, after = old.schema.outputs[name], new.schema.outputs[name]

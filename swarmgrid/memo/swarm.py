@@ -246,7 +246,7 @@ class SwarmMemo:
 
     def _run(self, request: MemoRequest) -> tuple[Any, MemoDiagnostics]:
         output, done = self._sound(
-            request, lambda call: self._merge_fn(self._collated(request, call))
+            request, lambda call: self._merge_fn(self._collate(request, call))
         )
         return output, replace(done, merged_points=len(request.points))
 
@@ -272,7 +272,7 @@ class SwarmMemo:
                 damaged.add(error.key)
                 request.repair(error)
 
-    def _collated(self, request: MemoRequest, call: Call) -> list[Any]:
+    def _collate(self, request: MemoRequest, call: Call) -> list[Any]:
         collated: list[Any] = [None] * len(request.chunks)
         for number, outputs in request.records(call):
             collated[number] = self._collate_fn(outputs)

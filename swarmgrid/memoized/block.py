@@ -179,7 +179,7 @@ class Block:
         self.key = self._key(now)
         if options.mode == "ignore":
             return
-        if options.mode != "rewrite" and (replay := self._found()) is not None:
+        if options.mode != "rewrite" and (replay := self._read_recording()) is not None:
             self._skip = _Skip(), replay, now.digest() if "state" in options.hash_by else ""
             raise self._skip[0]
         if options.mode == "require":
@@ -228,7 +228,7 @@ class Block:
             parts["salt"] = digest(self._options.salt, "salt")
         return digest(["memoized block", parts])
 
-    def _found(self) -> Replay | None:
+    def _read_recording(self) -> Replay | None:
         """The recording, ready for the state; None if there is none that is whole."""
         try:
             recording = blocks.read_recording(self._options.location, self.key)

@@ -83,7 +83,7 @@ def object_graph(
     walk = _Walk(name, before)
     nodes = {root: walk.node(roots[root], (root,)) for root in sorted(roots)}
     walk.check_memory()
-    walk.detached()
+    walk.look_at_detached()
     found = {root: nodes[root] for root in roots}
     values = {**(before.values if before else {}), **walk.values}
     return ObjectGraph(found, walk.records, values, walk.paths)
@@ -105,7 +105,7 @@ class _Walk:
         if scalar_json.is_scalar(value):
             return scalar_json.to_node(value)
         if isinstance(value, Pending):
-            return self._recorded(value, value.node, {}, path)
+            return self._add_stored(value, value.node, {}, path)
         if id(value) in self._open or len(path) > MAX_DEPTH:
             raise InputError(f"{self._place(path)} contains itself, or is nested too deep")
         self._open.add(id(value))
@@ -141,10 +141,10 @@ class _Walk:
         self._numbers[id(value)] = number
         return number
 
-    def _recorded(self, pending: Pending, node: Node, seen: dict[int, int], path: Path) -> Node:
-        """The node of a value that is still in the store, without reading it."""
+    def _add_stored(self, pending: Pending, node: Node, seen: dict[int, int], path: Path) -> Node:
+        """Add a value that is still in the store, without reading it, and return its node."""
         if inner := nodes_in(node):
-            return {"tuple": [self._recorded(pending, one, seen, path) for one in inner]}
+            return {"tuple": [self._add_stored(pending, one, seen, path) for one in inner]}
         target = reference(node)
         if target is None:
             return node
@@ -153,11 +153,11 @@ class _Walk:
             record = pending.records[target]
             self.records[seen[target]] = record
             self.records[seen[target]] = record.mapped(
-                lambda _, one: self._recorded(pending, one, seen, path)
+                lambda _, one: self._add_stored(pending, one, seen, path)
             )
         return {"ref": seen[target]}
 
-    def detached(self) -> None:
+    def look_at_detached(self) -> None:
         """Look at the objects that were taken out of the state: others may still hold them."""
         if (before := self._before) is None:
             return

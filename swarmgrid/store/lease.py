@@ -166,7 +166,7 @@ def acquire(
         record = LeaseRecord.of_this_process(min(seconds, MAX_LEASE_SECONDS))
         blobs = location.open(path.grid, record.writer)
         epoch = _highest(blobs, path.grid)
-        if epoch >= 0 and not watch.may_follow(
+        if epoch >= 0 and not watch.look(
             epoch, blobs.get(record_key(path.grid, epoch), MAX_NBYTES)
         ):
             _check_not_own(path, watch.writer)
@@ -215,7 +215,8 @@ class _LeaseWatch:
         self.writer = ""
         """The owner, as far as it is known."""
 
-    def may_follow(self, epoch: int, data: bytes | None) -> bool:
+    def look(self, epoch: int, data: bytes | None) -> bool:
+        """Look at the bytes of the highest lease; whether a successor may take the grid now."""
         record = LeaseRecord.from_bytes(data)
         self.writer = "" if record is None else record.writer
         if record is not None and (record.released or record.is_dead()):

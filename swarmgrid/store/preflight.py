@@ -42,7 +42,7 @@ def check_writable(location: Location) -> None:
     if _admitted.get(location):
         return
     try:
-        is_exclusive = _has_exclusive_create(blobs)
+        is_exclusive = _try_exclusive_create(blobs)
     except SwarmgridError:
         raise
     except Exception as error:  # every store has errors of its own
@@ -68,7 +68,8 @@ def _check_root(blobs: Blobs) -> None:
     check_root_format(attributes, key)
 
 
-def _has_exclusive_create(blobs: Blobs) -> bool:
+def _try_exclusive_create(blobs: Blobs) -> bool:
+    """Create an object twice, and delete it; whether the second create failed."""
     if not blobs.is_create_atomic:
         return False
     key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"

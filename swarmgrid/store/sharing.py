@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _known: Known[bool] = Known()
 
 
-def is_shared(location: Location) -> bool:
-    """Whether a copy of the store that travelled sees what is written here afterwards.
+def try_sharing(location: Location) -> bool:
+    """Try whether a copy of the store that travelled sees what is written here afterwards.
 
     Of a store object that is tried once: a small object is written under ``locks/``, and deleted.
     A store that holds its objects itself takes them along when it is pickled, so the object is

@@ -233,11 +233,11 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         slots["_cloudpickle_submodules"] = [m for m in modules if not is_travelling(m)]
         slots["__globals__"] = {}
         arguments = code, self._link(func.__globals__), closure
-        state = attributes, slots, self._needed(func)
+        state = attributes, slots, self._add_needed(func)
         return arrival.new_function, arguments, state, None, None, arrival.fill_function
 
-    def _needed(self, func: FunctionType) -> list[tuple[_Link, dict[str, Any]]]:
-        """The values that a function uses of the user's modules: by module and name."""
+    def _add_needed(self, func: FunctionType) -> list[tuple[_Link, dict[str, Any]]]:
+        """Add links to the user's modules that a function uses; the values used, by name."""
         needed: dict[str, dict[str, Any]] = defaultdict(dict)
         whole = [vars(module) for module in imported_values(func)]
         for space in [*whole, func.__globals__] if uses_any_name(func) else whole:
@@ -320,7 +320,7 @@ def _all_attributes(cls: type, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slots(cls: type) -> dict[str, Any]:
-    """What cloudpickle forgets to make a class with: it would have room for any attribute."""
+    """The entries that cloudpickle forgets: without them a class has room for any attribute."""
     return {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) else {}
 
 

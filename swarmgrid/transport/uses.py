@@ -15,7 +15,7 @@ from swarmgrid.identity.reached import cells, subclasses, used_values
 
 _ABSENT = object()
 _WHOLE = ((), ("__dict__",))
-"""What follows a module that is used as a value."""
+"""The instructions that follow a module that is used as a value."""
 _ANY_NAME = frozenset({"eval", "exec", "globals"})
 """A function that uses one of these may use any name of its module."""
 

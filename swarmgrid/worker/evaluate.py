@@ -97,7 +97,7 @@ def _run_parts(
     turn = channel.wait_for_turn if channel is not None and job.is_rate_limited else _at_once
     names = [] if job.function.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
-    func = with_retries(own, job.retries, names, heartbeat, turn, report.retried)
+    func = with_retries(own, job.retries, names, heartbeat, turn, report.add_retry)
     kind = BlockCalls if job.function.vectorized else PointCalls
     first = 0
     for number, part in enumerate(task.parts):

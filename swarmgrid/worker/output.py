@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 ERROR, RECORD = b"e", b"r"
-"""What stands behind the mark of a line."""
+"""The bytes behind the mark of a line."""
 MAX_LINE = 1 << 20
 """Bytes of a line; what is longer is divided."""
 MAX_TEXT = 1 << 16
 """Characters of a text of a record."""
 _EMPTY = logging.makeLogRecord({}).__dict__
-"""What every record has."""
+"""The members that every record has."""
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -173,7 +173,7 @@ class Sender(logging.Handler):
 
 
 def _plain(record: logging.LogRecord) -> dict[str, Any]:
-    """What a record says, in values that any process can take."""
+    """The content of a record, in values that any process can read."""
     said = dict(record.__dict__)
     if record.exc_info and not record.exc_text:
         said["exc_text"] = logging.Formatter().formatException(record.exc_info)

@@ -89,19 +89,19 @@ class TaskReport:
     def close(self) -> TaskResult:
         """The task is done: what was not reported yet."""
         self._heartbeat.end_task()
-        return self._clocked()
+        return self._stop_clock()
 
     def report_done(self) -> None:
         """Report the parts that are done, where the task ends with an error."""
         with self._lock:
             if self._send is not None and self.result.points:
-                partial = self._clocked()
+                partial = self._stop_clock()
                 partial.n_settled = self._first
                 self.result = self._empty(partial.schema)
                 self._send(partial)
 
-    def retried(self, retry: Retry) -> None:
-        """A call failed, and is made again."""
+    def add_retry(self, retry: Retry) -> None:
+        """Note that a call failed, and is made again."""
         with self._lock:
             self.result.retries.append(retry)
 
@@ -135,7 +135,7 @@ class TaskReport:
                 self._count(values)
                 self.result.values.append(values)
             self.result.failures += failures
-            partial = self._clocked()
+            partial = self._stop_clock()
             self.result = self._empty(calls.schema)
             partial.n_settled = self._n_reported = ordinal
             # under the lock: the end of the task would else overtake its part on the way out
@@ -144,7 +144,7 @@ class TaskReport:
     def _empty(self, schema: Schema | None) -> TaskResult:
         return TaskResult(schema=schema, worker=os.getpid())
 
-    def _clocked(self) -> TaskResult:
+    def _stop_clock(self) -> TaskResult:
         """The result, with the time since the last one."""
         now = time.monotonic()
         self.result.wall_seconds, self._clock = now - self._clock, now

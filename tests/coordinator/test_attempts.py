@@ -89,7 +89,7 @@ def test_a_second_crash_at_one_point_is_its_failure() -> None:
 def test_a_time_limit_holds_for_every_try_that_the_user_wants(retries: int, tries: int) -> None:
     attempts = Attempts({}, retries)
     crash = WorkerCrash("timeout", "it took longer than 1 s", 0)
-    results = [attempts.may_try_again(((0,), (0,)), crash) for _ in range(tries)]
+    results = [attempts.count_crash(((0,), (0,)), crash) for _ in range(tries)]
     assert results == [True] * (tries - 1) + [False]
 
 
@@ -124,7 +124,7 @@ def test_the_attempts_at_a_point_are_numbered(
 ) -> None:
     before = {((0,), (i,)): to_record(failed(i, attempt=n)) for i, n in earlier.items()}
     attempts = Attempts(before, retries=0)
-    assert [attempts.numbered(failed(i)).attempt for i in failures] == numbers
+    assert [attempts.number(failed(i)).attempt for i in failures] == numbers
 
 
 def failed(i: int, **members: Any) -> Failure:

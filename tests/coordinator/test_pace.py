@@ -38,7 +38,7 @@ def test_a_flush_is_due(
 ) -> None:
     pace = Pace(interval, 0.0)
     for begun, ended in flushes:
-        pace.flushed(begun, ended)
+        pace.add_flush(begun, ended)
     assert pace.is_due(now) == is_due
 
 
@@ -52,7 +52,7 @@ def test_work_waits_ten_seconds_at_most_and_flushes_take_a_small_part_where_they
         while not pace.is_due(now):
             now += pace.look_seconds
         assert SOON_SECONDS <= now - last <= LATEST_SECONDS + pace.look_seconds + 1e-9
-        pace.flushed(now, now + cost)
+        pace.add_flush(now, now + cost)
         last = now = now + cost
 
 
@@ -61,7 +61,7 @@ def test_flushes_of_one_cost_take_no_more_than_their_part_of_the_run(cost: float
     now, spent, pace = 0.0, 0.0, Pace(None, 0.0)
     while now < 100:
         if pace.is_due(now):
-            pace.flushed(now, now + cost)
+            pace.add_flush(now, now + cost)
             spent, now = spent + cost, now + cost
         else:
             now += pace.look_seconds

@@ -27,7 +27,7 @@ from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.interrupt import ended_by_sigterm, interrupted_between_calls
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.store.location import Location
-from swarmgrid.store.sharing import is_shared
+from swarmgrid.store.sharing import try_sharing
 from swarmgrid.transport.messages import TerminatedError
 from swarmgrid.worker.heartbeat import Heartbeat
 
@@ -189,7 +189,7 @@ def test_a_store_is_shared_if_a_copy_sees_what_is_written_later(
             raise TypeError("it stays")
 
     found = {
-        store: is_shared(Location("store", store=made))
+        store: try_sharing(Location("store", store=made))
         for store, made in {
             "memory": MemoryStore(),
             "content": DictStore(),
@@ -201,15 +201,15 @@ def test_a_store_is_shared_if_a_copy_sees_what_is_written_later(
     }
     assert [name for name, is_so in found.items() if is_so] == ["directory", "shelf"]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not is_shared(Location("memory://here"))
-    assert is_shared(Location(str(tmp_path)))
+    assert not try_sharing(Location("memory://here"))
+    assert try_sharing(Location(str(tmp_path)))
 
 
 def test_a_store_is_tried_once() -> None:
     store = DictStore()
-    is_shared(Location("store", store=store))
+    try_sharing(Location("store", store=store))
     store.set = None  # type: ignore[method-assign, assignment]
-    assert not is_shared(Location("store", store=store))
+    assert not try_sharing(Location("store", store=store))
 
 
 @pytest.mark.parametrize("kind", ["content", "shelf"])

@@ -170,7 +170,7 @@ class Clock:
                 begun.append(self.now - start)
                 before = self.now
                 self.now += cost(self.now - start)
-                pace.flushed(before, self.now)
+                pace.add_flush(before, self.now)
         return begun
 
 
