@@ -270,7 +270,9 @@ def grid(
     **options: Unpack[OptionTypes],
 ) -> Callable[[Callable[P, R]], GridFunction[P, R]]: ...
 @signed(has_func=False)
-def grid(func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes]) -> Any:
+def grid(
+    func: Callable[..., Any] | None = None, *more: object, **options: Unpack[OptionTypes]
+) -> Any:
     """Bind a function to a store and to options: a decorator.
 
     Parameters
@@ -298,6 +300,11 @@ def grid(func: Callable[..., Any] | None = None, **options: Unpack[OptionTypes])
     array([[3, 4],
            [6, 8]])
     """
+    if more:
+        raise InputError(
+            f"grid got {brief(more[0])} by position behind the function; expected options by name, "
+            "such as grid(func, store=...)"
+        )
     if isinstance(func, (str, Path)):
         raise InputError(
             f"func is {str(func)!r}, a text; to bind a store, pass it by name: store="

@@ -21,7 +21,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -245,10 +245,15 @@ def _state(value: Any, state: Any, spot: Spot) -> bytes:
         if type(one) is int and one in addresses:  # a library's note of what it has seen
             attributes[name] = ("address of", addresses[one])
         _check(one, value, spot, f".{name}")
-    if not is_own_class(type(value), spot.walk.home) and hasattr(type(value), "__setstate__"):
-        attributes = dict(sorted(attributes.items()))  # it may set them in another order
+    if not (is_own_class(type(value), spot.walk.home) or _is_namespace(value)):
+        attributes = dict(sorted(attributes.items()))  # libraries set some when they are needed
     place = spot.place
     return spot.attributes(attributes, lambda name: f"{place}.{name}")
+
+
+def _is_namespace(value: Any) -> bool:
+    namespace = getattr(sys.modules.get("argparse"), "Namespace", SimpleNamespace)
+    return isinstance(value, (SimpleNamespace, namespace))
 
 
 def _pairs(pairs: Any, spot: Spot) -> Iterator[bytes]:

@@ -76,10 +76,27 @@ def _from_condition(
         point = {
             axis.name: columns[d][i] for d, (axis, i) in enumerate(zip(used, index, strict=True))
         }
-        over_used[index] = _answer(where(**fixed, **point), point)
+        try:
+            answer = where(**fixed, **point)
+        except Exception as error:
+            raise _failed(where, error, used, index) from error
+        over_used[index] = _answer(answer, point)
     shape = [len(axis) if axis in used else 1 for axis in axes]
     full = tuple(len(axis) for axis in axes)
     return np.ascontiguousarray(np.broadcast_to(over_used.reshape(shape), full))
+
+
+def _failed(
+    where: Callable[..., Any], error: Exception, axes: list[Axis], index: tuple[int, ...]
+) -> InputError:
+    """The error that a condition raised one, at the labels of a point."""
+    name = getattr(where, "__qualname__", type(where).__qualname__)
+    labels = zip(axes, index, strict=True)
+    at = ", ".join(f"{axis.name}={axis.label(position)!r}" for axis, position in labels)
+    return InputError(
+        f"where, the function {name}, failed{f' at {at}' if at else ''}: "
+        f"{type(error).__name__}: {error}; expected True or False for every point"
+    )
 
 
 def _answer(answer: object, point: Mapping[str, Any]) -> bool:

@@ -22,7 +22,11 @@ def taken_apart(value: Any) -> tuple[Any, ...] | None:
     cls = type(value)
     if not is_own_class(cls, None) or not is_pickling_itself(cls):
         return None
-    if not is_transparent(cls):
+    if not is_transparent(cls) or hasattr(cls, "__swarmgrid_token__"):
+        return None
+    try:
+        value.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001  # whatever it raises: it says that it is not to be copied
         return None
     content, attributes = held_by(value)
     base = content_type(cls)

@@ -281,6 +281,30 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def too_large(s: int, mode: str) -> bool:
+    return bool(1 / (s - 2) > 0) and mode == "fast"
+
+
+def test_an_error_in_a_condition_says_where_it_came_from(tmp_path: Path) -> None:
+    axes = {"s": [1, 2], "mode": {"quick": "fast"}}
+    expected = (
+        "where, the function too_large, failed at s=2, mode='quick': ZeroDivisionError: division "
+        "by zero; expected True or False"
+    )
+    with pytest.raises(swarmgrid.InputError, match=expected) as caught:
+        swarmgrid.compute(
+            {}, axes, func=lambda s, mode: s, store=tmp_path / "store", where=too_large
+        )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert not (tmp_path / "store").exists()
+
+
+def test_options_of_the_decorator_are_given_by_name() -> None:
+    bind: Any = swarmgrid.grid
+    with pytest.raises(swarmgrid.InputError, match="grid got 'cache' by position.*store="):
+        bind(too_large, "cache")
+
+
 def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "results.npy"
     file.write_bytes(b"precious")
