@@ -302,7 +302,7 @@ def grid(
     """
     if more:
         raise InputError(
-            f"grid got {brief(more[0])} by position behind the function; expected options by name, "
+            f"grid got {brief(more[0])} by position; expected options by name, "
             "such as grid(func, store=...)"
         )
     if isinstance(func, (str, Path)):
