@@ -50,11 +50,14 @@ FOREIGN = {
     "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.location", "store.object_store"},
-    "pandas": {"view.dataset", "view.tables"},
+    "pandas": {"view.dataset", "view.status", "view.tables"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
     "tqdm": {"observe.bars"},
-    "xarray": {"memo.memo_request", "memoized.labelled", "view.dataset", "view.tables"},
+    "xarray": {
+        *("memo.memo_request", "memoized.labelled"),
+        *("view.dataset", "view.export", "view.status", "view.tables"),
+    },
     "zarr": {"store.blobs", "store.bounded", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""

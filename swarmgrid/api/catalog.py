@@ -13,8 +13,9 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GridRow
-from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, html_table, text_table
+from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, text_table
 from swarmgrid.options import current_options
+from swarmgrid.readable import count, page, table
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 
@@ -131,7 +132,8 @@ class Catalog:
         return f"{self._headline()}\n{text_table(HEADINGS, self._cells())}{self._rest()}".rstrip()
 
     def _repr_html_(self) -> str:
-        return html_table(self._headline(), HEADINGS, self._cells(), self._rest())
+        rows, rest = table(self._cells(), head=HEADINGS), table([(self._rest().strip(),)])
+        return page("Catalog", f"{count(len(self))} in {self.location.url}", rows, rest)
 
     def _headline(self) -> str:
         grids = "1 grid" if len(self.rows) == 1 else f"{len(self.rows):,} grids"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.resolve import axis_names, location_of, named_ref, not_stored
-from swarmgrid.errors import InputError, SwarmgridError
+from swarmgrid.api.reading import GridReading
+from swarmgrid.api.resolve import axis_names, in_order, location_of, named_ref, not_stored
+from swarmgrid.api.summary import GridSummary
+from swarmgrid.errors import InputError, SwarmgridError, brief
 from swarmgrid.format.failures import read_all_failures, within
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.tags import read_tags
 from swarmgrid.inventory.keeping import recorded, tag
 from swarmgrid.maintenance.convert import convert_output, converted
+from swarmgrid.maintenance.removal import drop_grid, remove_points
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.option_checks import check_view_chunks, checked
@@ -22,9 +25,10 @@ from swarmgrid.options import current_options
 from swarmgrid.planning.growth import covered
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
-from swarmgrid.readable import Html, bar, code, count, page, table, verdict
+from swarmgrid.readable import code, page, table, verdict
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store import lease
+from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.sources import remember
 
@@ -38,69 +42,10 @@ if TYPE_CHECKING:
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.maintenance.report import Report
-    from swarmgrid.space.axis import Axis
-    from swarmgrid.space.outputs import Output
     from swarmgrid.store.grid_ref import GridRef
 
 
-@dataclass(frozen=True, slots=True)
-class GridSummary:
-    """The stored part of a grid at one instant; made by `Grid.state`."""
-
-    __module__ = "swarmgrid"
-
-    function: str
-    """The function's name."""
-    grid: str
-    """The grid id."""
-    params: str
-    """The params as a JSON text, for people; empty: not known."""
-    version: str
-    """The version that stands for the function's code, or ``code-`` and its fingerprint."""
-    lengths: Mapping[str, int]
-    """The number of values on every axis, in stored order."""
-    chunks: Mapping[str, int]
-    """The chunk length of every axis."""
-    shards: Mapping[str, int] | None
-    """The shard length of every axis; None where every chunk is an object of its own."""
-    outputs: Mapping[str, Output]
-    """The dims, shape, dtype and attributes of every output, as of one point."""
-    points_total: int
-    """Points of the product of all axes."""
-    points_computed: int
-    """Points that are computed."""
-    points_failed: int
-    """Points, or blocks of a vectorized function, at which it failed and that are not computed
-    since: the rows of `Grid.errors`."""
-
-    def _repr_html_(self) -> str:
-        return page("GridSummary", self.function, *self._contents())
-
-    def _contents(self) -> list[Html]:
-        """A bar of the points, and tables."""
-        done, total = self.points_computed, self.points_total
-        failed = f", {count(self.points_failed)} failed" if self.points_failed else ""
-        rows = [
-            ("points", f"{count(done)} of {count(total)} computed{failed}"),
-            ("params", code(self.params)),
-            ("version", code(self.version)),
-        ]
-        axes = [
-            (code(name), count(n), count(self.chunks[name])) for name, n in self.lengths.items()
-        ]
-        outputs = [
-            (code(name), one.dtype, ", ".join(map("{}: {}".format, one.dims, one.shape)))
-            for name, one in self.outputs.items()
-        ]
-        return [
-            bar(total, good=done, bad=min(self.points_failed, total - done)),
-            table(rows),
-            table(axes, head=("axis", "values", "per chunk")),
-            table(outputs, head=("output", "dtype", "own dims")),
-        ]
-
-
-class Grid:
+class Grid(GridReading):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 
     Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its
@@ -253,7 +198,7 @@ class Grid:
         state = self._read()
         grid = state.grid
         warn_of_another_origin(self._ref, grid.attributes)
-        ordered = _in_order(grid.axes, axis_names(axes))
+        ordered = in_order(grid.axes, axis_names(axes))
         coverage = covered(Domain(ordered), Layout(), grid, state.manifest)
         names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
         check_view_chunks(view_chunks, names, shape, grid.schema)
@@ -341,6 +286,87 @@ class Grid:
             if not convert_output(held, self._ref.path, output, dtype):
                 raise not_stored(self._ref)
 
+    def delete(self, selection: Mapping[str, Any] | None = None, /, **labels: Any) -> int:
+        """Delete the values of some points, from the manifest and from the disk.
+
+        The axes keep their values. The next `compute` that asks for the points computes them.
+        Waits while another process fills the grid. A Dataset that was opened before finds the
+        chunks changed: reading them is an error.
+
+        Parameters
+        ----------
+        selection : mapping, optional
+            By axis a value, a list of values, or a slice of labels, as for ``Dataset.sel``; an
+            axis that is not named is taken whole.
+        **labels
+            The same, by keyword: ``grid.delete(s=slice(0, 9), strat="a")``.
+
+        Returns
+        -------
+        int
+            The number of points that were computed and are not any more.
+
+        Raises
+        ------
+        InputError
+            If nothing is selected, or nothing is stored; see `drop` for the whole grid.
+        DamageError
+            If values that share a chunk with these are damaged; `repair` comes first then.
+        """
+        return self._remove(selection, labels, from_disk=True)
+
+    def invalidate(self, selection: Mapping[str, Any] | None = None, /, **labels: Any) -> int:
+        """Count some points as not computed, so that the next `compute` computes them again.
+
+        As `delete`, but their values stay on the disk until they are computed again.
+        """
+        return self._remove(selection, labels, from_disk=False)
+
+    def drop(self) -> None:
+        """Delete everything that is stored of the grid.
+
+        Waits while another process fills it.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        location, path = self._ref.location, self._ref.path
+        blobs = location.open()
+        if not blobs.names(path.prefix) and not blobs.names(path.manifest):
+            raise not_stored(self._ref)
+        check_writable(location)
+        with self._written(may_delete=True) as held:
+            drop_grid(held, path)
+        if location.is_directory:
+            remove_empty_folders(location.url, [path.prefix, path.manifest])
+
+    def _remove(
+        self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool
+    ) -> int:
+        from swarmgrid.view.status import positions
+
+        if selection is not None and not isinstance(selection, Mapping):
+            raise InputError(
+                f"the selection is {brief(selection)}; expected a mapping from axes to labels"
+            )
+        chosen = {**(selection or {}), **labels}
+        if not chosen:
+            raise InputError(
+                "nothing is selected; name an axis and its labels, such as s=slice(0, 9), or call "
+                "drop() for the whole grid"
+            )
+        positions(self._read().grid.axes, chosen)  # what cannot be is said before any write
+        check_writable(self._ref.location)
+        with self._written() as held:
+            n = remove_points(
+                held, self._ref.path, lambda axes: positions(axes, chosen), from_disk=from_disk
+            )
+        if n is None:
+            raise not_stored(self._ref)
+        return n
+
     @contextlib.contextmanager
     def _written(self, *, may_delete: bool = False) -> Iterator[lease.Lease]:
         """Hold the right to write the grid, and have the inventory know of what is written."""
@@ -367,12 +393,3 @@ class Grid:
             for (index, offset), failure in within(failures, state.grid).items()
             if not state.manifest.holds(index, offset)
         ]
-
-
-def _in_order(axes: tuple[Axis, ...], names: Sequence[str] | None) -> tuple[Axis, ...]:
-    if names is None:
-        return axes
-    by_name = {axis.name: axis for axis in axes}
-    if sorted(names) != sorted(by_name):
-        raise InputError(f"axes is {list(names)}; expected the grid's axes, {list(by_name)}")
-    return tuple(by_name[name] for name in names)

@@ -21,6 +21,7 @@ from swarmgrid.store.location import Location, to_location
 
 if TYPE_CHECKING:
     from swarmgrid.options import Options
+    from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
 
 _GRID = re.compile(r"[0-9a-f]{32}")
@@ -130,6 +131,16 @@ def axis_names(axes: object) -> list[str] | None:
     if len(set(names)) < len(names):
         raise InputError(f"axes is {brief(axes)}; expected each name once")
     return names
+
+
+def in_order(axes: tuple[Axis, ...], names: Sequence[str] | None) -> tuple[Axis, ...]:
+    """The axes in the order of some names; InputError if these are not all of theirs."""
+    if names is None:
+        return axes
+    by_name = {axis.name: axis for axis in axes}
+    if sorted(names) != sorted(by_name):
+        raise InputError(f"axes is {list(names)}; expected the grid's axes, {list(by_name)}")
+    return tuple(by_name[name] for name in names)
 
 
 def func_of(options: Options) -> Callable[..., Any]:

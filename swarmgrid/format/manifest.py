@@ -73,7 +73,7 @@ class Manifest:
         complete = np.zeros(selection.grid_shape, bool)
         if not len(self.rows) or not complete.size:
             return complete, {}
-        place, is_touched = self._touched_places(selection)
+        place, is_touched = self.touched_places(selection)
         enough = is_touched & ~self.rows.has_bitmap()
         for d, axis in enumerate(selection.axes):
             enough &= self.rows.extent[:, d] >= axis.needed[place[:, d]]
@@ -131,7 +131,7 @@ class Manifest:
             found.setdefault(index, []).append(i)
         return {index: np.array(numbers, np.intp) for index, numbers in found.items()}
 
-    def _touched_places(self, selection: Selection) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def touched_places(self, selection: Selection) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Each row's chunk as its place among the touched bins, and whether it is touched."""
         place = np.zeros(self.rows.index.shape, np.intp)
         is_touched = np.ones(len(self.rows), bool)

@@ -1,8 +1,7 @@
-"""Rows of the inventory as tables of text and HTML."""
+"""Rows of the inventory as tables of text."""
 
 from __future__ import annotations
 
-import html
 import time
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,6 @@ SHOWN_DIGITS = 12
 """The digits of a grid id that are shown: the first 8 only say what the axes are."""
 _WIDTH = 40
 """The most characters of a cell."""
-_STYLE = (
-    "border-collapse:collapse;font-variant-numeric:tabular-nums;text-align:left",
-    "padding:2px 10px 2px 0;border-bottom:1px solid #8884",
-)
 
 
 def brief_cells(row: GridRow, now: float) -> tuple[str, ...]:
@@ -56,21 +51,6 @@ def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for line in lines
     )
     return "\n".join(padded) if rows else ""
-
-
-def html_table(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], rest: str
-) -> str:
-    """A table of HTML that needs nothing else; whatever stands in the cells is escaped."""
-    cell = f"style='{_STYLE[1]}'"
-    head = "".join(f"<th {cell}>{html.escape(name)}</th>" for name in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td {cell}>{html.escape(text)}</td>" for text in row) + "</tr>"
-        for row in rows
-    )
-    start = f"<table style='{_STYLE[0]}'><thead><tr>{head}</tr></thead><tbody>"
-    ends = [f"<div>{html.escape(text)}</div>" for text in (title, rest.strip())]
-    return "".join(["<div>", ends[0], start, body, "</tbody></table>", ends[1], "</div>"])
 
 
 def to_size(nbytes: float) -> str:

@@ -252,3 +252,11 @@ def _create_in_place(path: str, data: bytes) -> bool:
             os.unlink(path)  # no reader has seen it whole
         raise
     return True
+
+
+def remove_empty_folders(root: str, folders: Sequence[str]) -> None:
+    """Remove folders that hold nothing but empty folders; others stay."""
+    for folder in folders:
+        for place, _, _ in os.walk(f"{root}/{folder}", topdown=False):
+            with contextlib.suppress(OSError):  # it is not empty
+                os.rmdir(place)

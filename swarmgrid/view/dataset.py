@@ -197,7 +197,7 @@ class GridArray(BackendArray):
     def _read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index: per dim an int, a slice or an array of ints."""
         n_axes = len(self._order)
-        chosen = [_indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
         by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
         rest = outer_index(tuple(chosen[n_axes:])) if self._output.shape else ()
         selection = self._coverage.selection.at(by_stored)
@@ -285,7 +285,8 @@ class GridArray(BackendArray):
         return {k: v for k, v in self.__dict__.items() if k != "_blobs"}
 
 
-def _indices(key: Any, n: int) -> NDArray[np.intp]:
+def indices(key: Any, n: int) -> NDArray[np.intp]:
+    """The indices that one part of an outer index means, as an array."""
     if isinstance(key, slice):
         return np.arange(n, dtype=np.intp)[key]
     array = np.atleast_1d(np.asarray(key, np.intp))

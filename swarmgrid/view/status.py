@@ -1,0 +1,201 @@
+"""Views of a grid's state over its axes: which points are computed, when, and at what cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.space.selection import AxisSelection, Selection
+from swarmgrid.view.dataset import coordinates, indices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.axis import Axis
+
+MISSING, COMPUTED, FAILED = range(3)
+"""The values of a status."""
+_SORTED_KINDS = {"int", "float", "datetime", "timedelta", "str"}
+"""Kinds of axes whose values have an order of their own."""
+
+
+def status_array(
+    grid: StoredGrid, manifest: Manifest, failures: Iterable[FailedPoint]
+) -> xr.DataArray:
+    """The status of every point, lazily: 0 missing, 1 computed, 2 failed."""
+    failed: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+    for failure in failures:
+        mask = failure.points.mask(grid.chunk_shape)
+        failed[failure.index] = failed.get(failure.index, False) | mask
+    ones = np.full(len(manifest.rows), COMPUTED, np.int8)
+
+    def read(selection: Selection) -> NDArray[Any]:
+        found = row_values(manifest, selection, ones, np.int8(MISSING))
+        for index, mask in failed.items():
+            touched = selection.touched_of(index)
+            if touched is not None:
+                at = np.ix_(*selection.request_block(touched))
+                is_failed = mask[np.ix_(*selection.chunk_block(touched))]
+                found[at] = np.where(is_failed & (found[at] == MISSING), FAILED, found[at])
+        return found
+
+    attrs = {
+        "flag_values": [MISSING, COMPUTED, FAILED],
+        "flag_meanings": "missing computed failed",
+    }
+    return xr.DataArray(
+        _variable(grid, read, np.dtype(np.int8), attrs),
+        coordinates(grid.axes, None),
+        name="status",
+    )
+
+
+def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
+    """The seconds that a point took, the time at which its work ended, and its writer, lazily.
+
+    The points of a row share its seconds evenly. A point that is not computed has NaN and NaT,
+    and the writer -1; else the writer is a number in ``attrs["writers"]``.
+    """
+    rows = manifest.rows
+    n_points = [len(rows.points(i)) for i in np.flatnonzero(rows.has_bitmap()).tolist()]
+    sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
+    sizes[rows.has_bitmap()] = n_points
+    times = rows.time.astype("M8[s]").astype("M8[ns]")
+    times[rows.time == 0] = np.datetime64("NaT")
+    columns: dict[str, tuple[NDArray[Any], Any, dict[str, Any]]] = {
+        "seconds": ((rows.seconds / sizes).astype("f4"), np.float32(np.nan), {"units": "s"}),
+        "time": (times, np.datetime64("NaT", "ns"), {}),
+        "writer": (rows.writer.astype("i4"), np.int32(-1), {}),
+    }
+    variables = {}
+    for name, (values, missing, attrs) in columns.items():
+
+        def read(selection: Selection, values: Any = values, missing: Any = missing) -> Any:
+            return row_values(manifest, selection, values, missing)
+
+        variables[name] = _variable(grid, read, values.dtype, attrs)
+    writers = [
+        f"process {w.pid} on {w.host}" + (f", job {w.job}" if w.job else "") if w.pid else ""
+        for w in rows.writers
+    ]
+    return xr.Dataset(variables, coordinates(grid.axes, None), {"writers": writers})
+
+
+def row_values(
+    manifest: Manifest, selection: Selection, values: NDArray[Any], missing: Any
+) -> NDArray[Any]:
+    """For each selected point the value of the row that it is computed in, or a missing one."""
+    rows = manifest.rows
+    by_chunk = np.full(selection.grid_shape, missing, values.dtype)
+    if not len(rows) or not selection.size:
+        return np.full(selection.shape, missing, values.dtype)
+    place, is_touched = manifest.touched_places(selection)
+    is_simple = is_touched & ~rows.has_bitmap()
+    for d, axis in enumerate(selection.axes):
+        is_simple &= rows.extent[:, d] >= axis.needed[place[:, d]]
+    for_all = selection.axes or not is_simple.any()  # without axes there is one chunk
+    by_chunk[tuple(place[is_simple].T)] = values[is_simple] if for_all else values[is_simple][-1]
+    places = [np.arange(n) for n in selection.shape]
+    bins = [axis.bins_at(along) for axis, along in zip(selection.axes, places, strict=True)]
+    found = np.array(by_chunk[np.ix_(*bins)])
+    for i in np.flatnonzero(is_touched & ~is_simple).tolist():
+        touched = tuple(map(int, place[i]))
+        is_of_row = rows.points(i).mask(selection.chunk_shape)
+        is_of_row = is_of_row[np.ix_(*selection.chunk_block(touched))]
+        at = np.ix_(*selection.request_block(touched))
+        found[at] = np.where(is_of_row, values[i], found[at])
+    return found
+
+
+def missing_table(status: xr.DataArray) -> pd.DataFrame:
+    """A row for each point that is missing: its axis values, in the order of the axes."""
+    if not status.dims:
+        return pd.DataFrame(index=range(int(status.item() == MISSING)))
+    at = np.nonzero(status.values == MISSING)
+    columns = {
+        str(dim): status.coords[dim].values[places]
+        for dim, places in zip(status.dims, at, strict=True)
+    }
+    return pd.DataFrame(columns)
+
+
+def positions(axes: Sequence[Axis], selection: Mapping[str, Any]) -> list[NDArray[np.intp]]:
+    """For each axis the positions that a label selection means, ascending; all, if it names none.
+
+    Labels mean what they mean for ``Dataset.sel``: a value, a list, or a slice whose end is part
+    of it. A slice of an axis whose stored values are in no order is one of its sorted values.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis, or no such value on it.
+    """
+    names = [axis.name for axis in axes]
+    for name in selection:
+        if name not in names:
+            raise InputError(
+                f"the selection names {brief(name)}, which is no axis; the axes are "
+                f"{', '.join(names) or 'none'}"
+            )
+    return [_positions(axis, selection[axis.name]) if axis.name in selection
+            else np.arange(len(axis)) for axis in axes]  # fmt: skip
+
+
+def _positions(axis: Axis, labels: Any) -> NDArray[np.intp]:
+    index = xr.DataArray(np.arange(len(axis)), coordinates((axis,), None))
+    is_sorted = index.indexes[axis.name].is_monotonic_increasing
+    if isinstance(labels, slice) and axis.kind in _SORTED_KINDS and not is_sorted:
+        index = index.sortby(axis.name)
+    try:
+        found = np.atleast_1d(index.sel({axis.name: labels}).values)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{axis.name}={brief(labels)} selects nothing that axis {axis.name!r} has: {error}; "
+            f"its values are {brief(axis.labels().tolist())}"
+        ) from None
+    return np.unique(found.astype(np.intp))
+
+
+class _StateArray(BackendArray):
+    """An array over a grid's axes whose values are made when they are asked for."""
+
+    def __init__(
+        self, grid: StoredGrid, read: Callable[[Selection], NDArray[Any]], dtype: np.dtype[Any]
+    ) -> None:
+        self.shape = tuple(map(len, grid.axes))
+        self.dtype = dtype
+        self._lengths = grid.chunk_shape
+        self._read_part = read
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        axes = (AxisSelection(at, n) for at, n in zip(chosen, self._lengths, strict=True))
+        values = self._read_part(Selection(tuple(axes)))
+        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+
+def _variable(
+    grid: StoredGrid,
+    read: Callable[[Selection], NDArray[Any]],
+    dtype: np.dtype[Any],
+    attrs: dict[str, Any],
+) -> xr.Variable:
+    data = indexing.LazilyIndexedArray(_StateArray(grid, read, dtype))
+    cached = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
+    return xr.Variable(grid.names, cached, attrs, fastpath=True)
