@@ -114,7 +114,8 @@ def _entry(name: str) -> str:
     parts = [f"### {name}\n"]
     if not _is_error(name):
         parts.append(f"```text\n{_signature(name, value)}\n```\n")
-    parts.append("\n".join(_markdown(inspect.getdoc(value) or "")) + "\n")
+    text = "\n".join(_markdown(inspect.getdoc(value) or "")) + "\n"
+    parts.append(re.sub(r"^See docs/(\S+)$", _link, text, flags=re.MULTILINE))
     if name in METHODS:
         parts += [
             f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}"
@@ -125,6 +126,13 @@ def _entry(name: str) -> str:
         parts += [f"- **`{field}`**: {text}" for field, text in fields.items()]
         parts.append("")
     return "\n".join(parts)
+
+
+def _link(page: re.Match[str]) -> str:
+    """A link to a page that a docstring names, with the page's title."""
+    file, _, anchor = page[1].partition("#")
+    title = (PAGE.parents[1] / file).read_text().partition("\n")[0].removeprefix("# ")
+    return f"See [{title}](../{file}{'#' * bool(anchor)}{anchor})."
 
 
 def _first_line(cls: type, method: str) -> str:

@@ -48,8 +48,8 @@ def accuracy(folds: int, C: float, gamma: float) -> dict[str, float]:  # noqa: N
 # Powers of two are as exact as floats can be: the coarse values are among the fine ones.
 
 if small:
-    coarse = {"C": 2.0 ** np.arange(0, 3, 2), "gamma": 2.0 ** np.arange(-5, -2, 2)}
-    fine = {"C": 2.0 ** np.arange(0, 3), "gamma": 2.0 ** np.arange(-5, -2)}
+    coarse = {"C": [4.0], "gamma": 2.0 ** np.arange(-5, -2, 2)}
+    fine = {"C": [2.0, 4.0], "gamma": 2.0 ** np.arange(-5, -2)}
 else:
     coarse = {"C": 2.0 ** np.arange(-3, 6, 2), "gamma": 2.0 ** np.arange(-9, 2, 2)}
     fine = {"C": 2.0 ** np.arange(-3, 6), "gamma": 2.0 ** np.arange(-9, 2)}

@@ -4,7 +4,7 @@ Heat spreads over a plate with a hot spot. Not everything is a grid: here three 
 change one state. swarmgrid records what each block does to the state, and replays it the next
 time. Change the number of stages, and only the new ones are computed.
 
-    python examples/memoize_block.py [--store DIR] [--stages N] [--small]
+    python examples/memoize_block.py [--store DIR] [--small]
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ import swarmgrid
 # %% command line
 parser = argparse.ArgumentParser(description="Remember blocks of a script.")
 parser.add_argument("--store", default="cache", help="directory or URL (default: cache)")
-parser.add_argument("--stages", type=int, default=4)
 parser.add_argument("--small", action="store_true", help="fewer steps")
 options = parser.parse_args()
-store, small, stages = options.store, options.small, options.stages
+store, small = options.store, options.small
 
 # %%
 # ## What the blocks use
@@ -50,6 +49,7 @@ def report(what: str, is_hit: bool) -> None:
 # `begin()` is where the block starts. If the block is recorded for this state, the rest is skipped
 # and the state becomes what it became then.
 
+stages = 4
 state = swarmgrid.State(size=200, steps=20 if small else 500, log=[])
 
 with swarmgrid.memoize(state, store) as mem:

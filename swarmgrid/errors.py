@@ -19,7 +19,7 @@
         └── UnsafeStoreError                the store cannot keep two writers apart
 
 Every error survives pickling: its arguments are the ones it was made with, and its text is
-built when it is shown.
+built when it is shown. The text of each class names its page of the documentation.
 """
 
 from __future__ import annotations
@@ -28,23 +28,37 @@ from typing import Any
 
 
 class SwarmgridError(Exception):
-    """Any error that swarmgrid raises on purpose."""
+    """Any error that swarmgrid raises on purpose.
+
+    See docs/reference/api.md#errors
+    """
 
 
 class InputError(SwarmgridError, ValueError):
-    """The call cannot be carried out as written; nothing was computed or written."""
+    """The call cannot be carried out as written; nothing was computed or written.
+
+    See docs/how-to/cheat-sheet.md
+    """
 
 
 class AxisError(InputError):
-    """An axis, or a value on it, cannot be used."""
+    """An axis, or a value on it, cannot be used.
+
+    See docs/how-to/grow-an-axis.md#what-counts-as-the-same-value
+    """
 
 
 class ChunksError(InputError):
-    """A chunk spec cannot be used, or is not the one that the stored grid has."""
+    """A chunk spec cannot be used, or is not the one that the stored grid has.
+
+    See docs/how-to/grow-an-axis.md#choose-the-chunks
+    """
 
 
 class IdentityError(InputError, TypeError):
     """A value has no digest that is the same in every process.
+
+    See docs/how-to/why-computed-again.md#what-to-do
 
     Parameters
     ----------
@@ -80,11 +94,16 @@ class IdentityError(InputError, TypeError):
 
 
 class SignatureError(InputError, TypeError):
-    """``params`` and ``axes`` do not fit the function's signature."""
+    """``params`` and ``axes`` do not fit the function's signature.
+
+    See docs/tutorials/first-grid.md#the-grid
+    """
 
 
 class PointError(SwarmgridError, RuntimeError):
     """The function failed at one point; every point finished before it is kept.
+
+    See docs/how-to/survive-failures.md#points-that-raise
 
     Parameters
     ----------
@@ -120,15 +139,23 @@ class PointError(SwarmgridError, RuntimeError):
 
 
 class OutputError(PointError, TypeError):
-    """The function returned something that does not fit the grid's outputs."""
+    """The function returned something that does not fit the grid's outputs.
+
+    See docs/how-to/array-outputs.md#declare-the-outputs
+    """
 
 
 class WorkerLostError(PointError):
-    """The function ended its worker process at one point: a crash, a kill, too much memory."""
+    """The function ended its worker process at one point: a crash, a kill, too much memory.
+
+    See docs/how-to/survive-failures.md
+    """
 
 
 class WorkerError(SwarmgridError, RuntimeError):
     """Worker processes cannot compute what the caller would; every finished point is kept.
+
+    See docs/how-to/use-a-cluster.md#what-workers-compute-with
 
     Parameters
     ----------
@@ -154,11 +181,16 @@ class WorkerError(SwarmgridError, RuntimeError):
 
 
 class StoreError(SwarmgridError, OSError):
-    """The store cannot be used as asked."""
+    """The store cannot be used as asked.
+
+    See docs/explanation/reliability.md
+    """
 
 
 class DamageError(StoreError):
     """Stored bytes are not what was written.
+
+    See docs/how-to/repair.md
 
     Parameters
     ----------
@@ -182,15 +214,24 @@ class DamageError(StoreError):
 
 
 class FormatError(StoreError):
-    """The store was written in a newer format than this swarmgrid reads."""
+    """The store was written in a newer format than this swarmgrid reads.
+
+    See docs/reference/format.md
+    """
 
 
 class LeaseLostError(StoreError):
-    """Another process has taken over the grid that this one was writing."""
+    """Another process has taken over the grid that this one was writing.
+
+    See docs/how-to/slurm.md#things-to-know
+    """
 
 
 class UnsafeStoreError(StoreError):
-    """The store cannot keep two writers apart: its conditional create does not hold."""
+    """The store cannot keep two writers apart: its conditional create does not hold.
+
+    See docs/how-to/use-s3.md#what-the-server-must-be-able-to-do
+    """
 
 
 def brief(value: object) -> str:

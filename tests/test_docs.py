@@ -189,6 +189,17 @@ def test_the_api_page_is_what_the_docstrings_say() -> None:
     assert sorted(headings) == dir(swarmgrid)
 
 
+ERRORS = [getattr(swarmgrid, n) for n in swarmgrid.__all__ if n.endswith("Error")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_names_its_page(error: type[Exception]) -> None:
+    """That the link leads somewhere is tested with the other links of the API page."""
+    (page,) = re.findall(r"^ *See docs/(\S+)$", error.__doc__ or "", re.MULTILINE)
+    api = (ROOT / "docs" / "reference" / "api.md").read_text()
+    assert f"](../{page}).\n" in api.split(f"\n### {error.__name__}\n")[1].split("\n### ")[0]
+
+
 MODULES = ["swarmgrid", *(m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid."))]
 
 

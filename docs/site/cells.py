@@ -14,7 +14,7 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True)
 class Cell:
-    """A piece of a script."""
+    """A part of a script."""
 
     text: str
     is_code: bool
@@ -24,12 +24,15 @@ def cells_of_script(script: str, small: bool = False) -> list[Cell]:
     """The cells of a script in the percent format: ``# %%`` begins one.
 
     The docstring is the first cell. Comment lines at the start of a cell are its prose; so is
-    a whole cell of them. The cell with the options of the command line assigns their values.
+    a whole cell of them. The cell with the options of the command line assigns their values, and
+    what is for a linter is left out.
     """
     docstring = ast.get_docstring(ast.parse(script))
     assert docstring is not None
     title, _, intro = docstring.partition("\n")
     intro = re.sub(r"\n\n    python .*", "", intro, flags=re.DOTALL)
+    script = re.sub(r"  # noqa: [A-Z0-9]+(?=  #|$)", "", script, flags=re.MULTILINE)
+    script = script.replace("import argparse\n", "")
     cells = [Cell(f"# {title.rstrip('.')}\n{intro}".rstrip(), is_code=False)]
     first, *others = re.split(r"^# %%", script, flags=re.MULTILINE)
     pieces = [first.split('"""', 2)[2].replace("from __future__ import annotations\n", "")]

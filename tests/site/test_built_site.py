@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +26,17 @@ NOTEBOOKS = [*gallery.examples(), *(ROOT / "docs" / f"{page}.md" for page in gal
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site; a warning of Sphinx is an error."""
     pytest.importorskip("furo")
-    folder = tmp_path_factory.mktemp("built") / "site"
+    # The processes of a test run share the site that the first of them has built.
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "llms.txt").exists():
+            _build(folder)
+    return folder
+
+
+def _build(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "docs.site", str(folder)],
         cwd=ROOT,
@@ -34,7 +46,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def test_no_link_is_dead_and_nothing_is_loaded_from_another_host(site: Path) -> None:

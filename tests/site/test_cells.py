@@ -23,7 +23,9 @@ Why, and how.
 
 from __future__ import annotations
 
-import numpy as np
+import argparse
+
+import numpy as np  # noqa: F401  # a reason
 
 # %% command line
 store = input()
@@ -41,7 +43,7 @@ x = np.arange(3)
 def test_a_script_is_prose_and_code() -> None:
     assert cells_of_script(SCRIPT, small=True) == [
         Cell("# Measure a thing\n\nWhy, and how.", is_code=False),
-        Cell("import numpy as np", is_code=True),
+        Cell("import numpy as np  # a reason", is_code=True),
         Cell('store, small = "cache", True', is_code=True),
         Cell("A title for a reader:\n`code` in it.", is_code=False),
         Cell("# A comment of the code.\nx = np.arange(3)", is_code=True),
@@ -67,7 +69,7 @@ def test_a_notebook_has_a_name_for_each_cell() -> None:
 
 
 def test_a_page_of_cells_shows_their_code() -> None:
-    assert "```python\nimport numpy as np\n```\n" in markdown(cells_of_script(SCRIPT))
+    assert "```python\nimport numpy as np  # a reason\n```\n" in markdown(cells_of_script(SCRIPT))
 
 
 @pytest.mark.parametrize("script", gallery.examples(), ids=lambda path: path.stem)
