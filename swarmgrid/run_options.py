@@ -85,7 +85,8 @@ class RunOptions:
     log: str | os.PathLike[str] | None = None
     """A file that gets one JSON line per event of the run."""
     verbose: int = 1
-    """0: silent; 1: a progress bar in a terminal or notebook; 2: a bar always."""
+    """0: nothing is shown; 1: a bar in a terminal or notebook, elsewhere a line a minute in the
+    log; 2: a bar always."""
     lease_seconds: float = LEASE_SECONDS
     """The time for which a process that shows no sign of life keeps a grid to itself."""
 

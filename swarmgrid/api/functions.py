@@ -155,7 +155,8 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
     log : path-like, optional
         A file to which the run appends one JSON line per event.
     verbose : {0, 1, 2}, default 1
-        0: no progress bar; 1: a bar in a terminal or notebook; 2: always a bar.
+        0: the run shows nothing; 1: a bar in a terminal or notebook, elsewhere a line a minute by
+        ``logging``; 2: always a bar.
 
     Returns
     -------

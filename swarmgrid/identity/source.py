@@ -9,6 +9,7 @@ import linecache
 import threading
 import tokenize
 import warnings
+from pathlib import Path
 from types import CodeType
 from typing import Any, TypeGuard, cast
 
@@ -82,6 +83,11 @@ def _parsed(text: str, filename: str) -> tuple[ast.Module, dict[tuple[int, str],
             with _parsing:
                 tree = ast.parse(text)
             pending = [compile(text, filename, "exec", dont_inherit=True)]
+            if not Path(filename).exists():
+                # IPython compiles each statement of a cell by itself: an import beside a function
+                # then has no part in how the function's calls are compiled.
+                alone = (ast.Module([one], []) for one in tree.body)
+                pending += [compile(one, filename, "exec", dont_inherit=True) for one in alone]
     except (SyntaxError, ValueError):  # half-written by an editor, or no Python at all
         return ast.Module([], []), {}
     while pending:

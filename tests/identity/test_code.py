@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
+import linecache
 import math
 import subprocess
 import sys
@@ -490,3 +492,20 @@ def test_fingerprints_are_pinned(load: Study) -> None:
     study = load()
     assert fingerprint(study.bare) == "dc7172b5b5b550e879544111c6af14b8"
     assert fingerprint(study.simulate) == "af0378edd871507ce1f264a4b52bd548"
+
+
+def defined_in_cell(cell: str, number: int) -> Any:
+    """The function ``f`` of a notebook's cell, which IPython compiles statement by statement."""
+    filename = f"/nowhere/ipykernel_1/{number}.py"
+    linecache.cache[filename] = (len(cell), None, cell.splitlines(keepends=True), filename)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for statement in ast.parse(cell).body:
+        exec(compile(ast.Module([statement], []), filename, "exec"), names)
+    return names["f"]
+
+
+def test_a_comment_in_a_cell_that_also_imports_keeps_the_fingerprint() -> None:
+    code = "def f(x):\n    return math.floor(x)\n"
+    commented = "import math\n\n\ndef f(x):\n    # a comment\n    return math.floor(x)\n"
+    first = defined_in_cell("import math\n" + code, 1)
+    assert fingerprint(first) == fingerprint(defined_in_cell(commented, 2))

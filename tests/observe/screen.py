@@ -19,7 +19,7 @@ from pathlib import Path
 
 PATIENCE_SECONDS = 90.0
 """Before a test that would hang says what the screen showed."""
-_TOKEN = re.compile(r"\x1b\[(\d*)([A-Za-z])|(.)", re.DOTALL)
+_TOKEN = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|(.)", re.DOTALL)
 
 
 class Screen:

@@ -279,7 +279,7 @@ def test_what_a_function_prints_and_logs_stands_above_the_bar(
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     with session(script, tmp_path / "store", executor) as shown:
-        shown.wait_for(r"simulate +\d+%\|.*begun \[1 s")
+        shown.wait_for(r"simulate +\d+%\|.*worker")
         assert shown.end() == 0
         lines = shown.screen.text()
     expected = [line for x in range(8) for line in (f"point {x} of a line", f"INFO logged {x}")]
