@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import swarmgrid
@@ -37,3 +38,13 @@ def test_no_other_tests_lie_beside_the_rooms() -> None:
     """But scenarios, the tests of the repository, and those of what the tests use themselves."""
     folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
     assert folders - ROOMS == {"foreign", "golden", "scenarios", "servers", "site"}
+
+
+def test_the_workflow_runs_every_step_of_ci() -> None:
+    root = Path(__file__).parents[1]
+    script = (root / ".ci/run").read_text()
+    workflow = (root / ".github/workflows/ci.yml").read_text()
+    (steps,) = re.findall(r"^STEPS=\((.*)\)$", script, re.MULTILINE)
+    (matrix,) = re.findall(r"step: \[(.*)\]", workflow)
+    assert matrix.split(", ") == steps.split()
+    assert set(steps.split()) == set(re.findall(r"^step_(\w+)\(\)", script, re.MULTILINE))
