@@ -20,6 +20,7 @@ GALLERY = {script.name for script in gallery.examples()}
 IN_CI = [pytest.param(e, marks=(pytest.mark.long, pytest.mark.site)) for e in EXAMPLES[2:]]
 
 
+@pytest.mark.timeout(600)  # it has a grid of its own size
 @pytest.mark.parametrize("example", [*EXAMPLES[:2], *IN_CI], ids=lambda path: path.stem)
 def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> None:
     first = _output(example, tmp_path)
@@ -44,7 +45,7 @@ def _output(example: Path, folder: Path) -> str:
         env={**os.environ, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -118,6 +118,10 @@ class WorkerProcess:
                 self._send(process_main.ASK)
                 continue
             answer = pickle.loads(message)
+            if isinstance(answer, MemoryError) and self._memory_limit is not None:
+                # it met what looks at the task, beside a call that took all there was
+                self.kill(self._too_large())
+                break
             if isinstance(answer, BaseException):
                 raise answer
             result: TaskResult = answer
@@ -197,8 +201,11 @@ class WorkerProcess:
             self.kill(WorkerCrash("timeout", reason, self.begun()))
         limit = self._memory_limit
         if limit is not None and self.resident_nbytes() > limit:
-            reason = f"it took more than {limit} bytes"
-            self.kill(WorkerCrash("memory", reason, self.begun()))
+            self.kill(self._too_large())
+
+    def _too_large(self) -> WorkerCrash:
+        reason = f"it took more than {self._memory_limit} bytes"
+        return WorkerCrash("memory", reason, self.begun())
 
     def begun(self) -> int:
         """The ordinal of the point that is being computed, among those of the task."""

@@ -73,6 +73,7 @@ class Session:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(  # one system call
             [sys.executable, str(script), *map(str, arguments)],
+            env={**os.environ, "PYTHON_COLORS": "0"},  # of tracebacks, from Python 3.13 on
             stdin=slave,
             stdout=slave,
             stderr=slave,

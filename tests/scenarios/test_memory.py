@@ -128,6 +128,35 @@ def test_many_small_objects_are_a_memory_error_too(tmp_path: Path, capfd: Any) -
     assert capfd.readouterr().err == ""
 
 
+def test_memory_that_is_short_beside_a_call_costs_no_run(tmp_path: Path) -> None:
+    has_happened = tmp_path / "happened"
+
+    def without_memory(x: int) -> int:
+        from swarmgrid.worker.task_report import TaskReport
+
+        def look(_: Any) -> None:  # as where another thread of the function takes the last of it
+            has_happened.touch()
+            raise MemoryError
+
+        if x == 3 and not has_happened.exists():
+            TaskReport.look = look  # type: ignore[method-assign]
+            wait_until(has_happened.exists)
+        return x
+
+    ds, done = swarmgrid.run(
+        axes={"x": range(6)},
+        func=without_memory,
+        store=tmp_path / "s",
+        version="1",
+        verbose=0,
+        workers=2,
+        memory_limit="1GB",
+        on_error="record",
+    )
+    assert ds["value"].values.tolist() == list(range(6))
+    assert (done.points_computed, done.points_failed, done.workers_lost) == (6, 0, 1)
+
+
 def run(pool: WorkerPool, x: int) -> Any:
     return pool.run(task(x), 1, lambda _: None, lambda: None)
 
