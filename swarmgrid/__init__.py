@@ -100,7 +100,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in {*__all__, "open"}:
-        raise AttributeError(f"module 'swarmgrid' has no attribute {name!r}")
+        text = f"module 'swarmgrid' has no attribute {name!r}"
+        # With these, Python names the nearest name that there is.
+        raise AttributeError(text, name=name, obj=import_module(__name__))
     value = getattr(import_module(f"swarmgrid.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value

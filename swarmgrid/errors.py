@@ -234,6 +234,14 @@ class UnsafeStoreError(StoreError):
     """
 
 
+def no_function(value: object) -> InputError:
+    """The error that something is no function."""
+    return InputError(
+        f"func is {brief(value)}; expected a function of one point. Pass the function itself, "
+        "without quotes and without calling it: func=simulate"
+    )
+
+
 def brief(value: object) -> str:
     """A value as an error shows it: its ``repr``, shortened; never an error of its own."""
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import InputError, brief
+from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.option_words import meant
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
 from swarmgrid.space.chunks import to_lengths
@@ -119,9 +119,9 @@ def _one_of(*words: Any) -> Check:
     return check
 
 
-def _func(name: str, value: Any) -> Any:
+def _func(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
     if not callable(value):
-        raise _wrong(name, value, "a function of one point")
+        raise no_function(value)
     return value
 
 

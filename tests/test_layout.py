@@ -11,8 +11,6 @@ TESTS = Path(__file__).parent
 PACKAGE = Path(swarmgrid.__file__).parent
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 OF_A_ROOM = {
-    "api/test_calls.py",
-    "api/test_old_results.py",
     "memo/test_costs.py",
     "memo/test_damage.py",
     "memoized/test_code_key.py",

@@ -12,7 +12,7 @@ from swarmgrid.api.functions import compute, run, stream
 from swarmgrid.api.handle import Grid
 from swarmgrid.api.lookups import open, plan  # noqa: A004
 from swarmgrid.api.resolve import grid_ref
-from swarmgrid.errors import InputError, brief
+from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
 from swarmgrid.readable import code, page, table
 
@@ -67,7 +67,7 @@ class GridFunction(Generic[P, R]):
             options = cast("OptionTypes", {**func.__swarmgrid_options__, **options})
             func = func.__swarmgrid_function__
         if not callable(func):
-            raise InputError(f"func is {brief(func)}; expected a function of one point")
+            raise no_function(func)
         Options().updated({**options, "func": func})  # a wrong one is an error here, not later
         own = getattr(func, "__dict__", {})
         self.__dict__.update({n: v for n, v in own.items() if not hasattr(GridFunction, n)})
@@ -307,7 +307,8 @@ def grid(
         )
     if isinstance(func, (str, Path)):
         raise InputError(
-            f"func is {str(func)!r}, a text; to bind a store, pass it by name: store="
+            f"func is {str(func)!r}, a text; to bind a store, pass it by name: "
+            f"@swarmgrid.grid(store={str(func)!r})"
         )
     if func is not None:
         return GridFunction(func, **options)

@@ -44,12 +44,17 @@ def given(
                 f"; {_WAYS.format(name=name)}"
             )
         found["func"], args = args[0], args[1:]
-    for place, value in zip((*NAMES, "an argument more"), args, strict=False):
+    for place, value in zip((*NAMES, "an argument after axes"), args, strict=False):
         if _is_function(value):
             raise SignatureError(
                 f"{name} has a function, {brief(value)}, in the place of {place}; "
                 f"{_WAYS.format(name=name)}"
             )
+    if len(args) > len(NAMES) and not isinstance(args[0], Mapping | None):
+        raise SignatureError(
+            f"{name} has {brief(args[0])} first, which is no function; pass the function itself, "
+            f"without calling it: {_WAYS.format(name=name)}"
+        )
     if len(args) > len(NAMES):
         raise SignatureError(
             f"{name} has {len(args)} arguments by position, the last of them {brief(args[-1])}; "

@@ -104,7 +104,7 @@ def named_ref(location: Location, name: object) -> GridRef:
     raise InputError(
         f"{what} in {location.url!r} has an id that begins with {prefix!r}"
         + (f" and is of {function!r}" if function else "")
-        + (f"; stored: {shown}" if shown else "")
+        + (f"; stored: {shown}" if shown else "; nothing is stored there: is the path right?")
         + (f" and {more} more" if more > 0 else "")
         + ("; pass more digits" if found else "")
     )
@@ -146,7 +146,9 @@ def in_order(axes: tuple[Axis, ...], names: Sequence[str] | None) -> tuple[Axis,
 def func_of(options: Options) -> Callable[..., Any]:
     """The function that the options say; InputError if they do not."""
     if options.func is None:
-        raise InputError("there is no function; pass func=, or set it with swarmgrid.set_options")
+        raise InputError(
+            "there is no function; pass it first or as func=, or set it with swarmgrid.set_options"
+        )
     return options.func
 
 

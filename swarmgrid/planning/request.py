@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid import identity
-from swarmgrid.errors import AxisError, ChunksError, InputError, brief
+from swarmgrid.errors import AxisError, ChunksError, InputError, brief, no_function
 from swarmgrid.planning.depends import Depends, to_depends
 from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.origin import ORIGIN
@@ -204,7 +204,7 @@ def to_request(
     """
     params = to_params(params)
     if not callable(func):
-        raise InputError(f"func is {brief(func)}; expected a function of one point")
+        raise no_function(func)
     if axes is None and (params or may_sweep(func, rng)):
         raise _no_axes(params)
     axes = to_mapping("axes", axes)
@@ -309,9 +309,11 @@ def to_mapping(what: str, value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        hint = ". Pass the function by name: func=" if callable(value) else ""
+        example = {"axes": "axes={'s': [1, 2, 3]}"}.get(what, f"{what}={{'alpha': 0.4}}")
+        hint = ". Pass the function first, or by name: func=" if callable(value) else ""
         raise InputError(
-            f"{what} is {brief(value)}; expected a mapping from names to values{hint}"
+            f"{what} is {brief(value)}; expected a mapping from names to values, such as "
+            f"{example}{hint}"
         )
     wrong = [name for name in value if not isinstance(name, str)]
     if wrong:

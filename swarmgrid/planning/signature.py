@@ -57,7 +57,7 @@ def check_signature(
     if missing:
         raise SignatureError(
             f"{_shown(func, signature)} needs {missing[0]!r}, which is neither in params nor in "
-            "axes"
+            f"axes; {_way_to_give(missing[0], func)}"
         )
 
 
@@ -97,6 +97,12 @@ def _check_positional(
 ) -> None:
     """Raise SignatureError where a parameter that is needed cannot be given by name."""
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    kinds = {p.kind for p in signature.parameters.values()}
+    if kinds == {inspect.Parameter.VAR_POSITIONAL} and (names := ", ".join(given)):
+        raise SignatureError(
+            f"{_name(func)}(*args) takes its values by position only, and a point's values are "
+            f"given by name; wrap it: lambda {names}: {_name(func)}({names})"
+        )
     parameters = [p for p in signature.parameters.values() if p.kind not in variadic]
     needed = [p.name for p in parameters if p.default is p.empty or p.name in given]
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in needed]
@@ -114,6 +120,14 @@ def _accepted(signature: inspect.Signature) -> set[str] | None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _way_to_give(name: str, func: Callable[..., Any]) -> str:
+    """Where a value that is missing belongs."""
+    if name == "self" and "." in getattr(func, "__qualname__", ""):
+        cls, _, method = func.__qualname__.rpartition(".")
+        return f"pass the method of an object: func={cls}(...).{method}"
+    return f"pass its value, params={{{name!r}: ...}}, or its values, axes={{{name!r}: [...]}}"
 
 
 def _shown(func: Callable[..., Any], signature: inspect.Signature) -> str:

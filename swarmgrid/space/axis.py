@@ -234,7 +234,8 @@ def _from_list(name: str, items: list[Any]) -> Axis:
         return replace(_from_array(name, np.array(numbers, "float64")), is_int=is_int)
     if len(kinds) > 1:
         raise AxisError(
-            f"axis {name!r} mixes values of the kinds {', '.join(sorted(kinds))}; expected one"
+            f"axis {name!r} mixes values of the kinds {', '.join(sorted(kinds))}; expected one. "
+            f"Labels stand for any values: axes={{{name!r}: {{'a': ..., 'b': ...}}}}"
         )
     (kind,) = kinds
     if kind == "enum":
@@ -393,5 +394,5 @@ def _check_unique(axis: Axis) -> None:
         repeated = replace(axis, values=values[counts > 1][:1], is_int=None)
         raise AxisError(
             f"axis {axis.name!r} holds {repeated.label(0)!r} more than once; expected each "
-            "value once"
+            "value once, as in list(dict.fromkeys(values))"
         )

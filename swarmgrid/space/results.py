@@ -177,7 +177,10 @@ def _fitted_output(
 ) -> NDArray[Any]:
     expected = lead + output.shape
     if array.shape != expected:
-        raise MisfitError(f"output {name!r} has the shape {array.shape}; expected {expected}")
+        raise MisfitError(
+            f"output {name!r} has the shape {array.shape}; expected {expected}, the same at every "
+            "point: pad shorter arrays, for example with NaN"
+        )
     if output.dtype == STRING:
         return array if array.dtype == object else _not_castable(name, array, output)
     dtype = output.memory_dtype
@@ -309,8 +312,15 @@ def _items(result: object) -> list[tuple[Any, Any]]:
     raise MisfitError(
         f"it returned {'None' if result is None else f'a {type(result).__name__}'}; expected a "
         "number, a string, an array, a dict, dataclass or named tuple of these, an xr.DataArray "
-        "or an xr.Dataset"
+        f"or an xr.Dataset{_RETURN_HINTS.get(type(result), '')}"
     )
+
+
+_RETURN_HINTS: dict[type, str] = {
+    type(None): ". Is there a return at the end?",
+    list: ". np.asarray(...) makes an array of it",
+    tuple: ". Give its parts names, {'a': ..., 'b': ...}, or make an array of it, np.asarray(...)",
+}
 
 
 def _labelled_kind(value: object) -> str | None:

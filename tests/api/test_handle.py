@@ -67,7 +67,9 @@ def test_the_handle_of_a_function_is_that_of_the_store() -> None:
 
 def test_no_grid_and_several_grids_are_errors_that_list_what_is_there() -> None:
     store = MemoryStore()
-    with pytest.raises(swarmgrid.InputError, match=r"no grid in .* begins with 'ab'$"):
+    with pytest.raises(
+        swarmgrid.InputError, match=r"no grid in .* begins with 'ab'; nothing is stored there"
+    ):
         Grid.open(store, "ab")
     stored(store)
     swarmgrid.compute({}, AXES, func=simulate, store=store, **OPTIONS)

@@ -167,7 +167,11 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         swarmgrid.InputError,
         "there is no option 'chunk'; did you mean 'chunks'",
     ),
-    "no function": ({"func": None}, swarmgrid.InputError, "there is no function; pass func="),
+    "no function": (
+        {"func": None},
+        swarmgrid.InputError,
+        "there is no function; pass it first or as func=",
+    ),
     "a function that is none": ({"func": 3}, swarmgrid.InputError, "func is 3; expected a func"),
     "a wrong client": ({"client": 3}, swarmgrid.InputError, "expected a dask.distributed.Client"),
     "a wrong where": ({"where": [True]}, swarmgrid.InputError, "where is .*; expected a function"),

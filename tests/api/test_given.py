@@ -120,7 +120,7 @@ def test_the_functions_may_be_global(tmp_path: Path) -> None:
 WRONG = [
     pytest.param((area,), {"func": other}, "two functions", id="twice"),
     pytest.param(({}, area), {}, "in the place of axes", id="second"),
-    pytest.param(({}, {}, area), {}, "in the place of an argument more", id="third"),
+    pytest.param(({}, {}, area), {}, "in the place of an argument after axes", id="third"),
     pytest.param((area, other), {}, "in the place of params", id="two"),
     pytest.param((area, {}), {"params": {}}, "params twice", id="params"),
     pytest.param(({}, {"width": [1]}), {"axes": {}}, "axes twice", id="axes"),
