@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import sysconfig
+import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -227,14 +228,15 @@ def library_home(value: Any, home: str | None) -> str | None:
 
 
 def home(value: Any) -> str:
-    """Return the place, in its project, of the file that holds a function or class of no package.
+    """Return the place of the file that holds a function or class of no package.
 
-    Empty for what is in a package or a library. Without a project it is the folder's name and the
-    file's. Of code that is typed in, the notebook stands for the file or, without one, the folder
-    that Python runs in.
+    Empty for what is in a package or a library. It is the project's name and the path in it;
+    without a project, the path from the user's home folder, or the whole path outside of that. Of
+    code that is typed in, the notebook stands for the file or, without one, the folder that Python
+    runs in.
     """
     file = file_of(value)
-    return "" if file is None else _place(file)
+    return "" if file is None else _home_of(file)
 
 
 def file_of(value: Any) -> str | None:
@@ -285,12 +287,41 @@ def shortened(traceback: str) -> str:
 
 
 @functools.lru_cache(maxsize=256)
+def _home_of(file: str) -> str:
+    path, project = Path(file), _project_of(Path(file))
+    if project is not None:
+        return f"{_project_name(project)}/{path.relative_to(project).as_posix()}"
+    with contextlib.suppress(ValueError, RuntimeError):  # outside of it; nobody's
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    return path.as_posix()
+
+
+@functools.lru_cache(maxsize=256)
 def _place(file: str) -> str:
-    path = Path(file)
-    for folder in (path, *path.parents):
-        if any((folder / marker).exists() for marker in _MARKERS):
-            return path.relative_to(folder).as_posix()
+    path, project = Path(file), _project_of(Path(file))
+    if project is not None:
+        return path.relative_to(project).as_posix()
     return "/".join((path.parent.name, path.name))
+
+
+def _project_of(path: Path) -> Path | None:
+    """Return the topmost folder of the project that a file lies in."""
+    folders = (folder for folder in (path, *path.parents) if _is_project(folder))
+    return next(folders, None)
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / marker).exists() for marker in _MARKERS)
+
+
+def _project_name(project: Path) -> str:
+    """Return a project's own name, the same on every machine, or else its folder's."""
+    try:
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+        name = tomllib.loads(text)["project"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        name = project.name
+    return str(name)
 
 
 def _module_file(module: ModuleType | None) -> str:

@@ -1,13 +1,16 @@
-"""The surroundings of a process at its start: environment variables, folder, search path."""
+"""The surroundings of a process at its start: variables, folder, search path, arithmetic."""
 
 from __future__ import annotations
 
 import contextlib
+import decimal
 import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,10 @@ class Surroundings:
     environment: Mapping[str, str]
     folder: str | None
     path: tuple[str, ...]
+    decimals: decimal.Context
+    """How decimals are rounded."""
+    floats: Mapping[str, Any]
+    """What numpy does where a number overflows, or is divided by zero."""
 
     @classmethod
     def here(cls) -> Surroundings:
@@ -27,7 +34,8 @@ class Surroundings:
         folder = None
         with contextlib.suppress(OSError):  # it was deleted
             folder = os.getcwd()  # noqa: PTH109
-        return cls(dict(os.environ), folder, tuple(sys.path))
+        arithmetic = decimal.getcontext().copy(), dict(np.geterr())
+        return cls(dict(os.environ), folder, tuple(sys.path), *arithmetic)
 
     def enter(self) -> None:
         """Make them those of this process."""
@@ -36,6 +44,8 @@ class Surroundings:
         for name, value in self.environment.items():
             if os.environ.get(name) != value:
                 os.environ[name] = value
+        decimal.setcontext(self.decimals)
+        np.seterr(**self.floats)
         if hasattr(time, "tzset"):
             time.tzset()
         if self.folder is not None:

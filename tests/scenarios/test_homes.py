@@ -74,12 +74,40 @@ def test_a_place_within_a_project_is_the_same_on_every_machine(
         (project / marker).touch()
         files.append(project / "scripts" / "run.py")
     here, there = map(function, files)
-    assert ownership.home(here) == "scripts/run.py"
+    assert ownership.home(here) == "work/scripts/run.py"
     assert grid(here) == grid(there)
     beside = function(files[0].parents[1] / "run.py")
     assert grid(here) != grid(beside)
     assert grid(here, None) == grid(beside, None)  # the code says all
     assert identity.origin(here)["file"] != identity.origin(there)["file"]
+
+
+PLACES = ["a/src/run.py", "b/src/run.py", "a/run.py", "b/run.py", "a/src/b/run.py"]
+
+
+@pytest.mark.parametrize("is_project", [True, False])
+def test_no_two_files_on_a_machine_share_a_grid(tmp_path: Path, is_project: bool) -> None:
+    files = [tmp_path / place for place in PLACES]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    for folder in ("a", "b") if is_project else ():
+        (tmp_path / folder / ".git").mkdir()
+    assert len({grid(function(file)) for file in files}) == len(files)
+
+
+def test_a_project_goes_by_its_own_name_and_a_file_without_one_by_its_place_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name / "x").mkdir(parents=True)
+        text = "[project" if name == "three" else "[project]\nname = 'physics'"
+        (tmp_path / name / "pyproject.toml").write_text(text)
+    homes = [ownership.home(function(tmp_path / n / "run.py")) for n in ("one", "two", "three")]
+    assert homes == ["physics/run.py", "physics/run.py", "three/run.py"]
+    for user in ("ann", "bob"):  # one folder on two machines
+        monkeypatch.setenv("HOME", str(tmp_path / user))
+        file = tmp_path / user / "paper" / "run.py"
+        assert ownership.home(function(file)) == "~/paper/run.py"
 
 
 def test_what_a_function_holds_has_a_home_too(tmp_path: Path) -> None:
@@ -102,14 +130,14 @@ def test_a_notebook_goes_by_its_name_and_what_is_typed_in_by_the_folder(
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     ownership._folder_at_first.cache_clear()
-    folder = tmp_path.name
-    assert ownership.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
+    folder = tmp_path.as_posix()
+    assert ownership.home(function(None)) == folder
     monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "one.ipynb"))
     assert ownership.home(function(None)) == f"{folder}/one.ipynb"
     monkeypatch.setenv("JPY_SESSION_NAME", f"{tmp_path}/one-jvsc-0a1b2c-77.ipynb")
     assert ownership.home(function(None)) == f"{folder}/one.ipynb"
     monkeypatch.setenv("JPY_SESSION_NAME", "RTC:5f0c")  # the number of a session
-    assert ownership.home(function(None)) == f"{tmp_path.parent.name}/{folder}"
+    assert ownership.home(function(None)) == folder
     named = function(None, __vsc_ipynb_file__=str(tmp_path / "two.ipynb"))
     assert ownership.home(named) == f"{folder}/two.ipynb"
     ownership._folder_at_first.cache_clear()
@@ -140,8 +168,9 @@ def test_other_code_is_that_of_helpers_too(tmp_path: Path) -> None:
 def test_a_grid_of_another_file_in_the_same_place_with_other_code_is_told_of(
     tmp_path: Path, new_memory_store: Callable[[], str]
 ) -> None:
-    def made(folder: str, code: str) -> FunctionType:
-        return function(tmp_path / folder / "a" / "run.py", code)
+    def made(folder: str, code: str) -> FunctionType:  # two copies of one project
+        (tmp_path / folder / "work" / ".git").mkdir(parents=True, exist_ok=True)
+        return function(tmp_path / folder / "work" / "run.py", code)
 
     one, two = "def f(x): return x", "def f(x): return -x"
     options: dict[str, Any] = {"store": new_memory_store(), "executor": "sync", "version": "1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import decimal
 import functools
 import importlib
 import multiprocessing
@@ -565,7 +566,8 @@ def test_a_function_that_no_worker_can_load_is_said_once(
 
 def surrounded(x: float) -> str:
     is_on_path = "/nowhere/else" in sys.path
-    return f"{os.environ.get('SWARMGRID_TEST', 'none')}{Path.cwd()}{is_on_path}"
+    arithmetic = f"{decimal.Decimal(1) / 3}{np.geterr()['divide']}"
+    return f"{os.environ.get('SWARMGRID_TEST', 'none')}{Path.cwd()}{is_on_path}{arithmetic}"
 
 
 def test_the_environment_travels(
@@ -584,11 +586,13 @@ def test_the_environment_travels(
     monkeypatch.setenv("SWARMGRID_TEST", "set since")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("/nowhere/else")
-    assert computed() == surrounded(1.0) == f"set since{tmp_path}True"
-    # which a worker that is started later has, too, whatever became of it here
-    assert receiver.results(sent(surrounded), [(1.0,)], is_own_process=True) == [surrounded(1.0)]
+    with decimal.localcontext(prec=5), np.errstate(divide="ignore"):
+        assert computed() == surrounded(1.0) == f"set since{tmp_path}True0.33333ignore"
+        # which a worker that is started later has, too, whatever became of it here
+        data, here = sent(surrounded), surrounded(1.0)
+    assert receiver.results(data, [(1.0,)], is_own_process=True) == [here]
     monkeypatch.delenv("SWARMGRID_TEST")
-    assert computed() == f"none{tmp_path}True"
+    assert computed() == surrounded(1.0) != here
 
 
 class OwnError(Exception):
