@@ -21,6 +21,7 @@ import swarmgrid
 from swarmgrid.executors.output import Output
 from swarmgrid.executors.process import _pipes
 from swarmgrid.worker.output import ERROR, MAX_LINE, MAX_TEXT, Levels, Lines, Sender
+from tests.long import examples
 
 log = logging.getLogger("tests.model")
 
@@ -179,7 +180,7 @@ ITEMS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(ITEMS)
 def test_whatever_is_written_arrives_in_the_order_of_its_line_ends(
     items: list[tuple[str, str, str]],

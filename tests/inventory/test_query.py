@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import swarmgrid
 from swarmgrid.inventory.query import MAX_DEPTH, MISSING, member, to_condition
+from tests.long import examples
 
 ROOTS = ("params", "tags", "points")
 SCALARS = st.one_of(
@@ -107,7 +108,7 @@ def plain_get(document: Any, path: str) -> Any:
     return "missing"
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(DOCUMENTS, QUERIES)
 def test_a_query_holds_where_the_same_expression_of_python_does(document: Any, query: Any) -> None:
     names = {

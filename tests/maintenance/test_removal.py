@@ -18,6 +18,7 @@ import swarmgrid
 from swarmgrid import Grid
 from swarmgrid.store import lease
 from swarmgrid.store.directory import FileBlobs
+from tests.long import examples
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 X, S = [5, 3, 4, 9, 0, 1, 2], ["b", "a", "c"]
@@ -91,7 +92,7 @@ def is_selected(selection: dict[str, Any], x: int, s: str) -> bool:
     return True
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(SELECTIONS, st.booleans()), min_size=1, max_size=3),
     st.sampled_from([{}, {"shards": {"x": 6, "s": 2}}]),

@@ -233,7 +233,7 @@ def of_level(level: Any) -> float:
     return float(level.scaled() + level.mixed())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(
     edits=st.fixed_dictionaries(
         {},
