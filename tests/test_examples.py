@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+import swarmgrid
 from docs.site import gallery
+from tests.servers.s3 import S3Server
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 GALLERY = {script.name for script in gallery.examples()}
@@ -37,12 +41,34 @@ def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> N
     assert _counts(second, "reused") == totals
 
 
-def _output(example: Path, folder: Path) -> str:
+@pytest.mark.long
+@pytest.mark.site
+@pytest.mark.server
+def test_the_example_of_an_object_store_fills_a_bucket(s3: S3Server, tmp_path: Path) -> None:
+    (example,) = (path for path in EXAMPLES if path.stem == "object_store")
+    environment = {
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ACCESS_KEY_ID": s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+    }
+    url = s3.url("example")
+    assert _counts(_output(example, tmp_path, url, environment), "computed") == [8, 8]
+    assert _counts(_output(example, tmp_path, url, environment), "computed") == [0, 0]
+    assert (tmp_path / "object_store.png").exists()
+    assert len(swarmgrid.catalog(url, storage_options=s3.storage_options())) == 1
+
+
+def _output(
+    example: Path,
+    folder: Path,
+    store: str = "store",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     small = ["--small"] * (example.name in GALLERY)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(example), "--store", "store", *small],
+        [sys.executable, "-W", "error", str(example), "--store", store, *small],
         cwd=folder,
-        env={**os.environ, "MPLBACKEND": "Agg"},
+        env={**os.environ, "MPLBACKEND": "Agg", **environment},
         capture_output=True,
         text=True,
         timeout=300,
