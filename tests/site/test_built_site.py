@@ -67,6 +67,9 @@ def test_names_lead_to_where_they_are_documented(site: Path) -> None:
     assert 'href="https://docs.xarray.dev/en/stable/generated/xarray.Dataset.html' in page
     page = (site / "how-to" / "use-a-cluster.html").read_text()
     assert 'href="../reference/api.html#swarmgrid.PointError"' in page
+    page = (site / "reference" / "api.html").read_text()
+    assert 'href="https://zarr.readthedocs.io/en/stable/api/zarr/abc/store/' in page
+    assert 'href="#swarmgrid.Grid.verify"' in page
 
 
 def test_llms_txt_lists_every_page_as_markdown(site: Path) -> None:
