@@ -24,12 +24,16 @@ Every public name of `swarmgrid`. This page is generated from the docstrings by
 `compute`, `run`, `stream`, `plan`, `open`, `grid` and `set_options`, and the methods of a
 `GridFunction`, take the same keyword arguments: the [options](#options).
 """
+
+
+def _is_method(cls: str, name: str) -> bool:
+    return callable(getattr(getattr(swarmgrid, cls), name))
+
+
 METHODS = {
-    "GridFunction": [
-        "compute", "run", "stream", "plan", "open", "errors", "verify", "repair", "convert", "grid"
-    ],
-    "Grid": ["open", "state", "dataset", "errors", "verify", "repair", "convert"],
-}  # fmt: skip
+    cls: [m for m in dir(getattr(swarmgrid, cls)) if m[0] != "_" and _is_method(cls, m)]
+    for cls in ("Catalog", "Grid", "GridFunction")
+}
 
 
 def page() -> str:
@@ -116,15 +120,12 @@ def _entry(name: str) -> str:
         parts.append(f"```text\n{_signature(name, value)}\n```\n")
     text = "\n".join(_markdown(inspect.getdoc(value) or "")) + "\n"
     parts.append(re.sub(r"^See docs/(\S+)$", _link, text, flags=re.MULTILINE))
-    if name in METHODS:
-        parts += [
-            f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}"
-            for m in METHODS[name]
-        ]
-        parts.append("")
-    elif fields := dict(_fields(value)):
-        parts += [f"- **`{field}`**: {text}" for field, text in fields.items()]
-        parts.append("")
+    lines = [f"- **`{field}`**: {text}" for field, text in _fields(value)]
+    lines += [
+        f"- `{_signature(m, getattr(value, m))}`: {_first_line(value, m)}"
+        for m in METHODS.get(name, ())
+    ]
+    parts += [*lines, ""] if lines else []
     return "\n".join(parts)
 
 
