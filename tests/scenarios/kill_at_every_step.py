@@ -1,6 +1,6 @@
-"""A script: kills a small run at steps of its writing, each time resumes it, and checks.
+"""A script: kills a small run, or a conversion, at steps of its writing; resumes it, and checks.
 
-Usage: FOLDER EVERY [SERVER]; EVERY is 1 for each step, 4 for each fourth.
+Usage: FOLDER STORY EVERY [SERVER]; EVERY is 1 for each step, 4 for each fourth.
 
 Each run is a forked child of this process, which itself never opens a store. Steps are counted in
 the system calls that change a directory, or in the operations of a Zarr store.
@@ -42,8 +42,9 @@ AXES: list[dict[str, list[float]]] = [
     {"x": [0.5, 1, 2], "y": [2, 1]},
 ]
 FOLDER = Path(sys.argv[1])
-EVERY = int(sys.argv[2])
-S3_OPTIONS = json.loads(sys.argv[3]) if len(sys.argv) > 3 else None
+STORY = sys.argv[2]
+EVERY = int(sys.argv[3])
+S3_OPTIONS = json.loads(sys.argv[4]) if len(sys.argv) > 4 else None
 """Where a server is that survives the kills; nothing else is tried then."""
 
 
@@ -123,10 +124,9 @@ def in_child(action: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def compute(store: Any, axes: dict[str, list[float]]) -> Any:
-    return swarmgrid.compute(
-        axes=axes,
-        func=product,
+def bound(func: Any, store: Any) -> Any:
+    return swarmgrid.GridFunction(
+        func,
         version="1",
         store=store,
         chunks={"x": 2, "y": 2},
@@ -137,45 +137,100 @@ def compute(store: Any, axes: dict[str, list[float]]) -> Any:
     )
 
 
-def check(make_store: Any) -> None:
-    """Look at what a kill left, resume, compare with the function itself, and look again."""
-    store = make_store(None)
-    grid = swarmgrid.GridFunction(product, version="1", store=store)
-    with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
-        report = grid.verify(axes=["x", "y"])
-        assert report.is_clean, report
-    for axes in AXES:
-        ds = compute(store, axes).load()
-        for x, y in itertools.product(axes["x"], axes["y"]):
-            point = ds.sel(x=x, y=y)
-            assert point["value"].item() == x * 10.0 + y
-            assert point["word"].item() == "x" * int(x)
+class Run:
+    """Two runs: the second one grows both axes, and makes one of ints one of floats."""
+
+    n_points, n_again = 6, 4
+
+    def prepare(self, store: Any) -> None:
+        """Nothing is stored yet."""
+
+    def doomed(self, store: Any) -> None:
+        for axes in AXES:
+            bound(product, store).compute(axes=axes)
+
+    def check(self, store: Any) -> None:
+        """Look at what a kill left, resume, compare with the function itself, and look again."""
+        grid = bound(product, store)
+        with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
+            report = grid.verify(axes=["x", "y"])
+            assert report.is_clean, report
+        for axes in AXES:
+            ds = grid.compute(axes=axes).load()
+            for x, y in itertools.product(axes["x"], axes["y"]):
+                point = ds.sel(x=x, y=y)
+                assert point["value"].item() == x * 10.0 + y
+                assert point["word"].item() == "x" * int(x)
+        check_clean(grid)
+
+
+class Conversion:
+    """A conversion of an output of ints, whose chunks have several rows, to floats."""
+
+    n_points, n_again = 8, 0
+
+    def prepare(self, store: Any) -> None:
+        for axes in ({"x": [2], "y": [4]}, {"x": [2, 4, 6], "y": [4, 6]}):
+            bound(halves, store).compute(axes=axes)
+
+    def doomed(self, store: Any) -> None:
+        bound(halves, store).convert("n", "float64", axes=["x", "y"])
+
+    def check(self, store: Any) -> None:
+        """Whenever it was killed: readers have all values, and all of what follows goes on."""
+        grid = bound(halves, store)
+        assert grid.verify(axes=["x", "y"]).is_clean
+        before = grid.open(axes=["x", "y"])
+        check_halves(before.load())
+        grid.convert("n", "float64", axes=["x", "y"])
+        ds = grid.compute(axes={"x": [2, 4, 6, 5], "y": [4, 6]}).load()
+        assert ds["n"].dtype == "float64"
+        check_halves(ds)
+        grid.repair(axes=["x", "y"])
+        check_clean(grid)
+
+
+def halves(x: int, y: int) -> dict[str, Any]:
+    with (FOLDER / "calls").open("a") as file:
+        file.write(f"{x},{y}\n")
+    n = (x + y) / 2
+    return {"n": int(n) if n.is_integer() else n, "word": "x" * x}
+
+
+def check_halves(ds: Any) -> None:
+    for x, y in itertools.product(ds["x"].values.tolist(), ds["y"].values.tolist()):
+        point = ds.sel(x=x, y=y)
+        assert point["n"].item() == (x + y) / 2
+        assert point["word"].item() == "x" * x
+
+
+def check_clean(grid: Any) -> None:
     report = grid.verify(axes=["x", "y"])
     assert report.is_clean, report
     left = [note for note in report.notes if not note.key.startswith("locks/")]
     assert left == [], report  # a kill at the very end leaves a lease, until somebody needs it
 
 
+STORIES: dict[str, Any] = {"run": Run(), "conversion": Conversion()}
+
+
 def main() -> None:
-    kills = 0
+    kills, story = 0, STORIES[STORY]
     for make_store in (directory, zarr_store) if S3_OPTIONS is None else (object_store,):
         for k in itertools.count(1, EVERY):
             shutil.rmtree(FOLDER, ignore_errors=True)
             FOLDER.mkdir()
-            (FOLDER / "prefix").write_text(f"round-{k}")
-
-            def doomed(k: int = k, make: Any = make_store) -> None:
-                store = make(Countdown(k))
-                for axes in AXES:
-                    compute(store, axes)
-
-            status = in_child(doomed)
+            (FOLDER / "prefix").write_text(f"{STORY}-{k}")
+            prepared = in_child(lambda make=make_store: story.prepare(make(None)))
+            assert prepared == 0
+            status = in_child(lambda k=k, make=make_store: story.doomed(make(Countdown(k))))
             assert status in (0, -signal.SIGKILL), status
-            again = in_child(lambda make=make_store: check(make))
+            again = in_child(lambda make=make_store: story.check(make(None)))
             assert again == 0, f"{make_store.__name__}, step {k}"
             calls = (FOLDER / "calls").read_text().split()
-            assert len({tuple(map(float, call.split(","))) for call in calls}) == 6
-            assert len(calls) <= 6 + 4, "more than the points in flight were computed again"
+            assert len({tuple(map(float, call.split(","))) for call in calls}) == story.n_points
+            n_again = len(calls) - story.n_points
+            assert n_again <= story.n_again, "more than the points in flight were computed again"
             if status == 0:
                 break
             kills += 1

@@ -55,7 +55,12 @@ def point(x: int, y: int) -> Any:
 
 @pytest.mark.parametrize("every", first(1, [8, 1]))
 def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path, every: int) -> None:
-    assert kills_at_every_step(tmp_path / "work", every) > 100 // every
+    assert kills_at_every_step(tmp_path / "work", "run", every) > 100 // every
+
+
+@pytest.mark.parametrize("every", first(1, [5, 1]))
+def test_a_kill_at_any_step_of_a_conversion_loses_nothing(tmp_path: Path, every: int) -> None:
+    assert kills_at_every_step(tmp_path / "work", "conversion", every) > 40 // every
 
 
 @pytest.mark.server
@@ -64,7 +69,7 @@ def test_a_kill_at_any_request_that_changes_an_object_store_loses_nothing(
     s3: S3Server, tmp_path: Path, every: int
 ) -> None:
     server = {"url": s3.url(f"kills-{every}"), "options": s3.storage_options()}
-    assert kills_at_every_step(tmp_path / "work", every, json.dumps(server)) > 40 // every
+    assert kills_at_every_step(tmp_path / "work", "run", every, json.dumps(server)) > 40 // every
 
 
 def kills_at_every_step(*arguments: object) -> int:

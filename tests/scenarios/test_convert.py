@@ -7,7 +7,12 @@ writes is a store of its own here, and must be one that reads right, and from wh
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +24,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore, WrapperStore
 
 import swarmgrid
-from tests.long import examples
+from tests.long import examples, first
 from tests.scenarios.test_swapped import contents, store_of
 
 AXES: dict[str, Any] = {"x": [1, 2, 3], "y": [0, 5]}
@@ -360,3 +365,74 @@ def test_a_grid_of_one_point_is_converted() -> None:
     ds = grid.compute(axes={})
     assert (ds["value"].item(), ds["value"].dtype) == (7.0, np.float64)
     assert grid.verify(axes=[]).is_clean
+
+
+PROGRAM = """
+import sys
+import swarmgrid
+from tests.long import first
+from tests.scenarios.test_convert import GRID, MORE, assert_right
+
+def read(store):
+    for _ in range(20):
+        assert_right(GRID.open(axes=["x", "y"], store=store), AXES)
+
+AXES = {"x": [1, 2, 3], "y": [0, 5]}
+actions = {
+    "n": lambda store: GRID.convert("n", "float64", store=store),
+    "t": lambda store: GRID.convert("t", "float64", store=store),
+    "more": lambda store: GRID.compute(axes=MORE, store=store),
+    "read": read,
+}
+print("ready", flush=True)
+sys.stdin.readline()
+actions[sys.argv[1]](sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("named", first(1, ["n n t more read", "n n n", "n more more read"]))
+def test_processes_that_convert_at_once_agree(named: str, tmp_path: Path) -> None:
+    actions, store = named.split(), str(tmp_path / "s")
+    GRID.stream(axes=AXES, store=store, **KINDS["plain"])
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM, action, store], text=True, **pipes)
+        for action in actions
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:  # from here on all are at work
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for action, process in zip(actions, processes, strict=True):
+            _, errors = process.communicate(timeout=100)
+            assert process.returncode == 0, f"{action}: {errors}"
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    ds = GRID.compute(axes=MORE, store=store)
+    assert ds["n"].dtype == np.float64
+    assert (ds["t"].dtype == np.float64) == ("t" in actions)
+    assert_right(ds, MORE)
+    GRID.repair(store=store)
+    report = GRID.verify(store=store)
+    assert (report.problems, report.notes) == ((), ())
+
+
+def test_threads_that_convert_at_once_agree(states: list[dict[str, bytes]]) -> None:
+    store = store_of(states[0])
+    barrier = threading.Barrier(3)
+
+    def convert(output: str) -> None:
+        barrier.wait()
+        GRID.convert(output, "float64", store=store)
+
+    with ThreadPoolExecutor(3) as pool:
+        for future in [pool.submit(convert, output) for output in ("n", "n", "t")]:
+            future.result()
+    ds = GRID.compute(axes=AXES, store=store)
+    assert (ds["n"].dtype, ds["t"].dtype) == (np.float64, np.float64)
+    assert_right(ds, AXES)
+    assert_clean(store)
