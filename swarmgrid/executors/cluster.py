@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 import time
@@ -24,6 +25,10 @@ TASKS_PER_SECOND = 50
 """The load on a scheduler, which manages about 200: the more workers, the longer the tasks."""
 PEAK_TASKS_PER_SECOND = 100
 """The same for a moment, near the end of a run."""
+LOOK_SECONDS = 2.0
+"""The time after which to ask the scheduler again how many workers there are."""
+ADAPTIVE_TARGETS = 2.0
+"""Of an adaptive cluster's `target_duration`, the work that waits for each worker."""
 NEWS_SECONDS = 0.5
 """The longest time until a cluster's scheduler knows of a task."""
 
@@ -42,21 +47,42 @@ class Cluster:
     """
 
     def __init__(self, job: Job, pickled: bytes, client: Any) -> None:
-        n = max(1, sum(client.nthreads().values()))
-        self.traits = Traits(
-            n_workers=n,
-            may_write=try_sharing(job.grid.location),
-            is_isolating=False,
-            task_seconds=max(TASK_SECONDS, n / TASKS_PER_SECOND),
-            short_seconds=max(SHORT_SECONDS, n / PEAK_TASKS_PER_SECOND),
-            first_points=1,
-        )
         self._client = client
+        self._may_write = try_sharing(job.grid.location)
+        self.traits = self._traits()
+        self._looked = time.monotonic()
         self._packed = pickled
         self._job: Any = None
         self._is_stopped = False
         self._running: dict[Any, tuple[Task, float]] = {}
         self._has_seceded = is_in_task() and _secede()
+
+    def _traits(self) -> Traits:
+        """The traits with the workers that the cluster has now."""
+        n = max(1, sum(self._client.nthreads().values()))
+        return Traits(
+            n_workers=n,
+            may_write=self._may_write,
+            is_isolating=False,
+            task_seconds=max(TASK_SECONDS, n / TASKS_PER_SECOND),
+            short_seconds=max(SHORT_SECONDS, n / PEAK_TASKS_PER_SECOND),
+            first_points=1,
+        )
+
+    @property
+    def n_queued(self) -> int:
+        """The number of tasks that the cluster has at once.
+
+        An adaptive cluster gets workers for the work that waits there, at its `target_duration`
+        of it for each: without so much it would never get more, and end those that it has.
+        """
+        traits = self.traits
+        per_worker = QUEUED_PER_WORKER
+        adaptive = getattr(getattr(self._client, "cluster", None), "_adaptive", None)
+        if adaptive is not None:
+            seconds = ADAPTIVE_TARGETS * _target_seconds(adaptive)
+            per_worker = max(per_worker, math.ceil(seconds / traits.task_seconds))
+        return per_worker * traits.n_workers
 
     def prepare(self, n: int) -> None:
         """Nothing to make ready: the cluster is there."""
@@ -87,8 +113,11 @@ class Cluster:
 
     def _submit(self, tasks: Tasks, running: Any) -> None:
         """Have so many tasks under way that no worker waits; in one message to the scheduler."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:  # the cluster may have grown or shrunk
+            self._looked, self.traits = now, self._traits()
         begun: list[Task] = []
-        n = QUEUED_PER_WORKER * self.traits.n_workers - running.count()
+        n = self.n_queued - running.count()
         while len(begun) < n and not self._is_stopped:
             task = tasks.get(may_wait=False)
             if task is None:
@@ -141,6 +170,12 @@ class Cluster:
 
             self._has_seceded = False
             rejoin()
+
+
+def _target_seconds(adaptive: Any) -> float:
+    """The `target_duration` of an adaptive cluster; dask's default where it does not say."""
+    seconds = getattr(adaptive, "target_duration", None)
+    return float(seconds) if isinstance(seconds, (int, float)) else 5.0
 
 
 def _secede() -> bool:
