@@ -57,8 +57,11 @@ def _cells(body: str) -> list[Cell]:
 def cells_of_page(page: str) -> list[Cell]:
     """The cells of a page: its blocks fenced ``python``, and the prose between them.
 
-    What a block prints is left out: a notebook shows it when it runs.
+    What a block prints or draws is left out: a notebook shows it when it runs. So are the targets
+    of relative links: a notebook lies elsewhere.
     """
+    page = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n\n?", "", page, flags=_BLOCK)
+    page = re.sub(r"\[([^\]]*)\]\((?![a-z]+:)[^)]*\)", r"\1", page)
     page = re.sub(r"^(```python\n.*?^```\n)\n```text\n.*?^```\n", r"\1", page, flags=_BLOCK)
     parts = re.split(r"^```python\n(.*?)^```$", page, flags=_BLOCK)
     cells = [Cell(part.strip("\n"), is_code=bool(i % 2)) for i, part in enumerate(parts)]

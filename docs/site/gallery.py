@@ -10,7 +10,7 @@ from docs.site.cells import Cell, cells_of_page, cells_of_script, markdown, note
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-NOTEBOOKS = ["tutorials/first-grid"]
+NOTEBOOKS = ["tutorials/first-grid", "how-to/monte-carlo", "how-to/plot"]
 """Pages that are notebooks, too."""
 
 
@@ -37,9 +37,17 @@ def write_gallery(folder: Path) -> None:
     pages = "\n".join(script.stem for script in examples())
     tree = f"```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
     (folder / "index.md").write_text(f"{intro}\n\n{grid}\n\n{tree}")
+
+
+def write_notebooks(folder: Path) -> None:
+    """Write the notebooks of pages beside them, and lead from each page to its own."""
     for page in NOTEBOOKS:
-        target = folder.parent / f"{page}.ipynb"
-        write_notebook(cells_of_page((ROOT / "docs" / f"{page}.md").read_text()), target)
+        source = folder / f"{page}.md"
+        text = source.read_text()
+        write_notebook(cells_of_page(text), source.with_suffix(".ipynb"))
+        title, _, rest = text.partition("\n")
+        link = f"Download this page as a [notebook]({source.stem}.ipynb)."
+        source.write_text(f"{title}\n\n{link}\n{rest}")
 
 
 def write_notebook(cells: list[Cell], file: Path) -> None:

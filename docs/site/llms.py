@@ -26,6 +26,7 @@ def write_llms(source: Path, site: Path) -> None:
     for page in pages:
         name = page.relative_to(source)
         text = re.sub(r"\n```\{toctree\}.*?```\n", "", page.read_text(), flags=re.DOTALL)
+        text = re.sub(r"^Download .*\n\n", "", text, flags=re.MULTILINE)
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text)
         parts[_section(name)].append(f"- [{_title(text)}]({name}){_about(text)}")

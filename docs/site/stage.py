@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from docs.site.gallery import write_gallery
+from docs.site.gallery import write_gallery, write_notebooks
 from docs.site.inventories import write_inventories
 from docs.site.navigation import toctree_of, toctrees
 
@@ -30,6 +30,7 @@ def stage(target: Path) -> None:
     write_gallery(target / "gallery")
     for page, original in pages.items():
         page.write_text(with_links_of_the_site(page.read_text(), page, original, target))
+    write_notebooks(target)
     decisions = target / "explanation" / "decisions"
     _append(decisions / "README.md", toctree_of(decisions, decisions / "README.md"))
     _append(target / "index.md", toctrees(target))

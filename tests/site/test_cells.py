@@ -53,9 +53,10 @@ def test_a_script_is_prose_and_code() -> None:
 
 def test_a_page_is_prose_and_code_without_what_it_prints() -> None:
     code, output = "```python\nprint(1)\n```", "```text\n1\n```"
-    page = f"# Title\n\nText.\n\n{code}\n\n{output}\n\nMore.\n\n```sh\nls\n```\n"
+    picture, link = "![what](../x.png)\n\n", "[More](../more.md)"
+    page = f"# Title\n\n{picture}Text. {link}, [far](https://example.org).\n\n{code}\n\n{output}\n\nMore.\n\n```sh\nls\n```\n"
     assert cells_of_page(page) == [
-        Cell("# Title\n\nText.", is_code=False),
+        Cell("# Title\n\nText. More, [far](https://example.org).", is_code=False),
         Cell("print(1)", is_code=True),
         Cell("More.\n\n```sh\nls\n```", is_code=False),
     ]
