@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.api.explanation import explanation
 from swarmgrid.api.handle import Grid
 from swarmgrid.api.resolve import axis_names, func_of, grid_ref, location_of, not_stored
 from swarmgrid.api.versions import check_is_no_code, with_whole_version
 from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.format.code_record import NAME, code_parts, write_code
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.identity import Part, changes, digest, explained
 from swarmgrid.inventory.keeping import tag
@@ -31,6 +33,7 @@ from swarmgrid.space.match import NEAR, near_misses
 if TYPE_CHECKING:
     import xarray as xr
 
+    from swarmgrid.format.code_record import CodePart
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
@@ -82,7 +85,24 @@ class Call:
         self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
         plan = planned(self.request, self._coverage, manifest)
-        return replace(plan, parts=self._parts()) if explain else plan
+        if not explain:
+            return plan
+        why = None if self._snapshot is not None else explanation(self.request, self._code())
+        return replace(plan, parts=self._parts(), why=why)
+
+    def _code(self) -> tuple[CodePart, ...]:
+        """The parts of the code as it is now; none if it has a version."""
+        fingerprint = self._fingerprint()
+        return () if fingerprint is None else code_parts(fingerprint)
+
+    def _keep_code(self, code: tuple[CodePart, ...]) -> None:
+        """Keep the code of a grid that has none yet, for `Grid.why`."""
+        if code and self._snapshot is not None and NAME not in self._snapshot.names:
+            blobs = self.request.grid.location.open()
+            with contextlib.suppress(StoreError):  # nothing but an explanation is lost
+                blobs.begin_writing()
+                write_code(blobs, self.request.grid.path, code)
+                blobs.end_writing()
 
     def _parts(self) -> tuple[Part, ...]:
         code = self._fingerprint()
@@ -127,6 +147,8 @@ class Call:
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before = self._fingerprint()
+        has_code = self._snapshot is not None and NAME in self._snapshot.names
+        code = () if has_code or before is None else code_parts(before)
         options = self._options.of_the_run()
         done, state = fill(self.request, options, self._remember, self._known())
         self._damage = None
@@ -135,6 +157,7 @@ class Call:
         else:
             self._snapshot, self._coverage = state, None
             self._coverage = self._covered()
+        self._keep_code(code)
         self._check_kept(done)
         self._warn_of_changes(before)
         return done

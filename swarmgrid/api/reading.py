@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.api.resolve import not_stored
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.code_record import read_code
+from swarmgrid.inventory.keeping import current_row
 
 if TYPE_CHECKING:
     import os
@@ -14,12 +17,19 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from swarmgrid.api.handle import Grid
+    from swarmgrid.format.code_record import CodePart
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid_state import GridState
+    from swarmgrid.inventory.difference import Difference
+    from swarmgrid.inventory.row import GridRow
+    from swarmgrid.store.grid_ref import GridRef
 
 
 class GridReading:
     """A stored grid, as far as it is read point by point; see `Grid`."""
+
+    _ref: GridRef
 
     def status(self) -> xr.DataArray:
         """The status of every point of the grid, lazily.
@@ -109,6 +119,40 @@ class GridReading:
         if not isinstance(overwrite, bool):
             raise InputError(f"overwrite is {brief(overwrite)}; expected True or False")
         return export(self.dataset(), self.status(), target, overwrite=overwrite)
+
+    def why(self, other: Grid) -> Difference:
+        """The reason why this grid is another one than a second: code lines, params, axes.
+
+        Parameters
+        ----------
+        other : Grid
+            The other grid, of any store; the older one of the two, as a rule.
+
+        Returns
+        -------
+        Difference
+            Its text names each difference, such as "`helper` in model.py changed (-return x * 2,
+            +return x * 3)". Code is known of grids that were made without ``version=``.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of one of them.
+        """
+        from swarmgrid.inventory.difference import difference
+
+        if not isinstance(other, GridReading):
+            raise InputError(f"other is {brief(other)}; expected a swarmgrid.Grid")
+        old, new = other._brief(), self._brief()  # noqa: SLF001  # of the same class
+        return difference(old[0], new[0], old[1], new[1])
+
+    def _brief(self) -> tuple[GridRow, tuple[CodePart, ...]]:
+        """The inventory's row of the grid as it is now, and the code that made it."""
+        blobs, path = self._ref.location.open(), self._ref.path
+        row = current_row(blobs, path)
+        if row.is_gone:
+            raise not_stored(self._ref)
+        return row, read_code(blobs, path)
 
     def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:
         """Open every stored value, lazily."""

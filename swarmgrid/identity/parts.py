@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePath
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -41,6 +42,13 @@ class Fingerprint:
         """Everything that counts, in the order in which it was found."""
         code = [Part(place, "code", source.own_text(one).hex()) for place, one in self.walk.codes]
         return (*code, *(Part(*one) for one in self.walk.digest_of_entries()))
+
+    def sources(self) -> dict[str, tuple[str, str]]:
+        """Return by the path of code its file's name, without folders, and its source."""
+        return {
+            place: (PurePath(code.co_filename).name, source.shown_text(code))
+            for place, code in self.walk.codes
+        }
 
 
 def fingerprint(func: Callable[..., Any], ignore: Collection[str] = ()) -> str:

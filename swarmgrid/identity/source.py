@@ -31,6 +31,15 @@ def own_text(code: CodeType) -> bytes:
     return _read(id(code), code)[0]
 
 
+def shown_text(code: CodeType) -> str:
+    """Return the source of a function without comments and layout; empty if it is not known."""
+    node = _node_of(code)
+    try:
+        return "" if node is None else ast.unparse(node)
+    except (ValueError, RecursionError):
+        return ""
+
+
 def only_called(code: CodeType) -> frozenset[str]:
     """Return the names that code does nothing but call, as far as its source is known."""
     return frozenset() if frame_of_walk() is not None else _read(id(code), code)[1]

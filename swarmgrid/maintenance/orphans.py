@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from swarmgrid.format import damage_marks, failures, tags
+from swarmgrid.format import code_record, damage_marks, failures, tags
 from swarmgrid.maintenance.replicas import COPY
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import LOCKS, METADATA, PROBE
@@ -108,6 +108,11 @@ def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             data = blobs.get(key, tags.MAX_NBYTES)
             if data is not None and tags.decoded_tags(data, key) is None:
                 yield Finding(key, "it cannot be read: tags are lost", is_removed=True)
+        elif name == code_record.NAME:
+            data = blobs.get(key, code_record.MAX_NBYTES)
+            if data is not None and code_record.decoded_code(data, key) is None:
+                yield Finding(key, "it cannot be read: the code that made the grid is lost",
+                    is_removed=True)  # fmt: skip
         elif name.endswith(_HALVES):
             yield Finding(key, _LEFT, is_removed=True)
         elif not (

@@ -242,7 +242,7 @@ def _drop_failures(held: Lease, state: GridState, selection: Selection) -> None:
 
 
 def _drop_values(held: Lease, grid: StoredGrid, manifest: Manifest, selection: Selection) -> None:
-    """Delete the values of selected points, which no row speaks of any more."""
+    """Delete the values of selected points, which no row refers to any more."""
     for name, output in grid.schema.outputs.items():
         for key in other_chunks(held.blobs, grid, name):
             held.check()

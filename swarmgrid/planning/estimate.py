@@ -57,12 +57,16 @@ class Plan:
     """The content of ``depends=`` now: packages' versions, digests of files and values."""
     parts: tuple[Part, ...] | None = None
     """The parts of the grid's identity; None: ``explain=True`` did not ask for them."""
+    why: str | None = None
+    """The reason for a new grid, by the nearest stored one; None: the grid is stored, or
+    ``explain=True`` did not ask."""
 
     def __str__(self) -> str:
         return (
             f"{self._points()}, in {self._objects()}; {self._size()}, {self._time()}\n"
             f"chunks: {self.reason}"
             + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
+            + (f"\n{self.why}" if self.why else "")
             + self._explained()
         )
 
@@ -111,6 +115,7 @@ class Plan:
             ("size", self._size()),
             ("time", self._time()),
             *((f"depends on {name}", text) for name, text in self.depends.items()),
+            *([("why new", self.why)] if self.why else []),
         ]
         done = bar(self.points_total, old=self.points_cached)
         parts = [done, table(rows)]
