@@ -55,7 +55,7 @@ FOREIGN = {
     "IPython": {"observe.bars"},
     "tqdm": {"observe.bars"},
     "xarray": {
-        *("memo.memo_request", "memoized.labelled"),
+        *("api.backend", "memo.memo_request", "memoized.labelled"),
         *("view.dataset", "view.export", "view.status", "view.tables"),
     },
     "zarr": {"store.blobs", "store.bounded", "store.location"},

@@ -86,6 +86,16 @@ class DatasetAccessor:
             return Grid.open(store, group.strip("/"))
         return Grid(named_ref(location, group.strip("/")))
 
+    def status(self) -> xr.DataArray:
+        """The status of every point of the stored grid, lazily.
+
+        Returns
+        -------
+        xr.DataArray
+            See `Grid.status`.
+        """
+        return self.grid.status()
+
     def errors(self) -> pd.DataFrame:
         """The points at which the function failed and that are not computed since.
 
