@@ -291,7 +291,7 @@ def _home_of(file: str) -> str:
     path, project = Path(file), _project_of(Path(file))
     if project is not None:
         return f"{_project_name(project)}/{path.relative_to(project).as_posix()}"
-    with contextlib.suppress(ValueError, RuntimeError):  # outside of it; nobody's
+    with contextlib.suppress(ValueError, RuntimeError):  # outside of it, or no user's
         return f"~/{path.relative_to(Path.home()).as_posix()}"
     return path.as_posix()
 

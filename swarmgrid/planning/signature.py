@@ -123,7 +123,7 @@ def _accepted(signature: inspect.Signature) -> set[str] | None:
 
 
 def _way_to_give(name: str, func: Callable[..., Any]) -> str:
-    """Where a value that is missing belongs."""
+    """The advice on how to pass a value that is missing."""
     if name == "self" and "." in getattr(func, "__qualname__", ""):
         cls, _, method = func.__qualname__.rpartition(".")
         return f"pass the method of an object: func={cls}(...).{method}"

@@ -24,9 +24,9 @@ class Surroundings:
     folder: str | None
     path: tuple[str, ...]
     decimals: decimal.Context
-    """How decimals are rounded."""
+    """The rules by which decimals are rounded."""
     floats: Mapping[str, Any]
-    """What numpy does where a number overflows, or is divided by zero."""
+    """numpy's reaction to a number that overflows, or is divided by zero."""
 
     @classmethod
     def here(cls) -> Surroundings:
