@@ -63,9 +63,9 @@ class IdentityError(InputError, TypeError):
     Parameters
     ----------
     place : str
-        Where the value sits, as an expression: ``params['model'][3]``.
+        The place of the value, as an expression: ``params['model'][3]``.
     reason : str
-        What it is, and why that is not understood.
+        The kind of the value, and the reason why it has no digest.
     """
 
     def __init__(self, place: str, reason: str) -> None:
@@ -162,7 +162,7 @@ class WorkerError(SwarmgridError, RuntimeError):
     function : str
         The function's name.
     reason : str
-        What is in the way, and what to do about it.
+        The obstacle, and the remedy.
     details : str
         The worker's traceback, or an empty string.
     """
@@ -197,7 +197,7 @@ class DamageError(StoreError):
     key : str
         The key of the damaged object, relative to the store's root.
     reason : str
-        What is wrong with it.
+        The damage.
     """
 
     def __init__(self, key: str, reason: str) -> None:

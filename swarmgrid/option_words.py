@@ -52,7 +52,7 @@ def unknown_option(name: object, names: Iterable[str], func: object = None) -> I
     Parameters
     ----------
     name : object
-        What was given.
+        The given name.
     names : iterable of str
         The options there are.
     func : callable, optional

@@ -55,6 +55,14 @@ def test_no_docstring_begins_with_a_question() -> None:
     assert [doc for doc in of_the_package() if asking.match(doc.text)] == []
 
 
+def test_no_description_of_a_parameter_begins_with_a_question() -> None:
+    asking = re.compile(
+        r"^( *)\S.*\n\1    (What|Who|Whose|How|Which|Why|Where|When)\b.*", re.MULTILINE
+    )
+    found = [(doc.place, one[0]) for doc in of_the_package() for one in asking.finditer(doc.text)]
+    assert found == []
+
+
 def test_whether_is_said_of_booleans_alone() -> None:
     wrong = [
         doc

@@ -60,7 +60,7 @@ class SwarmgridBackend(BackendEntrypoint):
         grid : str, optional
             The grid id or its first digits.
         storage_options : mapping, optional
-            What a URL needs.
+            Options with which obstore opens a URL.
 
         Raises
         ------

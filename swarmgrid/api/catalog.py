@@ -196,7 +196,7 @@ def catalog(
     store : str, path or zarr.abc.store.Store, optional
         The store. Default: what `set_options` says.
     storage_options : mapping, optional
-        What a URL needs.
+        Options with which obstore opens a URL.
     check : bool, default False
         Whether to hold the inventory against the document of every grid, and to read those again
         that differ. For a store that other tools copied grids into, or deleted grids of.

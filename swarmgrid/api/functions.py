@@ -126,7 +126,7 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         ``"raise"``: the first failing point ends the run. ``"record"``: the run stores failures
         (see `Grid.errors`) and continues; failed points read as missing.
     retries : int, default 0
-        How often a run calls the function again at a point that failed, after a growing pause.
+        The most repeated calls at a point that failed, each after a longer pause.
     retry_failed : bool, default True
         Whether the run tries points again that failed in an earlier run.
     timeout : float, optional
@@ -222,7 +222,7 @@ def run(*args: Any, where: Any = None, **given_options: Any) -> tuple[xr.Dataset
     xr.Dataset
         The same as `compute` returns.
     Diagnostics
-        What was computed, reused and left out, and the time that it took.
+        The numbers of points computed, reused and left out, and the time of the run.
 
     Examples
     --------
@@ -281,7 +281,7 @@ def stream(*args: Any, where: Any = None, **given_options: Any) -> Diagnostics:
     Returns
     -------
     Diagnostics
-        What was computed, reused and left out, and the time that it took.
+        The numbers of points computed, reused and left out, and the time of the run.
 
     Examples
     --------

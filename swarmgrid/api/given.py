@@ -27,9 +27,9 @@ def given(
     name : str
         The name of what was called, for errors.
     args : tuple
-        What was given by position: a function or not, then params, then axes.
+        The positional arguments: a function or not, then params, then axes.
     options : mapping
-        What was given by name.
+        The arguments by name.
 
     Raises
     ------

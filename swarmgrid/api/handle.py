@@ -89,7 +89,7 @@ class Grid(GridReading):
             The grid id or its first digits, alone or as ``function/id``; ``"function/"`` is the
             only grid of a function.
         storage_options : mapping, optional
-            What a URL needs.
+            Options with which obstore opens a URL.
 
         Raises
         ------
@@ -230,8 +230,9 @@ class Grid(GridReading):
         Returns
         -------
         Report
-            What was read, a `Problem` for each object that is damaged, missing or left over, and
-            a `Note` of each thing that a killed process left, which does no harm.
+            The numbers of chunks and points read, a `Problem` for each object that is damaged,
+            missing or left over, and a `Note` for each object that a killed process left, which
+            does no harm.
 
         Raises
         ------

@@ -35,7 +35,7 @@ class Attempts:
     earlier : mapping
         The last failures of earlier runs, by place.
     retries : int
-        How often the user wants a point tried again.
+        The most repeated calls at a point.
     """
 
     def __init__(self, earlier: Mapping[Place, FailedPoint], retries: int) -> None:
@@ -156,7 +156,7 @@ def aftermath(
     task, crash : Task, WorkerCrash
         The task, as far as it was not reported, and how the worker ended.
     attempts : Attempts
-        How often points were tried; this crash counts.
+        The tries of points; this crash is counted.
     axes : sequence of Axis
         The axes of the grid.
     is_block : bool

@@ -68,7 +68,7 @@ class Committer:
     old : StoredGrid or None
         The grid, as it is stored.
     manifest : Manifest or None
-        What was computed before.
+        The points that were computed before.
     flush_interval : float or None
         Seconds that finished points stay in memory; None: see `Pace`.
     keeps_failures : bool

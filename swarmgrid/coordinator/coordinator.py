@@ -86,7 +86,7 @@ class Coordinator:
         Raises
         ------
         BaseException
-            What an executor or the writer raised.
+            The error of an executor or of the writer.
         """
         self._thread.start()
         self._driver.drive(HERE, self._state.engines[HERE].executor)

@@ -25,9 +25,10 @@ def explain(error: BaseException, done: Diagnostics) -> None:
     Parameters
     ----------
     error : BaseException
-        What ended the run. Ctrl-C gets a text; for SIGTERM, which shows none, it is logged.
+        The error or signal that ended the run. Ctrl-C gets a text; for SIGTERM, which shows none,
+        it is logged.
     done : Diagnostics
-        What is stored.
+        The counts of the stored points.
     """
     n_stored = done.points_cached + done.points_computed
     n_requested = done.points_total - done.points_skipped

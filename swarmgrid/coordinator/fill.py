@@ -52,7 +52,7 @@ def fill(
     Parameters
     ----------
     request, options : Request, RunOptions
-        What to compute, and how.
+        The points to compute, and the options of the run.
     ended : callable
         Is called with what each run did, also one that an error ended.
     known : tuple of GridState and Coverage, optional
@@ -61,7 +61,7 @@ def fill(
     Returns
     -------
     Diagnostics, GridState
-        What was done, and the grid as it was read afterwards; None: it has to be read again.
+        The counts of the run, and the grid as it was read afterwards; None: read it again.
 
     Raises
     ------

@@ -50,11 +50,11 @@ class Inference:
     Parameters
     ----------
     request : Request
-        What is asked for.
+        The request.
     coverage : Coverage or None
         Its chunks, where they are known although the outputs are not: of a block function.
     attempts : Attempts
-        How often points were tried.
+        The tries of points.
     """
 
     def __init__(self, request: Request, coverage: Coverage | None, attempts: Attempts) -> None:
@@ -87,9 +87,9 @@ class Inference:
         Parameters
         ----------
         n_workers : int
-            How many workers share the first points.
+            The number of workers that share the first points.
         first_points : int
-            How many of them each gets.
+            The number of these points for each worker.
         may_crash : bool
             Whether a task whose worker crashed may be handed out again now.
         """

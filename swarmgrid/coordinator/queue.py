@@ -63,7 +63,7 @@ class TaskQueue:
     parts : iterator of ChunkPart
         The missing points, chunk by chunk; a million chunks need no memory here.
     n_points : int
-        How many there are.
+        The number of these points.
     divided : DividedChunks
         Chunks whose points come back in parts; the queue reads it.
     points_per_task : int or None
@@ -130,9 +130,9 @@ class TaskQueue:
         cost : float or None
             Seconds per point, as far as they are known.
         traits : Traits
-            What the executor that asks can do.
+            The abilities of the executor that asks.
         seconds : float, optional
-            What a task is to take, in place of what the traits say.
+            The duration of a task, in place of that in the traits.
         may_be_isolated : bool
             Whether a point that may crash its worker may be handed out now.
 

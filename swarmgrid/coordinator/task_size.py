@@ -30,7 +30,7 @@ class CostModel:
     Parameters
     ----------
     known : float or None
-        What points of the grid cost in earlier runs.
+        The cost of a point in earlier runs.
     """
 
     def __init__(self, known: float | None = None) -> None:
@@ -108,9 +108,9 @@ def task_size(
     traits : Traits
         The executor: its workers share what is left, and say what a task is to take.
     n_cut : int
-        How many tasks were cut before.
+        The number of tasks that were cut before.
     seconds : float, optional
-        What this task is to take, in place of what the traits say.
+        The duration of this task, in place of that in the traits.
     fixed : int, optional
         A number of points that the user has set.
     """

@@ -31,7 +31,7 @@ class DaskInProcess:
     get : callable
         The scheduler: ``get(graph, keys, ...)``.
     n_workers : int
-        How many threads it uses.
+        The number of threads that it uses.
     end_threads : callable, optional
         Has the scheduler's threads end, where they are this run's own.
     """

@@ -26,11 +26,11 @@ class Graphs:
     Parameters
     ----------
     name : str
-        What dask's progress bars and profilers call a task: the name of the function.
+        The name of a task in dask's progress bars and profilers: that of the function.
     get : callable
         The scheduler: ``get(graph, keys, ...)``.
     n_threads : int
-        How many threads it uses.
+        The number of threads that it uses.
     """
 
     def __init__(self, name: str, get: Callable[..., Any], n_threads: int) -> None:

@@ -47,7 +47,7 @@ def group_uses(total: int, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -
     total : int
         The machine's memory in bytes: a limit above it is none.
     mount, membership : Path
-        Where the kernel shows the groups, and which of them this process belongs to.
+        The folder of the groups, and the file that names those of this process.
     """
     try:
         lines = membership.read_text().splitlines()

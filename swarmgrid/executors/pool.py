@@ -38,9 +38,9 @@ class WorkerPool:
     n : int
         The number of processes.
     limits : Limits
-        What they may take.
+        The limits of each worker.
     memory_used : callable, optional
-        What is in use of the machine's memory.
+        Returns the used part of the machine's memory.
     """
 
     def __init__(

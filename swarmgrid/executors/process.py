@@ -99,7 +99,7 @@ class WorkerProcess:
         task : bytes
             The pickled task.
         n_points : int
-            How many points it has.
+            The number of its points.
         timeout : float or None
             Seconds after which a call is given up, and the process with it.
         take : callable

@@ -35,7 +35,7 @@ class DaskProcesses:
     n_workers : int
         The number of processes.
     limits : Limits
-        What they may take.
+        The limits of each worker.
     """
 
     def __init__(self, job: Job, pickled: bytes, n_workers: int, limits: Limits) -> None:

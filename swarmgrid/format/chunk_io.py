@@ -77,9 +77,9 @@ def write_points(
     points : Points
         The new points among them.
     seconds : float
-        What computing them took.
+        The time that computing them took.
     ended : float, optional
-        When that ended, in seconds since 1970. Default: now.
+        The end of that, in seconds since 1970. Default: now.
     """
     ended = time.time() if ended is None else ended
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)

@@ -25,7 +25,7 @@ def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T
     Parameters
     ----------
     todo : sequence
-        What stands for the chunks to read.
+        One entry for each chunk to read.
     chunk_nbytes : int
         The size of one in memory.
     take_in : callable

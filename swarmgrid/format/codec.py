@@ -119,7 +119,7 @@ def stored_limit(nbytes: int | None, n_parts: int = 1) -> int:
     nbytes : int or None
         Its size before compression; None: strings, whose lengths only their chunk says.
     n_parts : int
-        How many chunks it has: more than one in a shard.
+        The number of its chunks: more than one in a shard.
     """
     raw = MAX_NBYTES if nbytes is None else min(nbytes, MAX_NBYTES)
     return raw + raw // 64 + 1024 * n_parts

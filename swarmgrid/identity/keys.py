@@ -39,9 +39,9 @@ def grid_id(
     axes : collection of str
         The names of the axes, in any order.
     how : mapping, optional
-        How the function is called, where that changes what it returns.
+        The form of the call, if that changes the result.
     depends : iterable of tuple of str, optional
-        What it depends on besides.
+        Further things that results depend on.
     """
     parts = [
         name,

@@ -62,7 +62,7 @@ class Enumeration:
         Parameters
         ----------
         lengths : sequence of int
-            How many values a bin holds, by axis.
+            The number of values in a bin, by axis.
         """
         bins = self.positions // np.array(lengths, np.intp)
         numbers = _flat(bins, [-(-n // k) for n, k in zip(self.shape, lengths, strict=True)])

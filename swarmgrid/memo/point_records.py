@@ -34,7 +34,7 @@ class PointCall:
     axes : tuple of str
         The axes' names, in the order of a point's values.
     form : {"tuple", "dict", "value"}
-        What a point looks like.
+        The form of a point.
     extras : tuple of str
         The params that the function takes by keyword as well.
     """

@@ -58,19 +58,19 @@ def memoize(
     Parameters
     ----------
     state : State or xr.Dataset
-        What the block changes.
+        The state that the block changes.
     store : str, path or zarr.abc.store.Store, optional
-        Where recordings are kept, as in `compute`. Default: what `set_options` says.
+        The store of the recordings, as in `compute`. Default: that of `set_options`.
     salt : object, optional
         Anything that has a digest: numbers, strings, arrays, containers, functions, ...
     hash_by : collection of {"state", "code", "salt"}
-        What tells recordings apart. The state counts as it is at ``begin()``. The code is the
+        The parts of a recording's key. The state counts as it is at ``begin()``. The code is the
         block's own, and the functions and variables that it reads.
     mode : {"use", "ignore", "rewrite", "require"}
         ``"ignore"``: run the block, and leave the store alone. ``"rewrite"``: run it, and replace
         the recording. ``"require"``: an error if there is none.
     storage_options : mapping, optional
-        What a URL needs: endpoint, credentials, ...
+        Options with which obstore opens a URL: endpoint, credentials, ...
 
     Returns
     -------
@@ -86,7 +86,7 @@ def memoize(
         name that ``state`` is passed by; if the code counts and cannot be read; with
         ``mode="require"``, if there is no recording.
     DamageError
-        When an array is used that is missing from the store or not as it was written.
+        If an array is used that is missing from the store or not as it was written.
 
     Examples
     --------

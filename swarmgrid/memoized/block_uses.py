@@ -65,9 +65,9 @@ def code_digest(block: BlockSource, around: FrameType, state: object) -> str:
     block : BlockSource
         The block.
     around : frame
-        Where it runs.
+        The frame that runs the block.
     state : State or xr.Dataset
-        What counts elsewhere.
+        The state, which counts by itself.
 
     Raises
     ------

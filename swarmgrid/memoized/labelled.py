@@ -32,7 +32,7 @@ class BlockArray(BackendArray):
     location : Location
         The store.
     array : RecordedArray
-        Where it lies there.
+        The array in that store.
     digest : str
         The digest of all its values.
     """

@@ -70,9 +70,9 @@ def object_graph(
     roots : mapping
         Its values, by name.
     name : str
-        What the state is called in an error.
+        The name of the state in an error.
     before : ObjectGraph, optional
-        What it held earlier: objects that are still there keep their numbers.
+        The earlier content: objects that are still there keep their numbers.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Replay:
     delta : Delta
         The change.
     source : Source
-        Where its arrays are. What is put into old objects is read now.
+        The store of its arrays. Arrays that are put into old objects are read now.
     target : Target
         The state.
     is_lazy : bool

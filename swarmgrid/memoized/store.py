@@ -112,9 +112,9 @@ def write_recording(
     Parameters
     ----------
     location, key
-        Where, and under which key.
+        The store, and the key.
     delta : Delta
-        What the block changed.
+        The changes by the block.
     after : ObjectGraph
         The state at its end, whose arrays are written.
     is_new : bool

@@ -31,8 +31,8 @@ def shared_with(bar: Any, stream: Any) -> contextlib.ExitStack:
     bar : tqdm.tqdm
         The bar.
     stream : file
-        Where the bar is; what goes to no terminal is left as it is, and so is all of it where the
-        bar goes to a file.
+        The stream of the bar; text that goes to no terminal is left as it is, and so is all if
+        the bar goes to a file.
     """
     stack = contextlib.ExitStack()
     if not stream.isatty():

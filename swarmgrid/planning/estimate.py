@@ -134,7 +134,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
     request : Request
         The request.
     coverage : Coverage or None
-        What is computed of it; None where nothing is stored and the outputs are not known.
+        The computed part of it; None where nothing is stored and the outputs are not known.
     manifest : Manifest or None
         The manifest, which knows what points took.
     """

@@ -109,7 +109,7 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     schema : Schema
         Its outputs.
     seconds : float, optional
-        What a point costs.
+        The cost of a point.
 
     Raises
     ------

@@ -108,7 +108,7 @@ def chosen_chunk_shape(
     point_nbytes : int
         The size of the largest output of one point.
     seconds : float, optional
-        What a point costs.
+        The cost of a point.
 
     Returns
     -------

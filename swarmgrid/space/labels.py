@@ -33,7 +33,7 @@ def in_order(
     dims, expected : tuple of str
         The names in the order that they have and are to have.
     lead : int
-        How many dims come before the named ones.
+        The number of dims before the named ones.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def checked_name(what: str, name: object) -> str:
     Parameters
     ----------
     what : str
-        What has the name: ``"output"``.
+        The kind of object that has the name: ``"output"``.
     name : object
         The name.
 

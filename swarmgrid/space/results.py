@@ -93,7 +93,7 @@ def inferred(result: Unpacked, axes: Collection[str] = (), lead: int = 0) -> Sch
     axes : collection of str
         The names of the axes: a scalar coordinate of such a name says where the point is.
     lead : int
-        How many leading dims of each array are the axes of a block.
+        The number of leading dims of each array that are the axes of a block.
 
     Raises
     ------

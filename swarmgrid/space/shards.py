@@ -98,7 +98,7 @@ def chosen_chunking(
     point_nbytes : int
         The size of the largest output of one point.
     seconds : float, optional
-        What a point costs.
+        The cost of a point.
     may_shard : bool
         Whether shards may be chosen that were not asked for.
     """

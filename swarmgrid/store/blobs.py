@@ -79,7 +79,7 @@ class ZarrBlobs:
     store : zarr.abc.store.Store
         The store.
     name : str
-        What errors call it.
+        The name of the store in errors.
     files : Blobs, optional
         The same objects as files, to read them from: zarr's own reading of a directory waits
         for ever at a fifo.

@@ -152,7 +152,7 @@ def acquire(
     path : GridPath
         The grid.
     seconds : float
-        How long the lease outlives its owner; more than `MAX_LEASE_SECONDS` counts as these.
+        The time by which the lease outlives its owner; at most `MAX_LEASE_SECONDS`.
     clock : callable
         Seconds that only grow.
 

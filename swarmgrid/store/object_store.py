@@ -35,7 +35,7 @@ class FencedBlobs(ZarrBlobs):
     store : zarr.storage.ObjectStore
         The store.
     name : str
-        What errors call it.
+        The name of the store in errors.
     group, writer : str
         The grid, and the name in the lease that this writer holds.
     """

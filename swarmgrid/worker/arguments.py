@@ -26,7 +26,7 @@ def with_own_arguments(func: Callable[..., Any], job: Job) -> Callable[..., Any]
     Parameters
     ----------
     func : callable
-        What takes a point by name, or a block.
+        A function that takes a point by name, or a block.
     job : Job
         Says which parameter receives a generator, which params there are, and whether axes are
         arrays.

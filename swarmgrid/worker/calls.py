@@ -58,13 +58,13 @@ class Calls(ABC):
     Parameters
     ----------
     job, part : Job, ChunkPart
-        What to call, and for which points.
+        The function, and the points at which it is called.
     func : callable
         The job's function, with retries where there are to be some.
     bins : sequence of Axis
         The axes, with the values of the part's box only.
     schema : Schema or None
-        What results must look like; None: as the first does.
+        The outputs that results must have; None: those of the first result.
     heartbeat : Heartbeat
         Shows which point is being computed, and says when to stop.
     first : int

@@ -60,7 +60,7 @@ def run_task(
     Parameters
     ----------
     job, task : Job, Task
-        What to do.
+        The job and the task.
     heartbeat : Heartbeat, optional
         Shows what is being done.
     watchdog : Watchdog, optional

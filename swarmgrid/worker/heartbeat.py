@@ -50,7 +50,7 @@ class Heartbeat:
     Parameters
     ----------
     floats : mutable sequence of float, optional
-        Where it is kept. Default: a list, which the threads of one process share.
+        The memory for the floats. Default: a list, which the threads of one process share.
     """
 
     __slots__ = ("floats",)

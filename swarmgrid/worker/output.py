@@ -63,7 +63,7 @@ class WorkerOutput:
     out, err : int
         The descriptors of the two pipes.
     mark : bytes
-        What no line of the function's begins with.
+        A text that no line of the function's begins with.
     levels : Levels
         Those of the caller's loggers.
     """
@@ -94,7 +94,7 @@ class Lines(io.RawIOBase):
     number : int
         The descriptor that programs take this for.
     prefix : bytes
-        What every line begins with.
+        The text at the beginning of every line.
     lock : lock
         Held while lines are written: those longer than a pipe's atomic write would mix.
     pipe : int

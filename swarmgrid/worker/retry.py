@@ -34,7 +34,7 @@ def with_retries(
     func : callable
         The function.
     retries : int
-        How often; with 0 it is returned as it is.
+        The most repeated calls; with 0 the function is returned as it is.
     names : sequence of str
         The arguments that identify the point.
     heartbeat : Heartbeat
