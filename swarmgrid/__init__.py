@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from swarmgrid.api.handle import Grid
     from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
     from swarmgrid.api.lookups import plan
+    from swarmgrid.api.pruning import prune
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -48,6 +49,7 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "api.handle",
+    "prune": "api.pruning",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     "Output": "space.outputs",
@@ -91,6 +93,7 @@ __all__ = [
     "grid",
     "memoize",
     "plan",
+    "prune",
     "run",
     "set_options",
     "stream",

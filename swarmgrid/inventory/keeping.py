@@ -155,7 +155,7 @@ def stored_rows(location: Location, *, check: bool = False) -> list[GridRow]:
     if kept or settled or found.damaged:
         _keep(location, kept, [*settled, *found.damaged])
     shown = (row for row in rows.values() if not row.is_gone)
-    return sorted(shown, key=lambda row: (row.function, row.created, row.grid))
+    return sorted(shown, key=lambda row: (row.function, row.created, row.time_ns))
 
 
 def stored_grids(blobs: Blobs) -> Iterator[GridPath]:

@@ -1,0 +1,168 @@
+"""Thins a store: finds the grids that are old, or the oldest above a size, and deletes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.api.catalog import Catalog, catalog
+from swarmgrid.errors import InputError, brief
+from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table, to_size
+from swarmgrid.store.lease_record import highest_record
+
+if TYPE_CHECKING:
+    import os
+
+    from swarmgrid.inventory.row import GridRow
+
+_AGE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(s|min|h|d|w)\s*")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The grids that `prune` deletes, or would delete."""
+
+    __module__ = "swarmgrid"
+
+    grids: tuple[GridRow, ...]
+    """These grids in brief, in the order of their deletion."""
+    in_use: tuple[GridRow, ...]
+    """Grids that would be deleted too, but that a process holds."""
+    nbytes: int
+    """The bytes of their chunks."""
+    is_dry_run: bool
+    """Whether nothing was deleted."""
+
+    def __str__(self) -> str:
+        n = len(self.grids)
+        verb = "would be deleted" if self.is_dry_run else "deleted"
+        text = f"{n} {'grid' if n == 1 else 'grids'} {verb}, {to_size(self.nbytes) or '0 B'} freed"
+        if self.is_dry_run and n:
+            text += "; pass dry_run=False to delete them"
+        if self.in_use:
+            text += f"; {len(self.in_use)} more are in use"
+        cells = [brief_cells(row, time.time()) for row in self.grids[:20]]
+        rest = f"\n... and {n - 20} more" if n > 20 else ""
+        return f"{text}\n{text_table(HEADINGS, cells)}{rest}".rstrip()
+
+
+def prune(
+    store: str | os.PathLike[str] | Any = None,
+    *,
+    older_than: str | float | dt.timedelta | None = None,
+    max_bytes: str | int | None = None,
+    keep: Mapping[str, Any] | None = None,
+    dry_run: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Pruning:
+    """Delete the grids of a store that were last written long ago, or the oldest above a size.
+
+    By default nothing is deleted: the result says what would be.
+
+    Parameters
+    ----------
+    store : str, path or zarr.abc.store.Store, optional
+        The store. Default: what `set_options` says.
+    older_than : str, number or timedelta, optional
+        Grids to which nothing was written for so long are deleted: ``"30d"``, ``"12h"``, or
+        seconds.
+    max_bytes : str or int, optional
+        The largest size of all chunks, such as ``"50GB"``: the grids that were written to longest
+        ago are deleted until the others fit.
+    keep : mapping, optional
+        A query, as for `Catalog.query`: grids that fulfil it are never deleted.
+    dry_run : bool, default True
+        Whether to delete nothing.
+    storage_options : mapping, optional
+        What a URL needs.
+
+    Returns
+    -------
+    Pruning
+        The grids that were deleted, or would be. A grid that a process fills is left alone.
+
+    Raises
+    ------
+    InputError
+        If neither ``older_than`` nor ``max_bytes`` is given, or one cannot be understood.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width, height):
+    ...     return width * height
+    >>> options = dict(func=area, store="memory://prune", executor="sync")
+    >>> ds = swarmgrid.compute({"height": 2.0}, {"width": [1, 2]}, **options)
+    >>> len(swarmgrid.prune("memory://prune", older_than="30d").grids)
+    0
+    >>> len(swarmgrid.prune("memory://prune", max_bytes=0, dry_run=False).grids)
+    1
+    """
+    if older_than is None and max_bytes is None:
+        raise InputError("nothing says what to delete; pass older_than='30d' or max_bytes='50GB'")
+    if not isinstance(dry_run, bool):
+        raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+    age = math.inf if older_than is None else _to_seconds(older_than)
+    limit = math.inf if max_bytes is None else _to_bytes(max_bytes)
+    whole = catalog(store, storage_options=storage_options)
+    kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
+    chosen = _chosen(whole, kept, time.time() - age, limit)
+    in_use = tuple(row for row in chosen if _is_in_use(whole, row))
+    rows = tuple(row for row in chosen if row not in in_use)
+    if not dry_run:
+        for row in rows:
+            whole[f"{row.folder}/{row.grid}"].drop()
+    return Pruning(rows, in_use, sum(row.nbytes for row in rows), dry_run)
+
+
+def _chosen(whole: Catalog, kept: set[str], before: float, limit: float) -> list[GridRow]:
+    """The grids to delete: those last written before a time, then the oldest ones above a size."""
+    total = sum(row.nbytes for row in whole.rows)
+    chosen = []
+    for row in sorted(whole.rows, key=lambda row: (row.written, row.created, row.grid)):
+        is_known = bool(row.written and row.checksum)  # of a damaged grid nothing is known
+        if row.grid in kept or not is_known:
+            continue
+        if row.written < before or total > limit:
+            chosen.append(row)
+            total -= row.nbytes
+    return chosen
+
+
+def _is_in_use(whole: Catalog, row: GridRow) -> bool:
+    _, record = highest_record(whole.location.open(), row.grid)
+    return record is not None and not record.released and not record.is_dead()
+
+
+def _to_seconds(age: Any) -> float:
+    if isinstance(age, dt.timedelta):
+        age = age.total_seconds()
+    if isinstance(age, (int, float)) and not isinstance(age, bool) and 0 <= age < math.inf:
+        return float(age)
+    found = _AGE.fullmatch(age) if isinstance(age, str) else None
+    if found is None:
+        raise InputError(
+            f"older_than is {brief(age)}; expected a span of time, such as '30d', '12h' or '90min'"
+        )
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _to_bytes(size: Any) -> float:
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+        return size
+    found = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    if found is None:
+        raise InputError(f"max_bytes is {brief(size)}; expected bytes, such as '50GB'")
+    unit = 1024.0 if found[3] else 1000.0
+    return float(found[1]) * float(unit ** _POWERS[found[2].lower()])
+
+
+prune.__module__ = "swarmgrid"
