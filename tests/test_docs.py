@@ -142,6 +142,19 @@ def test_every_page_of_the_documentation_is_reached_from_the_readme() -> None:
     assert set(PAGES) <= found
 
 
+def test_every_module_that_a_page_names_exists() -> None:
+    package = ROOT / "swarmgrid"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    named = [
+        (page.name, room, module)
+        for page in PROSE
+        for room, module in re.findall(r"`(?:swarmgrid/)?(\w+)/(\w+)(?:\.py)?`", page.read_text())
+        if room in rooms
+    ]
+    assert len(named) > 30
+    assert [one for one in named if not (package / one[1] / f"{one[2]}.py").exists()] == []
+
+
 def test_every_test_that_the_reliability_page_names_exists() -> None:
     page = (ROOT / "docs" / "explanation" / "reliability.md").read_text()
     section = page.split("\n## Which failure does what\n")[1].split("\n## ")[0]

@@ -8,7 +8,9 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import xarray as xr
 import swarmgrid
 from swarmgrid import InputError, State
 from swarmgrid.memoized import recorded_arrays
+from swarmgrid.memoized.object_graph import Pending
 
 
 def test_it_is_made_and_used_like_a_dict() -> None:
@@ -175,3 +178,18 @@ def test_an_array_comes_back_as_it_was(
         np.testing.assert_array_equal(state["array"], value, strict=True)
         if "labelled" in state:
             np.testing.assert_array_equal(state["labelled"].values, xr.DataArray(value).values)
+
+
+def test_threads_that_read_a_value_still_in_the_store_get_the_same_object() -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def build() -> list[int]:
+        both.wait()  # each thread reads the store, and neither keeps the other from it
+        return [1]
+
+    state = State(x=0)
+    state._values["x"] = Pending(["ref", 0], {}, build)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: state["x"], range(2))
+    assert one == [1]
+    assert one is other is state["x"]
