@@ -268,6 +268,7 @@ TARGETS = (
     Target("far store, a chunk more, time", 1.1, "x one write", _figure("seconds a far chunk")),
     Target("far store, a chunk more, requests", 1.1, "requests", _figure("requests a far chunk")),
     Target("far store, reading 100 chunks", 0.25, "x one by one", _figure("far reading")),
+    Target("1,000,000 points with a bar", 1.01, "x without", _figure("a bar")),
     Target("cluster of 50 workers, cold", 1.1, "x dask alone", _figure("cluster")),
 )
 """In the order of the table."""

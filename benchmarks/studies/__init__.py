@@ -25,6 +25,7 @@ STUDIES = {
     "manifest": "a warm call on a grid of very many chunks of one point",
     "disk": "bytes and files beside zarr writing the same values",
     "remote": "a store that answers late: requests, and what waits for them",
+    "watching": "a run with a bar beside one without",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",
 }
 """By module, what each looks at."""

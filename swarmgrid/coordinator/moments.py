@@ -10,7 +10,7 @@ from swarmgrid.observe.events import Moment
 if TYPE_CHECKING:
     from swarmgrid.coordinator.run_state import RunState
 
-FIRST_SECONDS = 0.5
+FIRST_SECONDS = 0.3
 """The time of the first moment: a run that is over by then shows nothing."""
 EVERY_SECONDS = 1.0
 

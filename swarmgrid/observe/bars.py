@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.std import tqdm
 
-from swarmgrid.observe.console import may_draw, shared_with
+from swarmgrid.observe.console import may_draw, shared_with, without_bars
 from swarmgrid.observe.words import counted, timed
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ class TerminalBar:
             self._console.close()
         if self._bar is not None:
             self._bar.close()
-            if self._stream.isatty():
-                self._stream.write("\r\x1b[K")  # the terminal may have put ^C behind the bar
-            if line is not None:
-                self._stream.write(f"{line}\n")
-            self._stream.flush()
+            with without_bars():  # those of other runs
+                if self._stream.isatty():
+                    self._stream.write("\r\x1b[K")  # the terminal may have put ^C behind the bar
+                if line is not None:
+                    self._stream.write(f"{line}\n")
+                self._stream.flush()
 
 
 class Widget:

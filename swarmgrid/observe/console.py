@@ -69,7 +69,7 @@ class Guarded:
         if rest:
             self._begun[thread] = rest
         if newline:
-            with _without_bars():
+            with without_bars():
                 _open_lines.discard(thread)
                 self._stream.write(whole + newline)
                 self._stream.flush()
@@ -83,7 +83,7 @@ class Guarded:
         """Show the beginning of a line, such as a prompt; no bar is drawn until it ends."""
         thread = threading.get_ident()
         if self._is_open and thread in self._begun:
-            with _without_bars():
+            with without_bars():
                 _open_lines.add(thread)
                 self._stream.write(self._begun.pop(thread))
         self._stream.flush()
@@ -99,7 +99,7 @@ class Guarded:
 
 
 @contextlib.contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Take the bars away for a moment."""
     bars = list(_bars)
     if not bars:
