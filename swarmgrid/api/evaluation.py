@@ -19,12 +19,13 @@ from swarmgrid.api.versions import check_is_no_code, with_whole_version
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.code_record import NAME, code_parts, write_code
 from swarmgrid.format.grid_state import read_state
-from swarmgrid.identity import Part, changes, digest, explained
+from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.estimate import Plan, planned
+from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
@@ -146,7 +147,7 @@ class Call:
             return done
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
-        before = self._fingerprint()
+        before, held = self._fingerprint(), self._held()
         has_code = self._snapshot is not None and NAME in self._snapshot.names
         code = () if has_code or before is None else code_parts(before)
         options = self._options.of_the_run()
@@ -159,7 +160,7 @@ class Call:
             self._coverage = self._covered()
         self._keep_code(code)
         self._check_kept(done)
-        self._warn_of_changes(before)
+        self._warn_of_changes(before, held, done)
         return done
 
     def _remember(self, done: Diagnostics) -> None:
@@ -184,22 +185,47 @@ class Call:
             return None
         return self._snapshot, self._coverage
 
-    def _warn_of_changes(self, before: Fingerprint | None) -> None:
-        """Say once what the run has changed of what counts as the function's code."""
-        after = self._fingerprint()
-        if before is None or after is None or before.digest == after.digest:
-            return
-        paths = tuple(changes(before, after))
+    def _held(self) -> dict[str, str]:
+        """Digests of what counts beside a version: defaults, and what the function holds."""
+        if self._options.version is None:
+            return {}
+        func, ignore = self.request.function.func, self._options.ignore or ()
+        defaults = Defaults.of(func, function_name(func), self._options.rng, ignore)
+        found = defaults.filled({}, ())
+        return {f"default {name!r}": one for name, one in found.items()} | {
+            "what it holds": digest(bound(func, ignore))
+        }
+
+    def _warn_of_changes(
+        self, before: Fingerprint | None, held: dict[str, str], done: Diagnostics
+    ) -> None:
+        """Say once what the run has changed of what counts for the function."""
+        after, still = self._fingerprint(), self._held()
+        paths = [path for path, one in held.items() if still.get(path) != one]
+        if before is not None and after is not None and before.digest != after.digest:
+            paths += changes(before, after)
+        if paths:
+            self._tell(
+                paths,
+                "has changed {}, which counts as its code: the next call makes a new grid and "
+                "computes all points again",
+            )
+        elif done.changed:
+            self._tell(
+                list(done.changed),
+                "has changed {} in its workers, where later points see it: results may depend on "
+                "the order of the calls",
+            )
+
+    def _tell(self, paths: list[str], text: str) -> None:
         name = self.request.grid.path.function
-        if (name, paths) not in _told:
-            _told.add((name, paths))
+        if (name, tuple(paths)) not in _told:
+            _told.add((name, tuple(paths)))
             warnings.warn(
-                f"the run of {name} has changed {', '.join(paths[:3])}, "
-                "which counts as its code: the next call makes a new grid and computes all points "
-                "again. Leave it out by its name, as in ignore={'cache'}, if no result depends on "
-                "it",
+                f"the run of {name} {text.format(', '.join(paths[:3]))}. Leave it out by its "
+                "name, as in ignore={'cache'}, if no result depends on it",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def dataset(self) -> xr.Dataset:

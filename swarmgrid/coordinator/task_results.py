@@ -12,6 +12,7 @@ from swarmgrid.observe.events import (
     CallRetried,
     PointFailed,
     PointsRejected,
+    StateChanged,
     TaskDone,
     WorkerCrashed,
 )
@@ -167,6 +168,8 @@ class Results:
         self._state.writer.receive(result)
 
     def _tell_done(self, result: TaskResult, *, is_first: bool) -> None:
+        if result.changed:
+            self._state.tell(StateChanged(result.changed, result.worker))
         for retry in result.retries:
             self._state.tell(CallRetried(retry.point, retry.reason, retry.attempt, result.worker))
         self._state.tell(

@@ -121,8 +121,7 @@ def _answer(
             channel.wait_for_turn()
             if heartbeat.stop:
                 return packed_to_return(TaskResult(left=list(task.parts), worker=os.getpid()))
-        result = run_task(job, task, heartbeat, watchdog, channel)
-        return packed_to_return(result)
+        return packed_to_return(_watched(job, run_task(job, task, heartbeat, watchdog, channel)))
     except Exception as error:  # noqa: BLE001  # raised again in the coordinator
         return pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
 
@@ -130,7 +129,15 @@ def _answer(
 def run_remote(job: bytes, task: bytes) -> bytes:
     """The pickled result of a pickled task, in a worker that dask.distributed owns."""
     loaded, watchdog = _loaded(job)
-    return packed_to_return(run_task(loaded, pickle.loads(task), watchdog=watchdog))
+    result = run_task(loaded, pickle.loads(task), watchdog=watchdog)
+    return packed_to_return(_watched(loaded, result))
+
+
+def _watched(job: Job, result: TaskResult) -> TaskResult:
+    """The result of the first task of a process, with what its calls have changed."""
+    if job.watch is not None and result.points:
+        result.changed = job.watch.changes()
+    return result
 
 
 def held(job: bytes) -> bytes:

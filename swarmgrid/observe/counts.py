@@ -10,6 +10,7 @@ from swarmgrid.observe.events import (
     Event,
     PointFailed,
     PointsRejected,
+    StateChanged,
     TaskDone,
     WorkerCrashed,
 )
@@ -37,6 +38,7 @@ class Counts:
         self._total, self._missing = total, missing
         self._retries = 0
         self._crashed = 0
+        self._changed: dict[str, None] = {}
 
     @property
     def cached(self) -> int:
@@ -55,6 +57,8 @@ class Counts:
                 self._seconds += seconds
             case CallRetried():
                 self._retries += 1
+            case StateChanged(places=places):
+                self._changed |= dict.fromkeys(places)
             case PointsRejected(points=points):
                 self.computed -= points
             case PointFailed(points=points):
@@ -83,4 +87,5 @@ class Counts:
             seconds_overhead=max(0.0, n_workers * seconds - self._seconds),
             retries=self._retries,
             workers_lost=self._crashed,
+            changed=tuple(self._changed),
         )

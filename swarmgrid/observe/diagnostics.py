@@ -43,6 +43,8 @@ class Diagnostics:
     """Calls repeated because the one before failed."""
     workers_lost: int = 0
     """Worker processes that ended in the middle of a task."""
+    changed: tuple[str, ...] = ()
+    """The places of the function's own state that calls in workers changed."""
 
     def __str__(self) -> str:
         extra = [

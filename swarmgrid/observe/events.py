@@ -66,6 +66,14 @@ class CallRetried(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StateChanged(Event):
+    """Calls in a worker changed what counts as the function's code."""
+
+    places: tuple[str, ...]
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class PointsRejected(Event):
     """Points counted as computed turned out not to fit the outputs."""
 

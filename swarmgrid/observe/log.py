@@ -14,6 +14,7 @@ from swarmgrid.observe.events import (
     PointFailed,
     RunEnded,
     RunStarted,
+    StateChanged,
     TaskDone,
     WorkerCrashed,
 )
@@ -35,6 +36,7 @@ _LINES: dict[type[Event], tuple[str, dict[str, str]]] = {
         "task done",
         {**_same("points", "seconds", "worker"), "peak_memory": "peak_nbytes"},
     ),
+    StateChanged: ("state changed", _same("places", "worker")),
     PointFailed: ("point failed", _same("point", "reason", "attempt")),
     WorkerCrashed: ("worker lost", _same("worker", "reason", "point")),
     RunEnded: (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.grid_ref import GridRef
-    from swarmgrid.transport.parcel import Parcel
+    from swarmgrid.transport.parcel import Parcel, Watch
 
 
 CrashKind = Literal["ended", "timeout", "memory"]
@@ -61,6 +61,8 @@ class Job:
     """The writers of the runs that wait for what the function does: of this one, and around it."""
     probe: str | None = None
     """The key of an object that a worker must see before it writes; None: it surely would."""
+    watch: Watch | None = None
+    """In a worker: finds out what calls change of the function's own state."""
     parcel: Parcel | None = None
     """The function, params and location as they stood when the run began, if they may travel."""
 
@@ -225,3 +227,5 @@ class TaskResult:
     """The worker's process id."""
     peak_nbytes: int = 0
     """The most memory that the worker ever had resident."""
+    changed: tuple[str, ...] = ()
+    """The places of what the calls changed, of what counts for the function's fingerprint."""

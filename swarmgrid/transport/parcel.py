@@ -127,8 +127,36 @@ def unpack_job(data: bytes, *, is_own_process: bool) -> Job:
         ) from None
     job = replace(light, function=function, grid=grid)
     modules = None if slip.hindrance else arrivals.by_name
-    _check(slip, _parts(job, Frame(slip.main, modules, slip.missing)))
-    return job
+    frame = Frame(slip.main, modules, slip.missing)
+    parts = _parts(job, frame)
+    _check(slip, parts)
+    return replace(job, watch=Watch(job, frame, parts))
+
+
+class Watch:
+    """Finds out once, in a worker, what calls change of what counts for the fingerprint.
+
+    A mutable default, a counter or a list that calls change is seen by later calls of the process.
+
+    Parameters
+    ----------
+    job : Job
+        The job, as it arrived.
+    frame : Frame
+        What the walk over its code goes by.
+    parts : mapping
+        The digests of what counts, before any call.
+    """
+
+    def __init__(self, job: Job, frame: Frame, parts: Mapping[str, str]) -> None:
+        self._job, self._frame, self._parts = job, frame, parts
+
+    def changes(self) -> tuple[str, ...]:
+        """Return the places of what has changed; nothing from the second time on."""
+        before, self._parts = self._parts, {}
+        after = _parts(self._job, self._frame) if before else {}
+        names = [name for name in after if after[name] != before.get(name, after[name])]
+        return tuple(name for name in names if "'" in name)
 
 
 def _check(slip: Slip, parts: Mapping[str, str]) -> None:

@@ -257,6 +257,16 @@ def test_a_function_that_changes_what_counts_is_told_once() -> None:
             assert done.points_computed == n_new
 
 
+@pytest.mark.parametrize(("text", "place"), [("n=[]", "default 'n'"), ("", "what it holds")])
+def test_a_versioned_function_that_changes_what_counts_is_told_of(text: str, place: str) -> None:
+    names: dict[str, Any] = {"__name__": "user"}
+    body = f"def f(x, {text}):\n  ({'n' if text else 'seen'}).append(x)\n  return x"
+    exec(f"def made(seen):\n {body}\n return f\nf = made([])", names)
+    options: dict[str, Any] = {"store": f"memory://{place}", "executor": "sync", "version": "1"}
+    with pytest.warns(RuntimeWarning, match=f"changed {place}.*the next call makes a new grid"):
+        swarmgrid.compute({}, {"x": [1]}, func=names["f"], **options)
+
+
 APART = {  # what the examples above have no room for: two programs of which the second is an edit
     "a borrowed method of an enum": "import enum\nclass E(str, enum.Enum):\n A = 'a'\n __str__ = {}.__str__\ndef f(x): return str(E.A)",
     "a borrowed method of a dataclass": "import dataclasses\n@dataclasses.dataclass\nclass A:\n a: int = 1\nA.__eq__ = {}.__eq__\ndef f(x): return A() == A()",

@@ -72,7 +72,12 @@ CASES: dict[str, tuple[events.Event, dict[str, Any] | None]] = {
             "outcome": "finished",
             **{name: getattr(DONE, name) for name in Diagnostics.__slots__},
             "seconds": 1.234568,
+            "changed": [],
         },
+    ),
+    "calls change a default": (
+        events.StateChanged(("default 'seen' of f",), 77),
+        {"event": "state changed", "places": ["default 'seen' of f"], "worker": 77},
     ),
 }
 

@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
+from swarmgrid.api import evaluation
 from swarmgrid.errors import WorkerError
 from swarmgrid.executors import fork_server
 from swarmgrid.space.function import PointFunction
@@ -593,6 +594,51 @@ def test_the_environment_travels(
     assert receiver.results(data, [(1.0,)], is_own_process=True) == [here]
     monkeypatch.delenv("SWARMGRID_TEST")
     assert computed() == surrounded(1.0) != here
+
+
+COLLECTED: list[float] = []
+
+
+class Counter:
+    n = 0
+
+
+def with_default(x: float, seen: list[float] = []) -> float:  # noqa: B006 - what is tested
+    seen.append(x)
+    return len(seen)
+
+
+def with_global(x: float) -> float:
+    COLLECTED.append(x)
+    return len(COLLECTED)
+
+
+def with_class(x: float) -> float:
+    Counter.n += 1
+    return Counter.n
+
+
+CHANGING = {
+    "default 'seen'": with_default,
+    "'COLLECTED'": with_global,
+    "'n' of Counter": with_class,
+}
+
+
+@pytest.mark.parametrize("place", CHANGING)
+def test_state_that_calls_change_in_a_worker_is_told_of_once(
+    place: str, new_memory_store: Callable[[], str]
+) -> None:
+    func, store = CHANGING[place], new_memory_store()
+    options: dict[str, Any] = {"store": store, "executor": "processes", "workers": 1, "func": func}
+    evaluation._told.clear()
+    with pytest.warns(RuntimeWarning, match=f"has changed .*{place}.* in its workers.*ignore="):
+        done = swarmgrid.stream({}, {"x": [1.0, 2.0]}, **options)
+    assert any(place in one for one in done.changed)
+    swarmgrid.stream({}, {"x": [1.0, 2.0, 3.0]}, **options)  # a second warning would be an error
+    ignored = {place.split("'")[1]}
+    done = swarmgrid.stream({}, {"x": [1.0]}, **options, ignore=ignored)
+    assert (done.points_computed, done.changed) == (1, ())
 
 
 class OwnError(Exception):
