@@ -143,7 +143,7 @@ class Watch:
     job : Job
         The job, as it arrived.
     frame : Frame
-        What the walk over its code goes by.
+        The facts that the walk over its code uses.
     parts : mapping
         The digests of what counts, before any call.
     """
