@@ -72,7 +72,7 @@ def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
     sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
     sizes[rows.has_bitmap()] = n_points
     times = rows.time.astype("M8[s]").astype("M8[ns]")
-    times[rows.time == 0] = np.datetime64("NaT")
+    times[rows.time == 0] = np.datetime64("NaT", "ns")
     columns: dict[str, tuple[NDArray[Any], Any, dict[str, Any]]] = {
         "seconds": ((rows.seconds / sizes).astype("f4"), np.float32(np.nan), {"units": "s"}),
         "time": (times, np.datetime64("NaT", "ns"), {}),
