@@ -85,6 +85,7 @@ def write_points(
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
     checksums, written = [], 0
     for name, output in grid.schema.outputs.items():
+        # of the values in memory, not of the encoded bytes: it stays true of a fuller chunk (0001)
         new = block[name] if mask is None else block[name][mask]
         checksums.append(checksum(new, output.dtype))
         written += write_chunk(blobs, grid, name, index, block[name])

@@ -136,6 +136,7 @@ def compact_failures(
     left = [failure for place, failure in found if not is_computed(place)]
     if left:
         write_failures(blobs, path, name, left)
+    # only now: a kill in between leaves failures twice, never none
     for old in names:
         blobs.delete(path.manifest + old)
 

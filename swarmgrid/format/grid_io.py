@@ -94,6 +94,7 @@ def copy_key(path: GridPath, key: str) -> str:
 
 def _put_twice(blobs: Blobs, path: GridPath, key: str, data: bytes) -> None:
     """Write a coordinate's chunk and its copy: without the axes, no value has a meaning."""
+    # the copy first: a copy that is ahead of its chunk is a growth cut short, never damage (0011)
     blobs.put(copy_key(path, key), data)
     blobs.put(key, data)
 

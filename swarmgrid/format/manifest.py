@@ -189,6 +189,7 @@ def read_manifest(
             continue
         parts.append(segment.rows)
         sizes[name] = segment.rows.nbytes
+    # gone from the listing, too: a compaction has its rows, and the names must be listed again
     if gone and not {*gone} <= {*blobs.names(path.manifest)}:
         return None
     rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))

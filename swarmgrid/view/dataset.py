@@ -229,6 +229,8 @@ class GridArray(BackendArray):
         rounded: list[tuple[int, ...]] = []
 
         def take_in(part: Sequence[tuple[int, ...]]) -> None:
+            # several threads do this at once: each fills its own part of the array, and appending
+            # to a list is one step of the interpreter
             indices = [selection.chunk_index(touched) for touched in part]
             for touched, block in zip(part, self._blocks(indices), strict=True):
                 inside = block[selection.index_in_chunk(touched)]

@@ -106,6 +106,7 @@ def _run_parts(
         report.begin(calls, is_divided=grid is not None and blobs is None)
         calls.make()
         values, is_divided = report.end()
+        # asked after the calls: a run that ended meanwhile must find no chunk written after it
         is_over = channel is not None and not channel.may_write()
         if values is not None and (grid is None or blobs is None or is_divided or is_over):
             report.keep(_own(values) if job.function.vectorized else values)
