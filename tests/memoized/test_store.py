@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import subprocess
@@ -22,6 +23,8 @@ from swarmgrid import DamageError, FormatError, State, StoreError, memoize
 from swarmgrid.memoized import recorded_arrays
 from swarmgrid.memoized.object_graph import Pending
 from swarmgrid.store.location import to_location
+from tests.long import first
+from tests.scenarios.test_swapped import contents, store_of
 
 
 def run(store: Any, **options: Any) -> tuple[bool, State]:
@@ -228,6 +231,46 @@ def test_another_array_in_the_place_of_one_is_found_out(tmp_path: Path) -> None:
     assert file.exists()
     with pytest.raises(DamageError, match="not those that were recorded"):
         run(tmp_path)[1]["field"]
+
+
+def block(store: Any, n: int, **options: Any) -> tuple[bool, State]:
+    state = State(n=n)
+    with memoize(state, store, **options) as mem:
+        mem.begin()
+        state["field"] = np.arange(6.0) * state["n"]
+        state["parts"] = [np.array(["a" * state["n"]]), state["n"]]
+    return mem.is_hit, state
+
+
+def swaps() -> list[tuple[dict[str, bytes], str, str]]:
+    """The objects of two blocks, and each pair of which one may lie in the place of the other."""
+    store = MemoryStore()
+    for n in (2, 5):
+        block(store, n)
+    objects = contents(store)
+    pairs = itertools.permutations(sorted(objects), 2)
+    return [(objects, a, b) for a, b in pairs if objects[a] != objects[b]]
+
+
+@pytest.mark.parametrize("turn", first(1, range(3)))
+def test_an_object_in_the_place_of_another_one_is_never_a_value(turn: int) -> None:
+    def of(n: int) -> State:
+        return State(n=n, field=np.arange(6.0) * n, parts=[np.array(["a" * n]), n])
+
+    every = swaps()
+    assert len(every) > 60
+    found = set()
+    for objects, key, other in every[turn::3]:
+        store = store_of({**objects, key: objects[other]})
+        for n in (2, 5):
+            try:
+                _, state = block(store, n)
+                assert State(**dict(state)) == of(n), f"{key} is now {other}"  # all is read
+            except DamageError as error:
+                found.add(error.key)
+                assert block(store, n, mode="rewrite") == (False, of(n)), f"{key} is now {other}"
+            assert block(store, n) == (True, of(n)), f"{key} is now {other}"
+    assert len(found) == 4, "the chunks of both blocks; of a commit, the block is run again"
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
