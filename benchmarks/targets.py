@@ -252,6 +252,7 @@ TARGETS = (
     Target("points of 2 ms to 200 ms", 1.02, "x work / workers", _to_work("mixed")),
     Target("cold, 100,000 chunks of 3 points", 60.0, "µs a chunk", _per_chunk("chunks")),
     Target("vectorized, 100,000,000 points", 1.5, "x zarr", _ratio("vectorized", COLD, ZARR)),
+    Target("vectorized, a short axis grows", 1.0, "x all anew", _figure("short axis")),
     Target("growth with points, cold", 1.1, "x a decade", _growth("growth", COLD, 10_000)),
     Target("growth with points, memory", 1.1, "x the least", _memory("growth", 10_000, "over")),
     Target("growth with chunks, cold", 1.1, "x a decade", _growth("chunks", COLD, 300)),

@@ -26,7 +26,7 @@ FIGURES = {
     *("import", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
-    *("a bar", "cluster"),
+    *("a bar", "cluster", "short axis"),
 }
 """What the studies find."""
 

@@ -26,6 +26,7 @@ STUDIES = {
     "disk": "bytes and files beside zarr writing the same values",
     "remote": "a store that answers late: requests, and what waits for them",
     "watching": "a run with a bar beside one without",
+    "short_axis": "a block function whose grid grows along a short axis",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",
 }
 """By module, what each looks at."""

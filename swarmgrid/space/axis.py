@@ -13,7 +13,7 @@ import numpy as np
 from swarmgrid.errors import AxisError, InputError, brief
 from swarmgrid.identity import as_python, digest, enum_code, member_digest
 from swarmgrid.space.collection import one_dimensional
-from swarmgrid.space.names import checked_name
+from swarmgrid.space.names import check_n_dims, checked_name
 from swarmgrid.space.texts import to_text
 from swarmgrid.space.times import to_nanoseconds
 
@@ -140,6 +140,7 @@ def to_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
     AxisError
         If a name is no identifier, or an axis cannot be used.
     """
+    check_n_dims("the grid", len(axes))
     for name in axes:
         if not isinstance(name, str) or not name.isidentifier():
             raise AxisError(

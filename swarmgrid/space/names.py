@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_NBYTES = 200
 """Bytes of UTF-8; a file's name has up to 255, and those of second copies are longer."""
+MAX_DIMS = 32
+"""Of an array: numpy had no more until its version 2, and shards have two for each axis."""
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that cannot be seen, or not be stored, as half surrogate pairs."""
 
@@ -45,6 +47,15 @@ def checked_name(what: str, name: object) -> str:
     shown = repr(name)
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     raise InputError(f"{what} has the name {shown}, which {reason}; give it another name")
+
+
+def check_n_dims(what: str, n: int) -> None:
+    """Raise InputError where an array would have more dims than every reader can have."""
+    if n > MAX_DIMS:
+        raise InputError(
+            f"{what} has {n} dims; expected at most {MAX_DIMS}. Put values that belong together "
+            "on one axis of labels, or in params"
+        )
 
 
 def check_different(what: str, names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.space.names import check_different, checked_name
+from swarmgrid.space.names import check_different, check_n_dims, checked_name
 from swarmgrid.space.times import check_unit
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class Schema:
 
     def check(self, axes: tuple[str, ...]) -> None:
         """Raise InputError where a name cannot be used, or is that of two things."""
+        for name, output in self.outputs.items():
+            check_n_dims(f"output {name!r} with the axes before it", len(axes) + len(output.dims))
         own_dims = {dim for output in self.outputs.values() for dim in output.dims}
         own_dims |= {dim for coord in self.coords.values() for dim in coord.dims}
         for what, several in (

@@ -466,3 +466,20 @@ def test_any_call_of_a_memo_and_of_memoize_is_taken_or_refused(value: Any) -> No
     ):
         with folder_to_work_in(), contextlib.suppress(swarmgrid.SwarmgridError):
             call()
+
+
+def test_more_dims_than_readers_can_have_are_refused(tmp_path: Path) -> None:
+    def f(**point: int) -> np.ndarray[Any, Any]:
+        return np.zeros((1,) * point["n"])
+
+    for n_axes, n_own in ((33, 0), (20, 13)):
+        axes: dict[str, Any] = {f"a{i}": [1] for i in range(n_axes - 1)}
+        with pytest.raises(swarmgrid.InputError, match="33 dims; expected at most 32"):
+            swarmgrid.compute(
+                axes={**axes, "n": [n_own]}, func=f, store=tmp_path, version="1", executor="sync"
+            )
+    axes = {f"a{i}": [1] for i in range(19)}
+    ds = swarmgrid.compute(
+        axes={**axes, "n": [12]}, func=f, store=tmp_path, version="1", executor="sync", verbose=0
+    )
+    assert ds["value"].values.ndim == 32
