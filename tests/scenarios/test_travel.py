@@ -38,6 +38,8 @@ from swarmgrid.transport.messages import Job
 from swarmgrid.transport.parcel import to_parcel, unpack_job
 from tests.long import examples
 
+# ruff: noqa: E501 - a program is a line
+
 RECEIVER = """
 import os, pickle, struct, sys, traceback
 from swarmgrid.transport.parcel import unpack_job
@@ -515,7 +517,7 @@ IMPORTERS = {
     "import pk.sub\n    return getattr(pk.sub, name)": "pk/sub",
     "import pk.sub as s\n    return [getattr(m, name) for m in [s]][0]": "pk/sub",
     "from pk import sub\n    return (lambda m: getattr(m, name))(sub)": "pk/sub",
-    "import helpers\n    def g():\n        return getattr(helpers, name)\n    return g()": "helpers",  # noqa: E501
+    "import helpers\n    def g():\n        return getattr(helpers, name)\n    return g()": "helpers",
 }
 
 
@@ -528,6 +530,31 @@ def test_a_module_that_a_function_imports_and_uses_as_a_value_travels_whole(
     used = modules.new("ONE = 1\nTWO = 2", IMPORTERS[body])
     used.TWO = 22  # at run time
     check(receiver, user.f, "TWO")
+
+
+WHOLE = {  # what cloudpickle, or the class itself, leaves out or makes otherwise
+    "slots": "class A: __slots__ = ('k',)\ndef f(x): return hasattr(A(), '__dict__')",
+    "a dataclass's slots": "import dataclasses\n@dataclasses.dataclass(slots=True)\nclass A:\n a: int = 1\ndef f(x): return hasattr(A(), '__dict__')",
+    "an attribute as in a base": "class A: k = None\nclass B(A): k = None\ndef f(x): return 'k' in vars(B)",
+    "an order of attributes": "class A:\n b = 1\n a = 2\ndef f(x): return [n for n in vars(A) if n in 'ab']",
+    "a borrowed method of an enum": "import enum\nclass E(str, enum.Enum):\n A = 'a'\n __str__ = str.__str__\ndef f(x): return str(E.A)",
+    "what a state leaves out": "class A:\n def __getstate__(self): return {}\na = A()\na.k = 3\ndef f(x): return a.k",
+    "what is set again": "class A:\n def __setstate__(self, state): self.k = 0\na = A()\na.k = 3\ndef f(x): return a.k",
+    "items left out": "class D(dict):\n def __reduce__(self): return D, ()\nd = D(k=3)\ndef f(x): return d['k']",
+    "slots left out": "class A:\n __slots__ = ('k',)\n def __getstate__(self): return None\na = A()\na.k = 3\ndef f(x): return a.k",
+    "an order of axes": "import numpy\nX = numpy.arange(24).reshape(2, 3, 4).transpose(1, 0, 2)\ndef f(x): return X.ravel('K').tolist()",
+    "numpy's own generator": "import numpy\nR = numpy.random.mtrand._rand\ndef f(x): return R is numpy.random.mtrand._rand",
+    "a subclass that is found": "class A: pass\nclass B(A): k = 3\ndef f(x): return [c.k for c in A.__subclasses__()]",
+    "a module's names": "import helpers\ndef f(x): return helpers.__dict__['ONE']",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_classes_and_objects_arrive_as_they_are(
+    kind: str, modules: Modules, receiver: Receiver
+) -> None:
+    modules.new("ONE = 1")
+    check(receiver, modules.new(WHOLE[kind], "whole").f, 3)
 
 
 # ---- with real workers
