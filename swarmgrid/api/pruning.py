@@ -82,7 +82,7 @@ def prune(
     dry_run : bool, default True
         Whether to delete nothing.
     storage_options : mapping, optional
-        What a URL needs.
+        The settings that a URL needs.
 
     Returns
     -------

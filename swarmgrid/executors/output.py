@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 READ_NBYTES = 1 << 16
 """The most bytes that are read at once."""
+LOOK_SECONDS = 1.0
+"""The interval at which it is checked that the thread that reads is there."""
+_logger = logging.getLogger(__name__)
 _OUT, _ERR, _LOG = "stdout", "stderr", "log"
 
 
@@ -76,8 +79,11 @@ class Output:
             finally:
                 done.set()
 
-        self._ask(finish)
-        done.wait()
+        if self._thread.is_alive():
+            self._ask(finish)
+        while not done.wait(LOOK_SECONDS):
+            if not self._thread.is_alive():  # nothing is read any more; no run waits for that
+                return
 
     def close(self) -> None:
         """End the thread; every worker has been ended."""
@@ -99,10 +105,17 @@ class Output:
     def _serve(self) -> None:
         while self._is_open:
             for key, _ in self._selector.select():
-                if key.data is None:
-                    self._do_requests()
-                elif key.fd in self._selector.get_map() and not key.data.read():
-                    self._forget(key.data)
+                try:
+                    self._take(key)
+                except Exception:  # the workers must not wait for a full pipe
+                    _logger.warning("output of a worker is lost", exc_info=True)
+
+    def _take(self, key: selectors.SelectorKey) -> None:
+        """Take in what is there: requests, or lines of a worker."""
+        if key.data is None:
+            self._do_requests()
+        elif key.fd in self._selector.get_map() and not key.data.read():
+            self._forget(key.data)
 
     def _do_requests(self) -> None:
         with contextlib.suppress(BlockingIOError):

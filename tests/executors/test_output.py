@@ -257,3 +257,34 @@ def test_a_record_is_cut_to_what_a_line_can_hold() -> None:
         thread.join()
     assert re.fullmatch(rb"markr[A-Za-z0-9+/=]+\n", sent[0])
     assert len(sent[0]) < MAX_LINE
+
+
+class Unwieldy:
+    """A pipe that cannot be taken in."""
+
+    def read(self) -> bool:
+        raise RuntimeError("no")
+
+
+def test_trouble_with_one_worker_costs_the_others_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tasks, other), (out, their_out), (err, their_err) = _pipes()
+    output = Output()
+    source = output.add(out, err)
+    read, write = os.pipe()
+    output._ask(lambda: output._selector.register(read, 1, Unwieldy()))
+    os.write(write, b"x")
+    while not caplog.records:
+        threading.Event().wait(0.005)
+    os.write(their_out.fileno(), b"still here\n")
+    output._ask(lambda: output._selector.unregister(read))
+    for connection in (tasks, other, their_out, their_err):
+        connection.close()
+    source.end()
+    output.close()
+    source.end()  # the thread is gone: nothing to wait for
+    os.close(read)
+    os.close(write)
+    assert "output of a worker is lost" in caplog.text
+    assert capsys.readouterr().out == "still here\n"
