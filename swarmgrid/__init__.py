@@ -9,6 +9,7 @@ from swarmgrid.api.accessor import enter as _enter
 
 if TYPE_CHECKING:
     from swarmgrid.api.catalog import Catalog, catalog
+    from swarmgrid.api.copying import copy
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, run, stream
     from swarmgrid.api.handle import Grid
@@ -49,6 +50,7 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "api.handle",
+    "copy": "api.copying",
     "prune": "api.pruning",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
@@ -90,6 +92,7 @@ __all__ = [
     "WorkerLostError",
     "catalog",
     "compute",
+    "copy",
     "grid",
     "memoize",
     "plan",

@@ -1,0 +1,92 @@
+"""Copies a grid to another store: its values are held against their checksums on the way.
+
+The document comes before the chunks, and the rows last: a kill leaves a grid without computed
+points, which the same call completes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format import code_record, failures, tags
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.chunk_parts import in_parts
+from swarmgrid.format.codec import checksum
+from swarmgrid.format.grid_io import write_grid
+from swarmgrid.format.manifest import write_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.lease import Lease
+
+
+def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
+    """Copy a grid that the target does not have: the bytes of its chunks.
+
+    Parameters
+    ----------
+    source : Blobs
+        The store that has the grid.
+    state : GridState
+        The grid, as it was read there.
+    held : Lease
+        The right to write the grid in the target.
+
+    Raises
+    ------
+    DamageError
+        If a value is not the one that was computed; the target then has no computed points of
+        the grid.
+    """
+    grid, rows, target = state.grid, state.manifest.rows, held.blobs
+    write_grid(target, grid, None)
+    nbytes = sum(_copy_output(source, state, held, name) for name in grid.schema.outputs)
+    beside = [n for n in state.names if n.endswith((failures.SUFFIX, tags.SUFFIX))]
+    beside += [code_record.NAME] * (code_record.NAME in state.names)
+    keys = [grid.path.manifest + name for name in beside]
+    for key, data in zip(keys, source.get_many(keys, failures.MAX_NBYTES), strict=True):
+        if data is not None:  # else a writer of the source has folded it meanwhile
+            target.put(key, data)
+    held.check()
+    if len(rows):
+        write_segments(target, grid.path, lambda: _new_name(held), grid, rows)
+    return nbytes
+
+
+def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int:
+    """Copy the chunks of one output that rows refer to: how many bytes they have."""
+    grid, rows = state.grid, state.manifest.rows
+    output = grid.schema.outputs[name]
+    sums = rows.checksums[:, list(grid.schema.outputs).index(name)]
+    nbytes = 0
+
+    def copy(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
+        nonlocal nbytes
+        keys = [chunk_key(grid, name, index) for index, _ in part]
+        read = source.get_many(keys, chunk_limit(grid, output))
+        for (_, numbers), key, data in zip(part, keys, read, strict=True):
+            block = decoded_chunk(data, key, grid, output)
+            for i in numbers.tolist():
+                values = block[rows.points(i).mask(grid.chunk_shape)]
+                if checksum(values, output.dtype) != sums[i]:
+                    raise DamageError(key, "its values are not those that were computed")
+            held.check()
+            held.blobs.put(key, data or b"")
+            nbytes += len(data or b"")
+
+    size = int(np.prod(grid.block_shape(output))) * output.memory_dtype.itemsize
+    in_parts(state.manifest.chunks(), size, copy)
+    return nbytes
+
+
+def _new_name(held: Lease) -> str:
+    return f"{held.epoch:012d}-{secrets.token_hex(4)}-copied.seg"
