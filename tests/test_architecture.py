@@ -13,6 +13,7 @@ PACKAGE = Path(swarmgrid.__file__).parent
 
 GROUND = {"errors", "readable"}  # of use in every room
 MAY_IMPORT: dict[str, set[str]] = {
+    "__main__": set(),
     "errors": set(),
     "readable": set(),
     "identity": GROUND,

@@ -7,6 +7,7 @@ from pathlib import Path
 SECTIONS = {
     "Learn": ["tutorials/first-grid", "gallery/index"],
     "How to": [
+        "how-to/install",
         "how-to/cheat-sheet",
         "how-to/grow-an-axis",
         "how-to/array-outputs",

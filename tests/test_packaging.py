@@ -1,0 +1,73 @@
+"""The distribution: what an index shows, and what the program says; `.ci/package` installs it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import swarmgrid
+from swarmgrid.__main__ import EXTRAS, NEEDED, main
+from tests.test_imports import HEAVY, modules_after
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OPTIONAL = PROJECT["project"]["optional-dependencies"]
+LINK = re.compile(r"\]\((?!https?:|#)[^)]+\)")
+
+
+def test_what_an_index_shows_of_the_readme_has_no_dead_links() -> None:
+    readme = (ROOT / "README.md").read_text()
+    hook = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    assert len(LINK.findall(readme)) > 20
+    for one in hook["substitutions"]:
+        readme = re.sub(one["pattern"], one["replacement"], readme)
+    assert LINK.findall(readme) == []
+    assert "![" not in readme
+    assert len(readme) > 5000
+    for title in ("# swarmgrid", "## Quick start", "## Limits"):
+        assert title in readme
+
+
+def test_the_program_says_what_is_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main() == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"swarmgrid {swarmgrid.__version__}, Python 3.")
+    for name in NEEDED:
+        assert re.search(rf"^  {name} +{re.escape(metadata.version(name))}$", text, re.MULTILINE)
+    assert "'memory://name'" in text
+    assert "help(swarmgrid.compute)" in text
+
+    def nothing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", nothing)
+    monkeypatch.setattr(metadata, "metadata", nothing)
+    assert main() == 0
+    bare = capsys.readouterr().out
+    assert bare.count("is not installed") == len(EXTRAS)
+    assert "needs the extra cloud" in bare
+
+
+def test_the_program_takes_no_arguments_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 2
+    assert "it was given 'ls'" in capsys.readouterr().err
+
+
+def test_the_program_imports_nothing_heavy() -> None:
+    code = "import swarmgrid.__main__ as program, io, sys; sys.stdout, out = io.StringIO(), "
+    assert modules_after(f"{code}sys.stdout; program.main(); sys.stdout = out") & HEAVY == set()
+
+
+def test_extras_are_named_alike_everywhere() -> None:
+    for extra, (package, _) in EXTRAS.items():
+        assert [one.partition(">")[0] for one in OPTIONAL[extra]] == [package]
+    assert OPTIONAL["all"] == [f"swarmgrid-zarr[{','.join(EXTRAS)}]"]
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    for extra in OPTIONAL:
+        assert f"`{extra}`" in page
