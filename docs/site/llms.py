@@ -56,7 +56,7 @@ def _title(text: str) -> str:
 def _about(text: str) -> str:
     """The first sentence of a page's prose, after a colon."""
     for part in re.split(r"\n\s*\n", text)[1:]:
-        if re.match(r"[A-Z][a-z]*\b(?!.*\|)", part):
+        if re.match(r"[A-Za-z`]+\b|\[", part) and not part.startswith("```"):
             plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(part.split()))
-            return ": " + re.split(r"(?<=[.:?])\s", plain)[0].rstrip(":")
+            return ": " + re.split(r"(?<=[.?])\s", plain)[0].rstrip(":")
     return ""

@@ -76,7 +76,7 @@ def test_llms_txt_lists_every_page_as_markdown(site: Path) -> None:
     text = (site / "llms.txt").read_text()
     pages = re.findall(r"^- \[.+?\]\((\S+?\.md)\)", text, re.MULTILINE)
     built = {str(p.relative_to(site)) for p in site.rglob("*.md")}
-    assert text.startswith("# swarmgrid\n\n> ")
+    assert text.startswith("# swarmgrid\n\n> swarmgrid evaluates an expensive function")
     assert set(pages) == built
     assert len(pages) == len(built) > 40
 
