@@ -143,16 +143,9 @@ def test_memory_that_is_short_beside_a_call_costs_no_run(tmp_path: Path) -> None
             wait_until(has_happened.exists)
         return x
 
-    ds, done = swarmgrid.run(
-        axes={"x": range(6)},
-        func=without_memory,
-        store=tmp_path / "s",
-        version="1",
-        verbose=0,
-        workers=2,
-        memory_limit="1GB",
-        on_error="record",
-    )
+    grid = swarmgrid.GridFunction(without_memory, version="1", store=tmp_path / "s", verbose=0)
+    ds, done = grid.run(axes={"x": range(6)}, workers=2, memory_limit="1GB", on_error="record")
+    assert grid.errors()["reason"].tolist() == []
     assert ds["value"].values.tolist() == list(range(6))
     assert (done.points_computed, done.points_failed, done.workers_lost) == (6, 0, 1)
 
