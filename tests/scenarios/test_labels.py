@@ -132,9 +132,8 @@ def test_two_names_that_are_one_as_text_are_refused(tmp_path: Path, names: Any) 
 
 
 def test_a_stored_document_with_such_a_name_leads_nowhere_else(tmp_path: Path) -> None:
-    ds = compute(tmp_path / "store", level, {"x": [1]})
-    key = tmp_path / "store" / "data.zarr" / ds.encoding["source"].split("data.zarr/")[1]
-    path = type(tmp_path)(str(key).rpartition("'")[0]) / "zarr.json"
+    compute(tmp_path / "store", level, {"x": [1]})
+    (path,) = tmp_path.glob("store/data.zarr/level/*/zarr.json")
     document = from_bytes(path.read_bytes())
     documents = document["consolidated_metadata"]["metadata"]
     documents["../../../../secret"] = documents.pop("height")

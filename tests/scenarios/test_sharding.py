@@ -59,7 +59,7 @@ def test_many_tiny_chunks_are_sharded_by_themselves(tmp_path: Path) -> None:
     assert reason in before.reason
     assert reason in str(before)
     assert reason in before._repr_html_()
-    assert f"in 1 of 1 shards (x: 3006 (all {MANY} now)) of chunks (x: 3); " in str(before)
+    assert f"in 1 of 1 shards (x: 3,006 (all {MANY:,} now)) of chunks (x: 3); " in str(before)
     ds, done = swarmgrid.run(**call)
     np.testing.assert_array_equal(ds["value"], np.arange(MANY) / 2)
     assert (done.chunks_total, done.chunks_written) == (1, 1)
