@@ -99,7 +99,8 @@ class Call:
     def _keep_code(self, code: tuple[CodePart, ...]) -> None:
         """Keep the code of a grid that has none yet, for `Grid.why`."""
         if code and self._snapshot is not None and NAME not in self._snapshot.names:
-            blobs = self.request.grid.location.open()
+            is_durable = self._options.of_the_run().durability == "power"
+            blobs = replace(self.request.grid.location, is_durable=is_durable).open()
             with contextlib.suppress(StoreError):  # nothing but an explanation is lost
                 blobs.begin_writing()
                 write_code(blobs, self.request.grid.path, code)
