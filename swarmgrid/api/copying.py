@@ -64,7 +64,7 @@ def copy(
     query, function : mapping, str, optional
         The grids to copy, as for `Catalog.query`. Default: all.
     source_options, target_options : mapping, optional
-        What the URLs need.
+        The settings that the URLs need.
 
     Returns
     -------
