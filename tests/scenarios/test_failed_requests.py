@@ -30,9 +30,9 @@ def picky(x: float, y: int = 0) -> float:
 
 
 def objects(store: MemoryStore) -> dict[str, bytes]:
-    """What is stored but for leases."""
-    found = store._store_dict.items()
-    return {key: data.to_bytes() for key, data in found if not key.startswith("locks/")}
+    """What is stored but for leases, and for the catalog, which follows what is stored."""
+    aside, found = ("locks/", "manifest/catalog/"), store._store_dict.items()
+    return {key: data.to_bytes() for key, data in found if not key.startswith(aside)}
 
 
 def grid_of(store: Any, **options: Any) -> swarmgrid.GridFunction:
