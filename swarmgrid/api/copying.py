@@ -39,7 +39,8 @@ class Copying:
     """The bytes of the copied chunks."""
 
     def __str__(self) -> str:
-        text = f"{len(self.copied)} grids copied, {to_size(self.nbytes) or '0 B'}"
+        n = len(self.copied)
+        text = f"{n} grid{'s' * (n != 1)} copied, {to_size(self.nbytes) or '0 B'}"
         return text + (f"; {len(self.left)} are there already" if self.left else "")
 
 
@@ -84,8 +85,8 @@ def copy(
     ...     return width * height
     >>> options = dict(func=area, executor="sync")
     >>> ds = swarmgrid.compute({"height": 2.0}, {"width": [1]}, store="memory://from", **options)
-    >>> print(swarmgrid.copy("memory://from", "memory://to"))
-    1 grids copied, 21 B
+    >>> len(swarmgrid.copy("memory://from", "memory://to").copied)
+    1
     """
     found = catalog(source, storage_options=source_options).query(query, function=function)
     given = {"store": target, "storage_options": target_options}

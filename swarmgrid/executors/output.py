@@ -45,7 +45,8 @@ class Output:
         os.set_blocking(self._wake_read, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._is_open = True
-        self._starting = threading.Lock()
+        self._is_closed = False
+        self._changing = threading.Lock()
         self._thread = threading.Thread(
             target=contextvars.copy_context().run,  # a notebook finds the cell by its context
             args=(self._serve,),
@@ -61,7 +62,7 @@ class Output:
             for pipe in source.pipes:
                 self._selector.register(pipe.number, selectors.EVENT_READ, pipe)
 
-        with self._starting:
+        with self._changing:
             if self._thread.ident is None:
                 self._thread.start()
         self._ask(register)
@@ -86,13 +87,17 @@ class Output:
                 return
 
     def close(self) -> None:
-        """End the thread; every worker has been ended."""
-        if self._thread.ident is not None:
-            self._ask(self._stop)
-            self._thread.join()
-        self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        """End the thread, once; every worker has been ended."""
+        with self._changing:  # a pool is closed by the thread that drives it, and by the run
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._thread.ident is not None:
+                self._ask(self._stop)
+                self._thread.join()
+            self._selector.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     def _ask(self, request: Callable[[], None]) -> None:
         """Have the thread do something."""
