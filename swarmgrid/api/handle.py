@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.api.dropping import drop
 from swarmgrid.api.reading import GridReading
 from swarmgrid.api.resolve import axis_names, in_order, location_of, named_ref, not_stored
 from swarmgrid.api.summary import GridSummary
@@ -17,7 +18,7 @@ from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.tags import read_tags
 from swarmgrid.inventory.keeping import recorded, tag
 from swarmgrid.maintenance.convert import convert_output, converted
-from swarmgrid.maintenance.removal import drop_grid, remove_points
+from swarmgrid.maintenance.removal import remove_points
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.option_checks import check_view_chunks, checked
@@ -28,7 +29,6 @@ from swarmgrid.planning.request import Domain, Layout
 from swarmgrid.readable import code, page, table, verdict
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store import lease
-from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.sources import remember
 
@@ -337,11 +337,7 @@ class Grid(GridReading):
         blobs = location.open()
         if not blobs.names(path.prefix) and not blobs.names(path.manifest):
             raise not_stored(self._ref)
-        check_writable(location)
-        with self._written(may_delete=True) as held:
-            drop_grid(held, path)
-        if location.is_directory:
-            remove_empty_folders(location.url, [path.prefix, path.manifest])
+        drop(location, path)
 
     def _remove(
         self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool

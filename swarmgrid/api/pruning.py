@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.api.catalog import Catalog, catalog
+from swarmgrid.api.dropping import drop
 from swarmgrid.errors import InputError, brief
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table, to_size
+from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import highest_record
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Pruning:
     grids: tuple[GridRow, ...]
     """These grids in brief, in the order of their deletion."""
     in_use: tuple[GridRow, ...]
-    """Grids that would be deleted too, but that a process holds."""
+    """Grids that would be deleted too, but that a process holds, or has written to since."""
     nbytes: int
     """The bytes of their chunks."""
     is_dry_run: bool
@@ -87,7 +89,8 @@ def prune(
     Returns
     -------
     Pruning
-        The grids that were deleted, or would be. A grid that a process fills is left alone.
+        The grids that were deleted, or would be. A grid that a process fills, or has written to
+        since the catalog was read, is left alone.
 
     Raises
     ------
@@ -115,12 +118,14 @@ def prune(
     whole = catalog(store, storage_options=storage_options)
     kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
     chosen = _chosen(whole, kept, time.time() - age, limit)
-    in_use = tuple(row for row in chosen if _is_in_use(whole, row))
-    rows = tuple(row for row in chosen if row not in in_use)
+    in_use = [row for row in chosen if _is_in_use(whole, row)]
+    rows = [row for row in chosen if row not in in_use]
     if not dry_run:
-        for row in rows:
-            whole[f"{row.folder}/{row.grid}"].drop()
-    return Pruning(rows, in_use, sum(row.nbytes for row in rows), dry_run)
+        for row in rows.copy():
+            if not drop(whole.location, GridPath(row.folder, row.grid), as_in=row):
+                rows.remove(row)
+                in_use.append(row)
+    return Pruning(tuple(rows), tuple(in_use), sum(row.nbytes for row in rows), dry_run)
 
 
 def _chosen(whole: Catalog, kept: set[str], before: float, limit: float) -> list[GridRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ def test_grids_that_are_kept_or_in_use_stay(store: Path) -> None:
 
 
 ROWS = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9), st.booleans()), max_size=8)
+
+
+def test_a_grid_that_the_catalog_does_not_know_to_be_new_stays(store: Path) -> None:
+    listed = store / "manifest" / "catalog"
+    shutil.copytree(listed, store / "before")
+    swarmgrid.stream({"alpha": 0.1}, {"x": range(12)}, func=simulate, store=store, **OPTIONS)
+    shutil.rmtree(listed)
+    shutil.move(store / "before", listed)
+    assert alphas(swarmgrid.prune(store, older_than="2d").grids) == [0.1]
+    found = swarmgrid.prune(store, older_than="2d", dry_run=False)
+    assert (alphas(found.grids), alphas(found.in_use)) == ([], [0.1])
+    again = swarmgrid.run({"alpha": 0.1}, {"x": range(12)}, func=simulate, store=store, **OPTIONS)
+    assert again[1].points_computed == 0
 
 
 @given(ROWS, st.integers(0, 60), st.integers(0, 60))
