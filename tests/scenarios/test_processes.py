@@ -167,6 +167,7 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
     assert len(seen) > 1
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
     s3: S3Server, tmp_path: Path
