@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid import readable
 from swarmgrid.api.catalog import catalog
 from swarmgrid.api.resolve import location_of
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.inventory.keeping import recorded
-from swarmgrid.inventory.table import to_size
 from swarmgrid.maintenance.transfer import copy_grid
 from swarmgrid.options import current_options
 from swarmgrid.store import lease
@@ -40,7 +40,7 @@ class Copying:
 
     def __str__(self) -> str:
         n = len(self.copied)
-        text = f"{n} grid{'s' * (n != 1)} copied, {to_size(self.nbytes) or '0 B'}"
+        text = f"{n} grid{'s' * (n != 1)} copied, {readable.nbytes(self.nbytes)}"
         return text + (f"; {len(self.left)} are there already" if self.left else "")
 
 

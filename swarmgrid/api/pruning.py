@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.api.dropping import drop
 from swarmgrid.errors import InputError, brief
-from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table, to_size
+from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import highest_record
 
@@ -46,7 +47,7 @@ class Pruning:
     def __str__(self) -> str:
         n = len(self.grids)
         verb = "would be deleted" if self.is_dry_run else "deleted"
-        text = f"{n} {'grid' if n == 1 else 'grids'} {verb}, {to_size(self.nbytes) or '0 B'} freed"
+        text = f"{n} {'grid' if n == 1 else 'grids'} {verb}, {readable.nbytes(self.nbytes)} freed"
         if self.is_dry_run and n:
             text += "; pass dry_run=False to delete them"
         if self.in_use:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from swarmgrid.readable import nbytes
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def brief_cells(row: GridRow, now: float) -> tuple[str, ...]:
             ", ".join(f"{name} ({axis})" for name, axis in row.axes.items()),
             _share(row),
             f"{row.points_failed:,}" if row.points_failed else "",
-            to_size(row.nbytes),
+            nbytes(row.nbytes) if row.nbytes else "",
             to_duration(row.seconds),
             to_age(row.written, now),
             _named(row.tags),
@@ -51,17 +52,6 @@ def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for line in lines
     )
     return "\n".join(padded) if rows else ""
-
-
-def to_size(nbytes: float) -> str:
-    """Bytes as people read them; empty for none."""
-    if not nbytes:
-        return ""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if nbytes < 999.5:
-            return f"{nbytes:.3g} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:,.0f} PB"
 
 
 def to_duration(seconds: float) -> str:
