@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,3 +95,29 @@ def new_memory_store() -> Iterator[Callable[[], str]]:
     yield make
     for url in made:
         location._memory.pop(url, None)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Makes every write from the ``k``-th on fail, as if the process had ended there; -1: none."""
+    from swarmgrid.store.directory import FileBlobs
+
+    plain = {name: getattr(FileBlobs, name) for name in ("put", "create", "delete", "end_writing")}
+
+    def arm(k: int) -> None:
+        left = itertools.count(k, -1)
+        for name, method in plain.items():
+
+            def dying(self: Any, *args: Any, method: Any = method) -> Any:
+                if next(left) <= 0:
+                    raise Killed
+                return method(self, *args)
+
+            monkeypatch.setattr(FileBlobs, name, dying if k >= 0 else method)
+
+    yield arm
+    arm(-1)

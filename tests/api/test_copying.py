@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.store import lease
-from swarmgrid.store.directory import FileBlobs
+from tests.conftest import Killed
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 
@@ -93,30 +93,6 @@ def test_a_store_is_not_copied_to_itself(tmp_path: Path) -> None:
     fill(tmp_path)
     with pytest.raises(swarmgrid.InputError, match="the same store"):
         swarmgrid.copy(tmp_path, str(tmp_path))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-@pytest.fixture
-def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Makes every write from the ``k``-th on fail, as if the process had ended there."""
-    plain = {name: getattr(FileBlobs, name) for name in ("put", "create", "delete", "end_writing")}
-
-    def arm(k: int) -> None:
-        left = itertools.count(k, -1)
-        for name, method in plain.items():
-
-            def dying(self: FileBlobs, *args: Any, method: Any = method) -> Any:
-                if next(left) <= 0:
-                    raise Killed
-                return method(self, *args)
-
-            monkeypatch.setattr(FileBlobs, name, dying if k >= 0 else method)
-
-    yield arm
-    arm(-1)
 
 
 def test_a_kill_at_any_step_leaves_no_wrong_point_and_the_call_again_completes_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore, StorePath
 import swarmgrid
 from swarmgrid import Grid
 from swarmgrid.store import lease
-from swarmgrid.store.directory import FileBlobs
+from tests.conftest import Killed
 from tests.long import examples
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
@@ -121,35 +121,6 @@ def test_what_is_selected_is_gone_and_everything_else_is_there(
     assert len(computed(grid)) == len(X) * len(S)
 
 
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-@pytest.fixture
-def kill_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Any]]:
-    """Makes every write from the ``k``-th on fail, as if the process had ended there."""
-    plain = {name: getattr(FileBlobs, name) for name in ("put", "create", "delete", "end_writing")}
-
-    def arm(k: int) -> None:
-        left = itertools.count(k, -1)
-        for name, method in plain.items():
-
-            def dying(self: FileBlobs, *args: Any, method: Any = method) -> Any:
-                if next(left) <= 0:
-                    raise Killed
-                return method(self, *args)
-
-            monkeypatch.setattr(FileBlobs, name, dying)
-
-    def disarm() -> None:
-        for name, method in plain.items():
-            monkeypatch.setattr(FileBlobs, name, method)
-
-    arm.disarm = disarm  # type: ignore[attr-defined]
-    yield arm
-    disarm()
-
-
 OPERATIONS: dict[str, Callable[[Grid], Any]] = {
     "delete": lambda grid: grid.delete(x=slice(0, 4), s=["a", "c"]),
     "invalidate": lambda grid: grid.invalidate(x=slice(0, 4), s=["a", "c"]),
@@ -171,7 +142,7 @@ def test_a_kill_at_any_step_leaves_right_values_and_the_call_again_completes_it(
             is_done = True
         except Killed:
             is_done = False
-        kill_at.disarm()
+        kill_at(-1)
         lease._own.clear()  # as in a process that has ended
         stored = (store / "data.zarr" / "simulate" / grid.id / "zarr.json").exists()
         if stored:
