@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from swarmgrid.api.copying import copy
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, run, stream
-    from swarmgrid.api.handle import Grid
     from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
     from swarmgrid.api.lookups import plan
     from swarmgrid.api.pruning import prune
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
+    from swarmgrid.handle.grid import Grid
     from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
     from swarmgrid.memoized.block import memoize
@@ -49,7 +49,7 @@ _HOMES = {
     **dict.fromkeys(["Catalog", "catalog"], "api.catalog"),
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
-    "Grid": "api.handle",
+    "Grid": "handle.grid",
     "copy": "api.copying",
     "prune": "api.pruning",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),

@@ -35,12 +35,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"identity", "space", "store", "format", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     "view": GROUND | {"space", "store", "format", "planning", "inventory"},
-    "api": GROUND
+    "handle": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
+    | {"option_checks", "options", "inventory"},
+    "api": GROUND
+    | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
-    | {"option_checks", "options", "api"},
+    | {"option_checks", "options", "handle", "api"},
     "memoized": GROUND | {"identity", "space", "store", "format", "option_checks", "options"},
 }
 """What each room may import beside itself, from the ground up."""

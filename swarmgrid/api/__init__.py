@@ -1,1 +1,1 @@
-"""The calls of users: functions, the decorator, and the handle of a stored grid."""
+"""The calls of users: functions, the decorator, the catalog."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from swarmgrid.api.handle import Grid
+    from swarmgrid.handle.grid import Grid
 
 NAME = "swarmgrid"
 
@@ -70,8 +70,8 @@ class DatasetAccessor:
         InputError
             If the Dataset was not opened from a grid of swarmgrid's.
         """
-        from swarmgrid.api.handle import Grid
-        from swarmgrid.api.resolve import named_ref
+        from swarmgrid.handle.grid import Grid
+        from swarmgrid.handle.resolve import named_ref
         from swarmgrid.store.layout import DATA
         from swarmgrid.store.sources import remembered
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.handle import Grid
-from swarmgrid.api.resolve import GRID_NAME, location_of
 from swarmgrid.errors import InputError, brief
+from swarmgrid.handle.grid import Grid
+from swarmgrid.handle.resolve import GRID_NAME, location_of
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GridRow

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.api.catalog import catalog
-from swarmgrid.api.resolve import location_of
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid_state import read_state
+from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.maintenance.transfer import copy_grid
 from swarmgrid.options import current_options

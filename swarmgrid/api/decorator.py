@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from swarmgrid.api.functions import compute, run, stream
-from swarmgrid.api.handle import Grid
 from swarmgrid.api.lookups import open, plan  # noqa: A004
-from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import InputError, brief, no_function
+from swarmgrid.handle.grid import Grid
+from swarmgrid.handle.resolve import grid_ref
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
 from swarmgrid.readable import code, page, table
 

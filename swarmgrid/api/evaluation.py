@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.api.explanation import explanation
-from swarmgrid.api.handle import Grid
-from swarmgrid.api.resolve import axis_names, func_of, grid_ref, location_of, not_stored
-from swarmgrid.api.versions import check_is_no_code, with_whole_version
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.code_record import NAME, code_parts, write_code
 from swarmgrid.format.grid_state import read_state
+from swarmgrid.handle.grid import Grid
+from swarmgrid.handle.resolve import axis_names, func_of, grid_ref, location_of, not_stored
+from swarmgrid.handle.versions import check_is_no_code, with_whole_version
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics

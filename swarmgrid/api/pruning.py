@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
-from swarmgrid.api.dropping import drop
 from swarmgrid.errors import InputError, brief
+from swarmgrid.handle.dropping import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import highest_record

@@ -12,9 +12,9 @@ import numpy as np
 
 from swarmgrid.api import lookups
 from swarmgrid.api.evaluation import Call
-from swarmgrid.api.handle import Grid
-from swarmgrid.api.resolve import grid_ref
 from swarmgrid.errors import DamageError, PointError, StoreError
+from swarmgrid.handle.grid import Grid
+from swarmgrid.handle.resolve import grid_ref
 from swarmgrid.memo.point_records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT

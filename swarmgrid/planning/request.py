@@ -166,7 +166,7 @@ def identified(
     code: tuple[object, ...]
     origin: Mapping[str, str] = {}
     digits = code_digits(version)
-    if digits is not None:  # of a grid that is stored; see `swarmgrid.api.versions`
+    if digits is not None:  # of a grid that is stored; see `swarmgrid.handle.versions`
         shown, code = str(version), ("code", digits)
     elif version is not None:
         shown, code = str(version), ("version", str(version), identity.bound(func, ignore))

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 import swarmgrid
-from swarmgrid.api.summary import GridSummary
+from swarmgrid.handle.summary import GridSummary
 from swarmgrid.maintenance.report import Report
 
 

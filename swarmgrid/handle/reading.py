@@ -1,13 +1,23 @@
-"""The methods of a grid's handle that look at its points: status, timings, other formats."""
+"""What is read of a stored grid: its state, values, failures, timings, and why it is new."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.resolve import not_stored
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.code_record import read_code
+from swarmgrid.format.grid_state import read_state
+from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.resolve import axis_names, in_order, not_stored
+from swarmgrid.handle.summary import GridSummary
 from swarmgrid.inventory.keeping import current_row
+from swarmgrid.option_checks import check_view_chunks, checked
+from swarmgrid.planning.growth import covered
+from swarmgrid.planning.origin import warn_of_another_origin
+from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
     import os
@@ -17,19 +27,89 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from swarmgrid.api.handle import Grid
     from swarmgrid.format.code_record import CodePart
-    from swarmgrid.format.failures import FailedPoint
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.handle.grid import Grid
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
-    from swarmgrid.store.grid_ref import GridRef
 
 
-class GridReading:
-    """A stored grid, as far as it is read point by point; see `Grid`."""
+class GridReading(GridBase):
+    """A stored grid, as far as it is read; see `Grid`."""
 
-    _ref: GridRef
+    def state(self) -> GridSummary:
+        """Read what is stored: the axes' lengths, the outputs, and how much is computed.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        StoreError
+            If the store cannot be used, or what is read from it is damaged.
+        """
+        state = self._read()
+        grid = state.grid
+        total = math.prod(map(len, grid.axes))
+        coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest)
+        return GridSummary(
+            function=str(grid.attributes.get("swarmgrid_function", self.function)),
+            grid=self.id,
+            params=str(grid.attributes.get("swarmgrid_params", "")),
+            version=str(grid.attributes.get("swarmgrid_version", "")),
+            lengths={axis.name: len(axis) for axis in grid.axes},
+            chunks=grid.chunk_spec(),
+            shards=grid.shard_spec(),
+            outputs=grid.schema.outputs,
+            points_total=total,
+            points_computed=total - coverage.n_missing(),
+            points_failed=len(self._failures(state)),
+        )
+
+    def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:
+        """Open every stored value, lazily.
+
+        Parameters
+        ----------
+        axes : sequence of str, optional
+            The axes' names in the order that the dims are to have. Default: as stored.
+        view_chunks : {}, "auto" or mapping, optional
+            As for `swarmgrid.compute`.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        from swarmgrid.view import dataset
+
+        checked("view_chunks", view_chunks)
+        state = self._read()
+        grid = state.grid
+        warn_of_another_origin(self._ref, grid.attributes)
+        ordered = in_order(grid.axes, axis_names(axes))
+        coverage = covered(Domain(ordered), Layout(), grid, state.manifest)
+        names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
+        check_view_chunks(view_chunks, names, shape, grid.schema)
+        ref = self._ref
+        if not ref.attributes:
+            ref = replace(ref, attributes=grid.attributes)
+        remember(ref.location)
+        return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks)
+
+    def errors(self) -> pd.DataFrame:
+        """The points at which the function failed and that are not computed since.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each point: its axis values, then ``exception``, ``reason``, ``traceback``,
+            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
+        """
+        from swarmgrid.view import dataset
+
+        state = read_state(self._ref.location.open(), self._ref.path)
+        if state is None:
+            return dataset.failure_table((), [])
+        return dataset.failure_table(state.grid.names, self._failures(state))
 
     def status(self) -> xr.DataArray:
         """The status of every point of the grid, lazily.
@@ -153,13 +233,3 @@ class GridReading:
         if row.is_gone:
             raise not_stored(self._ref)
         return row, read_code(blobs, path)
-
-    def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:
-        """Open every stored value, lazily."""
-        raise NotImplementedError
-
-    def _read(self) -> GridState:
-        raise NotImplementedError
-
-    def _failures(self, state: GridState) -> list[FailedPoint]:
-        raise NotImplementedError

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
-from swarmgrid.api.versions import others, with_whole_version
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format import zarr_metadata
+from swarmgrid.handle.versions import others, with_whole_version
 from swarmgrid.inventory.keeping import stored_grids
 from swarmgrid.planning.request import Function, identified, to_params
 from swarmgrid.store import checked_json

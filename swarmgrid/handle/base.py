@@ -1,0 +1,62 @@
+"""What every topic of a handle needs: the grid's place, its state, the right to write it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from swarmgrid.format.failures import read_all_failures, within
+from swarmgrid.format.grid_state import read_state
+from swarmgrid.handle.resolve import not_stored
+from swarmgrid.inventory.keeping import recorded
+from swarmgrid.store import lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.store.grid_ref import GridRef
+
+
+class GridBase:
+    """A stored grid, without what can be asked of it; see `Grid`."""
+
+    _ref: GridRef
+
+    @property
+    def function(self) -> str:
+        """The function's name."""
+        return self._ref.path.function
+
+    @property
+    def id(self) -> str:
+        """The grid id."""
+        return self._ref.path.grid
+
+    @contextlib.contextmanager
+    def _written(self, *, may_delete: bool = False) -> Iterator[lease.Lease]:
+        """Hold the right to write the grid, and have the inventory know of what is written."""
+        location, path = self._ref.location, self._ref.path
+        with (
+            lease.acquire(location, path) as held,
+            recorded(held, path, may_delete=may_delete),
+        ):
+            yield held
+
+    def _read(self) -> GridState:
+        state = read_state(self._ref.location.open(), self._ref.path)
+        if state is None:
+            raise not_stored(self._ref)
+        return state
+
+    def _failures(self, state: GridState) -> list[FailedPoint]:
+        """The failures of points that are not computed since."""
+        if not state.failure_names:
+            return []
+        failures = read_all_failures(self._ref.location.open(), self._ref.path)
+        return [
+            failure
+            for (index, offset), failure in within(failures, state.grid).items()
+            if not state.manifest.holds(index, offset)
+        ]

@@ -1,0 +1,86 @@
+"""The handle of one stored grid; its methods stand in a class for each topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import SwarmgridError
+from swarmgrid.handle.reading import GridReading
+from swarmgrid.handle.removing import GridRemoving
+from swarmgrid.handle.resolve import location_of, named_ref
+from swarmgrid.handle.upkeep import GridUpkeep
+from swarmgrid.options import current_options
+from swarmgrid.readable import code, page, table, verdict
+
+if TYPE_CHECKING:
+    import os
+
+    from swarmgrid.store.grid_ref import GridRef
+
+
+class Grid(GridReading, GridUpkeep, GridRemoving):
+    """A stored grid: its values, its failures, and its soundness. No function is needed for them.
+
+    Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its
+    params. Making one reads no data, and every method reads the store anew.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> @swarmgrid.grid(store="memory://handle", executor="sync")
+    ... def area(width, height):
+    ...     return width * height
+    >>> ds = area.compute({"height": 2.0}, {"width": [1, 2, 3]})
+    >>> grid = swarmgrid.Grid.open("memory://handle", "area/")
+    >>> state = grid.state()
+    >>> state.function, state.points_computed
+    ('area', 3)
+    >>> grid.dataset()["value"].values
+    array([2., 4., 6.])
+    """
+
+    __module__ = "swarmgrid"
+
+    def __init__(self, ref: GridRef) -> None:
+        self._ref = ref
+
+    @classmethod
+    def open(
+        cls,
+        store: str | os.PathLike[str] | Any,
+        grid: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Grid:
+        """Find a stored grid by its id.
+
+        Parameters
+        ----------
+        store : str, path or zarr.abc.store.Store
+            The store, as for `swarmgrid.compute`.
+        grid : str
+            The grid id or its first digits, alone or as ``function/id``; ``"function/"`` is the
+            only grid of a function.
+        storage_options : mapping, optional
+            Options with which obstore opens a URL.
+
+        Raises
+        ------
+        InputError
+            If no grid, or more than one, has such an id.
+        """
+        given = {"store": store, "storage_options": storage_options}
+        return cls(named_ref(location_of(current_options().updated(given)), grid))
+
+    def __repr__(self) -> str:
+        return f"<swarmgrid.Grid {self._ref.path.group} in {self._ref.location.url!r}>"
+
+    def _repr_html_(self) -> str:
+        """Read what is stored, and show it; an error is shown, too, and not raised."""
+        where = [("grid", code(self.id)), ("store", code(self._ref.location.url))]
+        try:
+            contents = self.state()._contents()  # noqa: SLF001  # the same, with the store
+        except SwarmgridError as error:
+            contents = [table([("state", verdict(str(error), is_good=False))])]
+        return page("Grid", self.function, *contents[:1], table(where), *contents[1:])

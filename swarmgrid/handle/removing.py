@@ -1,0 +1,94 @@
+"""What is taken out of a stored grid: points, or all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.dropping import drop
+from swarmgrid.handle.resolve import not_stored
+from swarmgrid.maintenance.removal import remove_points
+from swarmgrid.store.preflight import check_writable
+
+
+class GridRemoving(GridBase):
+    """A stored grid, as far as values are taken out of it; see `Grid`."""
+
+    def delete(self, selection: Mapping[str, Any] | None = None, /, **labels: Any) -> int:
+        """Delete the values of some points, from the manifest and from the disk.
+
+        The axes keep their values. The next `compute` that asks for the points computes them.
+        Waits while another process fills the grid. A Dataset that was opened before finds the
+        chunks changed: reading them is an error.
+
+        Parameters
+        ----------
+        selection : mapping, optional
+            By axis a value, a list of values, or a slice of labels, as for ``Dataset.sel``; an
+            axis that is not named is taken whole.
+        **labels
+            The same, by keyword: ``grid.delete(s=slice(0, 9), strat="a")``.
+
+        Returns
+        -------
+        int
+            The number of points that were computed and are not any more.
+
+        Raises
+        ------
+        InputError
+            If nothing is selected, or nothing is stored; see `drop` for the whole grid.
+        DamageError
+            If values that share a chunk with these are damaged; `repair` comes first then.
+        """
+        return self._remove(selection, labels, from_disk=True)
+
+    def invalidate(self, selection: Mapping[str, Any] | None = None, /, **labels: Any) -> int:
+        """Count some points as not computed, so that the next `compute` computes them again.
+
+        As `delete`, but their values stay on the disk until they are computed again.
+        """
+        return self._remove(selection, labels, from_disk=False)
+
+    def drop(self) -> None:
+        """Delete everything that is stored of the grid.
+
+        Waits while another process fills it.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        location, path = self._ref.location, self._ref.path
+        blobs = location.open()
+        if not blobs.names(path.prefix) and not blobs.names(path.manifest):
+            raise not_stored(self._ref)
+        drop(location, path)
+
+    def _remove(
+        self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool
+    ) -> int:
+        from swarmgrid.view.status import positions
+
+        if selection is not None and not isinstance(selection, Mapping):
+            raise InputError(
+                f"the selection is {brief(selection)}; expected a mapping from axes to labels"
+            )
+        chosen = {**(selection or {}), **labels}
+        if not chosen:
+            raise InputError(
+                "nothing is selected; name an axis and its labels, such as s=slice(0, 9), or call "
+                "drop() for the whole grid"
+            )
+        positions(self._read().grid.axes, chosen)  # what cannot be is said before any write
+        check_writable(self._ref.location)
+        with self._written() as held:
+            n = remove_points(
+                held, self._ref.path, lambda axes: positions(axes, chosen), from_disk=from_disk
+            )
+        if n is None:
+            raise not_stored(self._ref)
+        return n
