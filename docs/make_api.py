@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import swarmgrid
-from swarmgrid.handle.grid import GridSummary
+from swarmgrid.handle.summary import GridSummary
 from swarmgrid.options import CallOptions, Options, OptionTypes
 from swarmgrid.run_options import RunOptions
 

@@ -1,4 +1,4 @@
-"""What every topic of a handle needs: the grid's place, its state, the right to write it."""
+"""The common part of a handle: which grid it is, its state, and the right to write it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a stored grid: its state, values, failures, timings, and why it is new."""
+"""Reading a stored grid: its state, values, failures and timings, and why it is a new one."""
 
 from __future__ import annotations
 

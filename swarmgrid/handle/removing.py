@@ -1,4 +1,4 @@
-"""What is taken out of a stored grid: points, or all of it."""
+"""Taking something out of a stored grid: points, or all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a stored grid sound and described: its checks, repairs, dtypes and tags."""
+"""Keeping a stored grid sound and described: its checks, repairs, dtypes and tags."""
 
 from __future__ import annotations
 
