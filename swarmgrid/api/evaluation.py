@@ -18,7 +18,7 @@ from swarmgrid.format.code_record import NAME, code_parts, write_code
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.grid import Grid
 from swarmgrid.handle.resolve import axis_names, func_of, grid_ref, location_of, not_stored
-from swarmgrid.handle.versions import check_is_no_code, with_whole_version
+from swarmgrid.handle.versions import stored_code, without_present_code
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics
@@ -56,12 +56,13 @@ class Call:
         is_lookup: bool = False,
         chunks_if_new: Mapping[str, Any] | None = None,
     ) -> None:
+        defaults = None
         if is_lookup:
-            options = with_whole_version(options, func_of(options), location_of(options))
-        else:
-            check_is_no_code(options.version)
+            options, defaults = stored_code(options, func_of(options), location_of(options))
+        elif options.version is not None:
+            options = without_present_code(options, func_of(options))
         self._options = options
-        request = _request(options, params, axes, where)
+        request = _request(options, params, axes, where, defaults)
         domain = replace(request.domain, is_lookup=is_lookup)
         self.request = replace(request, domain=domain)
         self._snapshot: GridState | None = None
@@ -350,6 +351,7 @@ def _request(
     params: Mapping[str, Any] | None,
     axes: Mapping[str, Any] | None,
     where: Any,
+    defaults: Mapping[str, str] | None = None,
 ) -> Request:
     """The request of a call, once everything about it has been checked."""
     options.of_the_run().check()
@@ -368,4 +370,5 @@ def _request(
         rng=options.rng,
         where=where,
         depends=options.depends,
+        defaults=defaults,
     )

@@ -298,6 +298,7 @@ OWN_ATTRIBUTES = (
     "swarmgrid_function",
     "swarmgrid_params",
     "swarmgrid_version",
+    "swarmgrid_defaults",
     "swarmgrid_depends",
     "swarmgrid_origin",
 )

@@ -134,13 +134,12 @@ def stored_axes(data: bytes) -> list[str] | None:
         return None
 
 
-def stored_texts(data: bytes) -> dict[str, str]:
-    """The texts among the attributes of a group, from its bytes; empty if they are not of one."""
+def stored_attributes(data: bytes) -> dict[str, Any]:
+    """The attributes of a group, from its bytes; empty if they are not of one."""
     try:
-        attributes = attributes_of(from_bytes(data))
+        return dict(attributes_of(from_bytes(data)))
     except ValueError:
         return {}
-    return {name: value for name, value in attributes.items() if isinstance(value, str)}
 
 
 def checked_names(names: Any, what: str) -> list[str]:

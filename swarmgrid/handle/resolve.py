@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
-from swarmgrid.errors import InputError, brief
+from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.format import zarr_metadata
-from swarmgrid.handle.versions import others, with_whole_version
+from swarmgrid.handle.versions import others, stored_code
 from swarmgrid.inventory.keeping import stored_grids
 from swarmgrid.planning.request import Function, identified, to_params
 from swarmgrid.store import checked_json
@@ -52,7 +52,7 @@ def grid_ref(
         If several such grids are stored.
     """
     func, location = func_of(options), location_of(options)
-    options = with_whole_version(options, func, location)
+    options, defaults = stored_code(options, func, location)
     function = identified(
         func,
         options.version,
@@ -60,6 +60,7 @@ def grid_ref(
         vectorized=options.vectorized,
         depends=options.depends,
         ignore=options.ignore,
+        defaults=defaults,
     )
     params = to_params(params)
     names = axis_names(axes)
@@ -149,6 +150,8 @@ def func_of(options: Options) -> Callable[..., Any]:
         raise InputError(
             "there is no function; pass it first or as func=, or set it with swarmgrid.set_options"
         )
+    if not callable(options.func):
+        raise no_function(options.func)
     return options.func
 
 

@@ -13,7 +13,7 @@ import dataclasses
 import enum
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import (
     FunctionType,
     GetSetDescriptorType,
@@ -23,7 +23,7 @@ from types import (
 )
 from typing import Any
 
-from swarmgrid.identity.encode import Spot, digest, exactly, family, frame
+from swarmgrid.identity.encode import Called, Spot, digest, exactly, family, frame
 from swarmgrid.identity.ownership import (
     function_of,
     is_own_class,
@@ -90,7 +90,23 @@ def _describe_patched(cls: type, spot: Spot) -> bytes:
     return frame("patched", whole.encode(), patches)
 
 
-def _describe_class(cls: type, spot: Spot) -> bytes:
+def describe_closed(called: Called, spot: Spot) -> bytes:
+    """Encode a class whose objects do not leave the code: without its methods' annotations."""
+    return _describe_class(called.func, spot, as_called)
+
+
+def as_called(value: Any) -> Any:
+    """Return a method or property marked as one that is only called; any other value itself."""
+    is_code = isinstance(value, FunctionType) or type(value) in METHODS
+    return Called(value) if is_code else value
+
+
+METHODS = {property, staticmethod, classmethod}
+
+
+def _describe_class(
+    cls: type, spot: Spot, marked: Callable[[Any], Any] = lambda value: value
+) -> bytes:
     whole = cls.__qualname__
     types = _annotations(cls)
     return frame(
@@ -103,7 +119,7 @@ def _describe_class(cls: type, spot: Spot) -> bytes:
         frame("registered", *spot.encode_set(_registered(cls))),
         spot.named(_members(cls), lambda name: f"member {name!r} of {whole}", cls.__module__),
         _order(cls, spot),
-        _attributes(cls, spot),
+        _attributes(cls, spot, marked),
     )
 
 
@@ -115,13 +131,18 @@ def _order(cls: type, spot: Spot) -> bytes:
     return spot.child([list(cls.__members__), boundary])
 
 
-def _attributes(cls: type, spot: Spot) -> bytes:
+def _attributes(
+    cls: type, spot: Spot, marked: Callable[[Any], Any] = lambda value: value
+) -> bytes:
     """Encode what the user's code gave a class: methods, properties and values."""
     whole = cls.__qualname__
-    attributes = {n: one for n, one in vars(cls).items() if _is_written(cls, n, one, spot)}
+    attributes = {
+        n: one for n, one in vars(cls).items() if is_written(cls, n, one, spot.walk.home)
+    }
     if decorators := vars(cls).get("__pydantic_decorators__"):
         attributes["__pydantic_decorators__"] = _settings(decorators)
     values = spot.child([name for name, one in attributes.items() if _is_in_order(name, one)])
+    attributes = {name: marked(value) for name, value in attributes.items()}
     named = spot.named(attributes, lambda name: f"attribute {name!r} of {whole}", cls.__module__)
     return frame("attributes", values, named)
 
@@ -260,7 +281,7 @@ def _is_tuple(cls: type) -> bool:
     return issubclass(cls, tuple) and "_fields" in vars(cls) and "_field_defaults" in vars(cls)
 
 
-def _is_written(cls: type, name: str, value: Any, spot: Spot) -> bool:
+def is_written(cls: type, name: str, value: Any, home: str | None) -> bool:
     """Tell whether a class attribute is the user's, and not Python's own book-keeping."""
     if name in _BOOKKEEPING or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
         return False
@@ -269,7 +290,7 @@ def _is_written(cls: type, name: str, value: Any, spot: Spot) -> bool:
     if name.startswith("__pydantic_") and name != "__pydantic_fields__":
         return False
     function = function_of(value)
-    if function is not None and is_own_function(function, spot.walk.home):
+    if function is not None and is_own_function(function, home):
         return not _is_generated(cls, name, function)
     if issubclass(cls, enum.Enum):
         is_borrowed = isinstance(value, WrapperDescriptorType | MethodDescriptorType)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
@@ -24,7 +24,8 @@ from types import (
 )
 from typing import Any
 
-from swarmgrid.identity import reached, source
+from swarmgrid.identity import classes, reached, source
+from swarmgrid.identity.closed import is_closed
 from swarmgrid.identity.encode import Called, Spot, exactly, family, frame
 from swarmgrid.identity.ownership import (
     frame_of_walk,
@@ -60,6 +61,10 @@ def _called(value: Called, spot: Spot) -> bytes:
     func = unwrapped(value.func)
     if isinstance(func, FunctionType) and is_own_function(func, spot.walk.home):
         return spot.refer(func, _describe_function)
+    if isinstance(func, type):
+        return spot.refer(spot.walk.closed.setdefault(id(func), value), classes.describe_closed)
+    if type(func) in _DESCRIPTORS:
+        return _of_functions(func, spot, classes.as_called)
     return spot.child(func)
 
 
@@ -106,8 +111,9 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     outer = reached.used_values(func.__code__, func.__globals__, inner, spot.walk.home)
     # Of a module of the user's only what is taken counts, as if it were a global.
     inner = {name: one for name, one in inner.items() if not is_own_module(one, spot.walk.home)}
-    called = source.only_called(func.__code__)
-    inner, outer = _marked(inner, called), _marked(outer, called)
+    called, kept = source.only_called(func.__code__), source.kept(func.__code__)
+    inner = _marked(inner, called, kept, spot.walk.home)
+    outer = _marked(outer, called, kept, spot.walk.home)
     spot.walk.codes.append((f"code of {whole}", func.__code__))
     return frame(
         "function",
@@ -119,12 +125,23 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     )
 
 
-def _marked(values: Mapping[str, Any], called: frozenset[str]) -> dict[str, Any]:
-    """Return named values, those functions marked that the code does nothing but call."""
-    return {
-        name: Called(one) if name in called and isinstance(unwrapped(one), FunctionType) else one
-        for name, one in values.items()
-    }
+def _marked(
+    values: Mapping[str, Any],
+    called: frozenset[str],
+    kept: Mapping[str, frozenset[str]],
+    home: str | None,
+) -> dict[str, Any]:
+    """Return named values, those marked whose annotations nothing can read.
+
+    They are functions that the code does nothing but call, and classes whose objects it keeps.
+    """
+
+    def is_unread(name: str, one: Any) -> bool:
+        if isinstance(one, type):
+            return name in kept and is_closed(one, kept[name], home)
+        return name in called and isinstance(unwrapped(one), FunctionType)
+
+    return {name: Called(one) if is_unread(name, one) else one for name, one in values.items()}
 
 
 def _defaults(func: FunctionType) -> dict[str, Any]:
@@ -190,13 +207,20 @@ _DESCRIPTORS = (property, classmethod, staticmethod, functools.cached_property)
 
 @family(lambda value: isinstance(value, _DESCRIPTORS))
 def _descriptor(value: Any, spot: Spot) -> bytes:
-    names = ("fget", "fset", "fdel", "func", "__func__", "attrname")
-    functions = [spot.child(getattr(value, name, None)) for name in names]
     if type(value) in _DESCRIPTORS:
-        return frame("descriptor", type_name(type(value)).encode(), *functions)
+        return _of_functions(value, spot, lambda function: function)
+    functions = [spot.child(getattr(value, name, None)) for name in _FUNCTIONS]
     place = spot.place
     held = spot.attributes(getattr(value, "__dict__", {}), lambda name: f"{place}.{name}")
     return frame("own descriptor", spot.child(type(value)), held, *functions)
+
+
+_FUNCTIONS = ("fget", "fset", "fdel", "func", "__func__", "attrname")
+
+
+def _of_functions(value: Any, spot: Spot, marked: Callable[[Any], Any]) -> bytes:
+    functions = [spot.child(marked(getattr(value, name, None))) for name in _FUNCTIONS]
+    return frame("descriptor", type_name(type(value)).encode(), *functions)
 
 
 @exactly(CodeType)

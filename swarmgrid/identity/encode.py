@@ -70,9 +70,12 @@ def frame(tag: str, *parts: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A function that is only called where the walk meets it: nothing reads its annotations."""
+    """Code that is only called where the walk meets it: nothing reads its annotations.
 
-    func: Callable[..., Any]
+    A function, a property of such ones, or a class whose objects do not leave the code.
+    """
+
+    func: Any
 
 
 _REFERENCE = frame("reference")
@@ -99,6 +102,8 @@ class Walk:
     """The code objects of the user's functions, and their places."""
     marks: dict[int, tuple[Any, str]] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)
+    closed: dict[int, Called] = field(default_factory=dict)
+    """By their ids, the classes whose objects do not leave the code that makes them."""
     nodes: list[Node] = field(default_factory=list)
     waiting: list[tuple[int, Encoder, str]] = field(default_factory=list)
 
@@ -273,7 +278,7 @@ def is_ignored(name: str, module: str, ignore: Collection[str]) -> set[str]:
 
 def _is_code(value: Any) -> bool:
     """Whether a value is code: what is reached through it is a function's reach."""
-    return isinstance(value, FunctionType | type | ModuleType)
+    return isinstance(value, FunctionType | type | ModuleType | Called)
 
 
 def encode(

@@ -9,11 +9,12 @@ import linecache
 import threading
 import tokenize
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any, TypeGuard, cast
 
-from swarmgrid.identity import syntax
+from swarmgrid.identity import escapes, syntax
 from swarmgrid.identity.encode import digest, encode
 from swarmgrid.identity.ownership import frame_of_walk
 
@@ -43,6 +44,18 @@ def shown_text(code: CodeType) -> str:
 def only_called(code: CodeType) -> frozenset[str]:
     """Return the names that code does nothing but call, as far as its source is known."""
     return frozenset() if frame_of_walk() is not None else _read(id(code), code)[1]
+
+
+def kept(code: CodeType) -> Mapping[str, frozenset[str]]:
+    """Return what code calls and whose results it keeps to itself; see `escapes.kept`."""
+    node = None if frame_of_walk() is not None else _node_of(code)
+    return {} if node is None else escapes.kept(node)
+
+
+def reads_of_owner(code: CodeType, *, is_static: bool) -> frozenset[str] | None:
+    """Return the attributes that a method reads of its object; None where it may leave."""
+    node = None if frame_of_walk() is not None else _node_of(code)
+    return None if node is None else escapes.reads_of_owner(node, is_static=is_static)
 
 
 # By identity too: code objects of different sources may be equal.

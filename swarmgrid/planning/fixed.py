@@ -23,6 +23,8 @@ class Defaults:
     """The function's."""
     values: Mapping[str, Any]
     """By parameter; the keyword arguments of a partial among them."""
+    stored: Mapping[str, str] | None = None
+    """The digests of the defaults of earlier code, by parameter, which replace those of now."""
 
     @classmethod
     def of(
@@ -47,17 +49,22 @@ class Defaults:
         IdentityError
             If a value is not understood.
         """
-        swept = set(axes)
-        found = {
-            key: self._digest(key, value, f"default {key!r} of {self.name}", is_reach=True)
-            for key, value in self.values.items()
-            if key not in swept and key not in params
-        }
         given = {
             key: self._digest(key, identity.as_python(value), f"params[{key!r}]")
             for key, value in params.items()
         }
-        return found | given
+        return self.used(params, axes) | given
+
+    def used(self, params: Mapping[str, Any], axes: Iterable[str]) -> dict[str, str]:
+        """The digests of the defaults of the parameters that a call leaves out, by parameter."""
+        given = {*axes, *params}
+        if self.stored is not None:
+            return {key: one for key, one in self.stored.items() if key not in given}
+        return {
+            key: self._digest(key, value, f"default {key!r} of {self.name}", is_reach=True)
+            for key, value in self.values.items()
+            if key not in given
+        }
 
     def _digest(self, key: str, value: Any, place: str, *, is_reach: bool = False) -> str:
         if type(value) is object and value is self.values.get(key):

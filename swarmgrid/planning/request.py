@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -122,6 +122,8 @@ class Function:
             "swarmgrid_params": shown_params(params),
             "swarmgrid_version": self.version,
         }
+        if defaults := self.defaults.used(params, axes):
+            attributes[DEFAULTS] = dict(sorted(defaults.items()))
         if self.depends:
             attributes["swarmgrid_depends"] = json.dumps(self.depends.shown())
         if self.origin:
@@ -134,6 +136,8 @@ class Function:
         return self.name.rpartition(".")[2]
 
 
+DEFAULTS = "swarmgrid_defaults"
+"""The attribute of a group: the digests of the defaults that the call used, by parameter."""
 _CODE = re.compile(r"code-([0-9a-f]{4,32})")
 
 
@@ -151,8 +155,11 @@ def identified(
     vectorized: bool,
     depends: object = None,
     ignore: Collection[str] | None = None,
+    defaults: Mapping[str, str] | None = None,
 ) -> Function:
     """The identity of a function, by its version or, without one, by its code.
+
+    ``defaults`` are the digests of the defaults of earlier code; see `swarmgrid.handle.versions`.
 
     Raises
     ------
@@ -174,8 +181,8 @@ def identified(
     else:
         fingerprint = identity.fingerprint(func, ignore)
         shown, code = f"code-{fingerprint}", ("code", fingerprint)
-    defaults = Defaults.of(func, name, rng, ignore)
-    return Function(name, shown, code, how, defaults, to_depends(depends), origin)
+    fixed = replace(Defaults.of(func, name, rng, ignore), stored=defaults)
+    return Function(name, shown, code, how, fixed, to_depends(depends), origin)
 
 
 def to_request(
@@ -194,6 +201,7 @@ def to_request(
     rng: str | None = None,
     where: object = None,
     depends: object = None,
+    defaults: Mapping[str, str] | None = None,
 ) -> Request:
     """The request that a call describes.
 
@@ -219,7 +227,13 @@ def to_request(
         checked = tuple(map(with_code, checked))
     names = tuple(axis.name for axis in checked)
     function = identified(
-        func, version, rng, vectorized=vectorized, depends=depends, ignore=ignore
+        func,
+        version,
+        rng,
+        vectorized=vectorized,
+        depends=depends,
+        ignore=ignore,
+        defaults=defaults,
     )
     schema = to_schema(outputs, names)
     spec = to_chunk_spec(chunks, names)

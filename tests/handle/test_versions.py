@@ -120,3 +120,79 @@ def test_params_and_the_way_of_the_call_still_count(tmp_path: Path) -> None:
     for wrong in ({}, {"height": 2}, {"height": 3.0}):
         with pytest.raises(InputError, match=r'height\\?": 2\.0'):
             new.open(wrong, version=version)
+
+
+def scaled(factor: float, height: float, *, mode: str = "fast") -> Callable[..., Any]:
+    """A function whose code differs by a constant and by the defaults of its parameters."""
+
+    def area(width: float, height: float = height, mode: str = mode) -> float:
+        return width * height * factor
+
+    return area
+
+
+def test_a_version_stands_for_the_defaults_of_its_code(tmp_path: Path) -> None:
+    options: Any = {"store": tmp_path, "executor": "sync"}
+    old, new = scaled(3.0, 2.0), scaled(3.0, 5.0)
+    ds = swarmgrid.compute(old, {}, {"width": [1.0]}, **options)
+    swarmgrid.compute(old, {"mode": "slow"}, {"width": [2.0], "height": [7.0]}, **options)
+    version = ds.attrs["swarmgrid_version"]
+    assert not any("default" in name for name in ds.attrs)
+    for given in (version, version[:10]):
+        for axes in (None, ["width"], {"width": [1.0]}):
+            found = swarmgrid.open(new, {}, axes, version=given, **options)
+            assert found["value"].values.tolist() == [6.0]
+        swept = swarmgrid.open(new, {"mode": "slow"}, version=given, **options)
+        assert swept["value"].values.tolist() == [[42.0]]
+        assert swarmgrid.grid(new, **options).verify(version=given).points == 1
+    with pytest.raises(InputError, match="nothing is stored"):
+        swarmgrid.open(new, {"height": 5.0}, version=version, **options)
+    with pytest.raises(InputError, match="nothing is stored"):
+        swarmgrid.open(new, {}, version="other", **options)
+    swarmgrid.compute(new, {}, {"width": [1.0]}, **options)
+    assert swarmgrid.open(new, {}, **options)["value"].values.tolist() == [15.0]
+    assert swarmgrid.open(new, {}, version=version, **options)["value"].values.tolist() == [6.0]
+
+
+def with_depth(*, is_new: bool) -> Callable[..., Any]:
+    """A function whose parameters have changed."""
+    if is_new:
+
+        def area(width: float, height: float = 3.0, mode: str = "fast") -> float:
+            return width * height
+    else:
+
+        def area(width: float, depth: float = 2.0) -> float:  # type: ignore[misc]
+            return width * depth
+
+    return area
+
+
+def test_a_parameter_that_is_new_or_gone_does_not_hide_old_grids(tmp_path: Path) -> None:
+    options: Any = {"store": tmp_path, "executor": "sync"}
+    ds = swarmgrid.compute(with_depth(is_new=False), {}, {"width": [1.0]}, **options)
+    version = ds.attrs["swarmgrid_version"]
+    new = with_depth(is_new=True)
+    assert swarmgrid.open(new, {}, version=version, **options)["value"].item() == 2.0
+
+
+def test_the_version_of_the_present_code_says_nothing_new(
+    versions: list[str], tmp_path: Path
+) -> None:
+    calls = []
+
+    def count(width: float) -> float:
+        calls.append(width)
+        return width
+
+    options: Any = {"store": tmp_path, "executor": "sync"}
+    present = swarmgrid.grid(made(1.0), **options)
+    for given in (versions[-1], versions[-1][:12]):
+        ds, done = present.run({}, {"width": [1.0, 2.0]}, version=given)
+        assert (done.points_cached, ds.attrs["swarmgrid_version"]) == (2, versions[-1])
+        assert present.plan({}, {"width": [1.0, 8.0]}, version=given).points_missing == 1
+    present.run({}, {"width": [8.0]}, version=versions[-1])
+    assert present.plan({}, {"width": [1.0, 8.0]}).points_missing == 0
+    with pytest.raises(InputError, match=r"the present code is code-[0-9a-f]{32}"):
+        swarmgrid.compute(count, {}, {"width": [1.0]}, version=versions[-1], **options)
+    assert not calls

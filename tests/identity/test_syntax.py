@@ -381,3 +381,124 @@ def test_annotations_of_the_function_itself_do_not_count_and_of_a_param_do(
         functools.partial(one.plain, x=1)
     )
     assert digest(other.plain) != param
+
+
+CLASSES = """
+{head}
+import copy, dataclasses, functools, inspect, typing
+
+@dataclasses.dataclass
+class Box:
+    content: float = 1.0
+
+    def fill(self, more: {kind}) -> {kind}:
+        self.content += more
+        return self.content
+
+    @property
+    def size(self) -> {kind}:
+        return self.content * 2
+
+    @staticmethod
+    def unit(x: {kind}) -> {kind}:
+        return x
+
+class Leaving(Box):
+    pass
+
+class Loop:
+    def run(self, x: {kind}):
+        return {leave}
+
+    def other(self):
+        return 1
+
+def wrapped(func):
+    @functools.wraps(func)
+    def wrapper(*args):
+        return func(*args)
+    return wrapper
+
+class Wrapped:
+    @wrapped
+    def run(self, x: {kind}):
+        return x
+
+def f(x):
+    {body}
+"""
+KEPT = [
+    "return Box().fill(x)",
+    "box = Box(); box.fill(x); return box.size + box.content",
+    "box = Box()\n    def inner(y): return box.fill(y)\n    return [inner(y) for y in x]",
+    "Box(); box = Box(x); box.content = 3; return box.unit(x)",
+]
+LEFT = [
+    "return Box()",
+    "return str(Box())",
+    "box = Box(); return copy.copy(box).content",
+    "box = Box(); return [box][0].fill(x)",
+    "box = Box(); run = box.fill; return run(x)",
+    "return inspect.signature(Box.fill)",
+    "return typing.get_type_hints(Box().fill)",
+    "box = Box(); return box.__class__.fill.__annotations__['more'](x)",
+    "box = other = Box(); return other.fill(x)",
+    "box: Box = Box(); return box.fill(x)",
+    "box = Box(); return locals()['box'].fill(x)",
+    "global kept; kept = Box(); return kept.fill(x)",
+    "box = Box(); return (lambda: box)().fill(x)",
+    "return Leaving().fill(x)",
+    "return Wrapped().run(x)",
+    "for box in [Box()]: box.fill(x)",
+]
+
+
+@pytest.fixture
+def with_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def make(body: str, kind: str = "int", leave: str = "x", head: str = "") -> str:
+        text = CLASSES.format(body=body, kind=kind, leave=leave, head=head)
+        (tmp_path / "classy.py").write_text(text)
+        sys.modules.pop("classy", None)
+        importlib.invalidate_caches()
+        try:
+            return fingerprint(importlib.import_module("classy").f)
+        finally:
+            sys.modules.pop("classy", None)
+
+    return make
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("body", KEPT)
+def test_annotations_of_methods_do_not_count_where_the_object_is_kept(
+    with_classes: Callable[..., str], body: str, head: str
+) -> None:
+    assert with_classes(body, kind="str", head=head) == with_classes(body, head=head)
+
+
+@pytest.mark.parametrize("body", LEFT)
+def test_annotations_of_methods_count_where_the_object_may_leave(
+    with_classes: Callable[..., str], body: str
+) -> None:
+    assert with_classes(body, kind="str") != with_classes(body)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    ["self", "self.other", "str(self)", "super()", "self.__class__", "vars()['self']", "[self]"],
+)
+def test_an_object_leaves_through_its_own_methods(
+    with_classes: Callable[..., str], leave: str
+) -> None:
+    body = "return Loop().run(x)"
+    assert with_classes(body, "str", leave) != with_classes(body, "int", leave)
+    for kept in ("x", "self.other()", "self.content"):
+        assert with_classes(body, "str", kept) == with_classes(body, "int", kept)
+
+
+def test_the_code_of_a_kept_object_counts(with_classes: Callable[..., str]) -> None:
+    body = "return Loop().run(x)"
+    assert with_classes(body, leave="x") != with_classes(body, leave="x + 1")
