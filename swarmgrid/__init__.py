@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
     from swarmgrid.api.lookups import plan
     from swarmgrid.api.pruning import prune
+    from swarmgrid.api.report import report
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -52,6 +53,7 @@ _HOMES = {
     "Grid": "handle.grid",
     "copy": "api.copying",
     "prune": "api.pruning",
+    "report": "api.report",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     "Output": "space.outputs",
@@ -97,6 +99,7 @@ __all__ = [
     "memoize",
     "plan",
     "prune",
+    "report",
     "run",
     "set_options",
     "stream",

@@ -30,6 +30,10 @@ background:color-mix(in srgb,currentColor 14%,transparent)}
 .swarmgrid .sg-good{background:#2f9e5f}.swarmgrid .sg-old{background:#4a8fd4}
 .swarmgrid .sg-bad{background:#d9534f}
 .swarmgrid .sg-good-text{color:#2f9e5f}.swarmgrid .sg-bad-text{color:#d9534f}
+.swarmgrid .sg-map{display:block;image-rendering:pixelated;width:260px;max-width:100%;\
+margin:0;background:color-mix(in srgb,currentColor 9%,transparent)}
+.swarmgrid .sg-maps{display:flex;flex-wrap:wrap;gap:2px 14px;margin:6px 0;font-size:11px}
+.swarmgrid .sg-maps span{opacity:.65}
 .swarmgrid details{margin-top:4px}.swarmgrid summary{cursor:pointer}
 """.strip()
 

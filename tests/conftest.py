@@ -27,6 +27,7 @@ pytest_plugins = [
     "tests.servers.fixtures",
     "tests.stores.fixtures",
     "tests.foreign.fixtures",
+    "tests.browser",
 ]
 
 

@@ -35,12 +35,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"identity", "space", "store", "format", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     "view": GROUND | {"space", "store", "format", "planning", "inventory"},
+    # what is drawn needs rows and leases, and no values
+    "pictures": GROUND | {"space", "store", "format", "inventory"},
     "handle": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
-    | {"option_checks", "options", "inventory"},
+    | {"option_checks", "options", "inventory", "pictures"},
     "api": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
-    | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"},
+    | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
+    | {"pictures"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
@@ -52,15 +55,16 @@ FOREIGN = {
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
     "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
+    "matplotlib": {"pictures.plots"},
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.location", "store.object_store"},
-    "pandas": {"view.dataset", "view.status", "view.tables"},
+    "pandas": {"pictures.plots", "view.dataset", "view.status", "view.tables"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
     "tqdm": {"observe.bars"},
     "xarray": {
         *("api.backend", "memo.memo_request", "memoized.labelled"),
-        *("view.dataset", "view.export", "view.status", "view.tables"),
+        *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),
     },
     "zarr": {"store.blobs", "store.bounded", "store.location"},
 }

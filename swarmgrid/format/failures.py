@@ -7,8 +7,10 @@ import json
 import logging
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from swarmgrid.space.points import Points
 from swarmgrid.store import checked_json
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
@@ -224,6 +227,18 @@ def _from_record(record: dict[str, Any]) -> FailedPoint:
 def within(failures: Mapping[Place, FailedPoint], grid: StoredGrid) -> dict[Place, FailedPoint]:
     """Those of some failures that are of points of a grid."""
     return {place: failure for place, failure in failures.items() if _is_within(failure, grid)}
+
+
+def still_failed(failures: Mapping[Place, FailedPoint], manifest: Manifest) -> list[FailedPoint]:
+    """The failures of points that are not computed since."""
+    if not failures:
+        return []
+    index = manifest.rows.index
+    is_near = np.ones(len(index), bool)  # to sort a million rows by chunk takes seconds
+    for d, places in enumerate(zip(*(index for index, _ in failures), strict=True)):
+        is_near &= np.isin(index[:, d], np.array(places))
+    near = replace(manifest, rows=manifest.rows.subset(np.flatnonzero(is_near)))
+    return [failure for place, failure in failures.items() if not near.holds(*place)]
 
 
 def is_inside(place: Place, grid: StoredGrid) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from swarmgrid.format.failures import read_all_failures, within
+from swarmgrid.format.failures import read_all_failures, still_failed, within
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
@@ -55,8 +55,4 @@ class GridBase:
         if not state.failure_names:
             return []
         failures = read_all_failures(self._ref.location.open(), self._ref.path)
-        return [
-            failure
-            for (index, offset), failure in within(failures, state.grid).items()
-            if not state.manifest.holds(index, offset)
-        ]
+        return still_failed(within(failures, state.grid), state.manifest)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import SwarmgridError
+from swarmgrid.handle.plotting import GridPlotting
 from swarmgrid.handle.reading import GridReading
 from swarmgrid.handle.removing import GridRemoving
 from swarmgrid.handle.resolve import location_of, named_ref
 from swarmgrid.handle.upkeep import GridUpkeep
 from swarmgrid.options import current_options
+from swarmgrid.pictures.small import small_map
 from swarmgrid.readable import code, page, table, verdict
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.grid_ref import GridRef
 
 
-class Grid(GridReading, GridUpkeep, GridRemoving):
+class Grid(GridReading, GridPlotting, GridUpkeep, GridRemoving):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 
     Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its
@@ -80,7 +82,10 @@ class Grid(GridReading, GridUpkeep, GridRemoving):
         """Read what is stored, and show it; an error is shown, too, and not raised."""
         where = [("grid", code(self.id)), ("store", code(self._ref.location.url))]
         try:
-            contents = self.state()._contents()  # noqa: SLF001  # the same, with the store
+            look = self._look()
+            summary = self._summary(look.state, look.failures)
+            contents = summary._contents()  # noqa: SLF001  # the same, with the store
+            contents[1:1] = [small_map(look), table(where)]
         except SwarmgridError as error:
-            contents = [table([("state", verdict(str(error), is_good=False))])]
-        return page("Grid", self.function, *contents[:1], table(where), *contents[1:])
+            contents = [table([*where, ("state", verdict(str(error), is_good=False))])]
+        return page("Grid", self.function, *contents)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.format.code_record import CodePart
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid_state import GridState
     from swarmgrid.handle.grid import Grid
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
@@ -47,6 +49,9 @@ class GridReading(GridBase):
             If the store cannot be used, or what is read from it is damaged.
         """
         state = self._read()
+        return self._summary(state, self._failures(state))
+
+    def _summary(self, state: GridState, failures: Sequence[FailedPoint]) -> GridSummary:
         grid = state.grid
         total = math.prod(map(len, grid.axes))
         coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest)
@@ -61,7 +66,7 @@ class GridReading(GridBase):
             outputs=grid.schema.outputs,
             points_total=total,
             points_computed=total - coverage.n_missing(),
-            points_failed=len(self._failures(state)),
+            points_failed=len(failures),
         )
 
     def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:

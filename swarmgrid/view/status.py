@@ -11,6 +11,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.row_values import n_points, row_values
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.view.dataset import coordinates, indices
 
@@ -68,13 +69,14 @@ def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
     and the writer -1; else the writer is a number in ``attrs["writers"]``.
     """
     rows = manifest.rows
-    n_points = [len(rows.points(i)) for i in np.flatnonzero(rows.has_bitmap()).tolist()]
-    sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
-    sizes[rows.has_bitmap()] = n_points
     times = rows.time.astype("M8[s]").astype("M8[ns]")
     times[rows.time == 0] = np.datetime64("NaT", "ns")
     columns: dict[str, tuple[NDArray[Any], Any, dict[str, Any]]] = {
-        "seconds": ((rows.seconds / sizes).astype("f4"), np.float32(np.nan), {"units": "s"}),
+        "seconds": (
+            (rows.seconds / n_points(rows)).astype("f4"),
+            np.float32(np.nan),
+            {"units": "s"},
+        ),
         "time": (times, np.datetime64("NaT", "ns"), {}),
         "writer": (rows.writer.astype("i4"), np.int32(-1), {}),
     }
@@ -90,32 +92,6 @@ def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
         for w in rows.writers
     ]
     return xr.Dataset(variables, coordinates(grid.axes, None), {"writers": writers})
-
-
-def row_values(
-    manifest: Manifest, selection: Selection, values: NDArray[Any], missing: Any
-) -> NDArray[Any]:
-    """For each selected point the value of the row that it is computed in, or a missing one."""
-    rows = manifest.rows
-    by_chunk = np.full(selection.grid_shape, missing, values.dtype)
-    if not len(rows) or not selection.size:
-        return np.full(selection.shape, missing, values.dtype)
-    place, is_touched = manifest.touched_places(selection)
-    is_simple = is_touched & ~rows.has_bitmap()
-    for d, axis in enumerate(selection.axes):
-        is_simple &= rows.extent[:, d] >= axis.needed[place[:, d]]
-    for_all = selection.axes or not is_simple.any()  # without axes there is one chunk
-    by_chunk[tuple(place[is_simple].T)] = values[is_simple] if for_all else values[is_simple][-1]
-    places = [np.arange(n) for n in selection.shape]
-    bins = [axis.bins_at(along) for axis, along in zip(selection.axes, places, strict=True)]
-    found = np.array(by_chunk[np.ix_(*bins)])
-    for i in np.flatnonzero(is_touched & ~is_simple).tolist():
-        touched = tuple(map(int, place[i]))
-        is_of_row = rows.points(i).mask(selection.chunk_shape)
-        is_of_row = is_of_row[np.ix_(*selection.chunk_block(touched))]
-        at = np.ix_(*selection.request_block(touched))
-        found[at] = np.where(is_of_row, values[i], found[at])
-    return found
 
 
 def missing_table(status: xr.DataArray) -> pd.DataFrame:

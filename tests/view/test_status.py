@@ -8,49 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.format.manifest import Manifest
-from swarmgrid.format.segment import Row, Rows
-from swarmgrid.space.points import Points
-from swarmgrid.space.selection import AxisSelection, Selection
-from swarmgrid.view.status import row_values
+from swarmgrid.format.row_values import row_values
+from swarmgrid.space.selection import Selection
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0}
-LENGTHS, CHUNK = (7, 5), (3, 2)
-DRAWN = st.tuples(
-    st.integers(0, 2),
-    st.integers(0, 2),
-    st.lists(st.booleans(), min_size=6, max_size=6).filter(any),
-)
-INDEX = [st.lists(st.integers(0, n - 1), max_size=6) for n in LENGTHS]
-
-
-@given(st.lists(DRAWN, max_size=6), *INDEX)
-def test_each_point_has_the_value_of_its_row(
-    drawn: list[tuple[int, int, list[bool]]], first: list[int], second: list[int]
-) -> None:
-    rows, values = [], np.arange(1.0, len(drawn) + 1)
-    whole = np.zeros((9, 6))
-    taken = np.zeros((9, 6), bool)
-    for (i, j, bits), value in zip(drawn, values, strict=True):
-        box = (slice(3 * i, 3 * i + 3), slice(2 * j, 2 * j + 2))
-        mask = np.array(bits).reshape(CHUNK) & ~taken[box]  # a point is computed once
-        if not mask.any():
-            mask = np.zeros(CHUNK, bool)
-            continue
-        rows.append((Row(bytes(16), (i, j), Points.from_mask(mask), (7,), 0.5), value))
-        whole[box][mask] = value
-        taken[box] |= mask
-    manifest = Manifest(Rows.from_rows([row for row, _ in rows], 2, 1), {})
-    at = [np.array(p, np.intp) for p in (first, second)]
-    selection = Selection(tuple(AxisSelection(p, n) for p, n in zip(at, CHUNK, strict=True)))
-    found = row_values(manifest, selection, np.array([v for _, v in rows]), 0.0)
-    np.testing.assert_array_equal(found, whole[np.ix_(*at)])
 
 
 def partly(x: int, s: str) -> int:
