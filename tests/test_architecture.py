@@ -13,7 +13,6 @@ PACKAGE = Path(swarmgrid.__file__).parent
 
 GROUND = {"errors", "readable"}  # of use in every room
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": set(),
     "errors": set(),
     "readable": set(),
     "identity": GROUND,
@@ -48,9 +47,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
     "memoized": GROUND | {"identity", "space", "store", "format", "option_checks", "options"},
+    "notation": GROUND | {"inventory"},
+    "cli": GROUND
+    | {"store", "format", "inventory", "planning", "observe", "view", "maintenance"}
+    | {"options", "handle", "api", "notation"},
+    "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""
 FOREIGN = {
+    "click": {
+        *("cli.about", "cli.asking", "cli.computing", "cli.endings", "cli.explaining"),
+        *("cli.flags", "cli.following", "cli.handing", "cli.listing", "cli.main", "cli.output"),
+        *("cli.removing", "cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
+    },
     "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
@@ -66,6 +75,7 @@ FOREIGN = {
         *("api.backend", "memo.memo_request", "memoized.labelled"),
         *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),
     },
+    "yaml": {"notation.sweeps"},
     "zarr": {"store.blobs", "store.bounded", "store.location"},
 }
 """Where each library is imported; numpy may be anywhere."""

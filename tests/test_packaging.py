@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import swarmgrid
-from swarmgrid.__main__ import EXTRAS, NEEDED, main
-from tests.test_imports import HEAVY, modules_after
+from swarmgrid.cli.about import EXTRAS, NEEDED
+from swarmgrid.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -35,7 +35,7 @@ def test_what_an_index_shows_of_the_readme_has_no_dead_links() -> None:
 def test_the_program_says_what_is_installed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main() == 0
+    assert main(["about"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"swarmgrid {swarmgrid.__version__}, Python 3.")
     for name in NEEDED:
@@ -48,20 +48,14 @@ def test_the_program_says_what_is_installed(
 
     monkeypatch.setattr(metadata, "version", nothing)
     monkeypatch.setattr(metadata, "metadata", nothing)
-    assert main() == 0
+    assert main(["about"]) == 0
     bare = capsys.readouterr().out
     assert bare.count("is not installed") == len(EXTRAS)
     assert "needs the extra cloud" in bare
 
 
-def test_the_program_takes_no_arguments_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ls"]) == 2
-    assert "it was given 'ls'" in capsys.readouterr().err
-
-
-def test_the_program_imports_nothing_heavy() -> None:
-    code = "import swarmgrid.__main__ as program, io, sys; sys.stdout, out = io.StringIO(), "
-    assert modules_after(f"{code}sys.stdout; program.main(); sys.stdout = out") & HEAVY == set()
+def test_the_console_script_is_the_program() -> None:
+    assert PROJECT["project"]["scripts"] == {"swarmgrid": "swarmgrid.cli.main:main"}
 
 
 def test_extras_are_named_alike_everywhere() -> None:

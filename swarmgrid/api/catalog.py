@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import GRID_NAME, location_of
+from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
-from swarmgrid.inventory.row import GridRow
+from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
 from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, text_table
 from swarmgrid.options import current_options
 from swarmgrid.readable import count, page, table
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from swarmgrid.store.location import Location
 
-ROOTS = tuple(GridRow("", "").document)
-"""The first parts of the paths that a query may ask for."""
 _SHOWN = 10
 """The number of grids that a ``repr`` shows."""
 
@@ -103,7 +101,7 @@ class Catalog:
         rows = tuple(
             row
             for row in self.rows
-            if (function is None or _is_named(row, function)) and holds(row.document)
+            if (function is None or row.is_of(function)) and holds(row.document)
         )
         return Catalog(self.location, rows, self.read_at)
 
@@ -152,24 +150,18 @@ class Catalog:
             function, params = key
             if isinstance(function, str) and isinstance(params, Mapping):
                 return self._with_params(function, params)
-        parts = GRID_NAME.fullmatch(key) if isinstance(key, str) else None
-        if parts is None:
+        if not isinstance(key, str) or GRID_NAME.fullmatch(key) is None:
             raise InputError(
                 f"{brief(key)} names no grid; expected an id or its first digits, '324fd638' or "
                 "'simulate/324fd638', or a function's name and params"
             )
-        function, prefix = parts[1], parts[2]
-        return [
-            row
-            for row in self.rows
-            if row.grid.startswith(prefix) and (function is None or _is_named(row, function))
-        ]
+        return rows_named(self.rows, key)
 
     def _with_params(self, function: str, params: Mapping[str, Any]) -> list[GridRow]:
         found = [
             row
             for row in self.rows
-            if _is_named(row, function)
+            if row.is_of(function)
             and all(name in row.params and row.params[name] == params[name] for name in params)
         ]
         exact = [row for row in found if row.params.keys() == params.keys()]
@@ -227,11 +219,6 @@ def catalog(
         raise InputError(f"check is {brief(check)}; expected True or False")
     now = time.time()
     return Catalog(location, tuple(stored_rows(location, check=check)), now)
-
-
-def _is_named(row: GridRow, function: str) -> bool:
-    """Whether a row is of a function, by its own name, its last part, or its group's."""
-    return function in {row.function, row.folder, row.function.rpartition(".")[2]}
 
 
 catalog.__module__ = "swarmgrid"

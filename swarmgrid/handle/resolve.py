@@ -13,6 +13,7 @@ from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.format import zarr_metadata
 from swarmgrid.handle.versions import others, stored_code
 from swarmgrid.inventory.keeping import stored_grids
+from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.planning.request import Function, identified, to_params
 from swarmgrid.store import checked_json
 from swarmgrid.store.grid_ref import GridRef
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
 _GRID = re.compile(r"[0-9a-f]{32}")
-GRID_NAME = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
-"""A grid id or its first digits, alone or behind the function's name and a ``/``."""
 _MAX_SHOWN = 8
 """The most grids that an error lists."""
 

@@ -1,4 +1,7 @@
-"""Keeps the inventory in step with the grids: by their writers, and by readers where it is not."""
+"""Keeps the inventory in step with the grids: by their writers, and by readers where it is not.
+
+Reading rows needs no numpy: what reads a grid itself is imported when one is to be read.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import StoreError
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.tags import read_tags, write_tags
 from swarmgrid.inventory import objects
-from swarmgrid.inventory.brief import checksum_of, grid_row
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import BLOCKS, DATA, METADATA, GridPath
@@ -58,6 +58,8 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
         Whether the grid may have been deleted in the block. A grid that was never made needs no
         row that says so.
     """
+    from swarmgrid.format.grid_state import read_state
+
     recording = Recording()
     with _told("a mark", path):
         objects.write_mark(held.blobs, path, held.writer)
@@ -77,6 +79,8 @@ def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[
 
     Needs no lease: see `swarmgrid.format.tags`. The inventory's row follows, as a hint.
     """
+    from swarmgrid.format.tags import read_tags, write_tags
+
     blobs = location.open()
     if blobs.get(path.metadata, checked_json.MAX_DOCUMENT) is None:
         return None
@@ -112,6 +116,8 @@ def _compact(blobs: Blobs, names: list[str]) -> None:
 
 def current_row(blobs: Blobs, path: GridPath) -> GridRow:
     """The row of a grid, made from what is stored of it; of one that is not, that it is gone."""
+    from swarmgrid.format.grid_state import read_state
+
     now = time.time_ns()
     return _to_row(blobs, path, read_state(blobs, path), now)
 
@@ -119,6 +125,8 @@ def current_row(blobs: Blobs, path: GridPath) -> GridRow:
 def _to_row(blobs: Blobs, path: GridPath, state: GridState | None, now: int) -> GridRow:
     if state is None:
         return GridRow(path.grid, path.folder, time_ns=now, is_gone=True)
+    from swarmgrid.inventory.brief import grid_row
+
     return grid_row(blobs, path, state, now)
 
 
@@ -168,6 +176,8 @@ def stored_grids(blobs: Blobs) -> Iterator[GridPath]:
 
 def _changed(blobs: Blobs, paths: list[GridPath], rows: dict[str, GridRow]) -> dict[str, GridPath]:
     """The grids whose document is another one than that of their row."""
+    from swarmgrid.inventory.brief import checksum_of
+
     documents = blobs.get_many([path.metadata for path in paths], checked_json.MAX_DOCUMENT)
     found = {}
     for path, data in zip(paths, documents, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -126,6 +127,10 @@ class GridRow(_Stored):
             if isinstance(output, list) and output
         }
 
+    def is_of(self, function: str) -> bool:
+        """Whether it is of a function, by its own name, its last part, or its group's."""
+        return function in {self.function, self.folder, self.function.rpartition(".")[2]}
+
     @property
     def document(self) -> Mapping[str, Any]:
         """The row as nested mappings, which queries ask by path: ``params.alpha``."""
@@ -173,6 +178,25 @@ _MEMBERS: dict[str, Callable[[GridRow], Any]] = {
     "written": lambda row: row.written,
     "tags": lambda row: row.tags,
 }
+
+
+ROOTS = tuple(_MEMBERS)
+"""The first parts of the paths that a query may ask for."""
+GRID_NAME = re.compile(r"(?:([^/]+)/)?([0-9a-f]{0,32})")
+"""A grid id or its first digits, alone or behind the function's name and a ``/``."""
+
+
+def rows_named(rows: Iterable[GridRow], name: str) -> list[GridRow]:
+    """The rows that a name may mean; none if it is no name of a grid."""
+    parts = GRID_NAME.fullmatch(name)
+    if parts is None:
+        return []
+    function, prefix = parts.groups()
+    return [
+        row
+        for row in rows
+        if row.grid.startswith(prefix) and (function is None or row.is_of(function))
+    ]
 
 
 def to_columns(rows: Sequence[GridRow]) -> Document:

@@ -23,10 +23,10 @@ _WIDTH = 40
 """The most characters of a cell."""
 
 
-def brief_cells(row: GridRow, now: float) -> tuple[str, ...]:
-    """A row's cells as people read them."""
+def brief_cells(row: GridRow, now: float, *, most: int | None = _WIDTH) -> tuple[str, ...]:
+    """A row's cells as people read them, of so many characters at most."""
     return tuple(
-        _shortened(text)
+        _shortened(text, most)
         for text in (
             row.function or row.folder,
             row.grid[:SHOWN_DIGITS],
@@ -92,7 +92,7 @@ def _plain(value: object) -> str:
     return checked_json.shortened(value) if isinstance(value, (int, float)) else str(value)
 
 
-def _shortened(text: str) -> str:
-    text = " ".join(text[: 4 * _WIDTH].split())
+def _shortened(text: str, most: int | None) -> str:
+    text = " ".join((text if most is None else text[: 4 * most]).split())
     text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    return text if most is None or len(text) <= most else text[: most - 1] + "…"

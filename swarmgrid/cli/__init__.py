@@ -1,0 +1,1 @@
+"""The commands of the shell: ``swarmgrid ls``, ``swarmgrid run`` and the others."""

@@ -1,0 +1,111 @@
+"""``swarmgrid run`` and ``swarmgrid plan``: compute a grid, or say what that would take."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.endings import FOUND, OK
+from swarmgrid.cli.output import note, plain, write, write_json
+from swarmgrid.cli.requests import grid_options, to_request
+from swarmgrid.cli.streams import stdout_as_stderr
+
+if TYPE_CHECKING:
+    from swarmgrid.observe.diagnostics import Diagnostics
+    from swarmgrid.planning.estimate import Plan
+    from swarmgrid.store.grid_ref import GridRef
+
+
+@click.command()
+@click.argument("target")
+@grid_options
+def run(target: str, **given: Any) -> int:
+    """Compute the points of a grid that are not stored yet.
+
+    TARGET is module:function, path/to/file.py:function, or a TOML or YAML file that describes a
+    grid; of its axes, --axis selects some values. Values have the types that the function's
+    annotations say; without one, those of JSON, or else they are texts. The exit code is 1 if
+    points failed.
+
+    \b
+    Examples:
+      swarmgrid run model:simulate -p alpha=0.4 -a strat=a,b -a s=0:200 --store cache
+      swarmgrid run model.py:simulate --params '{"alpha": 0.4}' -a s=@seeds.txt -S cache
+      swarmgrid run model.py:simulate -a x=0:1:0.1 -S cache --workers 8 --on-error record
+      swarmgrid run sweep.toml --axis model=1.5b
+      swarmgrid run sweep.toml
+    """
+    as_json = given["as_json"]
+    with stdout_as_stderr() if as_json else contextlib.nullcontext():
+        call = to_request(target, given).call()
+        done = call.fill()
+    ref = call.request.grid
+    if as_json:
+        write_json({**_place(ref), **_counts(done)})
+    else:
+        write(f"{done}\n{plain(f'grid {ref.path.group} in {ref.location.url}')}")
+        if done.points_failed:
+            note(f"see: swarmgrid errors {ref.location.url} {ref.path.grid}")
+    return FOUND if done.points_failed else OK
+
+
+def _place(ref: GridRef) -> dict[str, Any]:
+    return {"store": ref.location.url, "function": ref.path.function, "grid": ref.path.grid}
+
+
+def _counts(done: Diagnostics) -> dict[str, Any]:
+    """The counts of a run, as JSON."""
+    found = asdict(done)
+    names = ("total", "cached", "computed", "failed", "skipped")
+    points = {name: found.pop(f"points_{name}") for name in names}
+    found["changed"] = list(done.changed)
+    return {"points": points, **found}
+
+
+@click.command()
+@click.argument("target")
+@grid_options
+@click.option("--explain", is_flag=True, help="Say what names the grid, and why it is a new one.")
+def plan(target: str, explain: bool, **given: Any) -> int:
+    """Say what run would do; computes and writes nothing.
+
+    \b
+    Examples:
+      swarmgrid plan model.py:simulate -p alpha=0.4 -a s=0:200 --store cache
+      swarmgrid plan sweep.toml --axis model=1.5b --json
+      swarmgrid plan sweep.toml --explain
+    """
+    as_json = given["as_json"]
+    with stdout_as_stderr() if as_json else contextlib.nullcontext():
+        call = to_request(target, given).call()
+        found = call.plan(explain=explain)
+    if as_json:
+        write_json({**_place(call.request.grid), **to_document(found)})
+    else:
+        write(f"{plain(f'grid {call.request.grid.path.group}')}\n{plain(str(found), lines=True)}")
+    return OK
+
+
+def to_document(found: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    names = ("total", "cached", "missing", "skipped")
+    parts = None if found.parts is None else [
+        {"path": one.path, "kind": one.kind, "digest": one.digest} for one in found.parts
+    ]  # fmt: skip
+    return {
+        "points": {name: getattr(found, f"points_{name}") for name in names},
+        "lengths": dict(found.lengths),
+        "chunks": dict(found.chunks),
+        "shards": None if found.shards is None else dict(found.shards),
+        "chunks_total": found.chunks_total,
+        "chunks_missing": found.chunks_missing,
+        "bytes": found.nbytes,
+        "seconds": found.seconds,
+        "reason": found.reason,
+        "depends": dict(found.depends),
+        "why": found.why,
+        "parts": parts,
+    }

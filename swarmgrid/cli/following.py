@@ -1,0 +1,227 @@
+"""``swarmgrid status``: how far grids are, once or while another process fills them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.endings import FOUND, OK, NothingError
+from swarmgrid.cli.output import (
+    bad,
+    columns_of,
+    good,
+    is_coloured,
+    note,
+    plain,
+    shortened,
+    table,
+    terminal_width,
+    write,
+    write_json,
+)
+from swarmgrid.cli.stores import (
+    json_option,
+    names_argument,
+    query_of,
+    selection_options,
+    store_options,
+    to_place,
+)
+from swarmgrid.cli.watching import Follower, looks
+from swarmgrid.readable import count, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swarmgrid.cli.watching import Look
+    from swarmgrid.inventory.row import GridRow
+
+_BAR = 20
+_HEADINGS = ("grid", "computed", "of", "failed", "missing", "state", "by", "written")
+
+
+@click.command()
+@names_argument("[STORE] [GRID]...")
+@selection_options
+@click.option("-w", "--watch", is_flag=True, help="Follow the runs that other processes do, until "
+              "they end; with --json, wait for that.")  # fmt: skip
+@json_option
+@store_options
+def status(
+    names: tuple[str, ...],
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Say how far grids are, once or while they are computed.
+
+    It reads the store only, so it works for runs on other machines. The exit code is 1 if points
+    failed, or a process was killed.
+
+    \b
+    Examples:
+      swarmgrid status cache
+      swarmgrid status cache --watch
+      swarmgrid status cache 324fd638c05b --watch --json | jq .grids[0].points
+    """
+    place = to_place(names, store, storage, must_exist=not watch)
+    query = query_of(where, tags)
+
+    def read_rows() -> list[GridRow]:
+        try:
+            return place.rows(query, function)
+        except NothingError:  # not begun yet
+            if watch:
+                return []
+            raise
+
+    follower = Follower(place.location, read_rows)
+    if watch:
+        found = _watched(follower, as_json=as_json)
+    else:
+        found = follower.look(time.monotonic())
+        if not found:
+            place.some_rows(query, function)  # which says so
+    if as_json:
+        write_json({"store": place.location.url, "grids": [to_document(one) for one in found]})
+    elif not watch:
+        write(_table(found))
+    is_wrong = any(one.state in {"failed", "killed", "damaged"} or one.row.points_failed
+                   for one in found)  # fmt: skip
+    return FOUND if is_wrong else OK
+
+
+def to_document(look: Look) -> dict[str, Any]:
+    """The state of a grid as JSON."""
+    row, lease = look.row, look.lease if look.is_running or look.is_killed else None
+    return {
+        "grid": row.grid,
+        "function": row.function,
+        "state": look.state,
+        "points": dict(row.document["points"]),
+        "process": None if lease is None else {"host": lease.host, "pid": lease.pid},
+        "points_per_second": look.rate,
+        "seconds_left": look.seconds_left,
+        "seconds": row.seconds,
+        "created": row.created,
+        "written": row.written,
+    }
+
+
+def _table(found: list[Look]) -> str:
+    from swarmgrid.inventory.table import to_age
+
+    now = time.time()
+    cells = []
+    for one in found:
+        row = one.row
+        cells.append(
+            (
+                _name(row),
+                count(row.points_computed),
+                count(row.points_total),
+                count(row.points_failed) if row.points_failed else "",
+                count(row.points_missing) if row.points_missing else "",
+                one.state,
+                _process(one),
+                to_age(row.written, now),
+            )
+        )
+    right = ("computed", "of", "failed", "missing")
+    return table(_HEADINGS, cells, right=right, flexible=("by", "grid"), optional=("written",),
+                 width=terminal_width())  # fmt: skip
+
+
+def _watched(follower: Follower, *, as_json: bool) -> list[Look]:
+    """Follow runs to their end, and show them; return what was seen last."""
+    show: Callable[[list[Look]], None] = Redrawn() if sys.stdout.isatty() else Lines()
+    found: list[Look] = []
+    seen: set[str] = set()
+    waits = False
+    for found in looks(follower, time.monotonic, time.sleep):
+        seen |= {one.row.grid for one in found if one.is_running}
+        active = [one for one in found if one.row.grid in seen]
+        if not active and not waits and any(one.row.points_missing for one in found or ()):
+            note("no process fills a grid now; waiting for one (Ctrl-C ends it)")
+            waits = True
+        if not as_json:
+            show(active or ([] if waits else found))
+    return found
+
+
+def line(look: Look) -> str:
+    """The progress of a grid in one line."""
+    row, total = look.row, max(1, look.row.points_total)
+    parts = [
+        f"{_name(row)}  {row.points_computed / total:4.0%}",
+        f"{count(row.points_computed)} of {count(row.points_total)}",
+    ]
+    if row.points_failed:
+        parts.append(f"{count(row.points_failed)} failed")
+    if look.is_running and look.rate is not None:
+        parts.append(f"{look.rate:,.3g} points/s")
+    if look.seconds_left is not None:
+        parts.append(f"about {duration(int(look.seconds_left))} left")
+    parts.append(" ".join(filter(None, [look.state, _process(look)])))
+    return "  ".join(map(plain, parts))
+
+
+class Lines:
+    """Shows a line for each change, where the output is no terminal."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, int, str]] = {}
+
+    def __call__(self, found: list[Look]) -> None:
+        for one in found:
+            sign = (one.row.points_computed, one.row.points_failed, one.state)
+            if self._last.get(one.row.grid) != sign:
+                self._last[one.row.grid] = sign
+                write(line(one))
+                sys.stdout.flush()
+
+
+class Redrawn:
+    """Shows a line for each grid, which stays in its place in the terminal."""
+
+    def __init__(self) -> None:
+        self._n_lines = 0
+
+    def __call__(self, found: list[Look]) -> None:
+        width = (terminal_width() or 80) - 1
+        up = f"\x1b[{self._n_lines}A" if self._n_lines else ""
+        text = "".join(f"\x1b[2K{self._coloured(one, width)}\n" for one in found)
+        click.echo(up + text, nl=False, color=True)
+        self._n_lines = len(found)
+
+    def _coloured(self, one: Look, width: int) -> str:
+        text = line(one)
+        room = width - columns_of(text) - 2
+        if room >= _BAR:
+            done = _BAR * one.row.points_computed // max(1, one.row.points_total)
+            text = f"{'█' * done}{'░' * (_BAR - done)}  {text}"
+        text = shortened(text, width)
+        if not is_coloured():
+            return text
+        if one.state in {"killed", "damaged", "failed"}:
+            return bad(text)
+        return good(text) if one.state == "complete" else text
+
+
+def _name(row: GridRow) -> str:
+    from swarmgrid.inventory.table import SHOWN_DIGITS
+
+    return f"{row.function or row.folder}/{row.grid[:SHOWN_DIGITS]}"
+
+
+def _process(look: Look) -> str:
+    if look.lease is None or not (look.is_running or look.is_killed):
+        return ""
+    return f"pid {look.lease.pid} on {look.lease.host}"

@@ -1,0 +1,124 @@
+"""``swarmgrid ls``: the grids of a store."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.endings import NOTHING, OK
+from swarmgrid.cli.output import bad, note, plain, table, terminal_width, write, write_json
+from swarmgrid.cli.stores import (
+    json_option,
+    names_argument,
+    query_of,
+    selection_options,
+    store_options,
+    to_place,
+)
+from swarmgrid.errors import InputError
+
+if TYPE_CHECKING:
+    from swarmgrid.inventory.row import GridRow
+
+RIGHT = ("computed", "failed", "bytes", "seconds")
+FLEXIBLE = ("params", "axes", "tags", "function")
+OPTIONAL = ("tags", "seconds", "bytes", "written")
+
+
+@click.command()
+@names_argument("[STORE] [GRID]...")
+@selection_options
+@click.option("--sort", metavar="PATH", help="Order by a value, such as written or params.alpha; "
+              "-written begins with the largest.")  # fmt: skip
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="Show only so many grids.")
+@click.option("--check", is_flag=True, help="Hold the catalog against the document of each grid.")
+@json_option
+@store_options
+def ls(
+    names: tuple[str, ...],
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    sort: str | None,
+    limit: int | None,
+    check: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """List the grids of a store.
+
+    \b
+    Examples:
+      swarmgrid ls cache
+      swarmgrid ls cache --where 'params.alpha>=0.3' --tag site=north
+      swarmgrid ls cache --function simulate --sort -written -n 5
+      swarmgrid ls s3://bucket/cache --storage-option region=eu-west-1 --json
+    """
+    place = to_place(names, store, storage)
+    rows = place.rows(query_of(where, tags), function, check=check)
+    if sort is not None:
+        rows = in_order(rows, sort)
+    shown = rows[:limit]
+    if as_json:
+        write_json({"store": place.location.url, "grids": [to_document(row) for row in shown]})
+    elif shown:
+        write(grid_table(shown))
+        if len(shown) < len(rows):
+            note(f"... and {len(rows) - len(shown):,} more")
+    if not rows:
+        note(f"no grid {'fits ' if where or tags or function else ''}in {place.location.url!r}")
+    return OK if rows else NOTHING
+
+
+def grid_table(rows: list[GridRow]) -> str:
+    """A table of grids that fits the terminal, or is whole where there is none."""
+    from swarmgrid.inventory.table import HEADINGS, brief_cells
+
+    now, width = time.time(), terminal_width()
+    cells = [brief_cells(row, now, most=None) for row in rows]
+    return table(HEADINGS, cells, right=RIGHT, flexible=FLEXIBLE, optional=OPTIONAL, width=width)
+
+
+def to_document(row: GridRow) -> dict[str, Any]:
+    """A grid in brief, as JSON; its members are the paths of queries."""
+    return {**row.document, "damaged": not row.checksum}
+
+
+def in_order(rows: list[GridRow], path: str) -> list[GridRow]:
+    """Rows ordered by the value at a path; a minus before it begins with the largest.
+
+    Grids without such a value come last. Numbers come before texts.
+
+    Raises
+    ------
+    InputError
+        If the path begins with no name that a grid has.
+    """
+    from swarmgrid.inventory.query import MISSING, member
+    from swarmgrid.inventory.row import ROOTS
+
+    name = path.removeprefix("-")
+    if name.partition(".")[0] not in ROOTS:
+        raise InputError(f"--sort is {path!r}; expected a path that begins with one of "
+                         f"{', '.join(ROOTS)}")  # fmt: skip
+    found = [(member(row.document, name), row) for row in rows]
+    known = [(value, row) for value, row in found if value is not MISSING]
+    known.sort(key=lambda pair: _rank(pair[0]), reverse=path.startswith("-"))
+    return [row for _, row in known] + [row for value, row in found if value is MISSING]
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, (int, float)):  # bools, too
+        return (1, 0) if math.isnan(value) else (0, value)
+    return (2, value) if isinstance(value, str) else (3, str(value))
+
+
+def state_of(row: GridRow) -> str:
+    """The state of a grid, in a word or two."""
+    if not row.checksum:
+        return bad("damaged")
+    return plain(f"{row.points_computed:,} of {row.points_total:,}")

@@ -1,0 +1,236 @@
+"""``swarmgrid delete`` and ``swarmgrid prune``: take points and grids away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.asking import is_agreed, yes_option
+from swarmgrid.cli.endings import FOUND, OK
+from swarmgrid.cli.listing import grid_table, to_document
+from swarmgrid.cli.output import note, write, write_json
+from swarmgrid.cli.stores import (
+    json_option,
+    names_argument,
+    query_of,
+    selection_options,
+    store_options,
+    to_place,
+)
+from swarmgrid.errors import InputError
+from swarmgrid.readable import count, nbytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swarmgrid.cli.stores import Place
+    from swarmgrid.inventory.row import GridRow
+
+
+@click.command()
+@names_argument("[STORE] [GRID]...")
+@selection_options
+@click.option(
+    "--select",
+    "selections",
+    multiple=True,
+    metavar="AXIS=VALUES",
+    help="Only some points: s=3, s=1,2,3, s=0:9 (as for run, without 9), or s=0..9 (all stored "
+    "values from 0 to 9, both included). May be repeated for other axes.",
+)
+@click.option("--invalidate", is_flag=True, help="Leave the values on the disk until they are "
+              "computed again.")  # fmt: skip
+@yes_option("Delete without asking.")
+@json_option
+@store_options
+def delete(
+    names: tuple[str, ...],
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    selections: tuple[str, ...],
+    invalidate: bool,
+    yes: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Delete points of one grid, or whole grids.
+
+    Nothing is deleted before you agree; without a terminal, only with --yes.
+
+    \b
+    Examples:
+      swarmgrid delete cache 324fd638c05b --select s=0:9 --select strat=a
+      swarmgrid delete cache 324fd638c05b
+      swarmgrid delete cache --where 'written<2026-01-01' --yes
+    """
+    place = to_place(names, store, storage)
+    query = query_of(where, tags)
+    if not (place.names or query or function):
+        raise InputError(
+            "nothing says which grids to delete; name a grid, or select some with --where, "
+            "--function or --tag"
+        )
+    if selections:
+        row = place.row(query, function)
+        return _delete_points(place, row, selections, invalidate, yes=yes, as_json=as_json)
+    if invalidate:
+        raise InputError("--invalidate needs --select: it is about some points of a grid")
+    return _drop(place, place.some_rows(query, function), yes=yes, as_json=as_json)
+
+
+def _delete_points(
+    place: Place,
+    row: GridRow,
+    selections: tuple[str, ...],
+    invalidate: bool,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    from swarmgrid.notation.labels import to_selection
+
+    grid = place.grid(row)
+    chosen = to_selection(selections, row.axes)
+    n = _n_computed(place, row, chosen)
+    verb = "invalidate" if invalidate else "delete"
+    if not as_json:
+        write(f"{row.function}/{row.grid}: {count(n)} computed points are selected")
+    agreed = n > 0 and is_agreed(f"{verb.capitalize()} them?", yes=yes, as_json=as_json)
+    done = 0
+    if agreed:
+        done = grid.invalidate(chosen) if invalidate else grid.delete(chosen)
+    if as_json:
+        write_json({"store": place.location.url, "grid": row.grid, "selected": n, "deleted": done,
+                    "invalidated": invalidate})  # fmt: skip
+    elif agreed:
+        write(f"{count(done)} points {verb}d")
+    return FOUND if n and not agreed else OK
+
+
+def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
+    """The computed points of a selection; InputError if it selects what there is not."""
+    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.view.status import COMPUTED, positions, status_array
+
+    path = GridPath(row.function or row.folder, row.grid)
+    state = read_state(place.location.open(), path)
+    if state is None:
+        return 0
+    at = positions(state.grid.axes, chosen)
+    status = status_array(state.grid, state.manifest, ())
+    selected = status.isel(dict(zip(status.dims, at, strict=True)))
+    return int((selected == COMPUTED).sum())
+
+
+def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool) -> int:
+    if not as_json:
+        write(grid_table(rows))
+    agreed = is_agreed(f"Delete {_some(rows)}?", yes=yes, as_json=as_json)
+    left = _drop_each(place, rows) if agreed else []
+    gone = [row for row in rows if row not in left]
+    if as_json:
+        write_json(
+            {
+                "store": place.location.url,
+                "deleted": agreed,
+                "bytes": sum(row.nbytes for row in gone),
+                "grids": [to_document(row) for row in gone],
+                "in_use": [row.grid for row in left],
+            }
+        )
+    else:
+        _tell(gone, len(left), agreed=agreed)
+    return FOUND if left or not agreed else OK
+
+
+def _drop_each(place: Place, rows: list[GridRow]) -> list[GridRow]:
+    """Delete grids: those that were left alone, because they were written to since."""
+    from swarmgrid.handle.dropping import drop
+    from swarmgrid.store.layout import GridPath
+
+    left = []
+    for row in rows:
+        path = GridPath(row.function or row.folder, row.grid)
+        as_in = row if row.checksum else None  # of a damaged grid nothing is known
+        if not drop(place.location, path, as_in=as_in):
+            left.append(row)
+    return left
+
+
+def _tell(rows: list[GridRow], n_left: int, *, agreed: bool) -> None:
+    verb = "deleted" if agreed else "would be deleted"
+    in_use = f"; {n_left:,} more are in use" if n_left else ""
+    note(f"{_some(rows)} {verb}{in_use}")
+
+
+def _some(rows: list[GridRow]) -> str:
+    size = nbytes(sum(row.nbytes for row in rows))
+    return f"{len(rows):,} grid{'s' * (len(rows) != 1)}, {size}"
+
+
+@click.command()
+@names_argument("[STORE]")
+@click.option("--older-than", metavar="TIME", help="Grids last written so long ago: 30d, 12h.")
+@click.option("--max-bytes", metavar="SIZE", help="The oldest grids, until the others fit: 50GB.")
+@click.option("--keep", multiple=True, metavar="CONDITION", help="Grids that stay, as for ls "
+              "--where. May be repeated: a grid that fulfils all of them stays.")  # fmt: skip
+@yes_option("Delete without asking.")
+@json_option
+@store_options
+def prune(
+    names: tuple[str, ...],
+    older_than: str | None,
+    max_bytes: str | None,
+    keep: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Delete old grids, or the oldest ones above a size.
+
+    Nothing is deleted before you agree; without a terminal, only with --yes. Grids that a process
+    fills stay.
+
+    \b
+    Examples:
+      swarmgrid prune cache --older-than 30d
+      swarmgrid prune cache --max-bytes 50GB --keep tags.status=final --yes
+    """
+    from swarmgrid.api.pruning import prune as prune_store
+
+    place = to_place(names, store, storage)
+    if place.names:
+        raise InputError(f"prune takes a store only; it was given {place.names[0]!r}, too")
+    given: dict[str, Any] = {
+        "older_than": older_than,
+        "max_bytes": max_bytes if max_bytes is None or not max_bytes.isdigit() else int(max_bytes),
+        "keep": query_of(keep, ()) if keep else None,
+    }
+    settings = dict(place.location.options) or None
+    found = prune_store(place.location.url, storage_options=settings, **given)
+    rows, in_use = list(found.grids), list(found.in_use)
+    if rows and not as_json:
+        write(grid_table(rows))
+    question = f"Delete {_some(rows)}?"
+    agreed = bool(rows) and is_agreed(question, yes=yes, as_json=as_json)
+    if agreed:  # those that were shown, and no others
+        in_use += _drop_each(place, rows)
+        rows = [row for row in rows if row not in in_use]
+    if as_json:
+        write_json(
+            {
+                "store": place.location.url,
+                "deleted": agreed,
+                "bytes": sum(row.nbytes for row in rows),
+                "grids": [to_document(row) for row in rows],
+                "in_use": [row.grid for row in in_use],
+            }
+        )
+    else:
+        _tell(rows, len(in_use), agreed=agreed)
+    return FOUND if found.grids and not agreed else OK

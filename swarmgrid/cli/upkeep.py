@@ -1,0 +1,152 @@
+"""``swarmgrid verify`` and ``swarmgrid repair``: whether what is stored is sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.asking import is_agreed, yes_option
+from swarmgrid.cli.endings import FOUND, OK
+from swarmgrid.cli.output import bad, good, plain, write, write_json
+from swarmgrid.cli.stores import (
+    json_option,
+    names_argument,
+    query_of,
+    selection_options,
+    store_options,
+    to_place,
+)
+from swarmgrid.readable import count
+
+if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
+    from swarmgrid.inventory.row import GridRow
+    from swarmgrid.maintenance.report import Report
+
+
+@click.command()
+@names_argument("[STORE] [GRID]...")
+@selection_options
+@json_option
+@store_options
+def verify(
+    names: tuple[str, ...],
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Read everything that is stored; exit code 1 if it is damaged.
+
+    \b
+    Examples:
+      swarmgrid verify cache
+      swarmgrid verify cache 324fd638c05b --json
+      swarmgrid verify s3://bucket/cache --function simulate
+    """
+    place = to_place(names, store, storage)
+    found = _verified(place, place.some_rows(query_of(where, tags), function))
+    if as_json:
+        write_json({"store": place.location.url, "grids": _documents(found)})
+    else:
+        write(_text(found))
+    return FOUND if any(not report.is_clean for _, report in found) else OK
+
+
+@click.command()
+@names_argument("[STORE] [GRID]...")
+@selection_options
+@yes_option("Repair without asking.")
+@json_option
+@store_options
+def repair(
+    names: tuple[str, ...],
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Repair what verify finds.
+
+    Metadata is restored from its replicas. Points whose values are damaged count as not computed:
+    the next run computes them. Nothing is changed before you agree; without a terminal, only with
+    --yes.
+
+    \b
+    Examples:
+      swarmgrid repair cache
+      swarmgrid repair cache 324fd638c05b --yes
+    """
+    place = to_place(names, store, storage)
+    rows = place.some_rows(query_of(where, tags), function)
+    before = _verified(place, rows)
+    wrong = [(row, report) for row, report in before if not report.is_clean or report.notes]
+    if not as_json:
+        write(_text(before))
+    agreed = bool(wrong) and is_agreed(
+        f"Repair {len(wrong)} grid{'s' * (len(wrong) != 1)}?", yes=yes, as_json=as_json
+    )
+    after = []
+    if agreed:
+        for row, _ in wrong:
+            place.grid(row).repair()
+        after = _verified(place, [row for row, _ in wrong])
+    left = after if agreed else wrong
+    n_left = sum(not report.is_clean for _, report in left)
+    if as_json:
+        write_json(
+            {
+                "store": place.location.url,
+                "repaired": agreed,
+                "problems_left": sum(len(report.problems) for _, report in left),
+                "grids": _documents(before),
+            }
+        )
+    elif agreed:
+        write(good("repaired") if not n_left else _text(after))
+    return FOUND if n_left else OK
+
+
+def _verified(place: Place, rows: list[GridRow]) -> list[tuple[GridRow, Report]]:
+    return [(row, place.grid(row).verify()) for row in rows]
+
+
+def _documents(found: list[tuple[GridRow, Report]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "grid": row.grid,
+            "function": row.function,
+            "points": report.points,
+            "chunks": report.chunks,
+            "problems": [
+                {"key": one.key, "reason": one.reason, "points": one.points}
+                for one in report.problems
+            ],
+            "notes": [{"key": one.key, "reason": one.reason} for one in report.notes],
+        }
+        for row, report in found
+    ]
+
+
+def _text(found: list[tuple[GridRow, Report]]) -> str:
+    from swarmgrid.inventory.table import SHOWN_DIGITS
+
+    lines = []
+    for row, report in found:
+        head, *rest = str(report).split("\n")
+        name = f"{row.function or row.folder}/{row.grid[:SHOWN_DIGITS]}"
+        colour = good if report.is_clean else bad
+        lines.append(f"{plain(name)}: {colour(plain(head))}")
+        lines += [plain(line) for line in rest]
+    n_points = sum(report.points for _, report in found)
+    n_wrong = sum(not report.is_clean for _, report in found)
+    if len(found) > 1:
+        verdict = bad(f"{n_wrong:,} with problems") if n_wrong else good("nothing is wrong")
+        lines.append(f"{len(found):,} grids, {count(n_points)} points: {verdict}")
+    return "\n".join(lines)
