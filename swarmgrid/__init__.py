@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from swarmgrid.api.functions import compute, run, stream
     from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
     from swarmgrid.api.lookups import plan
+    from swarmgrid.api.merging import MergedGrid, Merging, merge
     from swarmgrid.api.pruning import prune
     from swarmgrid.api.report import report
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
+        ConflictError,
         DamageError,
         FormatError,
         IdentityError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
+    from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
     from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from swarmgrid.options import CallOptions, set_options
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.space.outputs import Output
+    from swarmgrid.transfer.joining import Conflict
 
 __version__ = "0.1.0"
 
@@ -52,6 +56,9 @@ _HOMES = {
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
     "copy": "api.copying",
+    **dict.fromkeys(["MergedGrid", "Merging", "merge"], "api.merging"),
+    "Adoption": "handle.adopting",
+    "Conflict": "transfer.joining",
     "prune": "api.pruning",
     "report": "api.report",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
@@ -66,10 +73,13 @@ _HOMES = {
 """The module of each public name that is not an error: read when the name is first used."""
 
 __all__ = [
+    "Adoption",
     "AxisError",
     "CallOptions",
     "Catalog",
     "ChunksError",
+    "Conflict",
+    "ConflictError",
     "DamageError",
     "Diagnostics",
     "FormatError",
@@ -78,6 +88,8 @@ __all__ = [
     "IdentityError",
     "InputError",
     "LeaseLostError",
+    "MergedGrid",
+    "Merging",
     "Output",
     "OutputError",
     "Plan",
@@ -97,6 +109,7 @@ __all__ = [
     "copy",
     "grid",
     "memoize",
+    "merge",
     "plan",
     "prune",
     "report",

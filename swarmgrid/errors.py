@@ -6,6 +6,7 @@
     ├── InputError (ValueError)           correct the call; nothing was computed or written
     │   ├── AxisError                       an axis or one of its values
     │   ├── ChunksError                     a chunk spec
+    │   ├── ConflictError                   two grids have other values at a point
     │   ├── IdentityError (TypeError)       a value that has no stable digest
     │   └── SignatureError (TypeError)      params and axes against the function's signature
     ├── PointError (RuntimeError)         correct the function; what was finished is kept
@@ -53,6 +54,37 @@ class ChunksError(InputError):
 
     See docs/how-to/grow-an-axis.md#choose-the-chunks
     """
+
+
+class ConflictError(InputError):
+    """Two grids have computed points with other values; nothing was written.
+
+    See docs/how-to/merge-stores.md#conflicts
+
+    Parameters
+    ----------
+    conflicts : tuple of Conflict
+        The first of these points.
+    count : int
+        The number of all.
+    remedy : str
+        The next step.
+    """
+
+    def __init__(self, conflicts: tuple[Any, ...], count: int, remedy: str) -> None:
+        super().__init__(conflicts, count, remedy)
+        self.conflicts = conflicts
+        self.count = count
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        points = "1 point has" if self.count == 1 else f"{self.count} points have"
+        shown = "\n".join(f"  {conflict}" for conflict in self.conflicts[:5])
+        more = f"\n  and {self.count - 5} more" if self.count > 5 else ""
+        return (
+            f"{points} other values in the target: nothing was written. {self.remedy}\n"
+            f"{shown}{more}"
+        )
 
 
 class IdentityError(InputError, TypeError):

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "format": GROUND | {"identity", "space", "store"},
     "maintenance": GROUND | {"space", "store", "format"},
     "inventory": GROUND | {"space", "store", "format"},
+    "transfer": GROUND | {"space", "store", "format", "maintenance"},
     "run_options": GROUND | {"store"},
     "option_words": GROUND,
     "option_checks": GROUND | {"space", "store", "run_options", "option_words"},
@@ -38,11 +39,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pictures": GROUND | {"space", "store", "format", "inventory"},
     "handle": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
-    | {"option_checks", "options", "inventory", "pictures"},
+    | {"option_checks", "options", "inventory", "pictures", "transfer"},
     "api": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
-    | {"pictures"},
+    | {"pictures", "transfer"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},

@@ -22,6 +22,8 @@ SECTIONS = {
         "how-to/slurm",
         "how-to/use-s3",
         "how-to/open-elsewhere",
+        "how-to/merge-stores",
+        "how-to/constant-to-axis",
         "how-to/clean-up",
         "how-to/repair",
         "how-to/memoize-a-block",

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
-from swarmgrid.api.catalog import catalog
+from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
-from swarmgrid.maintenance.transfer import copy_grid
 from swarmgrid.options import current_options
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.transfer.copying import copy_grid
 
 if TYPE_CHECKING:
     import os
@@ -88,11 +88,7 @@ def copy(
     >>> len(swarmgrid.copy("memory://from", "memory://to").copied)
     1
     """
-    found = catalog(source, storage_options=source_options).query(query, function=function)
-    given = {"store": target, "storage_options": target_options}
-    goal = location_of(current_options().updated(given))
-    if goal == found.location:
-        raise InputError(f"source and target are the same store, {goal.url!r}")
+    found, goal = chosen_grids(source, target, query, function, source_options, target_options)
     copied: list[GridRow] = []
     left: list[GridRow] = []
     nbytes = 0
@@ -101,6 +97,29 @@ def copy(
         (left if n is None else copied).append(row)
         nbytes += n or 0
     return Copying(tuple(copied), tuple(left), nbytes)
+
+
+def chosen_grids(
+    source: Any,
+    target: Any,
+    query: Mapping[str, Any] | None,
+    function: str | None,
+    source_options: Mapping[str, Any] | None,
+    target_options: Mapping[str, Any] | None,
+) -> tuple[Catalog, Location]:
+    """The grids of a store that are to be taken to another, and the place of that.
+
+    Raises
+    ------
+    InputError
+        If both are the same store.
+    """
+    found = catalog(source, storage_options=source_options).query(query, function=function)
+    given = {"store": target, "storage_options": target_options}
+    goal = location_of(current_options().updated(given))
+    if goal == found.location:
+        raise InputError(f"source and target are the same store, {goal.url!r}")
+    return found, goal
 
 
 def _copied(source: Location, target: Location, row: GridRow) -> int | None:

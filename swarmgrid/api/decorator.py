@@ -14,6 +14,7 @@ from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.handle.grid import Grid
 from swarmgrid.handle.resolve import grid_ref
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
+from swarmgrid.planning.signature import check_signature
 from swarmgrid.readable import code, page, table
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.readable import Cell
+    from swarmgrid.store.grid_ref import GridRef
 
 
 P = ParamSpec("P")
@@ -249,7 +251,13 @@ class GridFunction(Generic[P, R]):
         axes : sequence of str, optional
             The axes' names, where several grids with these params are stored.
         """
-        return Grid(grid_ref(current_options().updated(self._with(options)), params, axes))
+        found = current_options().updated(self._with(options))
+
+        def to_ref(names: Sequence[str]) -> GridRef:
+            check_signature(self.__swarmgrid_function__, params or {}, names, found.rng)
+            return grid_ref(found, params, names)
+
+        return Grid(grid_ref(found, params, axes), to_ref)
 
     def _with(self, options: OptionTypes) -> CallOptions:
         return {"func": self, **self.__swarmgrid_options__, **options}

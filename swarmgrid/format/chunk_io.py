@@ -82,15 +82,38 @@ def write_points(
         The end of that, in seconds since 1970. Default: now.
     """
     ended = time.time() if ended is None else ended
+    written = write_block(blobs, grid, index, block)
+    return to_row(grid, index, block, points, seconds, int(ended), written), written
+
+
+def write_block(
+    blobs: Blobs,
+    grid: StoredGrid,
+    index: tuple[int, ...],
+    block: Mapping[str, NDArray[Any]],
+) -> int:
+    """Write one chunk of every output: how many bytes it took."""
+    return sum(write_chunk(blobs, grid, name, index, block[name]) for name in grid.schema.outputs)
+
+
+def to_row(
+    grid: StoredGrid,
+    index: tuple[int, ...],
+    block: Mapping[str, NDArray[Any]],
+    points: Points,
+    seconds: float,
+    ended: int,
+    nbytes: int,
+) -> Row:
+    """The row for some points of a chunk; see `write_points`."""
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
-    checksums, written = [], 0
-    for name, output in grid.schema.outputs.items():
-        # of the values in memory, not of the encoded bytes: it stays true of a fuller chunk (0001)
-        new = block[name] if mask is None else block[name][mask]
-        checksums.append(checksum(new, output.dtype))
-        written += write_chunk(blobs, grid, name, index, block[name])
+    # of the values in memory, not of the encoded bytes: it stays true of a fuller chunk (0001)
+    checksums = tuple(
+        checksum(block[name] if mask is None else block[name][mask], output.dtype)
+        for name, output in grid.schema.outputs.items()
+    )
     key = identity.chunk_digest(grid.path.grid, grid.bin_bytes(index))
-    return Row(key, index, points, tuple(checksums), seconds, int(ended), written), written
+    return Row(key, index, points, checksums, seconds, ended, nbytes)
 
 
 def write_chunk(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import SwarmgridError
+from swarmgrid.handle.adopting import GridAdopting
 from swarmgrid.handle.plotting import GridPlotting
 from swarmgrid.handle.reading import GridReading
 from swarmgrid.handle.removing import GridRemoving
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.grid_ref import GridRef
 
 
-class Grid(GridReading, GridPlotting, GridUpkeep, GridRemoving):
+class Grid(GridReading, GridPlotting, GridUpkeep, GridRemoving, GridAdopting):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 
     Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its
@@ -44,8 +45,14 @@ class Grid(GridReading, GridPlotting, GridUpkeep, GridRemoving):
 
     __module__ = "swarmgrid"
 
-    def __init__(self, ref: GridRef) -> None:
+    def __init__(
+        self, ref: GridRef, to_ref: Callable[[Sequence[str]], GridRef] | None = None
+    ) -> None:
         self._ref = ref
+        self._to_ref = to_ref
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._ref,)  # a function may not be one that can be pickled
 
     @classmethod
     def open(

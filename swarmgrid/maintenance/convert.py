@@ -17,10 +17,9 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, wri
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.grid_io import write_documents
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.orphans import other_chunks
-from swarmgrid.maintenance.repair import tidy
+from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.space.outputs import dtype_name
 from swarmgrid.space.points import union
 from swarmgrid.space.widening import inexact, is_wider
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from swarmgrid.store.lease import Lease
 
 
-_TRIES = 20
-
-
 def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     """Convert one output of a grid: whether there is such a grid.
 
@@ -50,11 +46,7 @@ def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     DamageError
         If what is stored is damaged.
     """
-    state = read_state(held.blobs, path)
-    for _ in range(_TRIES):  # a reader may leave a mark meanwhile, whose rows would be left out
-        if state is None or not tidy(held, state):
-            break
-        state = read_state(held.blobs, path)
+    state = read_tidy(held, path)
     if state is None:
         return False
     old, manifest = state.grid, state.manifest

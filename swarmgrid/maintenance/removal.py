@@ -20,7 +20,7 @@ from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.maintenance.orphans import other_chunks, own_chunks
-from swarmgrid.maintenance.repair import tidy
+from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store import checked_json
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
-
-_TRIES = 20
 
 
 def remove_points(
@@ -67,11 +65,7 @@ def remove_points(
     DamageError
         If a value beside them in a chunk is damaged. Nothing was changed.
     """
-    state = read_state(held.blobs, path)
-    for _ in range(_TRIES):  # a reader may leave a mark meanwhile
-        if state is None or not tidy(held, state):
-            break
-        state = read_state(held.blobs, path)
+    state = read_tidy(held, path)
     if state is None:
         return None
     grid = state.grid

@@ -14,6 +14,7 @@ from swarmgrid.format.codec import stored_limit
 from swarmgrid.format.described import check_array
 from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
+from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import read_manifest, write_segments
 from swarmgrid.format.segment import MAX_ANY_NBYTES, Segment
 from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
+
+_TRIES = 20
 
 
 def repair_grid(held: Lease, ref: GridRef) -> None:
@@ -143,6 +146,16 @@ def tidy(held: Lease, state: GridState) -> bool:
         write_documents(held.blobs, state.grid)  # an array's own may be a conversion's
         _drop_others(held, state.grid, others)
     return has_many or bool(state.marked or others)
+
+
+def read_tidy(held: Lease, path: GridPath) -> GridState | None:
+    """Read the state of a grid to write to it, once `tidy` finds nothing; None: there is none."""
+    state = read_state(held.blobs, path)
+    for _ in range(_TRIES):  # a reader may leave a mark meanwhile, whose rows would be left out
+        if state is None or not tidy(held, state):
+            break
+        state = read_state(held.blobs, path)
+    return state
 
 
 def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:

@@ -54,19 +54,30 @@ class Coverage:
         """The number of missing points."""
         if self.complete.all():
             return 0
+        untouched, begun = self.missing_chunks()
+        counts: NDArray[Any] = untouched.astype(np.int64)
+        for axis in reversed(self.selection.axes):
+            counts = counts @ axis.counts
+        return int(counts) + sum(int(self.missing_mask(touched).sum()) for touched in begun)
+
+    def missing_chunks(self) -> tuple[NDArray[np.bool_], list[tuple[int, ...]]]:
+        """The chunks that have missing points.
+
+        Returns
+        -------
+        untouched : array = selection.grid_shape, bool
+            The chunks of which every selected point is missing.
+        begun : list
+            The others, by their place among the touched ones: see `missing_mask`.
+        """
         if self.mask is not None:
-            return sum(
-                int(self._missing(tuple(place.tolist())).sum())
-                for place in np.argwhere(~self.complete)
-            )
+            begun = [tuple(place) for place in np.argwhere(~self.complete).tolist()]
+            return np.zeros_like(self.complete), begun
         begun = [at for at in {*self.partial, *self.failed} if not self.complete[at]]
         untouched = ~self.complete
         for touched in begun:
             untouched[touched] = False
-        counts: NDArray[Any] = untouched.astype(np.int64)
-        for axis in reversed(self.selection.axes):
-            counts = counts @ axis.counts
-        return int(counts) + sum(int(self._missing(touched).sum()) for touched in begun)
+        return untouched, begun
 
     def n_incomplete(self) -> int:
         """The number of chunks that hold a missing point."""
@@ -136,10 +147,10 @@ class Coverage:
         """The missing points of one touched chunk; no mask is made where they are a box."""
         box = self.selection.box(touched) if self.mask is None else None
         if box is None or touched in self.partial or touched in self.failed:
-            return Points.from_mask(self._missing(touched))
+            return Points.from_mask(self.missing_mask(touched))
         return Points(box)
 
-    def _missing(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
+    def missing_mask(self, touched: tuple[int, ...]) -> NDArray[np.bool_]:
         """The missing points of one touched chunk, a mask of the chunk's shape."""
         mask = self.selection.requested_mask(touched)
         if self.mask is not None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import AxisError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
+from swarmgrid.format.growing import grown_axis
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes, check_n_chunks
-from swarmgrid.space.match import positions, reconciled
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.shards import chosen_chunking
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.request import Domain, Layout, Request
-    from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.shards import Chunking
 
@@ -58,7 +56,7 @@ def covered(
         asked_axis = by_name[stored.axis.name]
         if domain.is_lookup and (stored.axis.kind, asked_axis.kind) == ("label", "str"):
             asked_axis = replace(asked_axis, kind="label")  # what they stand for does not matter
-        grown, place = _grown(stored, asked_axis, tolerance)
+        grown, place = grown_axis(stored, asked_axis, tolerance)
         axes.append(grown)
         # a chunk that is longer than the axis holds no more: nothing larger is made for it
         places.append(AxisSelection(place, max(1, min(stored.chunk, len(grown.axis)))))
@@ -73,30 +71,6 @@ def covered(
     asked = None if domain.mask is None else domain.mask.transpose(order)
     grown_grid = replace(grid, stored_axes=tuple(axes))
     return Coverage(grown_grid, selection, asked, complete, partial)
-
-
-def _grown(
-    stored: StoredAxis, requested: Axis, tolerance: float
-) -> tuple[StoredAxis, NDArray[np.intp]]:
-    """The stored axis with the requested values appended that are new, and where all stand."""
-    have, want = reconciled(stored.axis, requested)
-    place = positions(have, want, tolerance)
-    new = place < 0
-    found = np.sort(place[~new])
-    if (np.diff(found) == 0).any():
-        value = have.values[found[:-1][np.diff(found) == 0][0]]
-        raise AxisError(
-            f"two values of axis {have.name!r} lie within the tolerance {tolerance} of the stored "
-            f"{value}; expected one"
-        )
-    if not new.any():  # to look ints up by floats is no reason to make floats of them
-        return replace(
-            stored, axis=replace(stored.axis, enum=want.enum, objects=want.objects)
-        ), place
-    place[new] = len(have) + np.arange(int(new.sum()))
-    separator = stored.separator if have.kind == stored.axis.kind else "/"
-    axis = replace(have.extended(want.take(new)), enum=want.enum, objects=want.objects)
-    return StoredAxis(axis, stored.chunk, stored.coord_chunk, separator), place
 
 
 def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> StoredGrid:

@@ -1,0 +1,92 @@
+"""Joins a whole grid to another, or says what that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.format.grid_state import read_state
+from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.transfer import beside
+from swarmgrid.transfer.fitting import empty_grid, fitted
+from swarmgrid.transfer.joining import join
+from swarmgrid.transfer.source import to_source
+
+if TYPE_CHECKING:
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.lease import Lease
+    from swarmgrid.transfer.joining import Joint
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a grid that another one is."""
+
+    blobs: Blobs
+    state: GridState
+    """The other grid, and its store."""
+    path: GridPath
+    """The grid that it is a part of."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes of that grid, should it not be stored."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The names that axes have in it."""
+    constants: Sequence[Axis] = ()
+    """Axes that the other does not have, of one value each."""
+
+    @property
+    def is_same_grid(self) -> bool:
+        """Whether it is the same grid in another store, with the same code and tags."""
+        return self.path == self.state.grid.path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of joining a part to a grid, or what it would be."""
+
+    joint: Joint
+    has_news: bool
+    """Whether the grid is not, or was not, the same before."""
+
+
+def join_part(part: Part, blobs: Blobs, held: Lease | None = None) -> Outcome:
+    """Join a part to a grid.
+
+    Parameters
+    ----------
+    part : Part
+        The part.
+    blobs : Blobs
+        The store of the grid.
+    held : Lease, optional
+        The right to write the grid; without it nothing is written, and what would be is counted.
+
+    Raises
+    ------
+    InputError
+        If the axes or the outputs do not go together. Nothing was written.
+    DamageError
+        If a value of either is damaged.
+    """
+    there = read_state(blobs, part.path) if held is None else read_tidy(held, part.path)
+    order = None if there is None else there.grid.names
+    source = to_source(
+        part.blobs, part.state, order=order, renamed=part.renamed, constants=part.constants
+    )
+    stored = empty_grid(source, part.path, part.attributes) if there is None else there.grid
+    fit = fitted(source, stored)
+    failures = beside.new_failures(source, blobs, there, fit)
+    tags = beside.new_tags(source, blobs, there) if part.is_same_grid else {}
+    grows = there is None or there.grid.axes_differ(fit.grid)
+    joint = join(source, blobs, there, fit, held)
+    joint.failures = len(failures)
+    if held is not None:
+        beside.add_failures(held, fit, failures)
+        beside.add_tags(held, fit, tags)
+        if part.is_same_grid:
+            beside.add_code(source, held, fit)
+    return Outcome(joint, bool(grows or joint.added or failures or tags))
