@@ -55,6 +55,7 @@ def page() -> str:
             parts.append(_options())
         elif title == "Classes":
             parts += [_state(), _report()]
+            parts += ["## Stores\n", *map(_store, swarmgrid.stores.__all__)]
     return "\n".join(parts)
 
 
@@ -96,6 +97,13 @@ def _report() -> str:
             "",
         ]
     )
+
+
+def _store(name: str) -> str:
+    """An entry of a name of `swarmgrid.stores`."""
+    value = getattr(swarmgrid.stores, name)
+    text = "\n".join(_markdown(inspect.getdoc(value) or ""))
+    return f"### stores.{name}\n\n```text\n{_signature(name, value)}\n```\n\n{text}\n"
 
 
 def _is_class(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.accessor import enter as _enter
 
 if TYPE_CHECKING:
+    from swarmgrid import stores as stores
     from swarmgrid.api.catalog import Catalog, catalog
     from swarmgrid.api.copying import copy
     from swarmgrid.api.decorator import GridFunction, grid
@@ -121,6 +122,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "stores":
+        return import_module("swarmgrid.stores")
     if name not in {*__all__, "open"}:
         text = f"module 'swarmgrid' has no attribute {name!r}"
         # With these, Python names the nearest name that there is.

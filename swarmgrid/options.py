@@ -74,9 +74,10 @@ class Options(RunOptions):
     func: Callable[..., Any] | None = None
     """The function of one point: ``func(**params, **point)``."""
     store: Any = None
-    """A directory, a URL (``memory://``, ``s3://``, ``gs://``, ``az://``) or a Zarr store."""
+    """A directory, a URL (``memory://``, ``sqlite:///``, ``lmdb:///``, ``redis://``, ``dynamodb://``,
+    ``s3://``, ``gs://``, ``az://``) or a Zarr store."""
     storage_options: Mapping[str, Any] | None = None
-    """Options with which obstore opens a URL: endpoint, credentials, ..."""
+    """Options with which a URL is opened: endpoint, credentials, ..."""
     version: str | None = None
     """Stands for the function's code in the identity; None: the code itself does."""
     depends: Any = None

@@ -17,7 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "readable": set(),
     "identity": GROUND,
     "space": GROUND | {"identity"},
-    "store": GROUND,
+    "stores": GROUND,  # public: of use without any grid
+    "store": GROUND | {"stores"},
     "format": GROUND | {"identity", "space", "store"},
     "maintenance": GROUND | {"space", "store", "format"},
     "inventory": GROUND | {"space", "store", "format"},
@@ -56,6 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each room may import beside itself, from the ground up."""
 FOREIGN = {
+    "boto3": {"stores.dynamodb"},
+    "botocore": {"stores.dynamodb"},
     "click": {
         *("cli.about", "cli.asking", "cli.computing", "cli.endings", "cli.explaining"),
         *("cli.flags", "cli.following", "cli.handing", "cli.listing", "cli.main", "cli.output"),
@@ -65,19 +68,24 @@ FOREIGN = {
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
     "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
+    "lmdb": {"stores.lmdb"},
     "matplotlib": {"pictures.plots"},
     "numcodecs": {"format.codec"},
-    "obstore": {"store.bounded", "store.location", "store.object_store"},
+    "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
     "pandas": {"pictures.plots", "view.dataset", "view.status", "view.tables"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
+    "redis": {"stores.redis"},
     "tqdm": {"observe.bars"},
     "xarray": {
         *("api.backend", "memo.memo_request", "memoized.labelled"),
         *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),
     },
     "yaml": {"notation.sweeps"},
-    "zarr": {"store.blobs", "store.bounded", "store.location"},
+    "zarr": {
+        *("store.blobs", "store.bounded", "store.location"),
+        *("stores.cloud", "stores.key_value"),
+    },
 }
 """Where each library is imported; numpy may be anywhere."""
 

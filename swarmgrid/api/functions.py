@@ -70,10 +70,12 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         called as ``func(**params, **point)``. It returns a number, a
         string, an array; a dict, dataclass or named tuple of these; a DataArray or a Dataset.
     store : str, path or zarr.abc.store.Store
-        The place of the results: a directory, ``memory://name``, ``s3://``, ``gs://``, ``az://``
-        (extra ``cloud``), or a Zarr store object.
+        The place of the results: a directory, ``memory://name``, ``sqlite:///a.db``, ``s3://``,
+        ``gs://``, ``az://`` (extra ``cloud``), ``lmdb:///``, ``redis://`` or ``dynamodb://`` (the
+        extras of these names), or a Zarr store object.
     storage_options : mapping, optional
-        Endpoint, credentials and other settings of a URL; see ``obstore.store.from_url``.
+        Endpoint, credentials and other settings of a URL; see ``obstore.store.from_url`` and
+        `swarmgrid.stores`.
     version : str, optional
         A text that replaces the function's code in the identity. Default: the code itself
         counts, so an edit of the function, or of a function that it calls, makes a new grid.

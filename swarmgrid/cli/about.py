@@ -17,12 +17,16 @@ NEEDED = ("zarr", "numpy", "xarray", "dask", "pandas", "numcodecs")
 EXTRAS = {
     "cloud": ("obstore", "stores at s3://, gs://, az://"),
     "distributed": ("distributed", "dask clusters: client="),
+    "dynamodb": ("boto3", "stores at dynamodb://"),
+    "lmdb": ("lmdb", "stores at lmdb:///"),
     "notebook": ("ipywidgets", "a widget as progress bar"),
     "plot": ("matplotlib", "ds['value'].plot()"),
+    "redis": ("redis", "stores at redis://"),
 }
 STORES = {
     "'results'": "a directory",
     "'memory://name'": "the memory of this process",
+    "'sqlite:///a.db'": "a file of this machine",
     "a Zarr store": "any object of zarr.abc.store.Store",
 }
 CLOUD = "'s3://bucket/path'"

@@ -16,7 +16,7 @@ from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.failures import SUFFIX, FailureLog
 from swarmgrid.format.grid_io import covering, write_grid
-from swarmgrid.format.manifest import read_manifest, to_compact, write_segments
+from swarmgrid.format.manifest import max_rows_nbytes, read_manifest, to_compact, write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.space.points import Points
@@ -280,8 +280,8 @@ class Committer:
 
     def _compact(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""
-        names = to_compact(self._sizes)
         blobs, path = self._lease.blobs, self._grid.path
+        names = to_compact(self._sizes, max_rows_nbytes(blobs))
         if not names:
             return
         assert self._stored is not None

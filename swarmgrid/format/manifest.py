@@ -231,20 +231,25 @@ def write_segments(
 ) -> dict[str, int]:
     """Commit any number of rows: the segments that they make, by name, with their sizes."""
     sizes = {}
-    for part in rows.divided():
+    for part in rows.divided(max_rows_nbytes(blobs)):
         name = new_name()
         write_segment(blobs, path, name, stored, part)
         sizes[name] = part.nbytes
     return sizes
 
 
-def to_compact(sizes: Mapping[str, int]) -> list[str]:
+def max_rows_nbytes(blobs: Blobs) -> int:
+    """The most bytes of a segment's rows: some room of an object is for its head."""
+    return min(MAX_ROWS_NBYTES, blobs.max_nbytes // 2)
+
+
+def to_compact(sizes: Mapping[str, int], limit: int = MAX_ROWS_NBYTES) -> list[str]:
     """The segments to compact into one, so that their number stays logarithmic; maybe none.
 
     Sizes fall into classes, each ``COMPACT_FROM`` times the next; a full class is compacted, with
     all the smaller ones. Those stay that are so large that no segment could hold a full class.
     """
-    small = [name for name in sizes if sizes[name] < MAX_ROWS_NBYTES // COMPACT_FROM]
+    small = [name for name in sizes if sizes[name] < limit // COMPACT_FROM]
     ranked = sorted(small, key=lambda name: sizes[name])
     classes: dict[int, list[str]] = {}
     for name in ranked:
@@ -256,7 +261,7 @@ def to_compact(sizes: Mapping[str, int]) -> list[str]:
     if not full:
         return []
     names = [name for level in classes if level <= max(full) for name in classes[level]]
-    while sum(sizes[name] for name in names) > MAX_ROWS_NBYTES:
+    while sum(sizes[name] for name in names) > limit:
         names.pop()
     return names
 

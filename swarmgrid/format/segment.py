@@ -162,13 +162,13 @@ class Rows:
         """The size of all columns."""
         return sum(int(getattr(self, name).nbytes) for name in COLUMNS)
 
-    def divided(self) -> list[Rows]:
-        """The rows, in order, in parts that fit into a segment each."""
-        if self.nbytes <= MAX_ROWS_NBYTES:
+    def divided(self, max_nbytes: int = MAX_ROWS_NBYTES) -> list[Rows]:
+        """The rows, in order, in parts that fit into a segment of so many bytes each."""
+        if self.nbytes <= max_nbytes:
             return [self]
         widths = np.diff(self.bits_end, prepend=0) + (self.nbytes - len(self.bits)) // len(self)
         ends = np.cumsum(widths)
-        cuts = np.flatnonzero(np.diff(ends // MAX_ROWS_NBYTES)) + 1
+        cuts = np.flatnonzero(np.diff(ends // max_nbytes)) + 1
         return [self.subset(part) for part in np.split(np.arange(len(self)), cuts)]
 
     def points(self, i: int) -> Points:

@@ -94,10 +94,9 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     """
     schema.check(request.domain.names)
     chunking = new_chunking(request, schema, seconds)
-    if chunking.shards is None:
-        check_chunk_nbytes(chunking.chunks, schema.point_nbytes)
-    else:
-        check_chunk_nbytes(chunking.shards, schema.point_nbytes, "shard")
+    shape = dict(zip(request.domain.names, chunking.stored, strict=True))
+    what = "chunk" if chunking.shards is None else "shard"
+    check_chunk_nbytes(shape, schema.point_nbytes, what, request.grid.location.max_nbytes)
     axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
     return StoredGrid(request.grid.path, axes, schema, request.grid.attributes, inner)
@@ -118,6 +117,7 @@ def new_chunking(
         nbytes,
         seconds,
         may_shard=not request.function.vectorized,
+        max_nbytes=request.grid.location.max_nbytes,
     )
 
 

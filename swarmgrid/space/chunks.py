@@ -96,6 +96,7 @@ def chosen_chunk_shape(
     lengths: Mapping[str, int],
     point_nbytes: int,
     seconds: float | None = None,
+    max_nbytes: int = MAX_NBYTES,
 ) -> tuple[int, ...]:
     """The chunk shape of a new grid: as asked, the open axes filled up to a good chunk size.
 
@@ -109,6 +110,8 @@ def chosen_chunk_shape(
         The size of the largest output of one point.
     seconds : float, optional
         The cost of a point.
+    max_nbytes : int
+        The most bytes of an object of the store.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def chosen_chunk_shape(
         One length per axis. An open axis gets a power of two: its length where that fits, more
         in a small grid.
     """
-    budget = most_points(point_nbytes, seconds)
+    budget = most_points(point_nbytes, seconds, max_nbytes)
     shape = {
         name: spec.get(name, 2 ** math.ceil(math.log2(max(n, 1)))) for name, n in lengths.items()
     }
@@ -132,12 +135,15 @@ def chosen_chunk_shape(
     return tuple(shape.values())
 
 
-def most_points(point_nbytes: int, seconds: float | None = None) -> int:
+def most_points(
+    point_nbytes: int, seconds: float | None = None, max_nbytes: int = MAX_NBYTES
+) -> int:
     """The most points of a chunk that we choose, by the size and the cost of one."""
     by_cost = MAX_POINTS
     if seconds is not None:
         by_cost = max(MIN_COSTLY_POINTS, int(min(MAX_POINTS, MAX_SECONDS / max(seconds, 1e-9))))
-    return max(1, min(MAX_POINTS, by_cost, TARGET_NBYTES // max(point_nbytes, 1)))
+    by_size = min(TARGET_NBYTES, max_nbytes) // max(point_nbytes, 1)
+    return max(1, min(MAX_POINTS, by_cost, by_size))
 
 
 def check_n_chunks(counts: tuple[int, ...]) -> None:
@@ -151,11 +157,38 @@ def check_n_chunks(counts: tuple[int, ...]) -> None:
         )
 
 
-def check_chunk_nbytes(shape: tuple[int, ...], point_nbytes: int, what: str = "chunk") -> None:
-    """Raise ChunksError where a chunk or shard would be larger than a compressor can take."""
-    nbytes = math.prod(shape) * max(1, point_nbytes)  # there is a bit for each point, at least
-    if nbytes > MAX_NBYTES:
-        raise ChunksError(
-            f"a {what} of {math.prod(shape)} points of {point_nbytes} bytes has {nbytes} bytes; "
-            f"expected at most {MAX_NBYTES}. Ask for shorter {what}s, or return smaller arrays"
-        )
+def check_chunk_nbytes(
+    shape: Mapping[str, int],
+    point_nbytes: int,
+    what: str = "chunk",
+    max_nbytes: int = MAX_NBYTES,
+) -> None:
+    """Raise ChunksError where a chunk or shard is larger than a compressor or the store can take.
+
+    Parameters
+    ----------
+    shape : mapping
+        Its lengths, by axis.
+    point_nbytes : int
+        The size of the largest output of one point.
+    what : str
+        ``"chunk"`` or ``"shard"``.
+    max_nbytes : int
+        The most bytes of an object of the store.
+    """
+    limit, width = min(MAX_NBYTES, max_nbytes), max(1, point_nbytes)  # a point has a bit, at least
+    points = math.prod(shape.values())
+    if points * width <= limit:
+        return
+    fitting = dict(shape)
+    while math.prod(fitting.values()) * width > limit and max(fitting.values(), default=1) > 1:
+        longest = max(fitting, key=fitting.__getitem__)
+        others = math.prod(fitting.values()) // fitting[longest]
+        fitting[longest] = max(1, min(fitting[longest] // 2, limit // (width * others)))
+    advice = f"Ask for {what}s={fitting}, or return smaller arrays"
+    if width > limit:
+        advice = "Return smaller arrays, or use a store that takes larger objects"
+    raise ChunksError(
+        f"a {what} of {points} points of {point_nbytes} bytes has {points * point_nbytes} bytes; "
+        f"expected at most {limit}{'' if limit == MAX_NBYTES else ' in this store'}. {advice}"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from swarmgrid.errors import ChunksError
 from swarmgrid.space.chunks import (
+    MAX_NBYTES,
     MAX_POINTS,
     MAX_SECONDS,
     MIN_POINTS,
@@ -86,6 +87,7 @@ def chosen_chunking(
     seconds: float | None = None,
     *,
     may_shard: bool = True,
+    max_nbytes: int = MAX_NBYTES,
 ) -> Chunking:
     """The chunks and shards that a new grid gets.
 
@@ -101,8 +103,10 @@ def chosen_chunking(
         The cost of a point.
     may_shard : bool
         Whether shards may be chosen that were not asked for.
+    max_nbytes : int
+        The most bytes of an object of the store.
     """
-    chunks = chosen_chunk_shape(spec, lengths, point_nbytes, seconds)
+    chunks = chosen_chunk_shape(spec, lengths, point_nbytes, seconds, max_nbytes)
     why = _reason(spec, lengths, chunks, point_nbytes, seconds)
     if shard_spec:
         asked = tuple(shard_spec.get(name, 0) for name in lengths)
@@ -123,7 +127,7 @@ def chosen_chunking(
     if not may_shard:
         return Chunking(chunks, None, f"{why}; {many} not sharded, as each is one call")
     shards = chosen_shard_shape(
-        chunks, tuple(lengths.values()), most_points(point_nbytes, seconds)
+        chunks, tuple(lengths.values()), most_points(point_nbytes, seconds, max_nbytes)
     )
     n = math.prod(shards) // points
     if n == 1:

@@ -32,6 +32,9 @@ of our objects is empty, so that every reader takes it for a damaged one."""
 class Blobs(Protocol):
     """Whole objects by key; every write is atomic: a reader sees the old bytes or the new."""
 
+    max_nbytes: int
+    """The most bytes of an object."""
+
     @property
     def is_create_atomic(self) -> bool:
         """Whether the store promises that `create` is exclusive among processes."""
@@ -84,6 +87,8 @@ class ZarrBlobs:
         The same objects as files, to read them from: zarr's own reading of a directory waits
         for ever at a fifo.
     """
+
+    max_nbytes = MAX_OBJECT
 
     def __init__(self, store: Store, name: str = "", files: Blobs | None = None) -> None:
         self._store = store

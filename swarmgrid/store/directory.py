@@ -67,6 +67,7 @@ class FileBlobs:
         self._known_folders: set[str] = set()
 
     is_create_atomic = True
+    max_nbytes = MAX_OBJECT
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         path = self._path(key)

@@ -7,23 +7,26 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, StoreError, brief
-from swarmgrid.store.blobs import ZarrBlobs
+from swarmgrid.store.blobs import MAX_OBJECT, ZarrBlobs
 from swarmgrid.store.bounded import innermost
 from swarmgrid.store.directory import FileBlobs
+from swarmgrid.store.key_value import KeyValueBlobs, is_key_value_store
+from swarmgrid.store.known import Known
 from swarmgrid.store.layout import DATA
 from swarmgrid.store.object_store import FencedBlobs, is_object_store
+from swarmgrid.stores import schemes
 
 if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
-CLOUD_SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _memory: dict[str, Any] = {}
 """The stores of ``memory://`` URLs; they live as long as the process."""
+_opened: Known[Any] = Known()
+"""The stores of other URLs: their connections are made once per process."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Location:
     url: str
     """The directory's absolute path, the URL, or a description of the store object."""
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Options with which obstore opens the URL: endpoint, credentials, ..."""
+    """Options with which the URL is opened: endpoint, credentials, ..."""
     store: Any = field(default=None, repr=False)
     """The Zarr store object, where the user gave one."""
     is_durable: bool = False
@@ -55,9 +58,17 @@ class Location:
         if self.is_directory:
             return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
         store = self._zarr_store()
+        if is_key_value_store(store):
+            return KeyValueBlobs(store, self.url, group, writer)
         if writer is not None and is_object_store(store):
             return FencedBlobs(store, self.url, group, writer)
         return ZarrBlobs(store, self.url, _files_of(store))
+
+    @property
+    def max_nbytes(self) -> int:
+        """The most bytes of an object."""
+        found = None if self.is_directory else getattr(self._zarr_store(), "max_nbytes", None)
+        return MAX_OBJECT if found is None else int(found)
 
     def source(self, group: str) -> str:
         """The folder or URL of a group of the data; without the options of the URL."""
@@ -71,7 +82,11 @@ class Location:
             from zarr.storage import MemoryStore
 
             return _memory.setdefault(self.url, MemoryStore())
-        return _cloud_store(self.url, self.options)
+        store = _opened.get(self)
+        if store is None:
+            store = schemes.from_url(self.url, self.options)
+            _opened.put(self, store)
+        return store
 
 
 def to_location(store: object, storage_options: Mapping[str, Any] | None = None) -> Location:
@@ -90,7 +105,7 @@ def to_location(store: object, storage_options: Mapping[str, Any] | None = None)
     if storage_options and not location.options:
         raise InputError(
             f"storage_options are given, but store is {brief(store)}; expected a URL that takes "
-            f"them ({', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])}), or storage_options=None"
+            f"them ({schemes.known()}), or storage_options=None"
         )
     return location
 
@@ -117,25 +132,15 @@ def _from_text(text: str, options: dict[str, Any]) -> Location:
         return _directory(text)
     if scheme == "memory":
         return Location(f"memory://{rest}")
-    if scheme in CLOUD_SCHEMES:
-        if not rest.strip("/") or rest.startswith("/"):
-            raise InputError(
-                f"store {text!r} names no bucket; expected {scheme}://bucket/path/of/the/store"
-            )
-        return Location(f"{scheme}://{rest.rstrip('/')}", options)
     if scheme == "file":
         return _directory(rest)
-    close = get_close_matches(scheme, CLOUD_SCHEMES, 1)
-    hint = f". Did you mean {close[0]}://?" if close else ""
-    raise InputError(
-        f"store {text!r} has the scheme {scheme!r}; expected a path, memory://, "
-        f"{', '.join(f'{s}://' for s in CLOUD_SCHEMES[:4])} or a Zarr store{hint}"
-    )
+    return Location(*schemes.parsed(text, options))
 
 
 def _check_is_no_broken_url(text: str) -> None:
     """Raise InputError for what would make a folder named ``s3:``."""
-    found = re.match(rf"({'|'.join((*CLOUD_SCHEMES, 'memory', 'file'))}):", text, re.IGNORECASE)
+    names = "|".join((*schemes.SCHEMES, *schemes.OWN))
+    found = re.match(rf"({names}):", text, re.IGNORECASE)
     if found is not None:
         scheme, rest = found[1].lower(), text[found.end() :].lstrip("/")
         raise InputError(
@@ -189,26 +194,3 @@ def _open_zip(store: Any) -> None:
             sync(inner._open())  # noqa: SLF001
         except (OSError, zipfile.BadZipFile) as error:
             raise StoreError(f"store {str(inner)!r} cannot be opened: {error}") from error
-
-
-def _cloud_store(url: str, options: Mapping[str, Any]) -> Any:
-    try:
-        import obstore.store
-    except ImportError:
-        raise InputError(
-            f"store {url!r} needs obstore, which the extra 'cloud' installs: "
-            "pip install 'swarmgrid-zarr[cloud]'"
-        ) from None
-    from zarr.storage import ObjectStore
-
-    options = dict(options)
-    if "allow_http" in options:  # obstore takes it for the client only, and panics elsewhere
-        client = options.get("client_options", {})
-        options["client_options"] = {**client, "allow_http": options.pop("allow_http")}
-    try:
-        return ObjectStore(obstore.store.from_url(url, **options))
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(
-            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {reason}"
-        ) from error

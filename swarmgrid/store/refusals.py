@@ -9,6 +9,13 @@ _STATUS = re.compile(r"status code: (\d{3})")
 
 _MEANINGS: tuple[tuple[str, str], ...] = (
     (
+        r"OOM command not allowed|used memory > 'maxmemory'",
+        (
+            "the server has no memory left. What was committed is kept; give it more "
+            "(CONFIG SET maxmemory ...), or delete what is not needed, and call again"
+        ),
+    ),
+    (
         (
             r"NoSuchBucket|ContainerNotFound|bucket does not exist|bucket was not found"
             r"|status code: 404.*list-type|list-type.*status code: 404"
@@ -23,6 +30,8 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
             r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|AuthenticationFailed"
             r"|InvalidAuthenticationInfo|token request|MissingCredentials|CredentialsError"
             r"|status code: 401|Unauthenticated|metadata endpoint|latest/api/token"
+            r"|UnrecognizedClientException|NoCredentials|Unable to locate credentials"
+            r"|NOAUTH|WRONGPASS|invalid username-password|Authentication required"
         ),
         (
             "the credentials are missing, wrong or out of date. Pass them in storage_options "
@@ -54,7 +63,10 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         ),
     ),
     (
-        r"error sending request|operation timed out|[Cc]onnection refused|dns error|tcp connect",
+        (
+            r"error sending request|operation timed out|[Cc]onnection refused|dns error"
+            r"|tcp connect|Could not connect to the endpoint"
+        ),
         "the endpoint cannot be reached. Check the network and the endpoint in storage_options",
     ),
     (

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarmgrid.format import manifest as manifest_module
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.manifest import (
     COMPACT_FROM,
@@ -146,15 +145,14 @@ def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
     assert rewritten <= total * (2 + math.log(total, COMPACT_FROM))
 
 
-def test_a_segment_that_is_full_is_never_merged_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest_module, "MAX_ROWS_NBYTES", 8000)
+def test_a_segment_that_is_full_is_never_merged_again() -> None:
     numbers = random.Random(0)
     sizes: dict[str, int] = {}
     rewritten = total = 0
     for i in range(3000):
         sizes[f"s{i}"] = n = numbers.randint(48, 300)
         total += n
-        names = to_compact(sizes)
+        names = to_compact(sizes, 8000)
         assert len(names) != 1
         size = sum(sizes.pop(one) for one in names)
         assert size <= 8000

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import FormatError
-from swarmgrid.format import segment as segment_module
 from swarmgrid.format.segment import COLUMNS, MAGIC, Row, Rows, Segment
 from swarmgrid.format.writers import UNKNOWN, WriterId
 from swarmgrid.space.points import Points
@@ -234,9 +233,7 @@ def test_an_empty_segment_has_no_rows() -> None:
 @given(row_lists(2, 1), st.integers(60, 400))
 def test_rows_are_divided_into_parts_that_a_segment_holds(rows: list[Row], most: int) -> None:
     whole = Rows.from_rows(rows, 2, 1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segment_module, "MAX_ROWS_NBYTES", most)
-        parts = whole.divided()
+    parts = whole.divided(most)
     assert as_rows(Rows.concatenated(parts, 2, 1)) == as_rows(whole)
     widest = max((Rows.from_rows([row], 2, 1).nbytes for row in rows), default=0)
     assert all(part.nbytes <= most + widest for part in parts)

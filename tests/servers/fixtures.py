@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.dynamodb import DynamoDBServer, dynamodb
 from tests.servers.rclone import rclone
 from tests.servers.s3 import S3Server
 from tests.servers.seaweedfs import seaweedfs
+from tests.servers.valkey import ValkeyServer, valkey
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +27,18 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def s3_without_conditions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server that ignores conditional requests: every creator believes it was the first."""
     with rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A server with Redis' protocol."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="dynamodb")
+def _dynamodb() -> Iterator[DynamoDBServer]:
+    """A server with DynamoDB's protocol."""
+    with dynamodb() as server:
         yield server

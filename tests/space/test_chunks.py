@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -114,6 +116,26 @@ def test_small_axes_fit_one_chunk_and_long_ones_are_cut() -> None:
 
 
 def test_a_chunk_of_two_gigabytes_is_refused() -> None:
-    check_chunk_nbytes((2, 1), MAX_NBYTES // 2)
-    with pytest.raises(ChunksError, match=r"a chunk of 2 points of \d+ bytes .* shorter chunks"):
-        check_chunk_nbytes((2, 1), MAX_NBYTES // 2 + 1)
+    check_chunk_nbytes({"a": 2, "b": 1}, MAX_NBYTES // 2)
+    with pytest.raises(ChunksError, match=r"a chunk of 2 points of .* Ask for chunks=\{"):
+        check_chunk_nbytes({"a": 2, "b": 1}, MAX_NBYTES // 2 + 1)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(1, 10**5), min_size=1),
+    st.integers(1, 2000),
+    st.integers(1, 10**7),
+)
+def test_the_lengths_that_a_refusal_names_fit(
+    shape: dict[str, int], point_nbytes: int, limit: int
+) -> None:
+    try:
+        check_chunk_nbytes(shape, point_nbytes, "chunk", limit)
+        assert math.prod(shape.values()) * point_nbytes <= limit
+    except ChunksError as error:
+        named = re.search(r"chunks=(\{.*\})", str(error))
+        if named is None:
+            assert point_nbytes > limit
+            return
+        check_chunk_nbytes(ast.literal_eval(named[1]), point_nbytes, "chunk", limit)
+        assert ast.literal_eval(named[1]).keys() == shape.keys()

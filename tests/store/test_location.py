@@ -16,7 +16,8 @@ import swarmgrid
 from swarmgrid.errors import InputError, StoreError
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.directory import FileBlobs
-from swarmgrid.store.location import CLOUD_SCHEMES, Location, to_location
+from swarmgrid.store.location import Location, to_location
+from swarmgrid.stores.schemes import CLOUD
 from tests.stores.grids import PATH
 
 SECRET = {"secret_access_key": "hush", "client_options": {"allow_http": True}}
@@ -159,7 +160,7 @@ def test_a_zip_file_that_cannot_be_opened_is_said_to_be_so(
 # ---- the cloud
 
 
-@pytest.mark.parametrize("scheme", CLOUD_SCHEMES)
+@pytest.mark.parametrize("scheme", CLOUD)
 def test_a_cloud_url_is_opened_when_it_is_needed(scheme: str) -> None:
     location = to_location(f"{scheme}://bucket/prefix/", SECRET)
     assert location.url == f"{scheme}://bucket/prefix"

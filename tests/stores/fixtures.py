@@ -12,6 +12,7 @@ from zarr.storage import LocalStore, MemoryStore
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.location import Location, to_location
+from tests.stores import key_value
 from tests.stores.grids import directory
 
 KINDS: list[Any] = [
@@ -19,6 +20,7 @@ KINDS: list[Any] = [
     "memory store",
     "local store",
     pytest.param("s3", marks=pytest.mark.server),
+    *key_value.KINDS,
 ]
 
 
@@ -31,8 +33,16 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
         return to_location(MemoryStore())
     if request.param == "local store":  # not by to_location, which would take its directory
         return Location("local", store=LocalStore(tmp_path / "store"))
+    if request.param != "s3":
+        return to_location(*key_value.place(request.param, request, tmp_path))
     server = request.getfixturevalue("s3")
     return to_location(server.url(uuid.uuid4().hex), server.storage_options())
+
+
+@pytest.fixture(params=key_value.KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, dict[str, Any]]:
+    """The URL and the options of an empty key-value store of every kind."""
+    return key_value.place(request.param, request, tmp_path)
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ class Recorder:
 
     def __init__(self, inner: Blobs) -> None:
         self.inner = inner
+        self.max_nbytes = inner.max_nbytes
         self.writes: list[tuple[str, bytes]] = []
         self.reads: list[str] = []
         self.before_read: Callable[[str], None] = lambda _key: None

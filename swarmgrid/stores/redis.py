@@ -1,0 +1,171 @@
+"""A Zarr store on a Redis or Valkey server."""
+
+from __future__ import annotations
+
+import functools
+import re
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, UnsafeStoreError
+from swarmgrid.stores.key_value import Condition, KeyValueStore
+from swarmgrid.stores.per_process import PerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PREFIX = "swarmgrid"
+"""The name of a store on a server, where a URL says none."""
+_PAGE = 1000
+_AT_ONCE = 32
+"""Objects of one request."""
+_WRITE = """
+local is_there = redis.call('EXISTS', KEYS[3]) == 1
+if ARGV[3] == 'present' and not is_there then return 0 end
+if ARGV[3] == 'absent' and is_there then return 0 end
+if ARGV[3] == 'equal' and redis.call('GET', KEYS[3]) ~= ARGV[4] then return 0 end
+if ARGV[2] == 'delete' then
+    redis.call('DEL', KEYS[2])
+    redis.call('ZREM', KEYS[1], ARGV[1])
+else
+    redis.call('SET', KEYS[2], ARGV[5])
+    redis.call('ZADD', KEYS[1], 0, ARGV[1])
+end
+return 1
+"""
+"""Checks the condition and writes the object and its name in the index, as one step."""
+
+
+class Redis(KeyValueStore):
+    """A Zarr store on a Redis or Valkey server, in its memory.
+
+    Objects are strings ``{prefix}key``; the sorted set ``{prefix}`` has their keys. The settings
+    of the server say what survives its restart (``appendonly yes``, ``appendfsync always``).
+    A server that deletes keys when its memory is full (``maxmemory-policy allkeys-...``) is
+    refused. Needs the extra ``redis``.
+
+    Parameters
+    ----------
+    url : str
+        The server and the number of its database, ``redis://host:6379/0``; ``rediss://`` is TLS.
+    prefix : str
+        The name of the store on the server.
+    read_only : bool
+        Whether the store refuses to be written.
+    **options
+        Options of ``redis.Redis``: ``password``, ``username``, ``socket_timeout``, ...
+    """
+
+    __module__ = "swarmgrid.stores"
+
+    max_nbytes = 2**29 - 2**20
+
+    def __init__(
+        self, url: str, *, prefix: str = PREFIX, read_only: bool = False, **options: Any
+    ) -> None:
+        import redis  # noqa: F401  # an error here names what is missing
+
+        if not prefix or re.search(r"[{}]", prefix):
+            raise InputError(f"prefix is {prefix!r}; expected text without braces")
+        self._url, self._prefix, self._options = url, prefix, options
+        super().__init__({"url": url, "prefix": prefix, **options}, read_only=read_only)
+        connect = functools.partial(_connect, url, options, str(self))
+        self._client: PerProcess[Any] = PerProcess(connect, lambda client: client.close())
+        weakref.finalize(self, self._client.close)
+
+    def __str__(self) -> str:
+        return f"{re.sub('//[^/]*@', '//', self._url)}?{self._prefix}"
+
+    def read_many(
+        self, keys: Sequence[str], start: int = 0, stop: int | None = None
+    ) -> list[bytes | None]:
+        client = self._client.get()
+        names = list(map(self._name, keys))
+        found: list[bytes | None] = []
+        for at in range(0, len(names), _AT_ONCE):
+            some = names[at : at + _AT_ONCE]
+            if start == 0 and (stop is None or stop > 2**29):  # Redis has no larger strings
+                found += client.mget(some)
+            else:
+                found += self._parts(client, some, start, stop)
+        return found
+
+    @staticmethod
+    def _parts(
+        client: Any, names: Sequence[str], start: int, stop: int | None
+    ) -> list[bytes | None]:
+        with client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.exists(name)
+                # its last byte counts; of nothing, and of no object, a range is empty
+                pipeline.getrange(name, start, -1 if stop is None else max(stop, 1) - 1)
+            answers = pipeline.execute()
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        return [(b"" if stop == 0 else data) if is_there else None for is_there, data in pairs]
+
+    def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
+        write = self._client.get().register_script(_WRITE)
+        kind, value = "", b""
+        if condition is not None:
+            if isinstance(condition.value, bytes):
+                kind, value = "equal", condition.value
+            else:
+                kind = "present" if condition.value else "absent"
+        name = self._name(key)
+        on = name if condition is None else self._name(condition.key)
+        act = "delete" if data is None else "set"
+        keys = [self._name(""), name, on]
+        return bool(write(keys=keys, args=[key, act, kind, value, data or b""]))
+
+    def keys(self, first: str, end: str) -> Iterator[str]:
+        client = self._client.get()
+        start, stop, n = b"[" + first.encode(), b"(" + end.encode(), 16
+        while True:
+            page = client.zrangebylex(self._name(""), start, stop, 0, n)
+            yield from map(bytes.decode, page)
+            if len(page) < n:
+                return
+            start, n = b"(" + page[-1], _PAGE
+
+    def close(self) -> None:
+        self._client.close()
+        super().close()
+
+    def _name(self, key: str) -> str:
+        # in braces: the servers of a cluster keep all that has the same text there together
+        return f"{{{self._prefix}}}{key}"
+
+
+def _connect(url: str, options: Mapping[str, Any], name: str) -> Any:
+    """A client, which any thread may use, of a server that keeps what it is given."""
+    import redis
+
+    waits = {"socket_connect_timeout": 10.0, "socket_timeout": 60.0}
+    known = url.replace("valkey://", "redis://").replace("valkeys://", "rediss://")
+    client = redis.Redis.from_url(known, **{**waits, **options})
+    policy = str(client.info("memory").get("maxmemory_policy", ""))
+    if policy.startswith("allkeys"):
+        client.close()
+        raise UnsafeStoreError(
+            f"the server of {name} deletes objects when its memory is full (maxmemory-policy "
+            f"{policy}), and with them computed values. Set maxmemory-policy to noeviction "
+            "(CONFIG SET maxmemory-policy noeviction), or use another server"
+        )
+    return client
+
+
+def open_url(url: str, **options: Any) -> Redis:
+    """Open the store of a ``redis://host:port/db?prefix`` URL."""
+    server, _, query = url.partition("?")
+    return Redis(server, **with_prefix(query), **options)
+
+
+def with_prefix(query: str) -> dict[str, Any]:
+    """The name of a store on its server, which a URL has after its question mark."""
+    prefix = query.removeprefix("prefix=")
+    if "=" in prefix or "&" in prefix:
+        raise InputError(
+            f"the URL of the store ends in ?{query}; expected the store's name on the server "
+            "alone, as in redis://host:6379/0?name. Pass options as storage_options"
+        )
+    return {"prefix": prefix} if prefix else {}
