@@ -211,8 +211,11 @@ def _write(name: str, lines: Iterable[bytes]) -> None:
     """Write lines to the stream that the caller's process has for them now."""
     text = b"\n".join(lines).decode(errors="replace")
     if "\r" in text:  # a bar of the function's own: only what it came to is a line
-        ended = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-        text = "\n".join(ended)
+        ended = ((line, line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
+        shown = [end for line, end in ended if "\r" not in line or end.strip()]
+        if not shown:  # it has wiped itself out
+            return
+        text = "\n".join(shown)
     stream = getattr(sys, name)
     with contextlib.suppress(Exception):  # closed, or no process reads it: the run goes on
         stream.write(text + "\n")

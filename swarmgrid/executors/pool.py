@@ -97,7 +97,8 @@ class WorkerPool:
         except BaseException:
             self._give_back(worker, is_alive=False)
             raise
-        self._give_back(worker, is_alive=result.crash is None and not is_isolated)
+        is_idle = result.crash is None
+        self._give_back(worker, is_alive=is_idle and not is_isolated, is_idle=is_idle)
         return None if result.crash is not None and self._stopped.is_set() else result
 
     def relieve(self) -> None:
@@ -125,6 +126,8 @@ class WorkerPool:
             idle, self._idle = self._idle, []
             for worker in self._busy:
                 worker.kill()  # the thread that drives it sees that, and ends it
+        for worker in idle:
+            worker.dismiss()
         for worker in idle:
             worker.end()
         with self._change:
@@ -171,6 +174,7 @@ class WorkerPool:
             if self._stopped.is_set():
                 return None
             if self._idle and is_fresh:  # the fresh one takes its place: there are ``n`` at most
+                self._idle[-1].dismiss()
                 self._idle.pop().end()
             # started under the lock: else two threads would see room for one
             worker = (
@@ -188,11 +192,13 @@ class WorkerPool:
             return True  # one task at least goes on, or nothing ever would
         return len(self._busy) < self._allowed and not self._is_paused
 
-    def _give_back(self, worker: WorkerProcess, *, is_alive: bool) -> None:
+    def _give_back(self, worker: WorkerProcess, *, is_alive: bool, is_idle: bool = False) -> None:
         limit = self._limits.max_tasks
         is_worn = limit is not None and worker.tasks_done >= limit
         is_kept = is_alive and not is_worn and not self._stopped.is_set()
         if not is_kept:  # without the lock: a process that is slow to die holds up no other
+            if is_idle:
+                worker.dismiss()
             worker.end()
         with self._change:
             self._busy.discard(worker)

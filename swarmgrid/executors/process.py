@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import pickle
@@ -31,6 +32,8 @@ PRELOAD = [
 ]
 """The modules that the fork server imports once: a worker starts in 20 ms instead of 400."""
 POLL_SECONDS = 0.1
+LEAVE_SECONDS = 0.5
+"""The time for a worker without a task to leave by itself; then it is killed."""
 """The interval between two checks of a running worker."""
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """Fork would copy the locks of zarr's and obstore's threads in whatever state they are."""
@@ -59,6 +62,7 @@ class WorkerProcess:
         self._n_points = 0
         self._since = self._begun_since = 0.0
         self._last_begun = 0
+        self._leaves_until = -math.inf
         floats = _context.RawArray("d", N_FLOATS)
         self._heartbeat = Heartbeat(floats)
         (ours, theirs), (out, their_out), (err, their_err) = _pipes()
@@ -175,8 +179,20 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError, AttributeError):
                 self._process.kill()  # it may not have made its group yet
 
+    def dismiss(self) -> None:
+        """Let the process leave, which has no task: it then releases what the function took.
+
+        Named semaphores that a killed process had, such as those of a bar of tqdm, are reported
+        as leaked by Python's resource tracker.
+        """
+        if not self._has_ended:
+            self._leaves_until = time.monotonic() + LEAVE_SECONDS
+            self._connection.close()
+
     def end(self) -> None:
         """End the process and wait for it. Only the thread that drives it may call this."""
+        if (seconds := self._leaves_until - time.monotonic()) > 0:
+            self._process.join(seconds)
         self.kill()
         self._join()
         self._connection.close()

@@ -98,6 +98,7 @@ def _one_dimensional_array(name: str, values: Any) -> NDArray[Any] | list[Any]:
         ) from error
     if array.ndim != 1:
         raise AxisError(
-            f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one"
+            f"axis {name!r} has {array.ndim} dimensions, shape {array.shape}; expected one: "
+            "pass .ravel() of it for all its values, or an axis for each parameter"
         )
     return array if array.dtype != object and array.dtype.kind != "T" else list(array)

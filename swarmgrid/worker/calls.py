@@ -5,6 +5,7 @@ Another thread may `pop` what is there while the calls are being made.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pickle
 import threading
@@ -282,12 +283,13 @@ def failed(
     part: ChunkPart, offset: tuple[int, ...], point: dict[str, Any], error: BaseException
 ) -> Failure:
     """An error of the function's as it travels."""
-    try:
-        pickled = packed_to_return(error)
-        pickle.loads(pickled)
-    except Exception:  # noqa: BLE001  # some exceptions cannot travel; their text does
-        pickled = None
     is_misfit = isinstance(error, MisfitError)
+    pickled = None
+    if not is_misfit:  # the text of a misfit says everything, and its class is none of the user's
+        with contextlib.suppress(Exception):  # some exceptions cannot travel; their text does
+            found = packed_to_return(error)
+            pickle.loads(found)
+            pickled = found
     reason = str(error) if is_misfit else "".join(traceback.format_exception_only(error)).strip()
     text = "" if is_misfit else user_traceback(error)
     return Failure(

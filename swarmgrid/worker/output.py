@@ -142,8 +142,8 @@ class Lines(io.RawIOBase):
         self.write(b"\n")
 
     def _send(self, lines: bytes) -> None:
-        if self._prefix:
-            lines = b"".join(self._prefix + line for line in lines.splitlines(keepends=True))
+        if self._prefix:  # not splitlines, which ends lines at carriage returns, too
+            lines = b"".join(self._prefix + line + b"\n" for line in lines.split(b"\n")[:-1])
         self._write_all(lines)
 
     def _write_all(self, data: bytes) -> None:

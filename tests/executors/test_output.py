@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -172,7 +173,9 @@ ITEMS = st.lists(
     st.tuples(
         st.sampled_from(["stdout", "stderr", "log", "raw"]),
         st.text(
-            st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\n"), max_size=40
+            st.characters(blacklist_categories=["Cs"], blacklist_characters="\n")
+            | st.sampled_from("\r "),
+            max_size=40,
         ),
         st.sampled_from(["\n", ""]),
     ),
@@ -180,7 +183,18 @@ ITEMS = st.lists(
 )
 
 
+def seen(text: str) -> list[str]:
+    """What a terminal shows in the end of a bar that is drawn over and over; nothing if wiped."""
+    if "\r" in text:
+        text = text.rstrip("\r").rpartition("\r")[2]
+        if not text.strip():
+            return []
+    return (text + "\n").splitlines()
+
+
 @settings(max_examples=examples(60))
+@example([("stdout", "", ""), ("stderr", "\r 20 %\r 40 %\r     \r", "\n")])
+@example([("stderr", "\r 20 %\r 100 %", "\n"), ("stdout", "\r|", ""), ("log", "a\rb", "\n")])
 @given(ITEMS)
 def test_whatever_is_written_arrives_in_the_order_of_its_line_ends(
     items: list[tuple[str, str, str]],
@@ -210,12 +224,12 @@ def test_whatever_is_written_arrives_in_the_order_of_its_line_ends(
                 expected.append(("log", text))
             elif kind == "raw":
                 os.write(fd, f"{text}\n".encode())
-                expected += [("stdout", line) for line in (text + "\n").splitlines()]
+                expected += [("stdout", line) for line in seen(text)]
             else:
                 lines[kind].write((text + end).encode())
                 begun[kind] += text
                 if end:
-                    expected += [(kind, line) for line in (begun[kind] + "\n").splitlines()]
+                    expected += [(kind, line) for line in seen(begun[kind])]
                     begun[kind] = ""
         for connection in (tasks, other, their_out, their_err):
             connection.close()
@@ -288,3 +302,19 @@ def test_trouble_with_one_worker_costs_the_others_nothing(
     os.close(write)
     assert "output of a worker is lost" in caplog.text
     assert capsys.readouterr().out == "still here\n"
+
+
+def takes_a_semaphore(x: int) -> str:
+    lock = multiprocessing.get_context("spawn").RLock()  # as tqdm does
+    threading.current_thread().kept = lock  # type: ignore[attr-defined]
+    return str(lock._semlock.name)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="semaphores are files on Linux")
+def test_a_worker_releases_what_it_holds_before_it_ends(tmp_path: Path) -> None:
+    ds = swarmgrid.compute(
+        takes_a_semaphore, axes={"x": [1, 2]}, store=tmp_path, executor="processes", workers=2
+    )
+    names = ds["value"].values
+    assert all(name.startswith("/mp-") for name in names)
+    assert not any(Path(f"/dev/shm/sem.{name[1:]}").exists() for name in names)

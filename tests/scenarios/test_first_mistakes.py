@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,15 @@ def test_python_says_the_nearest_name() -> None:
         timeout=60,
     )
     assert "Did you mean: 'compute'?" in done.stderr
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads"])
+def test_a_result_that_does_not_fit_is_said_once(tmp_path: Path, executor: Any) -> None:
+    def half(x: int) -> Any:
+        return 1 if x == 0 else x / 2
+
+    with pytest.raises(swarmgrid.OutputError) as caught:
+        swarmgrid.compute({}, {"x": [0, 1]}, func=half, store=tmp_path, executor=executor)
+    text = "".join(traceback.format_exception(caught.value))
+    assert text.count("safely cast") == 1
+    assert "MisfitError" not in text
