@@ -19,7 +19,7 @@ _FRAME = re.compile(r'^( +)File "(.+)", line (\d+), in .*\n(?!\1  )', re.MULTILI
 _log = logging.getLogger("swarmgrid")
 
 
-def explain(error: BaseException, done: Diagnostics) -> None:
+def explain(error: BaseException, done: Diagnostics, *, is_recording: bool) -> None:
     """Add to what ended a run how much of it is stored, and how to go on.
 
     Parameters
@@ -29,6 +29,8 @@ def explain(error: BaseException, done: Diagnostics) -> None:
         it is logged.
     done : Diagnostics
         The counts of the stored points.
+    is_recording : bool
+        Whether points that fail are recorded: then no point has shown what the outputs are.
     """
     n_stored = done.points_cached + done.points_computed
     n_requested = done.points_total - done.points_skipped
@@ -41,9 +43,15 @@ def explain(error: BaseException, done: Diagnostics) -> None:
     elif isinstance(error, PointError):
         if error.__cause__ is not None:
             error.__cause__.add_note(f"at {error.labels}")
+        instead = (
+            "declare outputs= to record the failures: every point that was tried has failed, so "
+            "nothing shows what the outputs are"
+            if is_recording
+            else 'pass on_error="record" to go on past points that fail'
+        )
         error.add_note(
             f"{stored} (this one is {error.labels}). Correct {error.function} and call again, or "
-            'pass on_error="record" to go on past points that fail'
+            + instead
         )
 
 

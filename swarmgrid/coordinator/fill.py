@@ -104,7 +104,7 @@ def _fill(
             request, options, held, grid_state, parcel, coverage if grid_state is before else None
         )
         try:
-            return _finish(run, ended)
+            return _finish(run, ended, is_recording=options.on_error == "record")
         except DamageError as error:  # a chunk that is only partly filled cannot be read
             if n_repairs == MAX_REPAIRS:
                 raise _not_kept(request, error) from error
@@ -113,7 +113,7 @@ def _fill(
     raise AssertionError
 
 
-def _finish(run: Run, ended: Callable[[Diagnostics], None]) -> Diagnostics:
+def _finish(run: Run, ended: Callable[[Diagnostics], None], *, is_recording: bool) -> Diagnostics:
     """Execute a run and close it, whatever ends it; the last commit may meet damage, too."""
     try:
         run.execute()
@@ -122,10 +122,10 @@ def _finish(run: Run, ended: Callable[[Diagnostics], None]) -> Diagnostics:
             done = run.close(type(error).__name__)
         except (KeyboardInterrupt, TerminatedError) as second:  # a signal while it was ending
             ended(run.diagnostics())
-            explain(second, run.diagnostics())
+            explain(second, run.diagnostics(), is_recording=is_recording)
             raise
         ended(done)
-        explain(error, done)
+        explain(error, done, is_recording=is_recording)
         raise
     done = run.close("finished")
     ended(done)

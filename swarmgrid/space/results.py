@@ -239,6 +239,12 @@ def _array(what: str, value: Any) -> NDArray[Any]:
     return array
 
 
+_INSTEAD = dict.fromkeys(["list", "tuple"], ": return np.array(...) of it") | {
+    "dict": ": return its values as outputs of their own",
+    "NoneType": ": return NaN for a missing number, '' for a missing text",
+}
+
+
 def _bare(what: str, value: Any) -> Any:
     """An output as numpy can take it, where that loses nothing."""
     if isinstance(value, str):
@@ -247,8 +253,9 @@ def _bare(what: str, value: Any) -> Any:
         return _time(what, value)
     kind = _labelled_kind(value)
     if kind == "Dataset" or isinstance(value, (list, tuple, Mapping, set)) or value is None:
+        name = type(value).__name__
         raise MisfitError(
-            f"{what} is a {type(value).__name__}; expected a number, a string or an array"
+            f"{what} is a {name}; expected a number, a string or an array{_INSTEAD.get(name, '')}"
         )
     if kind is not None:
         raise MisfitError(

@@ -307,7 +307,7 @@ def test_trouble_with_one_worker_costs_the_others_nothing(
 def takes_a_semaphore(x: int) -> str:
     lock = multiprocessing.get_context("spawn").RLock()  # as tqdm does
     threading.current_thread().kept = lock  # type: ignore[attr-defined]
-    return str(lock._semlock.name)
+    return str(lock._semlock.name)  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="semaphores are files on Linux")

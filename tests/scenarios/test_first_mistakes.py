@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import traceback
@@ -115,3 +116,31 @@ def test_a_result_that_does_not_fit_is_said_once(tmp_path: Path, executor: Any) 
     text = "".join(traceback.format_exception(caught.value))
     assert text.count("safely cast") == 1
     assert "MisfitError" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [([1, 2], "np.array(...)"), ({"a": 1}, "outputs of their own"), (None, "NaN")],
+)
+def test_an_output_that_cannot_be_stored_says_what_to_return(
+    tmp_path: Path, value: Any, instead: str
+) -> None:
+    with pytest.raises(swarmgrid.OutputError, match=re.escape(instead)):
+        swarmgrid.compute(
+            lambda x: {"good": x, "bad": value}, axes={"x": [1]}, store=tmp_path, executor="sync"
+        )
+
+
+def test_where_every_point_fails_the_error_says_how_to_record_that(tmp_path: Path) -> None:
+    def fails(x: int) -> float:
+        raise ValueError(x)
+
+    options: Any = {"store": tmp_path, "executor": "sync"}
+    with pytest.raises(swarmgrid.PointError) as caught:
+        swarmgrid.compute(fails, axes={"x": [1, 2]}, on_error="record", **options)
+    (note,) = caught.value.__notes__
+    assert "declare outputs=" in note
+    assert "on_error" not in note
+    with pytest.raises(swarmgrid.PointError) as caught:
+        swarmgrid.compute(fails, axes={"x": [1, 2]}, **options)
+    assert 'on_error="record"' in caught.value.__notes__[0]
