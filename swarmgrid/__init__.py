@@ -36,8 +36,10 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
+    from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.handle.history import GridDiff
     from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
     from swarmgrid.memoized.block import memoize
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from swarmgrid.options import CallOptions, set_options
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.space.outputs import Output
+    from swarmgrid.tiers.policy import TierPolicy
+    from swarmgrid.tiers.tiered import Tiered
     from swarmgrid.transfer.joining import Conflict
 
 __version__ = "0.1.0"
@@ -56,6 +60,8 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
+    "GridDiff": "handle.history",
+    "Snapshot": "format.snapshot",
     "copy": "api.copying",
     **dict.fromkeys(["MergedGrid", "Merging", "merge"], "api.merging"),
     "Adoption": "handle.adopting",
@@ -66,6 +72,8 @@ _HOMES = {
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",
+    "TierPolicy": "tiers.policy",
+    "Tiered": "tiers.tiered",
     "State": "memoized.state",
     "memoize": "memoized.block",
     "Diagnostics": "observe.diagnostics",
@@ -85,6 +93,7 @@ __all__ = [
     "Diagnostics",
     "FormatError",
     "Grid",
+    "GridDiff",
     "GridFunction",
     "IdentityError",
     "InputError",
@@ -98,10 +107,13 @@ __all__ = [
     "Problem",
     "Report",
     "SignatureError",
+    "Snapshot",
     "State",
     "StoreError",
     "SwarmMemo",
     "SwarmgridError",
+    "TierPolicy",
+    "Tiered",
     "UnsafeStoreError",
     "WorkerError",
     "WorkerLostError",

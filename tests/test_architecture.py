@@ -11,10 +11,11 @@ import swarmgrid
 
 PACKAGE = Path(swarmgrid.__file__).parent
 
-GROUND = {"errors", "readable"}  # of use in every room
+GROUND = {"errors", "readable", "quantities"}  # of use in every room
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "readable": set(),
+    "quantities": {"errors"},
     "identity": GROUND,
     "space": GROUND | {"identity"},
     "stores": GROUND,  # public: of use without any grid
@@ -35,9 +36,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "coordinator": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
-    "view": GROUND | {"space", "store", "format", "planning", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "inventory"},
+    "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
+    "tiers": GROUND | {"store", "view"},
     "handle": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"},
@@ -67,9 +69,12 @@ FOREIGN = {
     "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
-    "google_crc32c": {"format.codec", "format.segment", "store.checked_json"},
     "lmdb": {"stores.lmdb"},
     "matplotlib": {"pictures.plots"},
+    "google_crc32c": {
+        *("format.codec", "format.segment", "format.snapshot", "store.checked_json"),
+        "tiers.disk",
+    },
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
     "pandas": {"pictures.plots", "view.dataset", "view.status", "view.tables"},
@@ -84,7 +89,7 @@ FOREIGN = {
     "yaml": {"notation.sweeps"},
     "zarr": {
         *("store.blobs", "store.bounded", "store.location"),
-        *("stores.cloud", "stores.key_value"),
+        *("stores.cloud", "stores.key_value", "tiers.tiered"),
     },
 }
 """Where each library is imported; numpy may be anywhere."""

@@ -25,6 +25,7 @@ SECTIONS = {
         "how-to/merge-stores",
         "how-to/constant-to-axis",
         "how-to/clean-up",
+        "how-to/snapshots",
         "how-to/repair",
         "how-to/memoize-a-block",
         "how-to/faq",

@@ -20,11 +20,13 @@ from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 
 if TYPE_CHECKING:
+    import datetime as dt
     import os
 
     import pandas as pd
     import xarray as xr
 
+    from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.store.location import Location
 
 _SHOWN = 10
@@ -125,6 +127,58 @@ class Catalog:
 
         names = {f"/{row.folder}/{row.grid}": self._grid(row) for row in self.rows}
         return tree_of({name: grid.dataset() for name, grid in names.items()})
+
+    def snapshot(
+        self,
+        message: str,
+        /,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        expires: str | float | dt.timedelta | None = None,
+    ) -> dict[str, Snapshot]:
+        """Take a snapshot of every grid of the catalog; see `Grid.snapshot`.
+
+        Of a whole store, ``swarmgrid.catalog(store).snapshot("before refit")``. Each is of the
+        moment at which its grid is reached.
+
+        Parameters
+        ----------
+        message : str
+            The name that all of them have.
+        tags, expires
+            As for `Grid.snapshot`.
+
+        Returns
+        -------
+        dict
+            By grid id its snapshot.
+
+        Raises
+        ------
+        InputError
+            If a grid was deleted since the catalog was read.
+        """
+        return {grid.id: grid.snapshot(message, tags=tags, expires=expires) for grid in self}
+
+    def restore(self, message: str, /) -> dict[str, int]:
+        """Make every grid of the catalog what it was in the snapshot of a message.
+
+        Grids that have no such snapshot are left alone; see `Grid.restore`.
+
+        Returns
+        -------
+        dict
+            By grid id the number of points that count as not computed now.
+
+        Raises
+        ------
+        InputError
+            If no grid has such a snapshot.
+        """
+        having = [g for g in self if message in {each.message for each in g.snapshots()}]
+        if not having:
+            raise InputError(f"no grid of this catalog has a snapshot {brief(message)}")
+        return {grid.id: grid.restore(message) for grid in having}
 
     def __repr__(self) -> str:
         return f"{self._headline()}\n{text_table(HEADINGS, self._cells())}{self._rest()}".rstrip()

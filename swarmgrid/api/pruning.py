@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,20 +12,19 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.snapshot import read_snapshots
 from swarmgrid.handle.dropping import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
-from swarmgrid.store.layout import GridPath
+from swarmgrid.maintenance.snapshots import expire
+from swarmgrid.quantities import size_bytes, span_seconds
+from swarmgrid.store import lease
+from swarmgrid.store.layout import SNAPSHOTS, GridPath
 from swarmgrid.store.lease_record import highest_record
 
 if TYPE_CHECKING:
     import os
 
     from swarmgrid.inventory.row import GridRow
-
-_AGE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(s|min|h|d|w)\s*")
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def prune(
 ) -> Pruning:
     """Delete the grids of a store that were last written long ago, or the oldest above a size.
 
-    By default nothing is deleted: the result says what would be.
+    By default nothing is deleted: the result says what would be. Grids with snapshots are left
+    alone; snapshots that have expired are deleted.
 
     Parameters
     ----------
@@ -114,10 +113,11 @@ def prune(
         raise InputError("nothing says what to delete; pass older_than='30d' or max_bytes='50GB'")
     if not isinstance(dry_run, bool):
         raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
-    age = math.inf if older_than is None else _to_seconds(older_than)
-    limit = math.inf if max_bytes is None else _to_bytes(max_bytes)
+    age = math.inf if older_than is None else span_seconds("older_than", older_than)
+    limit = math.inf if max_bytes is None else size_bytes("max_bytes", max_bytes)
     whole = catalog(store, storage_options=storage_options)
     kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
+    kept |= _with_snapshots(whole, dry_run=dry_run)
     chosen = _chosen(whole, kept, time.time() - age, limit)
     in_use = [row for row in chosen if _is_in_use(whole, row)]
     rows = [row for row in chosen if row not in in_use]
@@ -143,32 +143,26 @@ def _chosen(whole: Catalog, kept: set[str], before: float, limit: float) -> list
     return chosen
 
 
+def _with_snapshots(whole: Catalog, *, dry_run: bool) -> set[str]:
+    """The grids with snapshots that have not expired; the expired ones are deleted."""
+    now, found = dt.datetime.now(dt.UTC), set()
+    blobs = whole.location.open()
+    present = {*blobs.names(f"{SNAPSHOTS}/")}
+    for row in whole.rows:
+        path = GridPath(row.folder, row.grid)
+        snapshots = read_snapshots(blobs, path) if row.grid in present else []
+        expired = [snapshot for snapshot in snapshots if snapshot.is_expired(now)]
+        if expired and not dry_run:
+            with lease.acquire(whole.location, path) as held:
+                expire(held, path, now)
+        if len(expired) < len(snapshots):
+            found.add(row.grid)
+    return found
+
+
 def _is_in_use(whole: Catalog, row: GridRow) -> bool:
     _, record = highest_record(whole.location.open(), row.grid)
     return record is not None and not record.released and not record.is_dead()
-
-
-def _to_seconds(age: Any) -> float:
-    if isinstance(age, dt.timedelta):
-        age = age.total_seconds()
-    if isinstance(age, (int, float)) and not isinstance(age, bool) and 0 <= age < math.inf:
-        return float(age)
-    found = _AGE.fullmatch(age) if isinstance(age, str) else None
-    if found is None:
-        raise InputError(
-            f"older_than is {brief(age)}; expected a span of time, such as '30d', '12h' or '90min'"
-        )
-    return float(found[1]) * _SECONDS[found[2]]
-
-
-def _to_bytes(size: Any) -> float:
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-        return size
-    found = _SIZE.fullmatch(size) if isinstance(size, str) else None
-    if found is None:
-        raise InputError(f"max_bytes is {brief(size)}; expected bytes, such as '50GB'")
-    unit = 1024.0 if found[3] else 1000.0
-    return float(found[1]) * float(unit ** _POWERS[found[2].lower()])
 
 
 prune.__module__ = "swarmgrid"

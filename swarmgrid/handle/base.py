@@ -13,6 +13,7 @@ from swarmgrid.store import lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid_state import GridState
@@ -37,12 +38,12 @@ class GridBase:
     @contextlib.contextmanager
     def _written(self, *, may_delete: bool = False) -> Iterator[lease.Lease]:
         """Hold the right to write the grid, and have the inventory know of what is written."""
-        location, path = self._ref.location, self._ref.path
-        with (
-            lease.acquire(location, path) as held,
-            recorded(held, path, may_delete=may_delete),
-        ):
+        with self._held() as held, recorded(held, self._ref.path, may_delete=may_delete):
             yield held
+
+    def _held(self) -> AbstractContextManager[lease.Lease]:
+        """Hold the right to write the grid, for what the inventory need not know of."""
+        return lease.acquire(self._ref.location, self._ref.path)
 
     def _read(self) -> GridState:
         state = read_state(self._ref.location.open(), self._ref.path)

@@ -36,5 +36,5 @@ def drop(location: Location, path: GridPath, *, as_in: GridRow | None = None) ->
                 return False
         drop_grid(held, path)
     if location.is_directory:
-        remove_empty_folders(location.url, [path.prefix, path.manifest])
+        remove_empty_folders(location.url, [path.prefix, path.manifest, path.snapshots])
     return True

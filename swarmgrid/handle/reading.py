@@ -10,6 +10,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.format.code_record import read_code
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.moments import state_of
 from swarmgrid.handle.resolve import axis_names, in_order, not_stored
 from swarmgrid.handle.summary import GridSummary
 from swarmgrid.inventory.keeping import current_row
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.handle.moments import Moment
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
 
@@ -69,7 +71,13 @@ class GridReading(GridBase):
             points_failed=len(failures),
         )
 
-    def dataset(self, axes: Sequence[str] | None = None, *, view_chunks: Any = None) -> xr.Dataset:
+    def dataset(
+        self,
+        axes: Sequence[str] | None = None,
+        *,
+        view_chunks: Any = None,
+        at: Moment = None,
+    ) -> xr.Dataset:
         """Open every stored value, lazily.
 
         Parameters
@@ -78,16 +86,20 @@ class GridReading(GridBase):
             The axes' names in the order that the dims are to have. Default: as stored.
         view_chunks : {}, "auto" or mapping, optional
             As for `swarmgrid.compute`.
+        at : Snapshot, str or datetime, optional
+            A snapshot, its id or its message: what was computed when it was taken. Or a time, in
+            UTC unless it has a time zone, such as ``"2026-11-20T12:00"``: what was computed by
+            then and was not deleted since. Default: now.
 
         Raises
         ------
         InputError
-            If nothing is stored of it.
+            If nothing is stored of it, or there is no such snapshot.
         """
         from swarmgrid.view import dataset
 
         checked("view_chunks", view_chunks)
-        state = self._read()
+        state = state_of(self._ref, at)
         grid = state.grid
         warn_of_another_origin(self._ref, grid.attributes)
         ordered = in_order(grid.axes, axis_names(axes))
@@ -98,7 +110,10 @@ class GridReading(GridBase):
         if not ref.attributes:
             ref = replace(ref, attributes=grid.attributes)
         remember(ref.location)
-        return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks)
+        is_past = at is not None
+        return dataset.dataset(
+            ref, ordered, coverage, state.manifest, view_chunks, is_past=is_past
+        )
 
     def errors(self) -> pd.DataFrame:
         """The points at which the function failed and that are not computed since.

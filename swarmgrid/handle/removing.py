@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop
 from swarmgrid.handle.resolve import not_stored
@@ -52,20 +53,33 @@ class GridRemoving(GridBase):
         """
         return self._remove(selection, labels, from_disk=False)
 
-    def drop(self) -> None:
+    def drop(self, *, snapshots: bool = False) -> None:
         """Delete everything that is stored of the grid.
 
         Waits while another process fills it.
 
+        Parameters
+        ----------
+        snapshots : bool, default False
+            Whether to delete its snapshots, too. Without that, a grid that has any is an error.
+
         Raises
         ------
         InputError
-            If nothing is stored of it.
+            If nothing is stored of it, or it has snapshots.
         """
         location, path = self._ref.location, self._ref.path
         blobs = location.open()
         if not blobs.names(path.prefix) and not blobs.names(path.manifest):
             raise not_stored(self._ref)
+        if not isinstance(snapshots, bool):
+            raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
+        n = len(snapshot_paths(blobs, path))
+        if n and not snapshots:
+            raise InputError(
+                f"the grid has {n} snapshot{'s' if n > 1 else ''}, which read its chunks; pass "
+                "snapshots=True to delete them with it"
+            )
         drop(location, path)
 
     def _remove(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.format.tags import read_tags
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
+from swarmgrid.maintenance.report import to_report
+from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.preflight import check_writable
@@ -68,7 +72,11 @@ class GridUpkeep(GridBase):
         blobs, path = self._ref.location.open(), self._ref.path
         if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
             raise not_stored(self._ref)
-        return verify_grid(blobs, path)
+        report = verify_grid(blobs, path)
+        if not snapshot_paths(blobs, path):
+            return report
+        found = to_report(list(snapshot_findings(blobs, path)))
+        return replace(report, problems=report.problems + found.problems)
 
     def repair(self) -> Report:
         """Repair what `verify` finds, and return what it found before.

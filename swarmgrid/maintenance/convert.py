@@ -18,6 +18,7 @@ from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.grid_io import write_documents
 from swarmgrid.format.manifest import write_segments
+from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.orphans import other_chunks
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.space.outputs import dtype_name
@@ -52,6 +53,7 @@ def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     old, manifest = state.grid, state.manifest
     new = converted(old, name, dtype)
     if new is not None:
+        keep(held.blobs, old)
         _drop_other_chunks(held, old, name)
         try:
             rows = _rewrite(held, old, new, manifest, name)

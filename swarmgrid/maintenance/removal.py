@@ -19,6 +19,7 @@ from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.segment import Row, Rows
+from swarmgrid.maintenance.kept import delete_all, keep
 from swarmgrid.maintenance.orphans import other_chunks, own_chunks
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.space.points import Points
@@ -74,6 +75,10 @@ def remove_points(
     selection = Selection(tuple(axes))
     if not selection.size:
         return 0
+    touched = (
+        index for index, _ in state.manifest.chunks() if selection.touched_of(index) is not None
+    )
+    keep(held.blobs, grid, touched)
     n_removed = _drop_rows(held, state, selection)
     _drop_failures(held, state, selection)
     if from_disk:
@@ -105,6 +110,7 @@ def drop_grid(held: Lease, path: GridPath) -> None:
         blobs.delete(key)
     for name in blobs.names(path.manifest):
         blobs.delete(path.manifest + name)
+    delete_all(held, path.snapshots)
 
 
 def _outputs(blobs: Blobs, path: GridPath) -> list[str]:

@@ -17,6 +17,7 @@ from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import read_manifest, write_segments
 from swarmgrid.format.segment import MAX_ANY_NBYTES, Segment
+from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
 from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
@@ -102,11 +103,12 @@ def invalidate_bad_rows(
         if only is None or index in only:
             bad += bad_rows(blobs, grid, manifest, index, numbers).rows
     if bad or manifest.damaged:
-        keep = np.ones(len(manifest.rows), bool)
-        keep[bad] = False
+        keep(blobs, grid, {tuple(manifest.rows.index[i].tolist()) for i in bad})
+        is_sound = np.ones(len(manifest.rows), bool)
+        is_sound[bad] = False
         held.check()
-        if keep.any():
-            rows = manifest.rows.subset(np.flatnonzero(keep))
+        if is_sound.any():
+            rows = manifest.rows.subset(np.flatnonzero(is_sound))
             write_segments(blobs, path, lambda: _new_name(held), grid, rows)
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again

@@ -10,6 +10,7 @@ FORMAT = 1
 DATA = "data.zarr"
 MANIFEST = "manifest"
 LOCKS = "locks"
+SNAPSHOTS = "snapshots"
 BLOCKS = "memoized-blocks"
 """The group of recorded blocks. No function has this name, as it is no identifier."""
 METADATA = "zarr.json"
@@ -72,3 +73,35 @@ class GridPath:
     def locks(self) -> str:
         """The prefix of the keys of the grid's leases."""
         return f"{LOCKS}/{self.grid}/"
+
+    @property
+    def snapshots(self) -> str:
+        """The prefix of the keys of the grid's snapshots."""
+        return f"{SNAPSHOTS}/{self.grid}/"
+
+    def kept(self, key: str) -> str:
+        """The prefix of the copies of one chunk that are kept for snapshots."""
+        return f"{self.snapshots}kept/{key.removeprefix(self.prefix)}/"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPath(GridPath):
+    """The keys of a snapshot: those of a grid that has documents and rows, but no chunks."""
+
+    snapshot: str
+    """The snapshot's id."""
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its documents and coordinates."""
+        return f"{self.snapshots}{self.snapshot}/data/"
+
+    @property
+    def manifest(self) -> str:
+        """The prefix of its segments."""
+        return f"{self.snapshots}{self.snapshot}/manifest/"
+
+    @property
+    def record(self) -> str:
+        """The key of the record that makes it count."""
+        return f"{self.snapshots}{self.snapshot}.json"

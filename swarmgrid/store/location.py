@@ -39,6 +39,8 @@ class Location:
     """Options with which the URL is opened: endpoint, credentials, ..."""
     store: Any = field(default=None, repr=False)
     """The Zarr store object, where the user gave one."""
+    tiers: Any = field(default=None, repr=False, compare=False)
+    """The nearer copies of chunks, where the user asked for such; see `swarmgrid.Tiered`."""
     is_durable: bool = False
     """Whether files are flushed to the disk itself before they count as written."""
 
@@ -55,6 +57,25 @@ class Location:
         group, writer : str
             The writer's name; see `FileBlobs`.
         """
+        home = self._home(group, writer)
+        if self.tiers is None or writer is None:
+            return home
+        writing: Blobs = self.tiers.writer(home)
+        return writing
+
+    def open_chunks(self) -> Any:
+        """The store's chunks, for a reader that holds each against the manifest."""
+        return self.open() if self.tiers is None else self.tiers.reader(self.open())
+
+    def zarr_store(self) -> Any:
+        """The Zarr store of the same objects."""
+        if self.is_directory:
+            from zarr.storage import LocalStore
+
+            return LocalStore(self.url)
+        return self._zarr_store()
+
+    def _home(self, group: str, writer: str | None) -> Blobs:
         if self.is_directory:
             return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
         store = self._zarr_store()
@@ -116,6 +137,9 @@ def _located(store: object, options: dict[str, Any]) -> Location:
         if not isinstance(text, str) or not text:
             raise InputError(f"store is {brief(store)}; expected a path, a URL or a Zarr store")
         return _from_text(text, options)
+    location = getattr(store, "location", None)
+    if isinstance(location, Location):  # a store with tiers
+        return location
     if hasattr(store, "set_if_not_exists"):
         return _from_zarr_store(store)
     raise InputError(

@@ -20,6 +20,7 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, fill_value
 from swarmgrid.format.damage_marks import mark_chunk
+from swarmgrid.format.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import outer_index
@@ -46,8 +47,13 @@ def dataset(
     coverage: Coverage,
     manifest: Manifest,
     chunks: Any = None,
+    *,
+    is_past: bool = False,
 ) -> xr.Dataset:
     """The part of a stored grid at some axes' values, in their order; nothing is read yet.
+
+    ``is_past`` says that chunks may have been changed since by right, and then are read from the
+    copies that were kept.
 
     Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
     integers and bools become floats and objects for that, as in xarray. Reading integers that
@@ -58,7 +64,7 @@ def dataset(
     order = [grid.names.index(name) for name in names]
     variables = {}
     for name, output in grid.schema.outputs.items():
-        array = GridArray(ref.location, manifest, name, coverage, order)
+        array = GridArray(ref.location, manifest, name, coverage, order, is_past=is_past)
         dims = (*names, *output.dims)
         data: Any = indexing.LazilyIndexedArray(array)
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
@@ -158,6 +164,8 @@ class GridArray(BackendArray):
         The requested positions along the stored axes, and which points of these are computed.
     order : list of int
         The stored axes in the requested order.
+    is_past : bool
+        Whether the manifest is of a snapshot, or of an earlier time.
     """
 
     def __init__(
@@ -167,6 +175,8 @@ class GridArray(BackendArray):
         name: str,
         coverage: Coverage,
         order: list[int],
+        *,
+        is_past: bool = False,
     ) -> None:
         grid = coverage.grid
         self._location = location
@@ -178,6 +188,7 @@ class GridArray(BackendArray):
         self._coverage = coverage
         self._has_missing = coverage.has_missing()
         self._order = order
+        self._is_past = is_past
         self.shape = tuple(coverage.selection.shape[d] for d in order) + self._output.shape
         self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
         """The attributes in which xarray, too, names an array's chunks and shards."""
@@ -261,15 +272,30 @@ class GridArray(BackendArray):
     def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
-        found = self._blobs.get_many(keys, chunk_limit(self._grid, self._output))
+        limit = chunk_limit(self._grid, self._output)
+        found = self._chunks.get_many(keys, limit)
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
-                block = decoded_chunk(data, key, self._grid, self._output)
-                self._check(index, key, block)
+                block = self._checked(index, key, data)
             except DamageError as error:
-                mark_chunk(self._location, self._grid.path, index, error)
-                raise
+                if not self._is_past:
+                    mark_chunk(self._location, self._grid.path, index, error)
+                    raise
+                block, _ = kept_chunk(self._blobs, self._grid, self._manifest, self._name, index)
             yield block
+
+    def _checked(self, index: tuple[int, ...], key: str, data: bytes | None) -> NDArray[Any]:
+        """A chunk's values; where a copy does not hold what the rows say, those of home."""
+        try:
+            block = decoded_chunk(data, key, self._grid, self._output)
+            self._check(index, key, block)
+        except DamageError:
+            if self._location.tiers is None or not self._chunks.forget(key):
+                raise
+            (data,) = self._chunks.get_many([key], chunk_limit(self._grid, self._output))
+            block = decoded_chunk(data, key, self._grid, self._output)
+            self._check(index, key, block)
+        return block
 
     def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
         rows, column = self._manifest.rows, self._column
@@ -283,8 +309,24 @@ class GridArray(BackendArray):
     def _blobs(self) -> Any:
         return self._location.open()
 
+    @functools.cached_property
+    def _chunks(self) -> Any:
+        return self._location.open_chunks()
+
     def __getstate__(self) -> Mapping[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_blobs"}
+        return {k: v for k, v in self.__dict__.items() if k not in {"_blobs", "_chunks"}}
+
+    def keys_at(self, key: tuple[Any, ...]) -> list[str]:
+        """The keys of the chunks that an outer index touches, of those with computed points."""
+        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        by_stored = [chosen[self._order.index(d)] for d in range(len(self._order))]
+        selection = self._coverage.selection.at(by_stored)
+        touched = map(selection.chunk_index, selection.touched())
+        return [
+            chunk_key(self._grid, self._name, index)
+            for index in touched
+            if len(self._manifest.rows_of(index))
+        ]
 
 
 def indices(key: Any, n: int) -> NDArray[np.intp]:

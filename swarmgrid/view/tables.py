@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.inventory.row import GridRow
+    from swarmgrid.maintenance.changes import ChunkChange
 
 
 def catalog_table(rows: Sequence[GridRow]) -> pd.DataFrame:
@@ -34,6 +37,20 @@ def catalog_table(rows: Sequence[GridRow]) -> pd.DataFrame:
         **{f"tags.{name}": _column([row.tags.get(name) for row in rows]) for name in tags},
     }
     return pd.DataFrame(columns, index=pd.Index([row.grid for row in rows], name="grid"))
+
+
+def change_table(grid: StoredGrid, found: Iterable[ChunkChange]) -> pd.DataFrame:
+    """Return a row for each point that differs between two states: its values, and how."""
+    columns: dict[str, list[Any]] = {name: [] for name in (*grid.names, "change")}
+    labels = [axis.labels() for axis in grid.axes]
+    for chunk in found:
+        for change in ("added", "removed", "changed"):
+            for offset in np.argwhere(getattr(chunk, change)).tolist():
+                columns["change"].append(change)
+                for d, name in enumerate(grid.names):
+                    at = chunk.index[d] * grid.chunk_shape[d] + offset[d]
+                    columns[name].append(labels[d][at])
+    return pd.DataFrame(columns, columns=[*grid.names, "change"])
 
 
 def tree_of(datasets: Mapping[str, xr.Dataset]) -> xr.DataTree:

@@ -14,8 +14,9 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.api.catalog import Catalog
-from swarmgrid.api.pruning import _chosen, _to_bytes, _to_seconds
+from swarmgrid.api.pruning import _chosen
 from swarmgrid.inventory.row import GridRow
+from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
@@ -128,14 +129,14 @@ def test_what_stays_fits_or_is_kept_and_no_newer_grid_goes_for_an_older_one(
     [("30d", 2592000), ("1.5 h", 5400), ("90min", 5400), (7, 7), ("2w", 1209600)],
 )
 def test_spans_of_time(text: Any, seconds: float) -> None:
-    assert _to_seconds(text) == seconds
+    assert span_seconds("older_than", text) == seconds
 
 
 @pytest.mark.parametrize(
     ("text", "nbytes"), [("50GB", 5e10), ("1kB", 1000), ("1 KiB", 1024), (9, 9), ("2M", 2e6)]
 )
 def test_sizes(text: Any, nbytes: float) -> None:
-    assert _to_bytes(text) == nbytes
+    assert size_bytes("max_bytes", text) == nbytes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,200 @@
+"""Snapshots of a grid in bytes: their records, and the chunks that are kept for them.
+
+A snapshot is a grid without chunks: its documents, coordinates and rows lie under a prefix of its
+own, and its record, written last, makes it count. Its chunks are those of the grid, as long as
+they hold what its rows say. What changes such a chunk keeps a copy of it first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+
+from swarmgrid.errors import DamageError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.codec import checksum
+from swarmgrid.space.tags import is_plain
+from swarmgrid.store import checked_json
+from swarmgrid.store.layout import FORMAT, SnapshotPath
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+
+SUFFIX = ".json"
+MAX_RECORD = 2**20
+"""The most bytes of a record."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a grid that `Grid.dataset` opens, whatever is computed or deleted since."""
+
+    __module__ = "swarmgrid"
+
+    id: str
+    """12 hex digits."""
+    message: str = ""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    time: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    """The time at which it was taken, in UTC."""
+    expires: dt.datetime | None = None
+    """The time from which it may be deleted; None: never."""
+    points: int = 0
+    """The computed points in it."""
+
+    def is_expired(self, now: dt.datetime) -> bool:
+        """Whether it may be deleted at a time."""
+        return self.expires is not None and self.expires <= now
+
+    def to_bytes(self, key: str) -> bytes:
+        """The record under its key."""
+        attributes = {
+            "swarmgrid_format": FORMAT,
+            "key": key,
+            "message": self.message,
+            "tags": dict(self.tags),
+            "time": self.time.isoformat(),
+            "expires": None if self.expires is None else self.expires.isoformat(),
+            "points": self.points,
+        }
+        return checked_json.to_bytes(checked_json.with_checksum({"attributes": attributes}))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: SnapshotPath) -> Snapshot:
+        """The snapshot that a record makes.
+
+        Raises
+        ------
+        DamageError
+            If the record is not as it was written under its key.
+        FormatError
+            If it was written in a newer format.
+        """
+        try:
+            attributes = checked_json.checked_attributes(data)
+            checked_json.check_format(attributes, path.record)
+            expires, points = attributes["expires"], attributes["points"]
+            found = cls(
+                path.snapshot,
+                attributes["message"],
+                attributes["tags"],
+                dt.datetime.fromisoformat(attributes["time"]),
+                None if expires is None else dt.datetime.fromisoformat(expires),
+                points,
+            )
+            is_sound = (
+                attributes["key"] == path.record
+                and isinstance(found.message, str)
+                and all(is_plain(value) for value in found.tags.values())
+                and type(points) is int
+                and None not in (found.time.tzinfo, (found.expires or found.time).tzinfo)
+            )
+        except checked_json.MALFORMED as error:
+            raise DamageError(path.record, f"it is no record of a snapshot: {error}") from None
+        if not is_sound:
+            raise DamageError(path.record, "it is not the record that was written there")
+        return found
+
+
+def snapshot_paths(blobs: Blobs, path: GridPath) -> list[SnapshotPath]:
+    """The places of a grid's snapshots."""
+    return [
+        SnapshotPath(path.function, path.grid, name.removesuffix(SUFFIX))
+        for name in blobs.names(path.snapshots)
+        if name.endswith(SUFFIX)
+    ]
+
+
+def read_snapshots(blobs: Blobs, path: GridPath) -> list[Snapshot]:
+    """The snapshots of a grid, the oldest first."""
+    paths = snapshot_paths(blobs, path)
+    read = blobs.get_many([each.record for each in paths], MAX_RECORD)
+    found = [
+        Snapshot.from_bytes(data, each)
+        for each, data in zip(paths, read, strict=True)
+        if data is not None  # deleted since the listing
+    ]
+    return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
+
+
+def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
+    """Keep a copy of one chunk of every output; of equal bytes there is one."""
+    for name, output in grid.schema.outputs.items():
+        key = chunk_key(grid, name, index)
+        data = blobs.get(key, chunk_limit(grid, output))
+        if data:
+            blobs.put(f"{grid.path.kept(key)}{google_crc32c.value(data):08x}", data)
+
+
+def snapshot_chunk(
+    blobs: Blobs, grid: StoredGrid, manifest: Manifest, name: str, index: tuple[int, ...]
+) -> tuple[NDArray[Any], bytes]:
+    """The values of a chunk as a snapshot has them, and the bytes that hold them.
+
+    Parameters
+    ----------
+    blobs : Blobs
+        The store.
+    grid, manifest : StoredGrid, Manifest
+        Of the snapshot, with the path of the grid itself.
+    name, index : str, tuple of int
+        The output, and the chunk.
+
+    Raises
+    ------
+    DamageError
+        If neither the grid's chunk nor a copy holds the values that the rows refer to.
+    """
+    key = chunk_key(grid, name, index)
+    data = blobs.get(key, chunk_limit(grid, grid.schema.outputs[name]))
+    block = _as_in_rows(data, key, grid, manifest, name, index)
+    if block is None or data is None:
+        return kept_chunk(blobs, grid, manifest, name, index)
+    return block, data
+
+
+def kept_chunk(
+    blobs: Blobs, grid: StoredGrid, manifest: Manifest, name: str, index: tuple[int, ...]
+) -> tuple[NDArray[Any], bytes]:
+    """The same, where the grid's own chunk does not hold the values: from the copies."""
+    key = chunk_key(grid, name, index)
+    folder, limit = grid.path.kept(key), chunk_limit(grid, grid.schema.outputs[name])
+    for copy in blobs.names(folder):
+        data = blobs.get(folder + copy, limit)
+        block = _as_in_rows(data, key, grid, manifest, name, index)
+        if block is not None and data is not None:
+            return block, data
+    reason = "neither this chunk nor a copy that was kept of it has the values of the snapshot"
+    raise DamageError(key, reason)
+
+
+def _as_in_rows(
+    data: bytes | None,
+    key: str,
+    grid: StoredGrid,
+    manifest: Manifest,
+    name: str,
+    index: tuple[int, ...],
+) -> NDArray[Any] | None:
+    """The values in some bytes, if all rows of the chunk refer to these."""
+    output, column = grid.schema.outputs[name], list(grid.schema.outputs).index(name)
+    try:
+        block = decoded_chunk(data, key, grid, output)
+    except DamageError:
+        return None
+    rows = manifest.rows
+    is_right = all(
+        checksum(rows.points(i).of(block), output.dtype) == rows.checksums[i, column]
+        for i in manifest.rows_of(index).tolist()
+    )
+    return block if is_right else None

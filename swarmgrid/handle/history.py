@@ -1,0 +1,191 @@
+"""The past of a stored grid: snapshots, what changed between two, and the way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.format.snapshot import Snapshot, read_snapshots
+from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.moments import snapshot_of, state_of
+from swarmgrid.handle.resolve import not_stored
+from swarmgrid.maintenance import snapshots
+from swarmgrid.maintenance.changes import changes
+from swarmgrid.quantities import span_seconds
+from swarmgrid.space.tags import checked_tags
+from swarmgrid.store.directory import remove_empty_folders
+from swarmgrid.store.preflight import check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from swarmgrid.handle.moments import Moment
+
+
+@dataclass(frozen=True, repr=False)
+class GridDiff:
+    """The points that differ between two moments of a grid; made by `Grid.diff`."""
+
+    __module__ = "swarmgrid"
+
+    points: pd.DataFrame
+    """A row for each: its axis values, and ``change``: ``added``, ``removed`` or ``changed``."""
+
+    def count(self, change: str) -> int:
+        """The number of points of one kind of change."""
+        return int((self.points["change"] == change).sum())
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        kinds = ("added", "removed", "changed")
+        return f"<swarmgrid.GridDiff: {', '.join(f'{self.count(k):,} {k}' for k in kinds)}>"
+
+
+class GridHistory(GridBase):
+    """A stored grid, as far as its past is kept and read; see `Grid`."""
+
+    def snapshot(
+        self,
+        message: str = "",
+        /,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        expires: str | float | dt.timedelta | None = None,
+    ) -> Snapshot:
+        """Keep what is computed now, so that ``dataset(at=...)`` opens it later.
+
+        No value is copied: about 20 bytes a chunk are written. Whatever changes a value of a
+        snapshot later (`delete`, `invalidate`, `convert`, `repair`) keeps a copy of its chunk
+        first. Waits while another process fills the grid.
+
+        Parameters
+        ----------
+        message : str, optional
+            Its purpose, in a line; it serves as a name, too.
+        tags : mapping, optional
+            By name a text, a number, a bool or a list of these.
+        expires : str, number or timedelta, optional
+            After so long, such as ``"30d"`` or seconds, it may be deleted: the next snapshot of
+            the grid, or `swarmgrid.prune`, deletes it. Default: never.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of the grid.
+
+        Examples
+        --------
+        >>> import swarmgrid
+        >>> @swarmgrid.grid(store="memory://snapshot", executor="sync")
+        ... def area(width, height):
+        ...     return width * height
+        >>> ds = area.compute({"height": 2.0}, {"width": [1, 2]})
+        >>> grid = area.grid({"height": 2.0})
+        >>> before = grid.snapshot("before refit")
+        >>> ds = area.compute({"height": 2.0}, {"width": [1, 2, 3]})
+        >>> grid.diff(before)
+        <swarmgrid.GridDiff: 1 added, 0 removed, 0 changed>
+        >>> grid.dataset(at="before refit")["value"].values
+        array([2., 4.])
+        """
+        if not isinstance(message, str) or not message.isprintable() or len(message) > 1000:
+            raise InputError(f"message is {brief(message)}; expected one line of text")
+        noted = {
+            k: v for k, v in checked_tags({} if tags is None else tags).items() if v is not None
+        }
+        after = None
+        if expires is not None:
+            after = dt.timedelta(seconds=span_seconds("expires", expires))
+        location, path = self._ref.location, self._ref.path
+        check_writable(location)
+        with self._held() as held:
+            taken = snapshots.take(held, path, message, noted, after)
+            if location.is_directory:  # of expired ones, and of one that a kill cut short
+                remove_empty_folders(location.url, [path.snapshots])
+        if taken is None:
+            raise not_stored(self._ref)
+        return taken
+
+    def snapshots(self) -> list[Snapshot]:
+        """The snapshots of the grid, the oldest first."""
+        return read_snapshots(self._ref.location.open(), self._ref.path)
+
+    def delete_snapshot(self, snapshot: Snapshot | str) -> None:
+        """Delete a snapshot, and the copies of chunks that were kept for it alone.
+
+        Parameters
+        ----------
+        snapshot : Snapshot or str
+            The snapshot, its id or its message.
+
+        Raises
+        ------
+        InputError
+            If there is no such snapshot.
+        """
+        found = snapshot_of(self._ref, snapshot)
+        check_writable(self._ref.location)
+        location, path = self._ref.location, self._ref.path
+        with self._held() as held:
+            snapshots.delete(held, path, found.id)
+        if location.is_directory:
+            remove_empty_folders(location.url, [path.snapshots])
+
+    def restore(self, snapshot: Snapshot | str) -> int:
+        """Make the grid what it was when a snapshot was taken.
+
+        Points computed since count as not computed, and values that changed since are those of
+        the snapshot again. The axes keep the values that they have since. To be able to come back,
+        take a snapshot first. Waits while another process fills the grid.
+
+        Parameters
+        ----------
+        snapshot : Snapshot or str
+            The snapshot, its id or its message.
+
+        Returns
+        -------
+        int
+            The number of points that count as not computed now, and were computed before.
+
+        Raises
+        ------
+        InputError
+            If there is no such snapshot, or the grid has another layout now.
+        DamageError
+            If a value of the snapshot is lost. Nothing was changed.
+        """
+        found = snapshot_of(self._ref, snapshot)
+        check_writable(self._ref.location)
+        with self._written() as held:
+            n = snapshots.restore(held, self._ref.path, found.id)
+        if n is None:
+            raise not_stored(self._ref)
+        return n
+
+    def diff(self, before: Moment, after: Moment = None) -> GridDiff:
+        """The points that were added, removed or changed between two moments.
+
+        Parameters
+        ----------
+        before, after : Snapshot, str or datetime, optional
+            A snapshot, its id or its message, or a time, as for `dataset`. Default of ``after``:
+            now.
+
+        Raises
+        ------
+        InputError
+            If there is no such snapshot, or the chunks are others now.
+        """
+        from swarmgrid.view.tables import change_table
+
+        one, two = state_of(self._ref, before), state_of(self._ref, after)
+        found = changes(self._ref.location.open(), one, two)
+        longer = max((one.grid, two.grid), key=lambda grid: sum(map(len, grid.axes)))
+        return GridDiff(change_table(longer, found))

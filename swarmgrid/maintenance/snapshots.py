@@ -1,0 +1,252 @@
+"""Takes snapshots of a grid, keeps what they need, and goes back to one.
+
+Rows are facts, so that a snapshot is a set of rows: nothing is copied when it is taken. Whatever
+is about to change the values of computed points calls `keep` first. A kill in between leaves a
+copy that is not needed, and never a snapshot without its values.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swarmgrid.errors import DamageError, InputError
+from swarmgrid.format.chunk_io import chunk_key
+from swarmgrid.format.grid_io import write_grid
+from swarmgrid.format.grid_state import read_state
+from swarmgrid.format.manifest import write_segments
+from swarmgrid.format.snapshot import (
+    SUFFIX,
+    Snapshot,
+    read_snapshots,
+    snapshot_chunk,
+    snapshot_paths,
+)
+from swarmgrid.maintenance.kept import delete_all, has_layout_of, keep, state_at
+from swarmgrid.maintenance.repair import tidy
+from swarmgrid.maintenance.report import Finding
+from swarmgrid.store.layout import GridPath, SnapshotPath
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.format.segment import Rows
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.lease import Lease
+
+_TRIES = 20
+_KEPT = "kept"
+
+
+def take(
+    held: Lease,
+    path: GridPath,
+    message: str,
+    tags: Mapping[str, Any],
+    expires_after: dt.timedelta | None,
+) -> Snapshot | None:
+    """Take a snapshot: its record; None if there is no such grid. Expired ones are deleted."""
+    state = _tidied(held, path)
+    if state is None:
+        return None
+    now = dt.datetime.now(dt.UTC)
+    expire(held, path, now)
+    place = SnapshotPath(path.function, path.grid, secrets.token_hex(6))
+    grid, rows = replace(state.grid, path=place), state.manifest.rows
+    write_grid(held.blobs, grid, None)
+    numbers = iter(range(2**31))
+    if len(rows):
+        write_segments(held.blobs, place, lambda: f"{next(numbers):08d}.seg", grid, rows)
+    found = Snapshot(
+        place.snapshot,
+        message,
+        dict(tags),
+        now,
+        None if expires_after is None else now + expires_after,
+        _n_points(state),
+    )
+    held.check()
+    held.blobs.put(place.record, found.to_bytes(place.record))
+    return found
+
+
+def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
+    """Make a grid what it was: how many points count no more; None if there is no such grid.
+
+    The axes keep the values that they have since. A kill at any step leaves chunks that count as
+    not computed, and the snapshot; the same call again completes it.
+
+    Raises
+    ------
+    DamageError
+        If a value of the snapshot is not there any more. Nothing was changed.
+    InputError
+        If the grid has another layout now. Nothing was changed.
+    """
+    state = _tidied(held, path)
+    if state is None:
+        return None
+    blobs, then = (
+        held.blobs,
+        state_at(held.blobs, SnapshotPath(path.function, path.grid, snapshot)),
+    )
+    if not has_layout_of(state.grid, then.grid):
+        raise InputError(
+            f"snapshot {snapshot} has other chunks, dtypes or an other order of values than the "
+            "grid has now. Read it with dataset(at=...), or give the grid its old layout first"
+        )
+    grid, now_rows = state.grid, state.manifest.rows
+    changed: dict[tuple[int, ...], dict[str, bytes]] = {}
+    for index in other_chunks(then.manifest.rows, now_rows):
+        for name in grid.schema.outputs:
+            key = chunk_key(grid, name, index)
+            _, data = snapshot_chunk(blobs, then.grid, then.manifest, name, index)
+            if data != blobs.get(key):
+                changed.setdefault(index, {})[key] = data
+    keep(blobs, grid, changed)
+    old = [*state.manifest.sizes, *state.manifest.damaged]
+    if changed:  # rows must not refer to a chunk while it is replaced
+        old = _replace_rows(held, grid, state.manifest.without(changed).rows, old)
+        for objects in changed.values():
+            for key, data in objects.items():
+                held.check()
+                blobs.put(key, data)
+    _replace_rows(held, grid, then.manifest.rows, old)
+    return _n_lost(state, then)
+
+
+def expire(held: Lease, path: GridPath, now: dt.datetime) -> list[Snapshot]:
+    """Delete the snapshots that may be deleted, and what a killed process left of others."""
+    expired = [each for each in read_snapshots(held.blobs, path) if each.is_expired(now)]
+    for snapshot in expired:
+        held.check()
+        held.blobs.delete(SnapshotPath(path.function, path.grid, snapshot.id).record)
+    _sweep(held, path, has_fewer=bool(expired))
+    return expired
+
+
+def delete(held: Lease, path: GridPath, snapshot: str) -> bool:
+    """Delete a snapshot, and the copies that no other one needs: whether it was there."""
+    place = SnapshotPath(path.function, path.grid, snapshot)
+    is_there = held.blobs.get(place.record) is not None
+    held.check()
+    held.blobs.delete(place.record)  # first: without it the rest does not count
+    _sweep(held, path, has_fewer=True)
+    return is_there
+
+
+def snapshot_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
+    """The damage of the snapshots of a grid; every chunk that they name is read."""
+    for place in snapshot_paths(blobs, path):
+        try:
+            then = state_at(blobs, place)
+            for index, _ in then.manifest.chunks():
+                for name in then.grid.schema.outputs:
+                    snapshot_chunk(blobs, then.grid, then.manifest, name, index)
+        except DamageError as error:
+            yield Finding(error.key, f"snapshot {place.snapshot}: {error.reason}")
+
+
+def row_ids(rows: Rows) -> NDArray[np.void]:
+    """``(n,)``: the same bytes for rows that refer to the same values of the same points."""
+    bitmaps = np.zeros(len(rows), "<u8")
+    for i in np.flatnonzero(rows.has_bitmap()).tolist():
+        bits = rows.points(i).bits or b""
+        bitmaps[i] = int.from_bytes(hashlib.blake2b(bits, digest_size=8).digest(), "little")
+    parts = (rows.index, rows.extent, rows.checksums, bitmaps)
+    table = np.concatenate(
+        [np.ascontiguousarray(part).reshape(len(rows), -1).view(np.uint8) for part in parts],
+        axis=1,
+    )
+    return np.ascontiguousarray(table).view(f"V{table.shape[1]}").reshape(-1)
+
+
+def other_chunks(then: Rows, now: Rows) -> list[tuple[int, ...]]:
+    """The chunks of which some rows are not there any more."""
+    if not len(then):
+        return []
+    lost = then.index[~np.isin(row_ids(then), row_ids(now))] if len(now) else then.index
+    return sorted(set(map(tuple, lost.tolist())))
+
+
+def _n_points(state: GridState) -> int:
+    rows = state.manifest.rows
+    whole = ~rows.has_bitmap()
+    n = int(np.prod(rows.extent[whole].astype(np.int64), axis=1).sum())
+    return n + sum(len(rows.points(i)) for i in np.flatnonzero(~whole).tolist())
+
+
+def _n_lost(now: GridState, then: GridState) -> int:
+    """The points that are computed in one state, and not in another."""
+    lost = 0
+    for index in other_chunks(now.manifest.rows, then.manifest.rows):
+        shape = now.grid.chunk_shape
+        before = computed_mask(now, index, shape)
+        lost += int((before & ~computed_mask(then, index, shape)).sum())
+    return lost
+
+
+def computed_mask(
+    state: GridState, index: tuple[int, ...], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """The computed points of one chunk."""
+    mask = np.zeros(shape, bool)
+    for i in state.manifest.rows_of(index).tolist():
+        mask |= state.manifest.rows.points(i).mask(shape)
+    return mask
+
+
+def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str]) -> list[str]:
+    """Write rows as the only ones of a grid, and return the names of their segments."""
+
+    def new_name() -> str:
+        return f"{held.epoch:012d}-{secrets.token_hex(4)}-restored.seg"
+
+    held.check()
+    names = list(write_segments(held.blobs, grid.path, new_name, grid, rows)) if len(rows) else []
+    for name in old:
+        held.check()
+        held.blobs.delete(grid.path.manifest + name)
+    return names
+
+
+def _tidied(held: Lease, path: GridPath) -> GridState | None:
+    state = read_state(held.blobs, path)
+    for _ in range(_TRIES):  # a reader may leave a mark meanwhile
+        if state is None or not tidy(held, state):
+            break
+        state = read_state(held.blobs, path)
+    return state
+
+
+def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
+    """Delete what is left of deleted snapshots, and of one that a kill cut short."""
+    places = snapshot_paths(held.blobs, path)
+    present = {_KEPT, *(place.snapshot for place in places)}
+    left = [n for n in held.blobs.names(path.snapshots) if not n.endswith(SUFFIX)]
+    for name in left:
+        if name not in present:
+            delete_all(held, f"{path.snapshots}{name}/")
+    if not has_fewer or _KEPT not in left:
+        return
+    needed: set[str] = set()
+    for place in places:
+        then = state_at(held.blobs, place)
+        for index in set(map(tuple, then.manifest.rows.index.tolist())):
+            keys = (chunk_key(then.grid, name, index) for name in then.grid.schema.outputs)
+            needed.update(map(path.kept, keys))
+    for array in held.blobs.names(f"{path.snapshots}{_KEPT}/"):
+        for chunk in held.blobs.names(f"{path.snapshots}{_KEPT}/{array}/"):
+            folder = f"{path.snapshots}{_KEPT}/{array}/{chunk}/"
+            if folder not in needed:
+                delete_all(held, folder)

@@ -1,0 +1,40 @@
+"""Spans of time and numbers of bytes as people write them: ``"30d"``, ``"50GB"``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import Any
+
+from swarmgrid.errors import InputError, brief
+
+_SPAN = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(s|min|h|d|w)\s*")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def span_seconds(name: str, span: Any) -> float:
+    """A span of time in seconds; InputError, which calls it ``name``, if it is none."""
+    if isinstance(span, dt.timedelta):
+        span = span.total_seconds()
+    if isinstance(span, (int, float)) and not isinstance(span, bool) and 0 <= span < math.inf:
+        return float(span)
+    found = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    if found is None:
+        raise InputError(
+            f"{name} is {brief(span)}; expected a span of time, such as '30d', '12h' or '90min'"
+        )
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def size_bytes(name: str, size: Any) -> float:
+    """A size in bytes; InputError, which calls it ``name``, if it is none."""
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+        return size
+    found = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    if found is None:
+        raise InputError(f"{name} is {brief(size)}; expected bytes, such as '50GB'")
+    unit = 1024.0 if found[3] else 1000.0
+    return float(found[1]) * float(unit ** _POWERS[found[2].lower()])

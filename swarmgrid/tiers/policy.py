@@ -1,0 +1,129 @@
+"""The rules by which tiers keep copies, and the figures that they tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.quantities import span_seconds
+
+K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class CopyStats:
+    """The use of one copy in a tier."""
+
+    __module__ = "swarmgrid"
+
+    nbytes: int
+    last_used: float
+    """By the clock of the policy, in seconds."""
+    reads: int = 0
+    pool: str = ""
+    priority: int = 0
+    pins: int = 0
+
+
+@dataclass(frozen=True)
+class TierPolicy:
+    """The rules by which tiers keep copies.
+
+    A demotion never loses anything: the home store holds everything.
+
+    Parameters
+    ----------
+    promote_after : int
+        After so many reads from a lower tier or from home, a chunk gets a copy in memory.
+    hot_to_warm, warm_to_cold, cold_to_home : str or float, optional
+        A copy that was not used for so long, such as ``"24h"``, leaves the device for memory,
+        memory for the disk, or the disk. Default: only for want of space.
+    should_keep : callable, optional
+        Takes a key, its `CopyStats` and the time; copies for which it returns True are evicted
+        last.
+    watermark : float
+        A tier that is full is emptied to this part of its budget.
+    clock : callable
+        The time in seconds.
+    """
+
+    __module__ = "swarmgrid"
+
+    promote_after: int = 1
+    hot_to_warm: str | float | None = None
+    warm_to_cold: str | float | None = None
+    cold_to_home: str | float | None = None
+    should_keep: Callable[[str, CopyStats, float], bool] | None = None
+    watermark: float = 0.9
+    clock: Callable[[], float] = field(default=time.time, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("hot_to_warm", "warm_to_cold", "cold_to_home"):
+            self.idle_seconds(name)
+        if type(self.promote_after) is not int or self.promote_after < 1:
+            raise InputError(
+                f"promote_after is {brief(self.promote_after)}; expected a number of reads, 1 or "
+                "more"
+            )
+        if not isinstance(self.watermark, (int, float)) or not 0 < self.watermark <= 1:
+            raise InputError(
+                f"watermark is {brief(self.watermark)}; expected a part of the budget, such as 0.9"
+            )
+
+    def idle_seconds(self, name: str) -> float | None:
+        """One of the spans of time in seconds; None: copies stay."""
+        span = getattr(self, name)
+        return None if span is None else span_seconds(name, span)
+
+    def victims(
+        self, copies: Iterable[tuple[str, CopyStats]], excess: int, now: float
+    ) -> list[str]:
+        """The copies to evict so that ``excess`` bytes go: the least worth keeping first.
+
+        Pinned ones stay, even if too few bytes go.
+        """
+        free = [(key, stats) for key, stats in copies if not stats.pins]
+
+        def worth(item: tuple[str, CopyStats]) -> tuple[bool, int, float]:
+            key, stats = item
+            is_kept = self.should_keep is not None and bool(self.should_keep(key, stats, now))
+            return is_kept, stats.priority, stats.last_used
+
+        chosen: list[str] = []
+        for key, stats in sorted(free, key=worth):
+            if excess <= 0:
+                break
+            chosen.append(key)
+            excess -= stats.nbytes
+        return chosen
+
+
+@dataclass(frozen=True)
+class TierMetrics:
+    """The figures of one tier since the store was made, or of home."""
+
+    __module__ = "swarmgrid"
+
+    hits: int = 0
+    misses: int = 0
+    nbytes: int = 0
+    """Bytes of its copies."""
+    budget: int = 0
+    copies: int = 0
+    evictions: int = 0
+    damaged: int = 0
+    """Copies that were dropped because they did not hold what the manifest says."""
+
+    @property
+    def hit_rate(self) -> float:
+        """The part of the reads that it answered; NaN before the first."""
+        reads = self.hits + self.misses
+        return self.hits / reads if reads else float("nan")
+
+    @property
+    def percent_used(self) -> float:
+        """The part of the budget that is taken, in percent."""
+        return 100 * self.nbytes / self.budget if self.budget else 0.0
