@@ -24,6 +24,7 @@ sys.dont_write_bytecode = False
 pytest_plugins = [
     "tests.long",
     "tests.leftovers",
+    "tests.programs",
     "tests.servers.fixtures",
     "tests.stores.fixtures",
     "tests.foreign.fixtures",

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid.cli.endings import PIPE_CLOSED
 from swarmgrid.cli.main import HOMES, main, program
+from tests import programs
 from tests.cli.shell import MODEL, shell
 from tests.long import examples
 from tests.observe.screen import session
@@ -203,7 +204,7 @@ def slow(x):
 def test_ctrl_c_ends_a_run_with_its_own_exit_code_and_says_what_is_stored(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(SLOW)
     arguments = ["run", "model.py:slow", "-a", "x=0,1", "-S", "cache", "--executor", "sync"]
-    process = subprocess.Popen(
+    process = programs.start(
         [*PROGRAM, *arguments, "--verbose", "0"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,

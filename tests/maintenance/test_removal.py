@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,10 @@ def test_a_kill_at_any_step_leaves_right_values_and_the_call_again_completes_it(
     tmp_path: Path, kill_at: Any, name: str
 ) -> None:
     chosen = {p for p in EVERY if p[0] <= 4 and p[1] in {"a", "c"}}
+    filled(tmp_path / "filled")
     for k in itertools.count():
-        store = tmp_path / str(k)
-        grid = filled(store)
+        store = shutil.copytree(tmp_path / "filled", tmp_path / str(k))
+        grid = Grid.open(store, "")
         kill_at(k)
         try:
             OPERATIONS[name](grid)

@@ -10,12 +10,13 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests import programs
 
 PATIENCE_SECONDS = 90.0
 """Before a test that would hang says what the screen showed."""
@@ -71,14 +72,14 @@ class Session:
         self.screen = Screen()
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(  # one system call
+        self.process = programs.start(  # one system call
             [sys.executable, str(script), *map(str, arguments)],
             env={**os.environ, "PYTHON_COLORS": "0"},  # of tracebacks, from Python 3.13 on
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self._partial = b""

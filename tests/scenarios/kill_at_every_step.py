@@ -143,7 +143,7 @@ class Run:
     n_points, n_again = 6, 4
 
     def prepare(self, store: Any) -> None:
-        """Nothing is stored yet."""
+        """Nothing is stored yet, nor could it be on a server, which has a prefix for each step."""
 
     def doomed(self, store: Any) -> None:
         for axes in AXES:
@@ -217,12 +217,15 @@ STORIES: dict[str, Any] = {"run": Run(), "conversion": Conversion()}
 def main() -> None:
     kills, story = 0, STORIES[STORY]
     for make_store in (directory, zarr_store) if S3_OPTIONS is None else (object_store,):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir()
+        (FOLDER / "prefix").write_text(STORY)
+        assert in_child(lambda make=make_store: story.prepare(make(None))) == 0
+        prepared = shutil.copytree(FOLDER, FOLDER.with_name(make_store.__name__))
         for k in itertools.count(1, EVERY):
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            FOLDER.mkdir()
+            shutil.rmtree(FOLDER)
+            shutil.copytree(prepared, FOLDER)
             (FOLDER / "prefix").write_text(f"{STORY}-{k}")
-            prepared = in_child(lambda make=make_store: story.prepare(make(None)))
-            assert prepared == 0
             status = in_child(lambda k=k, make=make_store: story.doomed(make(Countdown(k))))
             assert status in (0, -signal.SIGKILL), status
             again = in_child(lambda make=make_store: story.check(make(None)))

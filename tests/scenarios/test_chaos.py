@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from tests import programs
 from tests.long import first
 from tests.scenarios.test_processes import of_script
 from tests.servers.s3 import S3Server
@@ -116,7 +117,7 @@ def killed_until_done(tmp_path: Path, n: int, kills: int, seed: int, shards: Any
     command += [str(FLUSH_SECONDS), json.dumps(shards)]
     killed_at = []
     for turn in range(kills):
-        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        run = programs.start(command, stderr=subprocess.PIPE, text=True)
         before = len(calls.read_text().splitlines())
         enough = before + chance.choice([20, 200, FLUSH_CALLS + 500])
         while run.poll() is None and len(calls.read_text().splitlines()) < enough:

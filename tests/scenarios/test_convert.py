@@ -24,6 +24,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore, WrapperStore
 
 import swarmgrid
+from tests import programs
 from tests.long import examples, first
 from tests.scenarios.test_swapped import contents, store_of
 
@@ -396,22 +397,17 @@ def test_processes_that_convert_at_once_agree(named: str, tmp_path: Path) -> Non
     GRID.stream(axes=AXES, store=store, **KINDS["plain"])
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     processes = [
-        subprocess.Popen([sys.executable, "-c", PROGRAM, action, store], text=True, **pipes)
+        programs.start([sys.executable, "-c", PROGRAM, action, store], text=True, **pipes)
         for action in actions
     ]
-    try:
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:  # from here on all are at work
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        for action, process in zip(actions, processes, strict=True):
-            _, errors = process.communicate(timeout=100)
-            assert process.returncode == 0, f"{action}: {errors}"
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # from here on all are at work
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for action, process in zip(actions, processes, strict=True):
+        _, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, f"{action}: {errors}"
     ds = GRID.compute(axes=MORE, store=store)
     assert ds["n"].dtype == np.float64
     assert (ds["t"].dtype == np.float64) == ("t" in actions)

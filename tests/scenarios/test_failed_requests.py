@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.coordinator.pace import LATEST_SECONDS, MAX_PART, Pace
+from tests import programs
 from tests.long import examples
 
 SYNC: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
@@ -221,7 +222,7 @@ swarmgrid.compute(axes={"x": range(50)}, func=slow, version="1", store=sys.argv[
 
 def test_what_is_finished_survives_a_kill_a_moment_later(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with programs.start(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         done = 0
         for line in process.stdout:

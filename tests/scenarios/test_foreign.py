@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import json
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -17,6 +19,7 @@ import xarray as xr
 import zarr
 
 import swarmgrid
+from tests import programs
 from tests.foreign.readers import read_tensorstore, read_xarray, read_xarray_tree, read_zarrita
 
 
@@ -186,8 +189,6 @@ def segment_rows(
 
 def test_a_reader_never_sees_a_mixture_while_the_grid_grows(tmp_path: Path) -> None:
     """Opened again and again by xarray in another process while it grows point by point."""
-    import subprocess
-    import sys
 
     def index(i: int, j: int) -> int:
         return i * 1000 + j
@@ -195,7 +196,7 @@ def test_a_reader_never_sees_a_mixture_while_the_grid_grows(tmp_path: Path) -> N
     options: dict[str, Any] = {"func": index, "store": tmp_path, "version": "1"}
     options |= {"chunks": 3, "executor": "sync"}
     path = group(swarmgrid.compute(axes={"i": [0], "j": [0]}, **options))
-    reader = subprocess.Popen(
+    reader = programs.start(
         [sys.executable, "-W", "error", "-c", READER, str(path), str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,

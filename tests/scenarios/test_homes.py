@@ -79,7 +79,7 @@ def test_a_place_within_a_project_is_the_same_on_every_machine(
     beside = function(files[0].parents[1] / "run.py")
     assert grid(here) != grid(beside)
     assert grid(here, None) == grid(beside, None)  # the code says all
-    assert identity.origin(here)["file"] != identity.origin(there)["file"]
+    assert identity.Origin(here)["file"] != identity.Origin(there)["file"]
 
 
 PLACES = ["a/src/run.py", "b/src/run.py", "a/run.py", "b/run.py", "a/src/b/run.py"]
@@ -149,12 +149,12 @@ def test_packages_and_libraries_have_no_home() -> None:
 
     for func in (inner, print, Path, Path.exists, os.path.join, swarmgrid.compute):
         assert ownership.home(func) == ""
-        assert identity.origin(func) == {}
+        assert identity.Origin(func) == {}
 
 
 def test_other_code_is_that_of_helpers_too(tmp_path: Path) -> None:
     codes = {
-        identity.origin(function(tmp_path / "run.py", text))["code"]
+        identity.Origin(function(tmp_path / "run.py", text))["code"]
         for text in (
             "def g(x): return x\ndef f(x): return g(x)",
             "def g(x): return 2 * x\ndef f(x): return g(x)",

@@ -19,6 +19,7 @@ import pytest
 import zarr
 
 import swarmgrid
+from tests import programs
 from tests.long import first
 from tests.servers.s3 import S3Server
 from tests.waiting import PATIENCE, is_alive, wait_until
@@ -68,12 +69,12 @@ def start(
         script.write_text(SCRIPT)
     values = {name: list(v) for name, v in axes.items()}
     arguments = [str(store), str(calls), *map(json.dumps, (values, pause, options))]
-    return subprocess.Popen(
+    return programs.start(
         [sys.executable, str(script), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=preexec_fn,  # noqa: PLW1509  # only where there is one thread
+        preexec_fn=preexec_fn,  # only where there is one thread
     )
 
 
@@ -272,7 +273,7 @@ def test_what_a_function_makes_of_an_interruption_is_not_stored(
     script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
     script.write_text(CARELESS)
     calls.touch()
-    process = subprocess.Popen(
+    process = programs.start(
         [sys.executable, str(script), str(store), str(calls), how, scheduler, what],
         stderr=subprocess.PIPE,
     )
@@ -293,7 +294,7 @@ def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
     script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
     script.write_text(MIXED)
     calls.touch()
-    process = subprocess.Popen(
+    process = programs.start(
         [sys.executable, str(script), str(store), str(calls)], stderr=subprocess.DEVNULL
     )
     wait_until(lambda: calls.stat().st_size > 100)
@@ -338,7 +339,7 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
     source = INTERRUPTED.replace("processes", executor).replace("chunks=100", 'on_error="record"')
     (tmp_path / "script.py").write_text(source)
     script = [sys.executable, "script.py", str(tmp_path / "s"), str(calls), "0.02"]
-    process = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = programs.start(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: len(calls.read_text().split()) >= 60)
     process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=PATIENCE)
@@ -368,7 +369,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
     calls.touch()
     (tmp_path / "script.py").write_text(INTERRUPTED)
     script = [sys.executable, "script.py", str(tmp_path / "s"), str(calls), str(pause)]
-    process = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = programs.start(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     must_keep = name == "SIGKILL" and pause < 1  # then what was flushed before: wait for that
     while len(calls.read_text().split()) < (60 if pause < 1 else 2) or (
         must_keep and not any(tmp_path.glob("s/manifest/*/*.seg"))
@@ -411,7 +412,7 @@ swarmgrid.compute(axes={"x": [1, 2]}, func=stuck, store=sys.argv[1], executor="p
 """
     calls = tmp_path / "calls"
     calls.touch()
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "s"), str(calls)])
+    process = programs.start([sys.executable, "-c", script, str(tmp_path / "s"), str(calls)])
     wait_until(lambda: len(calls.read_text().split()) >= min(2, os.cpu_count() or 1))
     process.kill()
     process.wait()

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import swarmgrid
+from tests import programs
 from tests.long import first
 from tests.waiting import PATIENCE, is_alive, wait_until
 
@@ -56,14 +57,12 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     calls.touch()
     options = {"executor": executor, "workers": 1, "exec_chunk_size": 100, "chunks": chunks}
     script = COORDINATOR.format(tests=str(Path(__file__).parents[2]), options=options)
-    process = subprocess.Popen([sys.executable, "-c", script, str(store), str(calls)])
-    try:
-        wait_until(lambda: called(calls)[SLOW_AT])
-        time.sleep(1.5)  # the points before it were finished longer ago than the flush interval
-        assert called(calls)[SLOW_AT] == 1
-    finally:
-        process.kill()
-        process.wait()
+    process = programs.start([sys.executable, "-c", script, str(store), str(calls)])
+    wait_until(lambda: called(calls)[SLOW_AT])
+    time.sleep(1.5)  # the points before it were finished longer ago than the flush interval
+    assert called(calls)[SLOW_AT] == 1
+    process.kill()
+    process.wait()
     before = called(calls)
     assert {4, 5, 6, 7} <= set(before) <= set(range(SLOW_AT + 1))
     Path(f"{calls}.fast").touch()
@@ -196,13 +195,13 @@ def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, 
     script.write_text(STARTS_A_PROGRAM)
     calls.touch()
     arguments = [sys.executable, str(script), str(tmp_path / "s"), str(calls), how]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    process = programs.start(arguments, stderr=subprocess.PIPE)
     wait_until(lambda: len(calls.read_text().splitlines()) == 2)
     if how != "timeout":
         process.send_signal(getattr(signal, how))
     process.communicate(timeout=PATIENCE)
-    programs = [int(line.split()[1]) for line in calls.read_text().splitlines()]
-    wait_until(lambda: not any(map(is_alive, programs)))
+    begun = [int(line.split()[1]) for line in calls.read_text().splitlines()]
+    wait_until(lambda: not any(map(is_alive, begun)))
 
 
 def test_a_worker_that_dies_while_its_child_lives_on_holds_up_no_thread(
@@ -399,7 +398,7 @@ def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path
     script, calls = tmp_path / "script.py", tmp_path / "calls"
     script.write_text(INTERRUPTED)
     calls.touch()
-    process = subprocess.Popen(
+    process = programs.start(
         [sys.executable, str(script), str(tmp_path / "s"), str(calls)],
         stdout=subprocess.PIPE,
         text=True,

@@ -25,6 +25,7 @@ from swarmgrid.store import lease_record as record_module
 from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquire
 from swarmgrid.store.lease_record import LeaseRecord
 from swarmgrid.store.location import Location, to_location
+from tests import programs
 from tests.stores.grids import PATH
 from tests.waiting import PATIENCE, wait_until
 
@@ -178,7 +179,7 @@ GRID_OF_WORKER = replace(PATH, function="f", grid="grid")
 
 def started(root: Path, rounds: int, end: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", "-c", WORKER, str(root), str(rounds), end]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return programs.start(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_processes_hold_it_one_at_a_time(tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ def test_a_process_that_proc_hides_is_not_taken_for_dead(hidepid: Path) -> None:
     file = hidepid / str(os.getpid()) / "stat"
     file.unlink()
     assert not own.is_dead()
-    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone = programs.start([sys.executable, "-c", ""])
     assert not replace(own, pid=gone.pid).is_dead()
     gone.wait()
     assert replace(own, pid=gone.pid).is_dead()
