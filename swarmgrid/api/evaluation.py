@@ -63,8 +63,9 @@ class Call:
             options = without_present_code(options, func_of(options))
         self._options = options
         request = _request(options, params, axes, where, defaults)
-        domain = replace(request.domain, is_lookup=is_lookup)
-        self.request = replace(request, domain=domain)
+        if is_lookup:
+            request = replace(request, domain=replace(request.domain, is_lookup=True))
+        self.request = request
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._damage: DamageError | None = None
@@ -354,7 +355,7 @@ def _request(
     defaults: Mapping[str, str] | None = None,
 ) -> Request:
     """The request of a call, once everything about it has been checked."""
-    options.of_the_run().check()
+    options.check()
     return to_request(
         func_of(options),
         params,

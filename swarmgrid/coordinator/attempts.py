@@ -55,6 +55,8 @@ class Attempts:
             return True
         self._deaths[place] = self._deaths.get(place, 0) + 1
         tries = (
+            # a point that exceeds its time limit is at fault for certain, and needs no second
+            # trial
             1 + self._retries if crash.kind == "timeout" else max(DEADLY_TRIES, 1 + self._retries)
         )
         return self._deaths[place] < tries
@@ -82,6 +84,7 @@ def crashing_point(
     """
     begun = crash.begun
     if begun is None:
+        # the worker ended before it could say where it was; a single call leaves no doubt
         only_one = len(task.parts) == 1 and (is_block or len(task.parts[0].points) == 1)
         return (0, CrashingPoint(task.parts[0], None)) if only_one else None
     for number, part in enumerate(task.parts):
@@ -110,6 +113,7 @@ def failure_of(
 ) -> Failure:
     """The failure of a point, or a block of them, that ended its worker for good."""
     offset = tuple(map(int, part.points.indices()[0]))
+    # while the chunks are not known, an offset is the position on the whole axis
     lengths = chunk_shape or [0] * len(offset)
     point = {
         axis.name: axis.take(np.array([i * n + o])).label(0)
@@ -166,6 +170,7 @@ def aftermath(
         return Aftermath(again=task.parts)
     found = crashing_point(task, crash, is_block=is_block)
     if found is None:
+        # any of the points may be at fault: computed one by one, the next crash tells which
         isolated = [one for part in task.parts for one in ([part] if is_block else singly(part))]
         return Aftermath(isolated=tuple(isolated), divided=task.parts)
     number, at = found

@@ -167,6 +167,7 @@ class Committer:
         chunk = self._open[values.index]
         whole = self._grid.chunk_shape
         if values.points == Points(whole):
+            # nothing else is in it: the arrays are taken as they are, without a copy
             chunk.new = np.ones(whole, bool)
             chunk.block = {n: a.reshape(whole + a.shape[1:]) for n, a in values.arrays.items()}
             self._count(values, chunk)
@@ -176,6 +177,8 @@ class Committer:
             chunk.block = (
                 empty_block(self._grid)
                 if chunk.is_fresh
+                # an object is written as a whole: the points of earlier runs are written again
+                # with it
                 else read_block(blobs, self._grid, values.index)
             )
             chunk.new = np.zeros(self._grid.chunk_shape, bool)
@@ -224,6 +227,7 @@ class Committer:
         grown = covering(self._grid, self._stored, lengths)
         if self._stored is None or self._stored.axes_differ(grown):
             self._lease.check()
+            # an owner that has lost its lease could put back metadata that its successor has grown
             write_grid(self._lease.blobs, grown, self._stored)
             self._stored = grown
 
@@ -239,6 +243,7 @@ class Committer:
         self._rows.append(row)
         self.bytes_written += nbytes
         self.chunks_written += len(self._grid.schema.outputs)
+        # the block stays in memory: points that are still to come are added to it
         chunk.new[...] = False
         chunk.seconds = 0.0
 
@@ -262,6 +267,8 @@ class Committer:
         if self._keeps_failures:
             self._grow(np.max(ends, axis=0, initial=0).tolist())
         axes = self._stored.axes if self._stored is not None else None
+        # where failures are not kept, the grid does not grow for them: beyond its ends they have
+        # no place
         kept = [
             failure
             for failure, end in zip(self._failures, ends, strict=True)

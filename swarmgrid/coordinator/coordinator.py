@@ -90,6 +90,8 @@ class Coordinator:
         """
         self._thread.start()
         self._driver.drive(HERE, self._state.engines[HERE].executor)
+        # the driver returns once no task is left for it; what it has reported may still be on its
+        # way
         self._thread.join()
         if self._state.error is not None:
             raise self._state.error
@@ -136,6 +138,7 @@ class Coordinator:
                 self._moments.tell()
                 self._infer()
                 self._call_workers()
+                # last: a task is cut from all that the messages so far have changed
                 self._dispatcher.answer()
             self._results.end_inference()
         except BaseException as error:  # noqa: BLE001  # raised in the calling thread
@@ -168,6 +171,7 @@ class Coordinator:
                 state.tell(ValuesStored(seconds, points))
             case GridGrown():
                 state.is_grown = True
+            # while it was being made it was not among those that could be told to stop
             case EngineMade(engine=engine):
                 state.engines[WORKERS] = engine
                 if state.is_stopping:
@@ -184,6 +188,7 @@ class Coordinator:
         if number in self._state.engines:
             self._state.engines[number].has_ended = True
         else:  # it could not even be made
+            # nothing is to wait for workers that never come, nor call any a second time
             self._state.are_workers_called = False
             self._state.is_trial = False
         if error is not None and number == WORKERS:
@@ -200,6 +205,8 @@ class Coordinator:
             due.append(patience)
         if state.inference is not None and state.inference.can_decide:
             due += [patience, self._decision_due()]
+        # what is due by now was acted on in this round: a timeout of 0 for it would have the loop
+        # spin
         ahead = [when for when in due if when is not None and when > state.now]
         return max(0.0, min(ahead) - time.monotonic()) if ahead else None
 
@@ -236,6 +243,7 @@ class Coordinator:
         if self._state.queue is not None and self._state.n_trials:
             is_due = self._state.n_trials >= TRIALS
         else:
+            # one point says too little: a function's first call may import and compile
             is_confirmed = cost is not None and self._state.n_first_done > 1
             is_due = is_confirmed or self._state.now >= self._state.begun + PATIENCE_SECONDS
         if is_due:

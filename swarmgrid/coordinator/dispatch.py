@@ -109,6 +109,7 @@ class Dispatcher:
 
     def _n_tasks(self, engine: int) -> int:
         if self._state.queue is None:
+            # many rather than few while the chunks are unknown: an executor that is told 0 ends
             return max(1, self._state.counts.left)
         traits = self._state.engines[engine].executor.traits
         return self._state.queue.n_tasks(
@@ -176,6 +177,7 @@ class Dispatcher:
             grid.chunk_shape,
             grid.schema,
             batch.writes,
+            # on trial a slow task reports early, so that workers can take over the rest of it
             SMALL_SECONDS if is_trial else LIMIT * traits.task_seconds,
             grid.inner_shape,
             reporting_seconds(self._state.options.flush_interval),

@@ -81,6 +81,7 @@ def workers_engine(job: Job, options: RunOptions) -> Engine:
     is_sure = job.grid.location.store is None and not has_client(options)
     if not is_sure and try_sharing(job.grid.location):
         job = replace(job, probe=new_probe())
+    # before anything is put into the store: a job that cannot be packed is an error
     executor = executor_for(job, options)  # packs the job
     stack = contextlib.ExitStack()
     if job.probe is not None:
@@ -119,6 +120,7 @@ class Driver:
             error = raised
             raise
         finally:
+            # whatever happened: the coordinator waits for the end of every executor
             self._inbox.put(EngineEnded(engine, error))
 
     def start_workers(self, job: Job, options: RunOptions, left: int) -> None:

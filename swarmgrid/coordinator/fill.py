@@ -76,10 +76,13 @@ def fill(
     parcel = None
     if options.executor in {None, "processes"}:  # what cannot travel is said before any write
         parcel = to_parcel(job_of(request, options, request.domain.axes, ""))
+    # before the lease, for which the caller may have to wait
     check_writable(request.grid.location)
     with (
         ended_by_sigterm(),
         lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
+        # within the lease: no other owner changes the grid before its row in the catalog is
+        # written
         recorded(held, request.grid.path) as recording,
     ):
         done = _fill(request, options, held, parcel, ended, known)

@@ -129,6 +129,7 @@ class TaskSource:
 
     def wait_for_work(self) -> int:
         """Wait until there are tasks: about how many; 0 once there will be none."""
+        # one for each question: no thread can take the answer to another's
         reply: SimpleQueue[int] = SimpleQueue()
         self._inbox.put(WorkRequest(self._engine, reply))
         return self._answer(reply) or 0

@@ -182,12 +182,15 @@ class Inference:
             If the outputs, chunks or axes do not go together.
         """
         there = [result for _, result in self._waiting if result.values]
+        # the first in C order, not in time: which worker was quicker is to decide as little as it
+        # can
         first = min(there, key=lambda result: _order(result.values[0]))
         assert first.schema is not None
         self._schema = first.schema
         grid = new_grid(self._request, first.schema, self._cost())
         coverage = covered(self._request.domain, self._request.layout, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
+        # what no worker has begun is cut into tasks like all other points
         self._round.clear()
         places = [self._placed(task) for task in self._tried]
         indices = sorted({index for index, _ in places})
@@ -304,6 +307,7 @@ class Inference:
 
 def _is_same(one: Task, other: Task | None) -> bool:
     """Whether two tasks are the same, tried again or not."""
+    # a task that is tried again is a copy, but of the very same parts
     return other is not None and one.parts is other.parts
 
 

@@ -36,6 +36,7 @@ class Moments:
         is_news = bool(self._stage) and self._stage != _stage(self._state)
         if now < self.due and not is_news:
             return
+        # moments that passed while a message took long, or the machine slept, are not made up for
         n_missed = math.floor((now - self.due) / EVERY_SECONDS)
         self.due += (1 + n_missed) * EVERY_SECONDS
         self._stage = _stage(self._state)

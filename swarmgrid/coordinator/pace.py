@@ -40,6 +40,7 @@ class Pace:
         """Whether to write what is finished."""
         waited = now - self._last
         if self._interval is not None:
+            # looks are a quarter of the interval apart: the next one would come too late
             return waited >= self._interval * (1 - 1 / LOOKS)
         if waited < SOON_SECONDS or waited >= LATEST_SECONDS:
             return waited >= LATEST_SECONDS

@@ -103,6 +103,8 @@ class TaskQueue:
     def is_empty(self) -> bool:
         """Whether every point has been handed out."""
         if self._ahead is None:
+            # the parts come from a generator: only a look at the next one tells whether there is
+            # any
             self._ahead = next(self._parts, None)
         return self._ahead is None and not (self._whole or self._to_divide or self._isolated)
 
@@ -147,11 +149,13 @@ class TaskQueue:
         )
         n_most, chunk_most = size.points, size.chunk_points
         if not self._whole and not self._to_divide:
+            # they were for what came back; points that no task has had are cut by their cost
             self._shares.clear()
         if self._shares:
             share = self._shares.popleft()
             n_most, chunk_most = min(n_most, share), min(chunk_most, share)
         batch, divided = self._cut(traits, n_most, chunk_most)
+        # last: whatever such a point does to its worker, all others are computed by then
         if batch is None and self._isolated and may_be_isolated:
             batch = Batch((self._isolated.popleft(),), writes=False, is_isolated=True)
         if batch is not None:
@@ -180,6 +184,7 @@ class TaskQueue:
     def _cut(
         self, traits: Traits, n_most: int, chunk_most: float
     ) -> tuple[Batch | None, ChunkPart | None]:
+        # chunks that have begun come first: each stays in memory until its last point is there
         if self._to_divide:
             return self._share_of(self._to_divide.popleft(), n_most), None
         parts: list[ChunkPart] = []

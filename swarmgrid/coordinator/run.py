@@ -101,6 +101,7 @@ class Run:
         """Compute what is missing, and commit it."""
         if self._counts.left == 0:
             return
+        # kept before it begins: `close` must end it, however far `compute` gets
         coordinator = self._coordinator = self._to_coordinator()
         try:
             fatal = coordinator.compute()
@@ -118,12 +119,15 @@ class Run:
             if self._coordinator is not None:
                 if outcome != "finished":
                     interruption = _wait_for_running(self._coordinator)
+                # before the writer, which takes commands as long as the coordinator's thread lives
                 self._coordinator.close()
             if self._writer is not None:
                 failure = self._writer.close(self._tell_storing)
         finally:
+            # also where the last commit fails: the bar is taken away, and the log gets its end
             diagnostics = self.diagnostics()
             self._tell(RunEnded(outcome, diagnostics))
+        # they are the same where the writer's error is what ended the run
         if failure is not None and failure is not self._raised:
             if self._raised is None:
                 raise failure
@@ -148,6 +152,7 @@ class Run:
         job = replace(job, parcel=self._parcel)
         cost, left = self._cost.seconds_per_point, self._counts.left
         is_trial = may_begin_here(options) and (cost is None or cost * left < SMALL_SECONDS)
+        # before the writer is made: where this raises, there is no thread yet to be ended
         engine = first_engine(job, options, left, is_trial=is_trial)
         inbox: SimpleQueue[Message] = SimpleQueue()
         self._writer = Writer(

@@ -96,6 +96,7 @@ class RunState:
 
     def expect(self, part: ChunkPart) -> None:
         """Have a chunk written by the coordinator: its points come back in parts."""
+        # the queue must not hand the rest out as a whole chunk, nor the writer close it too early
         self.divided.expect(part.index, len(part.points))
         self.writer.expect(part)
 
@@ -110,5 +111,6 @@ class RunState:
 
     def give_up(self, error: BaseException) -> None:
         """End the run with an error."""
+        # the first: what follows is mostly a consequence of it
         self.error = self.error or error
         self.stop()

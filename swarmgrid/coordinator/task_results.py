@@ -45,6 +45,8 @@ class Results:
         coverage, indices = found.decide()
         self._state.coverage = coverage
         self._begin_grid(coverage)
+        # announced before their values come: the writer closes a chunk once nothing of it is
+        # awaited
         for index in indices:
             self._state.expect(coverage.part(index))
         coverage = self._state.coverage = found.count_tried()
@@ -126,6 +128,7 @@ class Results:
 
     def _add_results(self, task: Task, result: TaskResult) -> None:
         assert self._state.queue is not None
+        # first: values of these are in this very report
         for part in result.split:
             self._state.expect(part)
         self._store(result)

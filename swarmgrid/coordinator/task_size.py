@@ -118,12 +118,14 @@ def task_size(
         return TaskSize(fixed, fixed)
     if cost is None:
         return TaskSize(1, 1)
+    # a coarse clock may see no time pass
     n, cost = traits.n_workers, max(cost, 1e-9)
     seconds = traits.task_seconds if seconds is None else seconds
     points, chunk_points = seconds / cost, max(LONG_SECONDS, seconds) / cost
     if n_cut < n >= MANY_WORKERS:
         points *= 0.5 + n_cut / n
     if n > 1:
+        # shorter towards the end: no worker is to get a long task while the others run out of work
         fair = left / (n * TASKS_PER_WORKER)
         points = min(points, max(fair, traits.short_seconds / cost))
         short = max(DIVIDED_SECONDS, traits.short_seconds)

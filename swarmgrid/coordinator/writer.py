@@ -164,6 +164,7 @@ class Writer:
                 self._inbox.put(GridGrown())
         except BaseException as error:  # noqa: BLE001  # the coordinator ends the run with it
             # what other tasks have finished is stored all the same, as far as that goes
+            # later errors follow from the first, and the run is ending already
             if self._error is None:
                 self._error = error
                 self._inbox.put(WriterFailed(error))

@@ -52,6 +52,7 @@ def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
     keys = [chunk_key(grid, name, index) for name in outputs]
     limit = max((chunk_limit(grid, output) for output in outputs.values()), default=0)
     return {
+        # what is decoded is a read-only view of the object's bytes
         name: decoded_chunk(data, key, grid, outputs[name]).copy()
         for name, key, data in zip(outputs, keys, blobs.get_many(keys, limit), strict=True)
     }
@@ -106,12 +107,14 @@ def to_row(
     nbytes: int,
 ) -> Row:
     """The row for some points of a chunk; see `write_points`."""
+    # a chunk is mostly new as a whole: to index by a mask would copy it
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
     # of the values in memory, not of the encoded bytes: it stays true of a fuller chunk (0001)
     checksums = tuple(
         checksum(block[name] if mask is None else block[name][mask], output.dtype)
         for name, output in grid.schema.outputs.items()
     )
+    # of the axis values, not of the index alone: a row cannot be taken for one of other values
     key = identity.chunk_digest(grid.path.grid, grid.bin_bytes(index))
     return Row(key, index, points, checksums, seconds, ended, nbytes)
 

@@ -48,12 +48,14 @@ def code_parts(fingerprint: Fingerprint) -> tuple[CodePart, ...]:
 def write_code(blobs: Blobs, path: GridPath, parts: tuple[CodePart, ...]) -> None:
     """Keep the parts of the fingerprint that named a grid."""
     key = path.manifest + NAME
+    # the digests alone still tell which part has changed
     for with_sources in (True, False):
         rows = [
             [p.path, p.kind, p.digest, p.file, p.source if with_sources else ""] for p in parts
         ]
         data = json.dumps({"key": key, "parts": rows}).encode()
         if len(data) <= MAX_NBYTES:
+            # without the time: the same code makes the same bytes
             blobs.put(key, gzip.compress(data, 6, mtime=0))
             return
 
@@ -66,6 +68,7 @@ def read_code(blobs: Blobs, path: GridPath) -> tuple[CodePart, ...]:
 
 def decoded_code(data: bytes, key: str) -> tuple[CodePart, ...] | None:
     """The parts that a record holds; None if it is not as it was written under its key."""
+    # bounded: gzip.decompress would expand whatever it is given
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         text = decoder.decompress(data, MAX_NBYTES)

@@ -31,6 +31,7 @@ _strings = VLenUTF8()
 
 def codecs(dtype: str) -> list[dict[str, Any]]:
     """The ``codecs`` of a Zarr v3 array of that dtype name, as its metadata says them."""
+    # zstd's own checksum stays: readers that know nothing of the manifest have no other
     zstd = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}}
     return [*raw_codecs(dtype), zstd]
 
@@ -52,6 +53,7 @@ def encoded(values: NDArray[Any], dtype: str) -> bytes:
 def compressed(data: Any) -> bytes:
     """Bytes as one zstd frame, which readers know from its beginning to be no bomb."""
     frame = bytes(compress(data, ZSTD_LEVEL, checksum=True))
+    # zstd makes 32 kB of a gigabyte of zeros: readers refuse that, so it is not written either
     nbytes = memoryview(data).nbytes
     return frame if nbytes <= _most_expanded(len(frame)) else _uncompressed_frame(data)
 
@@ -62,6 +64,11 @@ def decompressed(data: Any) -> bytes:
     Nothing is allocated before the size that the frame declares is known to be sound.
     """
     check_expansion(data)
+    return expanded(data)
+
+
+def expanded(data: Any) -> bytes:
+    """The same of a frame that `check_expansion` has admitted."""
     try:
         return bytes(decompress(data))
     except RuntimeError as error:  # numcodecs' word for a broken frame
@@ -72,6 +79,7 @@ def check_expansion(frame: Any) -> int:
     """The number of bytes that a zstd frame declares; ValueError if these are too many."""
     if not frame:
         raise ValueError("it is empty, no regular file, or larger than it can be")
+    # no header of a frame is longer
     nbytes = _declared_nbytes(bytes(frame[:18]))
     if nbytes is None:
         raise ValueError("it is no zstd frame that says its size")
@@ -133,13 +141,15 @@ def decoded(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     ValueError
         If the bytes are not a whole chunk of that dtype and shape.
     """
+    # such an output takes no bytes, and has no object
     if 0 in shape:
         return filled(shape, dtype)
     nbytes = raw_nbytes(dtype, shape)
+    # before anything is allocated: the frame may be a stranger's
     found = check_expansion(data)
     if nbytes is not None and found != nbytes:
         raise ValueError(f"{found} bytes instead of {shape} of {dtype}")
-    return from_raw(decompressed(data), dtype, shape)
+    return from_raw(expanded(data), dtype, shape)
 
 
 def raw_nbytes(dtype: str, shape: tuple[int, ...]) -> int | None:
@@ -157,14 +167,17 @@ def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """
     if dtype == STRING:
         count = int.from_bytes(raw[:4], "little")  # read by the decoder, which trusts it
+        # it allocates by that number, whatever follows
         if count != math.prod(shape) or len(raw) < 4 + 4 * count:
             raise ValueError(f"{count} strings instead of {shape}")
         values: NDArray[Any] = _strings.decode(raw)
+        # the decoder stops at the last string, whatever follows
         if len(raw) != 4 + 4 * count + len("".join(values).encode()):
             raise ValueError(f"more bytes than those of {count} strings")
     else:
         if len(raw) != math.prod(shape) * np.dtype(dtype).itemsize:
             raise ValueError(f"{len(raw)} bytes instead of {shape} of {dtype}")
+        # read-only, without a copy; on a big-endian machine numpy swaps
         values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<"))
         if dtype == "bool" and (values.view(np.uint8) > 1).any():
             raise ValueError("bytes that are no bools")
@@ -194,6 +207,7 @@ def fill_value(dtype: str) -> Any:
     known = np.dtype(dtype)
     if known.kind == "b":
         return False
+    # integers have no NaN: the least likely result stands for it, and the manifest decides anyway
     if known.kind in "iu":
         return np.iinfo(known).min if known.kind == "i" else np.iinfo(known).max
     if known.kind in "mM":

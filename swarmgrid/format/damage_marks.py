@@ -25,6 +25,7 @@ def marks(names: Iterable[str]) -> list[tuple[int, ...]]:
 def mark_index(name: str) -> tuple[int, ...] | None:
     """The index of the chunk that a name marks; None if it is no mark."""
     found = _NAME.fullmatch(name)
+    # its text is not read: any process may leave one, and the name says it all
     return None if found is None else tuple(map(int, found[1].split(".")[1:]))
 
 

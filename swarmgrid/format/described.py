@@ -6,7 +6,6 @@ the very same one. What follows from these is bounded before anything is read by
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,30 @@ def check_array(document: Any, name: str) -> None:
     """Raise ValueError where a document is none that `array_document` makes, within bounds.
 
     So nothing else of it need be looked at: whatever is in it is what its shape, chunks, dims,
-    dtype and attributes say.
+    dtype and attributes say. The documents of a whole grid are held against what the grid would
+    write by `check_same` instead, and here only against the bounds.
     """
+    check_bounds(document, name)
+    try:
+        output = zarr_metadata.stored_output(document, 0)
+        made = zarr_metadata.array_document(
+            output.dtype,
+            output.shape,
+            zarr_metadata.chunk_shape(document),
+            output.dims,
+            document["attributes"],
+            zarr_metadata.separator(document),
+            zarr_metadata.inner_shape(document),
+            zarr_metadata.keys(document),
+        )
+        if not checked_json.is_same(made, document):
+            raise ValueError("it is not described as swarmgrid does that")
+    except checked_json.MALFORMED as error:
+        raise _of_array(name, error) from None
+
+
+def check_bounds(document: Any, name: str) -> None:
+    """Raise ValueError where what a document says of sizes is no sizes, or lies beyond bounds."""
     checked_name("an array", name)
     try:
         shape, chunks = document["shape"], list(zarr_metadata.chunk_shape(document))
@@ -44,31 +65,22 @@ def check_array(document: Any, name: str) -> None:
                 raise ValueError(
                     f"it has lengths below 0, above 2**62, or of {zarr_metadata.MAX_DIMS} dims"
                 )
+        # before numpy is asked: to it many more texts are dtypes, objects among them
         if document["data_type"] not in _DTYPES:
             raise ValueError(f"its data type is {checked_json.shortened(document['data_type'])}")
-        output = zarr_metadata.stored_output(document, 0)
-        width = 4 if output.dtype == STRING else np.dtype(output.dtype).itemsize
+        dtype = zarr_metadata.stored_dtype(document)
+        width = 4 if dtype == STRING else np.dtype(dtype).itemsize
+        # one chunk is allocated whole, at the latest when a value of it is read
         if math.prod(chunks) * width > MAX_NBYTES:
             raise ValueError(f"its chunks are larger than {MAX_NBYTES} bytes")
         if inner and any(n % i for n, i in zip(chunks, inner, strict=True)):
             raise ValueError("the chunks of its shards do not divide them")
-        attributes = document["attributes"]
-        made = zarr_metadata.array_document(
-            output.dtype,
-            shape,
-            chunks,
-            output.dims,
-            attributes,
-            zarr_metadata.separator(document),
-            inner,
-            zarr_metadata.keys(document),
-        )
-        if json.dumps(made, sort_keys=True) != json.dumps(document, sort_keys=True):
-            raise ValueError("it is not described as swarmgrid does that")
     except checked_json.MALFORMED as error:
-        raise ValueError(
-            f"array {checked_json.shortened(name)}: {error or type(error).__name__}"
-        ) from None
+        raise _of_array(name, error) from None
+
+
+def _of_array(name: str, error: Exception) -> ValueError:
+    return ValueError(f"array {checked_json.shortened(name)}: {error or type(error).__name__}")
 
 
 def checked_documents(
@@ -84,7 +96,7 @@ def checked_documents(
     outputs = zarr_metadata.checked_names(attributes["swarmgrid_outputs"], "outputs")
     documents: dict[str, Document] = document["consolidated_metadata"]["metadata"]
     for name, array in documents.items():
-        check_array(array, name)
+        check_bounds(array, name)
     for name in outputs:
         n = math.prod(zarr_metadata.chunk_shape(documents[name])[: len(axes)])
         if n > MAX_NBYTES:  # of an output that takes no bytes
@@ -120,5 +132,5 @@ def check_same(
         if name in axes:  # attributes that this release does not know are ignored
             known = {k: v for k, v in stored["attributes"].items() if k in document["attributes"]}
             stored = {**stored, "attributes": known}
-        if json.dumps(document, sort_keys=True) != json.dumps(stored, sort_keys=True):
+        if not checked_json.is_same(document, stored):
             raise ValueError(f"array {name!r} does not fit the other arrays")

@@ -148,6 +148,7 @@ def write_failures(
     blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
 ) -> None:
     """Keep some failures under a new name."""
+    # axis values may be no JSON: they are kept as text
     records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
     key = f"{path.manifest}{name}"
     data = b""
@@ -187,6 +188,7 @@ def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
     while True:
         names = [name for name in blobs.names(path.manifest) if name.endswith(SUFFIX)]
         found = read_failures(blobs, path, names)
+        # else some were compacted into one that was not listed: read again
         if {*names} <= {*blobs.names(path.manifest)}:
             return found
 
@@ -252,6 +254,7 @@ def is_inside(place: Place, grid: StoredGrid) -> bool:
 
 def _is_within(failure: FailedPoint, grid: StoredGrid) -> bool:
     extent = failure.extent or tuple(i + 1 for i in failure.offset)
+    # a record may come from anywhere: no reader may index beyond a chunk by it
     if not is_inside(failure.place, grid):
         return False
     if any(not 0 < e <= n for e, n in zip(extent, grid.chunk_shape, strict=True)):

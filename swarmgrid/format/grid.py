@@ -62,6 +62,7 @@ class StoredAxis:
     @classmethod
     def new(cls, axis: Axis, chunk: int) -> StoredAxis:
         """The stored form of an axis of a new grid."""
+        # with room, and of a power of two: values that are appended mostly go into the last chunk
         room = 2 ** max(len(axis) - 1, 0).bit_length()
         return cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
 
@@ -104,17 +105,17 @@ class StoredGrid:
     v2_keys: frozenset[str] = frozenset()
     """Outputs whose chunk keys are of Zarr's second kind, as those of one that was converted."""
 
-    @property
+    @functools.cached_property
     def axes(self) -> tuple[Axis, ...]:
         """The axes, in stored order."""
         return tuple(stored.axis for stored in self.stored_axes)
 
-    @property
+    @functools.cached_property
     def chunk_shape(self) -> tuple[int, ...]:
         """The shape, along the axes, of what is stored in one object: of a chunk or a shard."""
         return tuple(stored.chunk for stored in self.stored_axes)
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The axes' names."""
         return tuple(axis.name for axis in self.axes)
@@ -148,6 +149,7 @@ class StoredGrid:
         """The digest of an axis' first ``n`` values, the same before and after a promotion."""
         values = self.axes[self.names.index(name)].hashed()
         n = len(values) if n is None else n
+        # kept: every segment that is read asks for it
         if (name, n) not in self._digests:
             data = canonical_bytes(values[:n])
             self._digests[name, n] = hashlib.blake2b(data, digest_size=16).hexdigest()
@@ -208,6 +210,7 @@ class StoredGrid:
             "swarmgrid_axes": list(self.names),
             "swarmgrid_outputs": list(self.schema.outputs),
         }
+        # readers take a variable of no dim of its own for data unless it is named here
         labels = [name for name in self.schema.coords if name not in dims]
         if labels:
             attributes["coordinates"] = " ".join(labels)
@@ -255,6 +258,7 @@ def _interpreted(
     n_axes = len(axis_names)
     columns = [name for name in documents if name not in outputs]
     values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
+    # of any output: `check_same` sees to it that all have these
     lengths = zarr_metadata.chunk_shape(documents[outputs[0]])[:n_axes]
     stored_axes = tuple(
         _stored_axis(documents[name], name, values[name], chunk)
@@ -273,6 +277,7 @@ def _interpreted(
         _users(attributes),
     )
     schema.check(tuple(axis_names))
+    # others are the user's, or of a release that knows more
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
     inner = zarr_metadata.inner_shape(documents[outputs[0]])
     v2_keys = {n for n in outputs if zarr_metadata.keys(documents[n]) == zarr_metadata.V2_KEYS}
@@ -309,6 +314,7 @@ def canonical_bytes(values: NDArray[Any]) -> bytes:
     if values.dtype == object:
         return b"".join(b"%d:%s" % (len(b), b) for b in (v.encode() for v in values))
     if values.dtype.kind == "f":
+        # so that an axis of ints keeps its digests when a float makes it one of floats
         whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
         return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
     return values.dtype.kind.encode() + values.tobytes()
@@ -345,7 +351,7 @@ def _column(
     document: checked_json.Document, parts: Sequence[tuple[str, bytes | None]]
 ) -> NDArray[Any]:
     shape, chunk = tuple(document["shape"]), zarr_metadata.chunk_shape(document)
-    dtype = zarr_metadata.stored_output(document, 0).dtype
+    dtype = zarr_metadata.stored_dtype(document)
     sums = document["attributes"][zarr_metadata.CHECKSUMS]
     blocks = []
     for i, (key, data) in enumerate(parts):
@@ -355,6 +361,7 @@ def _column(
             block = decoded(data, dtype, chunk)
         except ValueError as error:
             raise DamageError(key, str(error)) from None
+        # behind these there may be values of a growth that was cut short
         used = block[: shape[0] - i * chunk[0]] if len(shape) == 1 else block
         if checksum(used, dtype) != sums[i]:
             raise DamageError(
@@ -382,6 +389,7 @@ def _stored_axis(
     attributes = document["attributes"]
     if attributes["swarmgrid_kind"] not in get_args(Kind):
         raise ValueError(f"{attributes['swarmgrid_kind']!r} is no kind of axis")
+    # an axis holds times as the integers that they are stored as
     values = values.view("int64") if values.dtype.kind in "mM" else values
     kind, enum_name = attributes["swarmgrid_kind"], attributes.get("swarmgrid_enum")
     is_int = None

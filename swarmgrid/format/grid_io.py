@@ -37,6 +37,8 @@ def write_grid(blobs: Blobs, grid: StoredGrid, old: StoredGrid | None) -> None:
     before = {axis.name: axis for axis in old.axes} if old else {}
     for stored in grid.stored_axes:
         previous = before.get(stored.axis.name)
+        # of another dtype the values are written anew, under keys of their own: see
+        # `StoredAxis.separator`
         done = 0 if previous is None or previous.kind != stored.axis.kind else len(previous)
         if done == 0 or done < len(stored.axis):
             for key, data in _coordinate_chunks(path, stored, done):
@@ -76,6 +78,7 @@ def write_parents(blobs: Blobs, path: GridPath) -> None:
     for key in path.parents:
         attributes = {"swarmgrid_format": FORMAT} if key.count("/") == 1 else {}
         data = checked_json.to_bytes(zarr_metadata.group_document(attributes))
+        # one that is whole stays: others may be making other grids of the store
         if not zarr_metadata.is_group(blobs.get(key, checked_json.MAX_DOCUMENT)):
             blobs.put(key, data)
 

@@ -79,6 +79,7 @@ def read_state(blobs: Blobs, path: GridPath, known: GridState | None = None) -> 
             if manifest.ahead:
                 raise DamageError(path.metadata, older_than(manifest))
             failures = tuple(name for name in names if name.endswith(SUFFIX))
+            # a marked chunk does not count for this reader either: the next run computes it again
             marked = tuple(marks(names))
             rest = manifest.without(marked)
             return GridState(grid, rest, failures, marked, tuple(names), document or b"")

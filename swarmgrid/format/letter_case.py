@@ -46,6 +46,7 @@ def differing_by_case(names: Iterable[str]) -> tuple[str, str] | None:
     """Two different names that are one if case is ignored; None if there are none."""
     seen: dict[str, str] = {}
     for name in names:
+        # file systems differ in how they compose letters; the strictest of them counts
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
         other = seen.setdefault(folded, name)
         if other != name:

@@ -74,6 +74,7 @@ class Manifest:
         if not len(self.rows) or not complete.size:
             return complete, {}
         place, is_touched = self.touched_places(selection)
+        # column by column, as nearly all rows are whole boxes: a loop over a million takes seconds
         enough = is_touched & ~self.rows.has_bitmap()
         for d, axis in enumerate(selection.axes):
             enough &= self.rows.extent[:, d] >= axis.needed[place[:, d]]
@@ -163,6 +164,7 @@ def read_manifest(
     before: list[str] = []
     after: list[str] = []
     n_after = 0
+    # known from the document, so that no segment decides how much is allocated for it
     max_nbytes = most_nbytes(stored.chunk_shape)
     gone: list[str] = []
     for name, data in _read(blobs, path, names, stored):
@@ -262,6 +264,7 @@ def to_compact(sizes: Mapping[str, int], limit: int = MAX_ROWS_NBYTES) -> list[s
         return []
     names = [name for level in classes if level <= max(full) for name in classes[level]]
     while sum(sizes[name] for name in names) > limit:
+        # the largest stay as they are: each costs the most to write again, and saves one object
         names.pop()
     return names
 
@@ -291,6 +294,7 @@ def _check_types(found: Mapping[str, str], stored: Mapping[str, str]) -> None:
 
 def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
     """Raise ValueError where a segment is not this one of this grid, or points outside of it."""
+    # its checksum says that it is whole, not that it belongs here: files are copied and renamed
     if segment.key != key:
         raise ValueError(f"it was written as {shortened(segment.key)}")
     if list(segment.outputs) != list(stored.schema.outputs):
@@ -301,6 +305,7 @@ def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
     _check_rows(segment, stored)
     longer = [axis.name for axis in stored.axes if segment.axes[axis.name][0] > len(axis)]
     if longer:
+        # rows are written after the document: a shorter one was put back by something else
         raise _AheadError(f"it refers to more values of axis {longer[0]!r}")
     for axis in stored.axes:
         n, digest = segment.axes[axis.name]
@@ -317,6 +322,10 @@ def _check_rows(segment: Segment, stored: StoredGrid) -> None:
     is_inside &= rows.extent <= np.minimum(left, lengths)
     if not is_inside.all():
         raise ValueError("it refers to points outside of the grid")
+    # nearly always: the ends of bitmaps were found to ascend to the end of the bits, so all are
+    # empty
+    if not len(rows.bits):
+        return
     sizes = np.prod(rows.extent, axis=1, dtype=np.int64)
     bitmaps = np.diff(rows.bits_end, prepend=0)
     if not ((bitmaps == 0) | (bitmaps == -(-sizes // 8))).all():

@@ -21,7 +21,7 @@ import google_crc32c
 import numpy as np
 
 from swarmgrid.errors import FormatError
-from swarmgrid.format.codec import check_expansion, compressed, decompressed
+from swarmgrid.format.codec import check_expansion, compressed, expanded
 from swarmgrid.format.writers import UNKNOWN, WriterId, united
 from swarmgrid.space.points import Points
 from swarmgrid.store.checked_json import MALFORMED, from_bytes
@@ -63,12 +63,20 @@ class Row:
     """Bytes of the chunk's objects, of all outputs, as they were written with it; 0: not known."""
 
 
-COLUMNS = (
-    *("key", "index", "extent", "bits_end", "bits", "checksums", "seconds", "time", "writer"),
-    "chunk_bytes",
-)
-"""The columns of `Rows`, in the order in which they are stored."""
-_LATER = {"time": "<u4", "writer": "<u4", "chunk_bytes": "<u8"}
+COLUMNS = {
+    "key": "|u1",
+    "index": "<i4",
+    "extent": "<i4",
+    "bits_end": "<i8",
+    "bits": "|u1",
+    "checksums": "<u4",
+    "seconds": "<f4",
+    "time": "<u4",
+    "writer": "<u4",
+    "chunk_bytes": "<u8",
+}
+"""The columns of `Rows` and their dtypes, in the order in which they are stored."""
+_LATER = ("time", "writer", "chunk_bytes")
 """Columns that may be absent: they describe how a row came about, and no value depends on them."""
 
 
@@ -128,12 +136,15 @@ class Rows:
         """All rows of several sets."""
         if not parts:
             return cls.from_rows([], n_axes, n_outputs)
+        if len(parts) == 1:  # of a million rows, a copy takes as long as to decompress them
+            return parts[0]
         shifts = np.cumsum([0, *(len(part.bits) for part in parts[:-1])])
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in COLUMNS
             if name not in {"bits_end", "writer"}
         }
+        # ends count from the beginning of the bits of their own part
         ends = [part.bits_end + shift for part, shift in zip(parts, shifts, strict=True)]
         writers, numbers = united([part.writers for part in parts])
         writer = [new[part.writer] for part, new in zip(parts, numbers, strict=True)]
@@ -146,6 +157,7 @@ class Rows:
 
     def subset(self, numbers: NDArray[np.intp]) -> Rows:
         """Some of the rows."""
+        # a bitmap begins where the one before it ended, in the rows as they were
         starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end])[numbers]
         ends = self.bits_end[numbers]
         bits = [self.bits[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -179,6 +191,8 @@ class Rows:
 
     def has_bitmap(self) -> NDArray[np.bool_]:
         """``(n,)``: whether the row's points are less than its whole box."""
+        if not len(self.bits):
+            return np.zeros(len(self), bool)
         return np.diff(self.bits_end, prepend=0) > 0
 
 
@@ -237,6 +251,7 @@ class Segment:
         _, crc, length = _HEAD.unpack_from(data)
         if google_crc32c.value(data[8:]) != crc:
             raise ValueError("its checksum does not match")
+        # not parsed before the checksum matched: nothing of the rest is looked at in a damaged one
         header = from_bytes(data[_HEAD.size : _HEAD.size + length])
         version = header.get("format")
         if type(version) is int and version > FORMAT:
@@ -256,7 +271,9 @@ class Segment:
             )
             columns = _columns(header["columns"], data[_HEAD.size + length :], max_nbytes)
             n = len(columns["seconds"])
-            columns = {name: np.zeros(n, dtype) for name, dtype in _LATER.items()} | columns
+            for name in _LATER:
+                if name not in columns:
+                    columns[name] = np.zeros(n, COLUMNS[name])
             writers = tuple(map(WriterId.from_list, header.get("writers", [UNKNOWN.to_list()])))
             rows = Rows(**{name: columns[name] for name in COLUMNS}, writers=writers)
         except MALFORMED as error:
@@ -281,37 +298,38 @@ def most_nbytes(chunk_shape: Sequence[int]) -> int:
 
 def _columns(entries: Any, frame: bytes, max_nbytes: int) -> dict[str, NDArray[Any]]:
     """The columns of a segment, once it is known that they are what the frame expands to."""
-    sizes = []
+    total = 0
     for name, dtype, shape in entries:
         is_shape = len(shape) <= 2 and all(type(n) is int and n >= 0 for n in shape)
         if not is_shape or not _COLUMN_TYPE.fullmatch(dtype):
             raise ValueError(f"column {name!r} has the dtype {dtype!r} and the shape {shape!r}")
-        sizes.append(math.prod(shape) * int(dtype[2:]))
-    if sum(sizes) > max_nbytes:
-        raise ValueError(f"its columns have {sum(sizes)} bytes; expected at most {max_nbytes}")
-    if sum(sizes) != (check_expansion(frame) if frame else 0):
-        raise ValueError(f"columns of {sum(sizes)} bytes are not what is stored")
-    raw = decompressed(frame) if frame else b""
+        total += math.prod(shape) * int(dtype[2:])
+    if total > max_nbytes:
+        raise ValueError(f"its columns have {total} bytes; expected at most {max_nbytes}")
+    if total != (check_expansion(frame) if frame else 0):
+        raise ValueError(f"columns of {total} bytes are not what is stored")
+    # only now: its size is known to be that of the columns, and within bounds
+    raw = expanded(frame) if frame else b""
     columns, offset = {}, 0
-    for (name, dtype, shape), nbytes in zip(entries, sizes, strict=True):
+    for name, dtype, shape in entries:
+        # views of one buffer, which nothing ever writes to: rows are facts
         columns[name] = np.frombuffer(raw, dtype, math.prod(shape), offset).reshape(shape)
-        offset += nbytes
+        offset += columns[name].nbytes
     return columns
 
 
 def _fits(rows: Rows, n_axes: int, n_outputs: int) -> bool:
     """Whether columns have the dtypes and shapes that are written, and bitmaps and writers fit."""
-    like = Rows.from_rows([], n_axes, n_outputs)
     n = len(rows.seconds)
-    columns = {name: (getattr(rows, name), getattr(like, name)) for name in COLUMNS}
-    is_alike = all(
-        got.dtype == expected.dtype
-        and got.shape == ((n, *expected.shape[1:]) if name != "bits" else got.shape[:1])
-        for name, (got, expected) in columns.items()
-    )
-    if not is_alike or not (rows.writer < len(rows.writers)).all():
+    widths = {"key": (16,), "index": (n_axes,), "extent": (n_axes,), "checksums": (n_outputs,)}
+    for name, dtype in COLUMNS.items():
+        column: NDArray[Any] = getattr(rows, name)
+        shape = column.shape[:1] if name == "bits" else (n, *widths.get(name, ()))
+        if column.dtype.str != dtype or column.shape != shape:
+            return False
+    if not (rows.writer < len(rows.writers)).all():
         return False
     ends = rows.bits_end
     is_last = (int(ends[-1]) if n else 0) == len(rows.bits)
-    has_order = bool((np.diff(ends, prepend=0) >= 0).all()) and (not n or int(ends[0]) >= 0)
+    has_order = bool((ends[1:] >= ends[:-1]).all()) and (not n or int(ends[0]) >= 0)
     return is_last and has_order and bool((np.isfinite(rows.seconds) & (rows.seconds >= 0)).all())

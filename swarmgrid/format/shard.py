@@ -56,6 +56,7 @@ def shard_codecs(dtype: str, inner: Sequence[int]) -> list[dict[str, Any]]:
 def encoded_shard(values: NDArray[Any], dtype: str, inner: Shape) -> bytes:
     """The stored bytes of one shard: its chunks in C order without gaps, then their index."""
     chunks = _divided(values, inner)
+    # chunks of fill values alone are left out, as zarr leaves out such objects
     index = np.full((len(chunks), 2), ABSENT, "<u8")
     if dtype == STRING or _is_compressed(dtype, inner):
         is_there = _differs_from_fill(chunks, dtype)
@@ -117,6 +118,7 @@ def _read_index(data: bytes, n: int) -> NDArray[np.uint64]:
     is_there = index[:, 1] != ABSENT
     starts, lengths = index[is_there].T
     ends = np.cumsum(lengths)
+    # without gaps and overlaps: else a few bytes could stand for any number of chunks
     is_sound = (
         (index[~is_there, 0] == ABSENT).all()
         and (lengths <= end).all()
@@ -135,6 +137,7 @@ def _differs_from_fill(chunks: NDArray[Any], dtype: str) -> NDArray[np.bool_]:
         return np.array([any(chunk.flat) for chunk in chunks], bool)
     if 0 in inner:
         return np.zeros(n, bool)
+    # as bytes, one comparison for each chunk: NaN is not equal to itself
     whole = np.dtype((np.void, math.prod(inner) * chunks.dtype.itemsize))
     rows = raw_bytes(chunks, dtype).view(whole)
     return np.asarray(rows != raw_bytes(filled(inner, dtype), dtype).view(whole))

@@ -35,6 +35,7 @@ class WriterId:
         """The process that calls."""
         jobs = (os.environ.get(name, "") for name in JOB_VARIABLES)
         job = next((job for job in jobs if job), "")
+        # bounded: every segment repeats it
         return cls(socket.gethostname()[:_MAX_TEXT], os.getpid(), job[:_MAX_TEXT])
 
     def to_list(self) -> list[str | int]:

@@ -13,7 +13,7 @@ import numpy as np
 from swarmgrid.format.codec import codecs, fill_value
 from swarmgrid.format.shard import shard_codecs
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import STRING, Output
+from swarmgrid.space.outputs import Output
 from swarmgrid.store.checked_json import (
     Document,
     attributes_of,
@@ -195,19 +195,29 @@ def rebuilt_group(
 
 def stored_output(document: Document, n_axes: int) -> Output:
     """The output that an array document describes, without the grid's first ``n_axes`` dims."""
-    attributes = dict(document["attributes"])
-    dtype = document["data_type"]
-    for name, attrs in _TIME_ATTRS.items():
-        if dtype == "int64" and attrs.items() <= attributes.items():
-            dtype = name
-            attributes = {k: v for k, v in attributes.items() if k not in attrs}
+    attributes, dtype = dict(document["attributes"]), stored_dtype(document)
+    for name in _TIME_ATTRS.get(dtype, ()):
+        del attributes[name]
     attributes |= attributes.pop(ATTRS, {})
     return Output(
         dims=tuple(document["dimension_names"][n_axes:]),
         shape=tuple(document["shape"][n_axes:]),
-        dtype=dtype if dtype == STRING else np.dtype(dtype).name,
+        dtype=dtype,
         attrs=attributes,
     )
+
+
+def stored_dtype(document: Document) -> str:
+    """The name of the dtype of an array's values: of times, as their attributes say.
+
+    Any other is stored under its own name; see `check_bounds`, which knows all of them.
+    """
+    dtype, attributes = document["data_type"], document["attributes"]
+    if dtype == "int64":
+        for name, attrs in _TIME_ATTRS.items():
+            if attrs.items() <= attributes.items():
+                return name
+    return str(dtype)
 
 
 def keys(document: Document) -> str:

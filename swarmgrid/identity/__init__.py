@@ -14,7 +14,7 @@ from swarmgrid.identity import (  # noqa: F401 - enter themselves
     reached,
 )
 from swarmgrid.identity.arrays import as_python
-from swarmgrid.identity.bound import bound, keywords, origin
+from swarmgrid.identity.bound import Origin, bound, keywords
 from swarmgrid.identity.classes import enum_code, member_digest
 from swarmgrid.identity.encode import digest, is_ignored
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_digest, grid_id, point_seed
@@ -33,6 +33,7 @@ __all__ = [
     "AXES_DIGITS",
     "Fingerprint",
     "Frame",
+    "Origin",
     "Part",
     "as_python",
     "axes_id",
@@ -50,7 +51,6 @@ __all__ = [
     "keywords",
     "member_digest",
     "module_name",
-    "origin",
     "point_seed",
     "shortened",
 ]

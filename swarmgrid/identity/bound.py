@@ -67,17 +67,49 @@ def keywords(func: Callable[..., Any]) -> dict[str, Any]:
     return keywords(func.func) | func.keywords
 
 
-def origin(func: Callable[..., Any]) -> dict[str, str]:
-    """Return digests of the file that holds a function of no package, on its machine, and of code.
+class Origin(Mapping[str, str]):
+    """Digests of the file that holds a function of no package, on its machine, and of its code.
 
-    Two functions of one `home` are told apart by them. Empty for all other functions.
+    Two functions of one `home` are told apart by them. Empty for all other functions. Where the
+    file alone decides, the code is never looked at, which takes as long as all of it is.
+
+    Parameters
+    ----------
+    func : callable
+        The function.
     """
-    inner = _innermost(func)
-    file = file_of(inner)
-    if file is None:
-        return {}
-    texts = sorted((label(one), source.own_text(one.__code__).hex()) for one in _functions(inner))
-    return {"file": digest(["file", platform.node(), file]), "code": digest(["code", *texts])}
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self._inner = _innermost(func)
+        self._file = file_of(self._inner)
+
+    def __len__(self) -> int:
+        return 0 if self._file is None else 2
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(() if self._file is None else ("file", "code"))
+
+    def __getitem__(self, key: str) -> str:
+        if self._file is not None and key == "file":
+            return _file_digest(platform.node(), self._file)
+        if self._file is not None and key == "code":
+            return self._code
+        raise KeyError(key)
+
+    @functools.cached_property
+    def _code(self) -> str:
+        functions = _functions(self._inner)
+        texts = sorted((label(one), source.own_text(one.__code__).hex()) for one in functions)
+        return digest(["code", *texts])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As what it says: the function travels by itself."""
+        return dict, (dict(self),)
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(machine: str, file: str) -> str:
+    return digest(["file", machine, file])
 
 
 def _innermost(func: Any) -> Any:

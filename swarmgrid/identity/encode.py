@@ -8,6 +8,7 @@ would do it; see ``reduce``.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -61,11 +62,16 @@ def family(is_member: Callable[[Any], bool]) -> Callable[[AnyEncoder], AnyEncode
 
 def frame(tag: str, *parts: bytes) -> bytes:
     """Return bytes that hold a tag and parts, and from which only these can be read back."""
-    head = tag.encode("ascii")
-    framed = [len(head).to_bytes(1, "little"), head, len(parts).to_bytes(8, "little")]
+    framed = [_head(tag, len(parts))]
     for part in parts:
         framed += (len(part).to_bytes(8, "little"), part)
     return b"".join(framed)
+
+
+@functools.lru_cache(maxsize=1024)
+def _head(tag: str, n_parts: int) -> bytes:
+    head = tag.encode("ascii")
+    return len(head).to_bytes(1, "little") + head + n_parts.to_bytes(8, "little")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,12 @@ def grid_id(
 
 def axes_id(axes: Collection[str]) -> str:
     """Return 8 hex digits for the names of axes, in any order."""
-    return digest(["axes", *sorted(axes)])[:AXES_DIGITS]
+    return _axes_id(tuple(sorted(axes)))
+
+
+@functools.lru_cache(maxsize=256)
+def _axes_id(axes: tuple[str, ...]) -> str:
+    return digest(["axes", *axes])[:AXES_DIGITS]
 
 
 def chunk_digest(grid: str, bins: Sequence[bytes]) -> bytes:

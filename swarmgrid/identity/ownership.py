@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import inspect
 import os
 import re
 import sys
@@ -80,7 +79,12 @@ def module_name(name: str) -> str:
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None:
         return str(spec.name)
-    return PurePath(file).stem if file else "__main__"
+    return _stem(file) if file else "__main__"
+
+
+@functools.lru_cache(maxsize=16)
+def _stem(file: str) -> str:
+    return PurePath(file).stem
 
 
 def label(value: Any) -> str:
@@ -96,7 +100,12 @@ def qualname(value: Any) -> str:
 
 def unwrapped(func: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function without our decorator."""
-    inner: Callable[..., Any] = inspect.getattr_static(func, "__swarmgrid_function__", func)
+    # in its own members only: other objects, such as mocks, have every attribute that is asked for
+    try:
+        members = object.__getattribute__(func, "__dict__")
+    except AttributeError:
+        return func
+    inner: Callable[..., Any] = members.get("__swarmgrid_function__", func)
     return inner
 
 
@@ -252,7 +261,10 @@ def file_of(value: Any) -> str | None:
     if name in _MAIN:
         space = {**vars(sys.modules["__main__"]), **space}
     file = space.get("__file__") or (_notebook(space) if name in _MAIN else None)
-    return None if file is None else os.path.normpath(Path.cwd() / file)  # links are places, too
+    if file is None:
+        return None
+    absolute = file if str(file).startswith("/") else Path.cwd() / file
+    return os.path.normpath(absolute)  # links are places, too
 
 
 def _is_packaged(module: str) -> bool:

@@ -54,6 +54,8 @@ def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:
     new = converted(old, name, dtype)
     if new is not None:
         keep(held.blobs, old)
+        # of a conversion that was cut short, perhaps to another dtype: they would be taken for
+        # ours
         _drop_other_chunks(held, old, name)
         try:
             rows = _rewrite(held, old, new, manifest, name)
@@ -108,6 +110,7 @@ def _rewrite(held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, 
                     raise DamageError(key, "its values are not those that were computed")
             computed = union(parts.values(), old.chunk_shape)
             _check_exact(old, name, index, block, computed, after.dtype)
+            # computed points only: the old fill value would be a number in the new dtype
             values = filled(block.shape, after.dtype)
             values[computed] = block[computed]
             write_chunk(held.blobs, new, name, index, values)
@@ -153,9 +156,11 @@ def _replace(held: Lease, new: StoredGrid, rows: Rows, manifest: Manifest) -> No
     def new_name() -> str:
         return f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
 
+    # rows of both types are there for a while: a reader takes those that fit its document
     write_segments(blobs, path, new_name, new, rows)
     held.check()
     write_documents(blobs, new)
+    # last: until the document is replaced, these are the rows that count
     for old in (*manifest.sizes, *manifest.damaged):
         held.check()
         blobs.delete(path.manifest + old)

@@ -156,6 +156,7 @@ def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
 
 def _stray(blobs: Blobs, key: str) -> Finding:
     """An object, or a folder, where there should be none; folders are left alone."""
+    # with the limit 0 nothing is read: it tells a file from a folder, or from nothing
     if blobs.get(key, 0) is None:
         return Finding(key, _FOREIGN, is_note=True)
     return Finding(key, _LEFT, is_removed=True)

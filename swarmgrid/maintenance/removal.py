@@ -79,6 +79,8 @@ def remove_points(
         index for index, _ in state.manifest.chunks() if selection.touched_of(index) is not None
     )
     keep(held.blobs, grid, touched)
+    # rows before values: a value without its row is not computed, a row without its value is
+    # damage
     n_removed = _drop_rows(held, state, selection)
     _drop_failures(held, state, selection)
     if from_disk:
@@ -92,6 +94,7 @@ def drop_grid(held: Lease, path: GridPath) -> None:
     A grid of which a kill leaves a part counts as one without computed points, or as none.
     """
     blobs = held.blobs
+    # from here on nothing of it counts as computed, whenever a kill comes
     for suffix in (".seg", failures.SUFFIX):
         for name in blobs.names(path.manifest):
             if name.endswith(suffix):
@@ -189,6 +192,7 @@ def _rest(
             kept.append(rows.subset(np.array([i])))
             continue
         block = read_block(blobs, grid, index) if block is None else block
+        # before a new checksum is made, which would be one of whatever lies there
         _check(grid, rows, i, index, block, mask)
         sums = [checksum(block[n][rest], o.dtype) for n, o in grid.schema.outputs.items()]
         one = Row(
@@ -196,6 +200,7 @@ def _rest(
             index,
             Points.from_mask(rest),
             tuple(sums),
+            # shared out evenly: what each point took was not noted
             float(rows.seconds[i]) * int(rest.sum()) / int(mask.sum()),
             int(rows.time[i]),
             int(rows.chunk_bytes[i]),

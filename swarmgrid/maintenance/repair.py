@@ -48,6 +48,7 @@ def repair_grid(held: Lease, ref: GridRef) -> None:
     if grid is None:  # the axes are gone, and with them what the values belong to
         forget_grid(held, path)
         return
+    # the group's document was read and is whole: the arrays' own are made to say the same
     write_documents(held.blobs, grid)
     for finding in [*replica_findings(held.blobs, grid), *orphan_findings(held.blobs, path, grid)]:
         held.check()
@@ -55,6 +56,7 @@ def repair_grid(held: Lease, ref: GridRef) -> None:
             held.blobs.put(finding.key, finding.repaired)
         elif finding.is_removed:
             held.blobs.delete(finding.key)
+    # chunks that the grid's document does not lead to: of a conversion, before it or cut short
     for key in [
         key for name in grid.schema.outputs for key in other_chunks(held.blobs, grid, name)
     ]:
@@ -73,6 +75,7 @@ def restore_metadata(held: Lease, ref: GridRef) -> bool:
 def forget_grid(held: Lease, path: GridPath) -> None:
     """Remove a grid's group document and manifest: everything of it counts as not computed."""
     held.check()
+    # rows first: rows without a document would be damage, a document without rows is an empty grid
     for name in held.blobs.names(path.manifest):
         held.blobs.delete(path.manifest + name)
     held.blobs.delete(path.metadata)
@@ -121,6 +124,7 @@ def invalidate_bad_rows(
 
 
 def _new_name(held: Lease) -> str:
+    # of no name used before: a segment under its old name would be taken for the one read
     return f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
 
 
@@ -141,6 +145,7 @@ def tidy(held: Lease, state: GridState) -> bool:
                 not failures.is_inside(place, state.grid) or state.manifest.holds(*place)
             ),
         )
+    # a mark is only what some reader found: the chunk is held against its rows here
     if state.marked:
         invalidate_bad_rows(held, state.grid, state.marked)
     others = state.manifest.others
@@ -162,6 +167,7 @@ def read_tidy(held: Lease, path: GridPath) -> GridState | None:
 
 def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:
     """Delete segments that a conversion left which was cut short."""
+    # marks last: as long as one is there, a repair that was cut short is begun again
     for name in names:
         held.check()
         held.blobs.delete(grid.path.manifest + name)
@@ -236,7 +242,7 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
                 continue
             axes = zarr_metadata.checked_names(list(segment.axes), "axes")
             copied = {k: v for k, v in segment.attributes.items() if k in OWN_ATTRIBUTES}
-            attributes = {**ref.attributes, **copied, "swarmgrid_grid": path.grid}
+            attributes = {**ref.written_attributes(), **copied, "swarmgrid_grid": path.grid}
             group = zarr_metadata.rebuilt_group(documents, attributes, axes, list(segment.outputs))
             return None if group is None else checked_json.to_bytes(group)
     return None
@@ -245,5 +251,6 @@ def _rebuilt_group(held: Lease, ref: GridRef) -> bytes | None:
 def _restore(held: Lease, path: GridPath, key: str) -> None:
     """Write a coordinate's chunk again from its copy."""
     data = held.blobs.get(copy_key(path, key))
+    # an empty one could not be read
     if data:
         held.blobs.put(key, data)

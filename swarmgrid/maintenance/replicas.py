@@ -64,6 +64,7 @@ def _needed_pair(
     key = f"{grid.path.prefix}{name}/{chunk}"
     copy = copy_key(grid.path, key)
     original, data = blobs.get_many([key, copy], _limit(document))
+    # a first that is missing is damage that reading the grid has met before
     if data == original or original is None:
         return
     if data is None:

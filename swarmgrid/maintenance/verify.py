@@ -71,6 +71,7 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
     findings += [
         Finding(path.manifest + name, "it is no whole segment of this grid")
         for name in manifest.damaged
+        # these are sound, and reported above: it is the document that is old
         if name not in manifest.ahead
     ]
     findings += [Finding(path.manifest + n, _OTHERS, is_note=True) for n in manifest.others]
@@ -136,6 +137,7 @@ def bad_rows(
     numbers: NDArray[np.intp],
 ) -> BadRows:
     """Hold one chunk of every output against its rows."""
+    # a set in order: the same damage is reported in the same words each time
     bad: dict[int, None] = {}
     key = reason = rowless = ""
     starts = zip(index, grid.chunk_shape, grid.axes, strict=True)
@@ -149,6 +151,7 @@ def bad_rows(
             block = decoded_chunk(data, this, grid, output)
         except DamageError as error:
             key, reason = key or this, reason or error.reason
+            # every point of the chunk is lost, also those whose other outputs are whole
             bad |= dict.fromkeys(parts)
             continue
         for i, points in parts.items():

@@ -240,7 +240,7 @@ def _of_array(name: str, what: str, path: Path, convert: Convert | None) -> Any:
     import numpy as np
 
     try:
-        values = np.load(path, allow_pickle=False)
+        values = np.load(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{what} is {str(path)!r}, which cannot be read: {error}") from None
     if not isinstance(values, np.ndarray) or values.ndim != 1:

@@ -99,7 +99,7 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     check_chunk_nbytes(shape, schema.point_nbytes, what, request.grid.location.max_nbytes)
     axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
-    return StoredGrid(request.grid.path, axes, schema, request.grid.attributes, inner)
+    return StoredGrid(request.grid.path, axes, schema, request.grid.written_attributes(), inner)
 
 
 def new_chunking(

@@ -105,7 +105,7 @@ class Function:
     defaults: Defaults
     depends: Depends
     origin: Mapping[str, str] = field(default_factory=dict)
-    """See `identity.origin`; nothing without a version, which is no more than a name."""
+    """See `identity.Origin`; nothing without a version, which is no more than a name."""
 
     def path(self, params: Mapping[str, Any], axes: Collection[str]) -> GridPath:
         """The grid of some params and axes."""
@@ -127,7 +127,7 @@ class Function:
         if self.depends:
             attributes["swarmgrid_depends"] = json.dumps(self.depends.shown())
         if self.origin:
-            attributes[ORIGIN] = dict(self.origin)
+            attributes[ORIGIN] = self.origin
         return GridRef(location, self.path(params, axes), attributes)
 
     @property
@@ -177,7 +177,7 @@ def identified(
         shown, code = str(version), ("code", digits)
     elif version is not None:
         shown, code = str(version), ("version", str(version), identity.bound(func, ignore))
-        origin = identity.origin(func)
+        origin = identity.Origin(func)
     else:
         fingerprint = identity.fingerprint(func, ignore)
         shown, code = f"code-{fingerprint}", ("code", fingerprint)

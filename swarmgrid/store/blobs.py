@@ -148,6 +148,7 @@ class ZarrBlobs:
                 inside = (key.removeprefix(prefix) for key in keys if key.startswith(prefix))
                 return list({name.partition("/")[0] for name in inside})
 
+        # stores differ in whether a folder ends with a slash, and a name begins with its folder
         return sorted(name.rstrip("/").removeprefix(prefix) for name in self._wait(read()))
 
     def begin_writing(self) -> None:

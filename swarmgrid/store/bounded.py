@@ -43,6 +43,7 @@ async def bounded_get(
     TooLargeError
         If the object has more than ``limit`` bytes.
     """
+    # by name: the classes would import obstore and fsspec
     kind = type(store).__name__
     if kind == "ObjectStore":  # the answer's head says the size, before its body is fetched
         return await _from_object_store(store, key, prototype, limit)
@@ -50,6 +51,7 @@ async def bounded_get(
     if kind == "FsspecStore":
         from zarr.abc.store import RangeByteRequest
 
+        # to ask for the size would be one more request: one byte beyond the limit says as much
         byte_range = RangeByteRequest(0, limit + 1)
     else:
         _check_before(store, key, limit)
@@ -121,5 +123,6 @@ def _is_mostly_holes(number: int, nbytes: int) -> bool:
             start = os.lseek(number, at, os.SEEK_DATA)
             at = os.lseek(number, start, os.SEEK_HOLE)
             found += at - start
+    # the caller reads it from its beginning
     os.lseek(number, 0, os.SEEK_SET)
     return found < nbytes // MAX_RATIO

@@ -27,6 +27,7 @@ CHECKSUM = "swarmgrid_crc32c"
 
 def to_bytes(document: Document, limit: int = MAX_DOCUMENT) -> bytes:
     """A document as it is stored."""
+    # NaN and Infinity are no JSON: other readers refuse them
     data = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     if len(data) > limit:
         raise InputError(
@@ -72,6 +73,7 @@ def check_checksum(document: Document) -> None:
 
 def _checksum(document: Document) -> str:
     attributes = {k: v for k, v in document["attributes"].items() if k != CHECKSUM}
+    # sorted: a tool that wrote it again in another order has changed nothing
     text = json.dumps({**document, "attributes": attributes}, sort_keys=True)
     return f"{google_crc32c.value(text.encode()):08x}"
 
@@ -95,13 +97,16 @@ def from_bytes(data: bytes, *, has_constants: bool = False) -> Document:
         raise ValueError("it is empty, no regular file, or larger than it can be")
     try:
         document = json.loads(
-            str(data, "utf-8"), parse_constant=float if has_constants else _refused
+            # not the bytes: json would guess at UTF-16 and UTF-32, too
+            str(data, "utf-8"),
+            parse_constant=float if has_constants else _refused,
         )
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
-    _check_depth(document)
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:  # else it cannot lie deeper
+        _check_depth(document)
     return document
 
 
@@ -122,6 +127,19 @@ def _check_depth(document: Document) -> None:
         if not level:
             return
     raise ValueError(_TOO_DEEP)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one in JSON, where ``1``, ``1.0`` and ``true`` differ."""
+    kind = type(one)
+    if kind is dict:
+        if type(other) is not dict or one.keys() != other.keys():
+            return False
+        return all(map(is_same, one.values(), map(other.__getitem__, one)))
+    if kind is list or kind is tuple:
+        is_list = type(other) in {list, tuple} and len(one) == len(other)
+        return is_list and all(map(is_same, one, other))
+    return kind is type(other) and bool(one == other)
 
 
 def shortened(value: Any) -> str:

@@ -146,17 +146,21 @@ class FileBlobs:
         under git-annex or DVC consist of such; a write replaces the link.
         """
         folder = key.rpartition("/")[0]
-        if folder not in self._known_folders:  # once: a million writes go to few folders
-            path = self._root
-            for part in folder.split("/") if folder else ():
-                path = f"{path}/{part}"
-                if part in {"", ".", ".."} or os.path.islink(path):
-                    raise StoreError(
-                        f"{folder} in store {self._root} leads out of it ({part!r} is a symbolic "
-                        "link or no name); expected folders. Put a folder in the link's place"
-                    )
-            self._known_folders.add(folder)
+        if folder and folder not in self._known_folders:
+            self._check_folder(folder)
         return f"{self._root}/{key}"
+
+    def _check_folder(self, folder: str) -> None:
+        # each once: a million writes go to few folders, and these lie in even fewer
+        above, _, part = folder.rpartition("/")
+        if above and above not in self._known_folders:
+            self._check_folder(above)
+        if part in {"", ".", ".."} or os.path.islink(f"{self._root}/{folder}"):
+            raise StoreError(
+                f"{folder} in store {self._root} leads out of it ({part!r} is a symbolic "
+                "link or no name); expected folders. Put a folder in the link's place"
+            )
+        self._known_folders.add(folder)
 
     def _is_old(self, name: str) -> bool:
         """Whether nothing was staged in a folder for so long that its writer is gone."""

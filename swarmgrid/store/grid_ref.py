@@ -19,3 +19,10 @@ class GridRef:
     path: GridPath
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """The group's attributes about the function; empty: only the store has them."""
+
+    def written_attributes(self) -> dict[str, Any]:
+        """The same as plain JSON: what compares lazily is read in full."""
+        return {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in self.attributes.items()
+        }

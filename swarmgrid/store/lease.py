@@ -62,6 +62,8 @@ class Lease:
         self._record = record
         self._ended = threading.Event()
         self._lost = ""
+        # a thread of its own: neither a long point nor a slow store keeps the owner from showing
+        # life
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
         self._thread.start()
 

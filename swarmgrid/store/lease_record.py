@@ -82,9 +82,11 @@ class LeaseRecord:
 
     def is_dead(self) -> bool:
         """Whether this machine can prove that the owner has ended."""
+        # of another machine nothing can be proved here: its lease runs out by its own time
         if self.host != socket.gethostname() or not self._is_of_this_system():
             return False
         start = _start_of(self.pid)
+        # the number may be that of another process by now
         return start != self.started if start is not None else _is_gone(self.pid)
 
     def _is_of_this_system(self) -> bool:
@@ -120,6 +122,7 @@ def _start_of(pid: int) -> str | None:
     """
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        # a zombie has ended; only its parent has not asked for it
         return "" if fields[0] == "Z" else f"{fields[19]}{_system()}"
     except (OSError, IndexError):
         return None

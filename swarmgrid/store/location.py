@@ -102,6 +102,7 @@ class Location:
         if self.url.startswith("memory://"):
             from zarr.storage import MemoryStore
 
+            # in one step: threads that open it at once get one store
             return _memory.setdefault(self.url, MemoryStore())
         store = _opened.get(self)
         if store is None:
@@ -184,12 +185,14 @@ def _directory(path: str) -> Location:
         ) from error
     if is_file:
         raise StoreError(f"store {str(root)!r} is a file; expected a directory, or a new path")
+    # resolved: all ways to a folder are one store, wherever the process moves to later
     return Location(str(root))
 
 
 def _from_zarr_store(store: Any) -> Location:
     from zarr.storage import LocalStore
 
+    # by its path: files are quicker than zarr's event loop, and writers of them can be fenced
     if type(store) is LocalStore and not store.read_only:
         return _directory(str(store.root))
     if not (store.supports_deletes or store.read_only):

@@ -46,12 +46,15 @@ class FencedBlobs(ZarrBlobs):
         self._writer = writer
 
     def put(self, key: str, data: bytes) -> None:
+        # these are what conditions go by; each has one writer
         if key.startswith(f"{LOCKS}/"):
             super().put(key, data)
             return
         for _ in range(_TRIES):
             if self._put_if(key, data, "create"):
                 return
+            # before the look at the lease: a successor shows there, or else changes the tag after
+            # this
             tag = self._tag(key)
             if tag is None:
                 continue  # deleted since

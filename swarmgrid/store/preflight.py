@@ -38,6 +38,7 @@ def check_writable(location: Location) -> None:
     if getattr(location.store, "read_only", False):
         raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
     blobs = location.open()
+    # each time: a newer release may have written to the store since it was admitted
     _check_root(blobs)
     if _admitted.get(location):
         return
@@ -78,6 +79,7 @@ def _try_exclusive_create(blobs: Blobs) -> bool:
         blobs.begin_writing()
         first = blobs.create(key, one)
         second = blobs.create(key, two)
+        # what the store says and what it has done are two things
         return first and not second and blobs.get(key, len(one)) == one
     finally:
         with contextlib.suppress(Exception):

@@ -48,6 +48,7 @@ def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
         the grid.
     """
     grid, rows, target = state.grid, state.manifest.rows, held.blobs
+    # metadata before chunks, as in every run: a chunk that is there has its place
     write_grid(target, grid, None)
     nbytes = sum(_copy_output(source, state, held, name) for name in grid.schema.outputs)
     beside = [n for n in state.names if n.endswith((failures.SUFFIX, tags.SUFFIX))]

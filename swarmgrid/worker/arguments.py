@@ -87,5 +87,6 @@ def _value_of(
 def _generator(grid: str, names: Sequence[str], arguments: Mapping[str, Any]) -> Any:
     """The point's generator: made anew, it draws the same at every try."""
     point = {name: arguments[name] for name in names}
+    # an axis of ints may have become one of floats since: the same point keeps its seed
     whole = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in point.items()}
     return np.random.default_rng(point_seed(grid, whole))

@@ -141,6 +141,7 @@ class PointCalls(Calls):
         self._heartbeat.pause_before(self._first + self.settled)
 
     def pop(self, until: int, now: float) -> tuple[Values | None, list[Failure]]:
+        # another thread asks while calls go on: nothing at `until` or behind it is looked at
         n_failed = sum(ordinal < until for ordinal in self._failed)
         failures = self._failures[self._popped_failures : n_failed]
         done = np.zeros(len(self.part.points), bool)
@@ -149,6 +150,7 @@ class PointCalls(Calls):
         points = self.part.points.subset(done)
         values = None
         if points is not None and self._collector is not None:
+            # the collector counts results, and failed points have none
             start = self._popped - self._popped_failures
             arrays = self._collector.arrays(start, until - n_failed)
             values = Values(self.part.index, points, arrays, now - self._since)
@@ -170,6 +172,7 @@ class PointCalls(Calls):
                     if last:
                         arguments[last] = value
                     result = func(**arguments)
+                    # the commonest result of all, which needs no check
                     if type(result) in types:
                         append(result)  # type: ignore[misc]
                     else:
@@ -236,6 +239,7 @@ class BlockCalls(Calls):
         if self._heartbeat.stop is Stop.INTERRUPTED:  # the function swallowed it
             self._failures = []
             return
+        # a block fails as one: it is one call to the user
         if not self._failures:
             flat = {
                 name: array.reshape((mask.size, *array.shape[mask.ndim :]))

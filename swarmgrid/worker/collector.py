@@ -39,6 +39,7 @@ class Collector:
         self._schema = schema
         self._count = 0
         outputs = schema.outputs
+        # lists and arrays that grow: how many points of a part succeed is not known beforehand
         is_plain = all(o.shape == () and o.dtype in _PLAIN for o in outputs.values())
         self._columns: dict[str, Any] = (
             {name: _column(output.dtype) for name, output in outputs.items()} if is_plain else {}

@@ -95,8 +95,10 @@ def _run_parts(
     grid = _grid(job, task)
     blobs = job.open() if grid is not None and _sees_store(job) else None
     turn = channel.wait_for_turn if channel is not None and job.is_rate_limited else _at_once
+    # of a block there is no one point that a retry could be told of
     names = [] if job.function.vectorized else [axis.name for axis in job.axes]
     own = with_own_arguments(job.call(), job)
+    # around the own arguments: each try gets params that no other one has changed
     func = with_retries(own, job.retries, names, heartbeat, turn, report.add_retry)
     kind = BlockCalls if job.function.vectorized else PointCalls
     first = 0
@@ -113,12 +115,14 @@ def _run_parts(
         elif values is not None and grid is not None and blobs is not None:
             _write(report, part, values, grid, blobs)
         if calls.interruption is not None:
+            # the rest is not handed back: the run ends
             return calls.interruption, []
         if report.result.failures and job.on_error == "raise":
             return None, []
         n = len(part.points)
         if calls.settled < n or heartbeat.stop:
             _, rest = part.points.divided_at(calls.settled)
+            # what was written just now is in the chunk: the rest is put in beside it
             is_fresh = part.is_fresh and values is None
             mine = [] if rest is None else [ChunkPart(part.index, rest, is_fresh)]
             return None, [*mine, *task.parts[number + 1 :]]
@@ -202,6 +206,7 @@ def _write(
     block = None if part.is_fresh else read_block(blobs, grid, part.index)
     block = with_values(block, values, grid)
     row, nbytes = write_points(blobs, grid, part.index, block, values.points, values.seconds)
+    # not before: a report in between would hold a row without its chunk
     report.wrote(values, row, nbytes)
 
 

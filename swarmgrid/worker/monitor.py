@@ -30,6 +30,7 @@ class Watchdog:
     @contextlib.contextmanager
     def watching(self, report: TaskReport) -> Iterator[None]:
         """Look at a task again and again; raises what went wrong meanwhile."""
+        # nothing can ever be due: such a task needs no thread
         if math.isinf(report.due_seconds):
             yield
             return
@@ -55,6 +56,7 @@ class Watchdog:
                 if not self._reports:
                     self._change.wait(LINGER_SECONDS)
                     if not self._reports:
+                        # under the lock: a task that begins now starts another one
                         self._thread = None
                         return
                 self._change.wait(min(le.due_seconds for le in self._reports) / LOOKS)
@@ -62,6 +64,7 @@ class Watchdog:
                     # with the lock: a task that ends waits for the look that is at it
                     for report in list(self._reports):
                         report.look()
+                # a store or pipe that fails here must end the tasks: no other thread sees it
                 except BaseException as error:  # noqa: BLE001  # raised where the task runs
                     self._error = error
                     for report in self._reports:

@@ -69,6 +69,7 @@ class WorkerOutput:
     """
 
     def __init__(self, out: int, err: int, mark: bytes, levels: Levels) -> None:
+        # the descriptors, not only Python's streams: programs that the function starts print, too
         os.dup2(out, 1)
         os.dup2(err, 2)
         lock = threading.RLock()
@@ -126,6 +127,7 @@ class Lines(io.RawIOBase):
             self._begun = b""
             if newline:
                 self._send(whole + newline)
+            # a line that never ends must not fill the memory
             while len(rest) > MAX_LINE:
                 self._send(rest[:MAX_LINE] + b"\n")
                 rest = rest[MAX_LINE:]
@@ -149,6 +151,7 @@ class Lines(io.RawIOBase):
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
+            # a pipe may take less than all
             view = view[os.write(self._pipe, view) :]
 
 
@@ -175,8 +178,11 @@ class Sender(logging.Handler):
 def _plain(record: logging.LogRecord) -> dict[str, Any]:
     """The content of a record, in values that any process can read."""
     said = dict(record.__dict__)
+    # a traceback cannot travel, its text can
     if record.exc_info and not record.exc_text:
         said["exc_text"] = logging.Formatter().formatException(record.exc_info)
+    # formatted here: the arguments may be anything, and the coordinator need not know their
+    # classes
     said |= {"msg": record.getMessage(), "args": None, "exc_info": None}
     return {name: _short(value) for name, value in said.items()}
 

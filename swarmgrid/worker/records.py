@@ -69,6 +69,7 @@ def _leave() -> None:
     global _n_users  # noqa: PLW0603
     with _lock:
         _n_users -= 1
+        # a factory that the function has set meanwhile stays
         if not _n_users and logging.getLogRecordFactory() is _new_record:
             logging.setLogRecordFactory(_factory)
 

@@ -52,6 +52,7 @@ def with_retries(
             heartbeat.begin_attempt(attempt)
             try:
                 return func(**arguments)
+            # no BaseException: Ctrl-C and SIGTERM are no failures of the function
             except Exception as error:  # noqa: BLE001  # any may be gone the next time
                 reason = "".join(traceback.format_exception_only(error)).strip()
             note(Retry({name: arguments[name] for name in names}, reason, attempt))
@@ -59,6 +60,7 @@ def with_retries(
             heartbeat.pause_attempts()
             time.sleep(pause_seconds(attempt))
             wait_for_turn()
+        # the last one is not caught: its error is what the user sees
         heartbeat.begin_attempt(retries + 1)
         return func(**arguments)
 

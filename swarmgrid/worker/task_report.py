@@ -58,6 +58,7 @@ class TaskReport:
         """The calls of a part are about to be made; if ``is_divided``, others write it."""
         with self._lock:
             self._calls, self._is_divided = calls, is_divided
+            # told beforehand: the coordinator writes the chunk, and must know what to wait for
             if is_divided:
                 self.result.split.append(calls.part)
 
@@ -94,6 +95,7 @@ class TaskReport:
     def report_done(self) -> None:
         """Report the parts that are done, where the task ends with an error."""
         with self._lock:
+            # what was written before the error counts: it is committed, not computed again
             if self._send is not None and self.result.points:
                 partial = self._stop_clock()
                 partial.n_settled = self._first
@@ -112,6 +114,7 @@ class TaskReport:
     def look(self) -> None:
         """End the task if it is late, and report what waits behind a slow call."""
         now = time.monotonic()
+        # asked, not ended: the present call is worth what it has cost so far
         if now - self._start > self._task.limit_seconds:
             self.end_soon()
         point = self._heartbeat.point
@@ -127,9 +130,11 @@ class TaskReport:
             calls = self._calls
             if calls is None or ordinal < self._first:
                 return
+            # up to when the slow call began: its time is not that of the points before it
             values, failures = calls.pop(ordinal - self._first, self._since)
             if (values is not None or failures) and not self._is_divided and self._task.writes:
                 self._is_divided = True
+                # its other points come later: no worker may write the chunk as its own any more
                 self.result.split.append(calls.part)
             if values is not None:
                 self._count(values)

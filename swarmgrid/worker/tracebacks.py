@@ -25,6 +25,7 @@ def _own_part(frames: TracebackType | None) -> TracebackType | None:
 
 def _drop_ours(found: traceback.TracebackException, seen: set[int]) -> None:
     """Drop the frames of this package, also from what the error was caused by."""
+    # causes may form a circle
     if id(found) in seen:
         return
     seen.add(id(found))
