@@ -80,7 +80,9 @@ def meant(word: object, names: Iterable[str]) -> str | None:
     if _MEANT.get(plain) in names:
         return _MEANT[plain]
     close = get_close_matches(plain, names, 1) or get_close_matches(plain, _MEANT, 1, 0.85)
-    found = _MEANT.get(close[0], close[0]) if close else None
+    if not close or close[0] in names:
+        return close[0] if close else None
+    found = _MEANT.get(close[0])
     return found if found in names else None
 
 

@@ -168,7 +168,7 @@ def line(look: Look) -> str:
     if look.is_running and look.rate is not None:
         parts.append(f"{look.rate:,.3g} points/s")
     if look.seconds_left is not None:
-        parts.append(f"about {duration(int(look.seconds_left))} left")
+        parts.append(f"about {duration(round(look.seconds_left))} left")
     parts.append(" ".join(filter(None, [look.state, _process(look)])))
     return "  ".join(map(plain, parts))
 

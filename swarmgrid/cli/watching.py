@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Look:
     """The lease that holds; None where nothing is known of one."""
     beat_age: float = 0.0
     """Seconds for which the lease has shown no sign of life, as far as that was watched."""
+    has_beaten: bool = False
+    """Whether a sign of life was seen."""
     rate: float | None = None
     """Points per second that were computed of late; None: not known."""
 
@@ -40,7 +43,7 @@ class Look:
             self.lease is not None
             and not self.lease.released
             and not self.lease.is_dead()
-            and self.beat_age <= 2 * self.lease.seconds
+            and self.beat_age <= self.lease.seconds
         )
 
     @property
@@ -50,11 +53,12 @@ class Look:
 
     @property
     def state(self) -> str:
-        """The state in one word."""
+        """The state in one word; ``held``: by a process that may be at work on another machine."""
         if not self.row.checksum:
             return "damaged"
-        if self.is_running:
-            return "running"
+        if self.lease is not None and self.is_running:
+            is_here = self.lease.host == socket.gethostname()
+            return "running" if is_here or self.has_beaten else "held"
         if self.row.points_missing == 0:
             return "failed" if self.row.points_failed else "complete"
         return "killed" if self.is_killed else "partial"
@@ -76,8 +80,8 @@ class Follower:
     """Reads the grids that are followed, in brief."""
     _points: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
     """By grid the points that were computed at the times of earlier looks."""
-    _beats: dict[str, tuple[float, tuple[str, int]]] = field(default_factory=dict)
-    """By grid the time at which its lease changed last, and what it was."""
+    _beats: dict[str, tuple[float, tuple[str, int], bool]] = field(default_factory=dict)
+    """By grid the time at which its lease changed last, what it was, and whether it changed."""
 
     def look(self, now: float) -> list[Look]:
         """Read the grids as they are now."""
@@ -89,8 +93,8 @@ class Follower:
             # of many, only those that a process fills, or filled when it ended: they are read anew
             may_run = row.time_ns >= begun or len(rows) <= _FEW
             lease = highest_record(blobs, row.grid)[1] if may_run else None
-            age = self._note_beat(row.grid, lease, now)
-            found.append(Look(row, lease, age, self._note_points(row, now)))
+            age, has_beaten = self._note_beat(row.grid, lease, now)
+            found.append(Look(row, lease, age, has_beaten, self._note_points(row, now)))
         return found
 
     def _note_points(self, row: GridRow, now: float) -> float | None:
@@ -102,16 +106,16 @@ class Follower:
         (begin, before), (end, after) = seen[0], seen[-1]
         return (after - before) / (end - begin) if end > begin and after >= before else None
 
-    def _note_beat(self, grid: str, lease: LeaseRecord | None, now: float) -> float:
-        """Note the lease's sign of life: the seconds since it changed last."""
+    def _note_beat(self, grid: str, lease: LeaseRecord | None, now: float) -> tuple[float, bool]:
+        """Note the sign of life: the seconds since the last one, and whether one was seen."""
         if lease is None:
-            return 0.0
+            return 0.0, False
         sign = (lease.writer, lease.beat)
-        since, last = self._beats.get(grid, (now, sign))
+        since, last, has_beaten = self._beats.get(grid, (now, sign, False))
         if last != sign:
-            since = now
-        self._beats[grid] = (since, sign)
-        return now - since
+            since, has_beaten = now, True
+        self._beats[grid] = (since, sign, has_beaten)
+        return now - since, has_beaten
 
 
 def looks(

@@ -86,8 +86,11 @@ class Session:
 
     def read(self, seconds: float = 0.1) -> bool:
         """Show what the script writes; False once it has ended and all is shown."""
+        has_ended = (
+            self.process.poll() is not None
+        )  # before the look: it may write and end meanwhile
         if not select.select([self._master], [], [], seconds)[0]:
-            return self.process.poll() is None
+            return not has_ended
         try:
             data = os.read(self._master, 65536)
         except OSError:  # Linux: nobody has the terminal open any more

@@ -1,0 +1,95 @@
+"""`status` says how far grids are, once or until a run in another process ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import swarmgrid
+from swarmgrid.cli.following import Lines, line
+from swarmgrid.cli.watching import Look
+from swarmgrid.inventory.row import GridRow
+from swarmgrid.store.lease_record import LeaseRecord
+from tests.cli.shell import shell
+from tests.observe.screen import session
+from tests.waiting import wait_until
+
+
+def test_the_state_of_all_grids(store: str) -> None:
+    done = shell("status", store, "--json")
+    assert done.code == 1  # a point has failed
+    assert [grid["state"] for grid in done.document["grids"]] == ["complete", "failed", "complete"]
+    assert done.document["grids"][1]["points"]["failed"] == 1
+    assert done.document["grids"][0]["process"] is None
+    few = shell("status", store, "--where", "params.alpha=0.2")
+    assert few.code == 0
+    assert "complete" in few.out
+    assert shell("status", store, "ffff").code == 3
+    assert shell("status", store, "--where", "params.alpha=9").code == 3
+
+
+def test_a_watch_of_what_is_complete_ends_at_once(store: str) -> None:
+    done = shell("status", store, "--watch", "--tag", "site=north")
+    assert done.code == 0
+    assert done.out.count("100%") == 2
+    waited = shell("status", store, "--watch", "--json")
+    assert (waited.code, len(waited.document["grids"])) == (1, 3)
+
+
+def test_a_line_says_it_all(capsys: pytest.CaptureFixture[str]) -> None:
+    row = GridRow("0" * 32, "f", "f", points_total=200, points_computed=50, points_failed=2,
+                  checksum="x")  # fmt: skip
+    lease = LeaseRecord.of_this_process(30)
+    look = Look(row, lease, rate=12.5)
+    assert line(look) == (
+        f"f/{'0' * 12}   25%  50 of 200  2 failed  12.5 points/s  about 12 s left  "
+        f"running pid {lease.pid} on {lease.host}"
+    )
+    show = Lines()
+    for one in (look, look, Look(row._replace(points_computed=60), lease)):
+        show([one])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+RUN = """
+import sys, time
+from pathlib import Path
+import swarmgrid
+folder = Path(sys.argv[1])
+def slow(x):
+    while not (folder / f"go-{x}").exists():
+        time.sleep(0.01)
+    return x
+swarmgrid.stream({}, {"x": range(3)}, func=slow, store=folder / "cache", version="1",
+                 executor="sync", verbose=0, flush_interval=0.01, chunks=1)
+"""
+
+
+def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nfrom swarmgrid.cli.main import main\nsys.exit(main())\n")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "go-0").touch()
+    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
+    watch = session(script, "status", tmp_path / "cache", "--watch", columns=110)
+    with watch as terminal:
+        try:
+            terminal.wait_for(r"33%  1 of 3 .* running pid \d+ on ")
+            (tmp_path / "go-1").touch()
+            terminal.wait_for(r"67%  2 of 3 .* points/s")
+            process.kill()
+            process.wait()
+            assert terminal.end() == 1
+        finally:
+            process.kill()
+            process.wait()
+    lines = terminal.screen.text()
+    assert "killed" in lines[-1]
+    assert len([one for one in lines if "of 3" in one]) == 1  # it stays in its place
+    found = shell("status", tmp_path / "cache", "--json").document["grids"][0]
+    assert found["state"] == "killed"
+    assert found["process"]["pid"] == process.pid
+    wait_until(lambda: swarmgrid.catalog(tmp_path / "cache").rows[0].points_computed == 2)

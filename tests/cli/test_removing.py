@@ -1,0 +1,137 @@
+"""`delete` and `prune` take nothing away that was not shown and agreed to."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import swarmgrid
+from swarmgrid.cli import removing
+from swarmgrid.cli.stores import Place
+from swarmgrid.store.location import to_location
+from tests.cli.shell import shell
+
+
+def n_computed(store: Any) -> dict[float, int]:
+    """The computed points of each grid, by its param."""
+    rows = swarmgrid.catalog(store).rows
+    return {row.params["alpha"]: row.points_computed for row in rows}
+
+
+WHOLE = {0.2: 5, 0.4: 8, 0.6: 3}
+
+
+@pytest.mark.parametrize(
+    ("selection", "n"),
+    [
+        (["s=0:3"], 3),
+        (["s=0..3"], 4),
+        (["s=..1"], 2),
+        (["s=3.."], 2),
+        (["s=1,4"], 2),
+        (["s=2"], 1),
+        (["s=[0, 1]"], 2),
+    ],
+)
+def test_the_selected_points_are_deleted(selection: list[str], n: int, store: str) -> None:
+    arguments = ["delete", store, "--where", "params.alpha=0.2"]
+    for one in selection:
+        arguments += ["--select", one]
+    dry = shell(*arguments)
+    assert dry.code == 1
+    assert f"{n} computed points are selected" in dry.out
+    assert n_computed(store) == WHOLE
+    done = shell(*arguments, "--yes", "--json")
+    assert done.code == 0
+    assert (done.document["selected"], done.document["deleted"]) == (n, n)
+    assert n_computed(store) == {**WHOLE, 0.2: 5 - n}
+
+
+def test_points_are_invalidated(store: str) -> None:
+    arguments = ["delete", store, "--where", "params.alpha=0.2", "--invalidate"]
+    assert shell(*arguments).code == 2
+    done = shell(*arguments, "--select", "s=1", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "1 points invalidated")
+    again = shell(*arguments, "--select", "s=1", "--yes")
+    assert again.code == 0
+    assert n_computed(store) == {**WHOLE, 0.2: 4}
+
+
+@pytest.mark.parametrize("selection", ["t=1", "s", "s=a", "s=99", "s=1..x", 's={"a": 1}', "s="])
+def test_a_selection_of_nothing_is_an_error(selection: str, store: str) -> None:
+    done = shell("delete", store, "--where", "params.alpha=0.2", "--select", selection, "--yes")
+    assert done.code == 2
+    assert n_computed(store) == WHOLE
+
+
+def test_labels_have_the_kind_of_their_axis(tmp_path: Path) -> None:
+    days = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], "M8[D]")
+    swarmgrid.stream({"alpha": 1}, {"day": days, "x": [0.1, 0.2], "s": ["1", "2"]},
+                     func=lambda alpha, day, x, s: x, store=tmp_path, version="1",
+                     executor="sync")  # fmt: skip
+    for selection, n in (("day=2026-01-02..", 8), ("x=0.1", 2), ("s=1", 1)):
+        done = shell("delete", tmp_path, "--function", "<lambda>", "--select", selection, "--yes",
+                     "--json")  # fmt: skip
+        assert done.code == 0, done.err
+        assert done.document["deleted"] == n
+
+
+def test_whole_grids_are_deleted_if_they_are_named(store: str) -> None:
+    assert shell("delete", store, "--yes").code == 2
+    assert shell("delete", store, "ffff", "--yes").code == 3
+    dry = shell("delete", store, "--tag", "site=north")
+    assert dry.code == 1
+    assert "2 grids" in dry.err
+    assert "would be deleted" in dry.err
+    assert n_computed(store) == WHOLE
+    done = shell("delete", store, "--tag", "site=north", "--yes", "--json")
+    assert done.code == 0
+    assert (done.document["deleted"], len(done.document["grids"])) == (True, 2)
+    assert n_computed(store) == {0.4: 8}
+
+
+def test_a_grid_that_was_written_to_since_it_was_shown_is_left(store: str) -> None:
+    place = Place(to_location(store))
+    row = place.rows({"params.alpha": 0.2})[0]
+    assert removing._drop_each(place, [row._replace(written=row.written - 1)]) != []
+    assert n_computed(store) == WHOLE
+    assert removing._drop_each(place, [row]) == []
+    assert n_computed(store) == {0.4: 8, 0.6: 3}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 130)])
+def test_a_terminal_is_asked(
+    answer: str, code: int, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swarmgrid.cli.main import main
+
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert main(["delete", store, "--tag", "site=south"]) == code
+    assert (0.4 in n_computed(store)) is (code != 0)
+
+
+def test_prune_shows_what_it_would_delete(store: str) -> None:
+    assert shell("prune", store).code == 2
+    assert shell("prune", store, "--older-than", "soon").code == 2
+    assert shell("prune", store, "more", "--max-bytes", "0").code == 2
+    assert shell("prune", store, "--older-than", "1h").code == 0
+    dry = shell("prune", store, "--max-bytes", "0", "--keep", "tags.site=south")
+    assert dry.code == 1
+    assert "2 grids" in dry.err
+    assert n_computed(store) == WHOLE
+    done = shell("prune", store, "--max-bytes", "0", "--keep", "tags.site=south", "-y", "--json")
+    assert done.code == 0
+    assert done.document["deleted"]
+    assert n_computed(store) == {0.4: 8}
