@@ -1,4 +1,4 @@
-"""What is wrong with the links of a built site: dead ones, and requests to another host."""
+"""What is wrong with the links of a built site; and what it loads from another host."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from docs.site.inventories import projects
 
 LOADED = {
     "audio": "src",
@@ -25,6 +27,16 @@ LOADED = {
 """The attribute by which a tag makes a browser load something."""
 NOT_LOADED = {"canonical", "index", "search", "next", "prev", "author", "help", "license"}
 """Kinds of ``<link>`` that a browser does not follow by itself."""
+HOSTS = {
+    "developmentseed.org",
+    "github.com",
+    "jobqueue.dask.org",
+    "keepachangelog.com",
+    "pradyunsg.me",  # the footer of the theme
+    "semver.org",
+    "www.sphinx-doc.org",  # the same
+}
+"""The hosts to which pages may link, besides those of the inventories."""
 STYLE = re.compile(r"""(?:@import\s+|url\()\s*["']?([^"')\s]+)""")
 
 
@@ -59,8 +71,9 @@ class Page(HTMLParser):
 
 
 def problems(site: Path) -> list[str]:
-    """Return a line for each dead link, and for each request to another host."""
+    """Return a line for each dead or unsound link, and for each request to another host."""
     site = site.resolve()
+    hosts = HOSTS | {urlsplit(project["url"]).netloc for project in projects().values()}
     pages = {file: _read(file) for file in sorted(site.rglob("*.html"))}
     found = []
     for file, page in pages.items():
@@ -69,6 +82,7 @@ def problems(site: Path) -> list[str]:
         loads = [load for load in page.loads if not load.startswith("#")]
         targets = [*page.links, *(load for load in loads if not _is_elsewhere(load))]
         found += [f"{name}: {t} leads nowhere" for t in targets if _is_dead(t, file, pages)]
+        found += [f"{name}: {link} {why}" for link in page.links if (why := _fault(link, hosts))]
     for style in sorted(site.rglob("*.css")):
         loads = STYLE.findall(style.read_text())
         name = style.relative_to(site)
@@ -84,6 +98,23 @@ def _read(file: Path) -> Page:
 
 def _is_elsewhere(target: str) -> bool:
     return bool(urlsplit(target).netloc)
+
+
+def _fault(link: str, hosts: set[str]) -> str:
+    """What is wrong with the text of a link to another site; empty if nothing is.
+
+    Nothing is requested: the machines that build have no network.
+    """
+    parts = urlsplit(link)
+    if not parts.netloc and parts.scheme in {"", "mailto"}:
+        return ""
+    if parts.scheme != "https":
+        return "is no link by https"
+    if parts.netloc not in hosts:
+        return "leads to a host that is not in HOSTS of docs/site/check.py"
+    if re.search(r"[\s<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})|^https://[^/]+//|[.,;:)]$", link):
+        return "is no sound address"
+    return ""
 
 
 def _is_dead(target: str, file: Path, pages: dict[Path, Page]) -> bool:

@@ -20,6 +20,7 @@ from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import MAX_OBJECT, UNREADABLE
 from swarmgrid.store.bounded import is_readable
 from swarmgrid.store.layout import LOCKS
+from swarmgrid.store.refusals import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -182,10 +183,7 @@ class FileBlobs:
         shutil.rmtree(gone, ignore_errors=True)
 
     def _failed(self, what: str, error: OSError) -> StoreError:
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        advice = ". Free some space and call compute again; what was committed is kept"
-        text = f"store {self._root} cannot be {what}: {error}"
-        return StoreError(text + advice if is_full else text)
+        return StoreError(f"store {self._root} cannot be {what}: {error}. {remedy(error)}")
 
     @contextlib.contextmanager
     def _staged(self, data: bytes) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""The meaning of an object store's refusal, and the remedy, in place of its own XML."""
+"""The meaning of a store's refusal, and the remedy: of an object store, of a file system."""
 
 from __future__ import annotations
 
+import errno
 import re
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -75,6 +76,39 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     ),
 )
 """Patterns of the texts of stores' errors, and their meanings; the first match counts."""
+
+
+_KEPT = "and call compute again; what was committed is kept"
+_ANOTHER = "or pass another folder as store="
+_REMEDIES: tuple[tuple[frozenset[int], str], ...] = (
+    (frozenset({errno.ENOSPC, errno.EDQUOT}), f"Free some space {_KEPT}"),
+    (
+        frozenset({errno.EACCES, errno.EPERM}),
+        f"Have its owner change the permissions, {_ANOTHER}",
+    ),
+    (
+        frozenset({errno.EROFS}),
+        f"The file system is mounted read-only; mount it for writing, {_ANOTHER}",
+    ),
+    (
+        frozenset({errno.EFBIG}),
+        f"Raise the limit of the size of files (ulimit -f), or choose smaller chunks, {_KEPT}",
+    ),
+    (
+        frozenset({errno.EMFILE, errno.ENFILE}),
+        f"Raise the limit of open files (ulimit -n) {_KEPT}",
+    ),
+    (
+        frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}),
+        f"Correct the path, {_ANOTHER}",
+    ),
+)
+_ELSE = f"Check the file system {_KEPT}"
+
+
+def remedy(error: OSError) -> str:
+    """What to do about an error of a file system: a sentence without its full stop."""
+    return next((text for numbers, text in _REMEDIES if error.errno in numbers), _ELSE)
 
 
 def meaning(error: Exception) -> str:

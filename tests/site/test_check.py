@@ -23,7 +23,7 @@ def site(folder: Path, body: str) -> Path:
     "body",
     [
         '<a href="sub/page.html#top">x</a>',
-        '<a href="https://example.org/">a link that one clicks</a>',
+        '<a href="https://docs.xarray.dev/en/stable/">a link that one clicks</a>',
         '<a href="mailto:a@example.org">x</a>',
         '<img src="data:image/png;base64,AAAA">',
         '<link rel="canonical" href="https://example.org/">',
@@ -66,6 +66,25 @@ def test_a_style_sheet_that_loads_from_another_host_is_found(tmp_path: Path) -> 
 def test_a_dead_link_is_found(tmp_path: Path, target: str) -> None:
     found = problems(site(tmp_path / "site", f'<a href="{target}">x</a>'))
     assert found == [f"index.html: {target} leads nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        ("http://github.com/", "is no link by https"),
+        ("javascript:alert(1)", "is no link by https"),
+        ("https://docs.xarray.dve/", "leads to a host"),
+        ("//docs.xarray.dev/", "is no link by https"),
+        ("https://github.com//a", "is no sound address"),
+        ("https://github.com/a b", "is no sound address"),
+        ("https://github.com/a).", "is no sound address"),
+        ("https://github.com/{name}", "is no sound address"),
+        ("https://github.com/100%", "is no sound address"),
+    ],
+)
+def test_an_unsound_link_to_another_site_is_found(tmp_path: Path, link: str, why: str) -> None:
+    (problem,) = problems(site(tmp_path / "site", f'<a href="{link}">x</a>'))
+    assert problem.startswith(f"index.html: {link} {why}")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmgrid.errors import LeaseLostError
+from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.directory import STAGING, FileBlobs
 from tests.stores.grids import directory
 
@@ -146,7 +146,7 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-FULL = r"No space left|File too large"
+FULL = r"No space left.*Free some space|File too large.*ulimit -f"
 
 
 def test_a_write_that_fails_keeps_the_old_object_and_leaves_no_file(small_disk: Path) -> None:
@@ -209,3 +209,38 @@ def test_another_failure_of_a_link_is_reported(
     with pytest.raises(OSError, match="Input/output error"):
         directory(tmp_path).create("a", b"1")
     assert all_files(tmp_path) == set()
+
+
+CAUSES = {
+    errno.EACCES: "Permission denied.*Have its owner change the permissions, or pass another",
+    errno.EROFS: "mounted read-only; mount it for writing",
+    errno.EDQUOT: "Free some space and call compute again; what was committed is kept",
+    errno.EFBIG: "limit of the size of files .ulimit -f., or choose smaller chunks",
+    errno.EMFILE: "limit of open files .ulimit -n. and call compute again",
+    errno.ENAMETOOLONG: "Correct the path",
+    errno.EIO: "Input/output error.*Check the file system and call compute again",
+    errno.ESTALE: "Check the file system and call compute again; what was committed is kept",
+}
+
+
+@pytest.mark.parametrize("number", CAUSES, ids=errno.errorcode.get)
+def test_every_refusal_of_a_file_system_says_what_to_do(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    blobs = writer(tmp_path, "one")
+    blobs.put("a", b"1")
+    for name, call in {
+        "replace": lambda: blobs.put("a", b"2"),
+        "link": lambda: blobs.create("b", b"2"),
+        "unlink": lambda: blobs.delete("a"),
+        "listdir": lambda: blobs.names(""),
+        "makedirs": lambda: writer(tmp_path, "two"),
+        "open": lambda: blobs.get("a"),
+    }.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, refuse)
+            with pytest.raises(StoreError, match=CAUSES[number]):
+                call()
