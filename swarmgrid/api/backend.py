@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xarray.backends import BackendEntrypoint
+
+from swarmgrid.errors import InputError
+from swarmgrid.store.layout import DATA
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +48,7 @@ class SwarmgridBackend(BackendEntrypoint):
         function: str | None = None,
         params: Mapping[str, Any] | None = None,
         grid: str | None = None,
+        group: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.Dataset:
         """Open one grid of a store, lazily.
@@ -50,7 +56,7 @@ class SwarmgridBackend(BackendEntrypoint):
         Parameters
         ----------
         filename_or_obj : str, path or zarr.abc.store.Store
-            The store.
+            The store, or what ``ds.encoding["source"]`` says: the folder or URL of a grid.
         drop_variables : str or iterable of str, optional
             Outputs to leave out.
         function : str, optional
@@ -59,6 +65,9 @@ class SwarmgridBackend(BackendEntrypoint):
             Some or all params of the grid.
         grid : str, optional
             The grid id or its first digits.
+        group : str, optional
+            The function and the grid id or its first digits, ``"simulate/324fd638"``, as
+            ``xr.open_groups`` lists them.
         storage_options : mapping, optional
             Options with which obstore opens a URL.
 
@@ -66,13 +75,19 @@ class SwarmgridBackend(BackendEntrypoint):
         ------
         InputError
             If no grid, or more than one, fits.
+
+        Notes
+        -----
+        Times are decoded, and missing points masked: there are no options ``decode_times``,
+        ``mask_and_scale`` and so on.
         """
-        catalog = _catalog(filename_or_obj, storage_options)
+        catalog, _ = _within(filename_or_obj, storage_options, group)
         key: Any = grid if grid is not None else f"{function}/" if function is not None else ""
-        if params is not None:
+        if grid is None and params is not None:
+            key = (function, params)
+        elif params is not None:
             catalog = catalog.query(_exactly(params))
-        ds = catalog[key if not (function and params) else (function, params)].dataset()
-        return ds.drop_vars(_names(drop_variables), errors="ignore")
+        return catalog[key].dataset().drop_vars(_names(drop_variables), errors="ignore")
 
     def open_datatree(
         self,
@@ -81,19 +96,62 @@ class SwarmgridBackend(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
         function: str | None = None,
         params: Mapping[str, Any] | None = None,
+        group: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
     ) -> xr.DataTree:
-        """Open all grids of a store that fit as one tree, ``/function/id``, lazily."""
-        found = _catalog(filename_or_obj, storage_options)
-        tree = found.query(_exactly(params or {}), function=function).datatree()
+        """Open all grids of a store that fit as one tree, ``/function/id``, lazily.
+
+        ``group`` is a part of that tree, as for `open_dataset`; it becomes the root.
+        """
+        catalog, path = _within(filename_or_obj, storage_options, group)
+        catalog = catalog.query(_exactly(params or {}), function=function)
+        tree = catalog.datatree()
+        if path and len(catalog):
+            below: Any = tree[path]
+            tree = below.copy()
         dropped = _names(drop_variables)
         if dropped:
             tree = tree.map_over_datasets(lambda ds: ds.drop_vars(dropped, errors="ignore"))
         return tree
 
+    def open_groups_as_dict(self, filename_or_obj: Any, **options: Any) -> dict[str, xr.Dataset]:
+        """Open what `open_datatree` opens as a mapping from paths to Datasets."""
+        tree = self.open_datatree(filename_or_obj, **options)
+        return {node.path: node.to_dataset() for node in tree.subtree}
+
 
 def _names(variables: str | Iterable[str] | None) -> list[str]:
     return [variables] if isinstance(variables, str) else list(variables or [])
+
+
+def _within(
+    store: Any, storage_options: Mapping[str, Any] | None, group: str | None
+) -> tuple[Catalog, str]:
+    """The grids of a store that are in a group, and the path of that group in their tree.
+
+    A path into the data, such as ``ds.encoding["source"]``, names a store and a group.
+    """
+    found = _catalog(store, storage_options)
+    if not found.rows and isinstance(store, (str, os.PathLike)):
+        root, is_inside, inside = f"{os.fspath(store).rstrip('/')}/".rpartition(f"/{DATA}/")
+        if is_inside:
+            found, group = _catalog(root, storage_options), f"{inside}{group or ''}"
+    if not found.rows:
+        raise InputError(
+            f"{found.location.url!r} holds no grid; expected a store that swarmgrid.compute has "
+            f"written: a folder or URL in which {DATA} is"
+        )
+    folder, _, prefix = (group or "").strip("/").partition("/")
+    if not folder:
+        return found, ""
+    rows = tuple(
+        row
+        for row in found.rows
+        if row.folder == folder and row.grid.startswith(prefix.strip("/"))
+    )
+    if not rows or (prefix and len(rows) > 1):
+        _ = found[f"{folder}/{prefix}"]  # raises the error that lists the grids
+    return replace(found, rows=rows), f"{folder}/{rows[0].grid}" if prefix else folder
 
 
 def _catalog(store: Any, storage_options: Mapping[str, Any] | None) -> Catalog:

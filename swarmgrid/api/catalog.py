@@ -68,7 +68,7 @@ class Catalog:
             return self._grid(found[0])
         what = "no grid" if not found else f"{len(found)} grids"
         shown = found or self.rows
-        listed = ", ".join(f"{row.function}/{row.grid[:SHOWN_DIGITS]}" for row in shown[:_SHOWN])
+        listed = ", ".join(_named(row) for row in shown[:_SHOWN])
         more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
         hint = "; pass more digits of the id, or more params" if found else ""
         raise InputError(
@@ -202,7 +202,7 @@ class Catalog:
         """The rows that an index names."""
         if isinstance(key, tuple) and len(key) == 2:
             function, params = key
-            if isinstance(function, str) and isinstance(params, Mapping):
+            if isinstance(function, str | None) and isinstance(params, Mapping):
                 return self._with_params(function, params)
         if not isinstance(key, str) or GRID_NAME.fullmatch(key) is None:
             raise InputError(
@@ -211,11 +211,11 @@ class Catalog:
             )
         return rows_named(self.rows, key)
 
-    def _with_params(self, function: str, params: Mapping[str, Any]) -> list[GridRow]:
+    def _with_params(self, function: str | None, params: Mapping[str, Any]) -> list[GridRow]:
         found = [
             row
             for row in self.rows
-            if row.is_of(function)
+            if (function is None or row.is_of(function))
             and all(name in row.params and row.params[name] == params[name] for name in params)
         ]
         exact = [row for row in found if row.params.keys() == params.keys()]
@@ -273,6 +273,12 @@ def catalog(
         raise InputError(f"check is {brief(check)}; expected True or False")
     now = time.time()
     return Catalog(location, tuple(stored_rows(location, check=check)), now)
+
+
+def _named(row: GridRow) -> str:
+    """A grid as errors list it: function, id and params."""
+    params = brief_cells(row, 0)[HEADINGS.index("params")]
+    return f"{row.function}/{row.grid[:SHOWN_DIGITS]}" + (f" ({params})" if params else "")
 
 
 catalog.__module__ = "swarmgrid"

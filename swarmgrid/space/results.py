@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from swarmgrid.space.widening import wider
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
+_NAME_OF_DASK = re.compile(r".+-[0-9a-f]{32}")
+"""The name that a DataArray gets from its dask array: another one at every point."""
 _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
 
 
@@ -63,7 +66,9 @@ def unpacked(result: object) -> Unpacked:
         return _from_dataset(result)
     if kind == "DataArray":
         name = getattr(result, "name", None)
-        return _from_data_array(result, DEFAULT_NAME if name is None else _name("an output", name))
+        if name is None or (isinstance(name, str) and _NAME_OF_DASK.fullmatch(name)):
+            name = DEFAULT_NAME
+        return _from_data_array(result, _name("an output", name))
     if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
         return Unpacked({DEFAULT_NAME: result})
     found = Unpacked({})
@@ -359,7 +364,14 @@ def _from_dataset(dataset: Any) -> Unpacked:
     found.coords = coords_of(dataset)
     found.whole_attrs = json_attrs(dataset.attrs)
     if not found.values:
-        raise MisfitError("it returned a Dataset without data variables")
+        names = ", ".join(map(repr, dataset.coords))
+        also = (
+            f", only the coordinates {names}: give what is to be stored another name than its dim"
+        )
+        raise MisfitError(
+            "it returned a Dataset without data variables"
+            + (also if names else "; expected one or more: xr.Dataset({'value': ...})")
+        )
     return found
 
 

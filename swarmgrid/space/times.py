@@ -36,7 +36,10 @@ def to_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
             f"times finer than a nanosecond, which is what is stored; round them: "
             f".astype('{kind}8[ns]')"
         )
-    raise ValueError(f"times beyond {_RANGE[kind]}, which is what 64 bits of nanoseconds hold")
+    raise ValueError(
+        f"times beyond {_RANGE[kind]}, which is what 64 bits of nanoseconds hold; use "
+        "numbers, such as years, or texts instead"
+    )
 
 
 def check_unit(dtype: np.dtype[Any], *, has_values: bool = True) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import MAX_OBJECT, UNREADABLE
 from swarmgrid.store.bounded import is_readable
-from swarmgrid.store.layout import LOCKS
+from swarmgrid.store.layout import LOCKS, MANIFEST
 from swarmgrid.store.refusals import remedy
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class FileBlobs:
         path = self._path(key)
         with self._staged(data) as staged:
             self._place(os.replace, staged, path)
+        self._show_change(key)
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
@@ -114,6 +115,7 @@ class FileBlobs:
             return
         except OSError as error:
             raise self._failed("written", error) from error
+        self._show_change(key)
 
     def names(self, prefix: str) -> list[str]:
         path = self._path(prefix)
@@ -162,6 +164,16 @@ class FileBlobs:
                 "link or no name); expected folders. Put a folder in the link's place"
             )
         self._known_folders.add(folder)
+
+    def _show_change(self, key: str) -> None:
+        """Set the time of the root to now, where a key of the manifest was written or deleted.
+
+        ``xr.open_dataset(root, chunks=...)`` names its dask arrays by path and that time: those
+        of two states of a grid must not have one name, or dask takes the one for the other.
+        """
+        if key.startswith(f"{MANIFEST}/"):
+            with contextlib.suppress(OSError):  # another user's folder, in which we may write
+                os.utime(self._root)
 
     def _is_old(self, name: str) -> bool:
         """Whether nothing was staged in a folder for so long that its writer is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
 import warnings
@@ -70,7 +71,11 @@ def dataset(
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
             data = indexing.CopyOnWriteArray(data)
             data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
-        variables[name] = _variable(dims, data, dict(output.attrs), array.encoding)
+        # the chunks that open_dataset(..., chunks={}) makes: those of the stored objects
+        encoding = array.encoding | {
+            "preferred_chunks": dict(zip(dims, array.lengths, strict=True))
+        }
+        variables[name] = _variable(dims, data, dict(output.attrs), encoding)
     attrs = {**grid.schema.attrs, **_texts(ref)}
     found = xr.Dataset(variables, coordinates(axes, grid.schema), attrs)
     found.encoding["source"] = ref.location.source(ref.path.group)
@@ -190,10 +195,14 @@ class GridArray(BackendArray):
         self._order = order
         self._is_past = is_past
         self.shape = tuple(coverage.selection.shape[d] for d in order) + self._output.shape
-        self.encoding = {"chunks": self._lengths(grid.inner_shape or grid.chunk_shape)}
+        self.lengths = self._lengths(grid.chunk_shape)
+        """The shape of the part of the array that one stored object has."""
+        self.encoding: dict[str, Any] = {
+            "chunks": self._lengths(grid.inner_shape or grid.chunk_shape)
+        }
         """The attributes in which xarray, too, names an array's chunks and shards."""
         if grid.inner_shape is not None:
-            self.encoding["shards"] = self._lengths(grid.chunk_shape)
+            self.encoding["shards"] = self.lengths
         stored = self._output.memory_dtype
         self.dtype = _missing(stored)[1] if self._has_missing else stored
 
@@ -204,6 +213,10 @@ class GridArray(BackendArray):
         return indexing.explicit_indexing_adapter(
             key, self.shape, indexing.IndexingSupport.OUTER, self._read
         )
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read in a thread, as ``Dataset.load_async`` asks."""
+        return await asyncio.to_thread(self.__getitem__, key)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index: per dim an int, a slice or an array of ints."""

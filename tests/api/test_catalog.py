@@ -77,9 +77,9 @@ def test_a_grid_is_found_by_id_and_by_params(store: MemoryStore) -> None:
     for wrong, message in [
         (
             "simulate/",
-            r"2 grids .* fit 'simulate/'; there are simulate/\w{12}, .* pass more digits",
+            r"2 grids .* fit 'simulate/'; there are simulate/\w{12} \(alpha=0.2\), .* more dig",
         ),
-        (("simulate", {"alpha": 7}), r"no grid .* there are growth/.*, simulate/"),
+        (("simulate", {"alpha": 7}), r"no grid .* there are growth/.*, simulate/.*alpha=0.4"),
         ("ffffffffffff", "no grid"),
         (("simulate", {}), "2 grids"),
         (3, "names no grid"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import subprocess
@@ -186,6 +187,20 @@ def test_views_are_dask_arrays_on_request(store: CountingStore) -> None:
     assert whole["value"].data.npartitions == 1
     assert store.chunks_read() == []
     xr.testing.assert_equal(stored.compute(), lazy.load())
+
+
+@pytest.mark.skipif(not hasattr(xr.Dataset, "load_async"), reason="an xarray before load_async")
+def test_values_are_loaded_asynchronously(store: CountingStore) -> None:
+    ds = compute(store, range(6), range(10))
+    expected = np.fromfunction(trace, (6, 10)).transpose(1, 2, 0)
+
+    async def load() -> list[Any]:
+        parts = [ds["value"].isel(a=i) for i in range(6)] + [ds["value"].isel(b=[7, 2])]
+        return await asyncio.gather(*(part.load_async() for part in parts))
+
+    *rows, columns = asyncio.run(load())
+    np.testing.assert_array_equal([row.values for row in rows], expected)
+    np.testing.assert_array_equal(columns.values, expected[:, [7, 2]])
 
 
 def test_a_view_travels_to_other_processes(tmp_path: Path) -> None:
