@@ -1,7 +1,9 @@
 """Keeps our frames out of the tracebacks that users read.
 
 An error of the function, of the call, or Ctrl-C says all by its text; the frames between the
-user's call and the place that raises it do not help. Errors of the store keep theirs.
+user's call and the place that raises it do not help. So does an error of the store: it says in
+words what the file system or the server said in an error of its own, which is not shown either.
+What a store raises that is neither keeps its frames.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError, PointError
+from swarmgrid.errors import InputError, PointError, StoreError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,6 +40,7 @@ class UserFrames:
         frames: TracebackType | None,
     ) -> None:
         is_clear = isinstance(error, (InputError, PointError, KeyboardInterrupt))
+        is_clear = is_clear or _is_clear_store_error(error)
         if error is None or frames is None or not is_clear or os.environ.get(VARIABLE) == "full":
             return
         frames.tb_next = None
@@ -45,6 +48,21 @@ class UserFrames:
             error._render_traceback_ = functools.partial(_rendered, error)  # type: ignore[attr-defined]
         elif sys.excepthook is sys.__excepthook__:  # no other code changes what is shown
             sys.excepthook = _show
+
+
+def _is_clear_store_error(error: BaseException | None) -> bool:
+    """Whether an error of a store says all: its kind does, or has a cause that it words."""
+    if type(error) is not StoreError:
+        return isinstance(error, StoreError)
+    cause = error.__cause__
+    is_known = cause is None or type(cause).__module__.partition(".")[0] == "obstore"
+    return is_known or isinstance(cause, OSError)
+
+
+def _without_cause(error: BaseException) -> None:
+    """Drop the cause of an error of a store, just before it is shown."""
+    if _is_clear_store_error(error):
+        error.__cause__, error.__suppress_context__ = None, True
 
 
 def _ipython() -> Any:
@@ -56,6 +74,7 @@ def _ipython() -> Any:
 def _rendered(error: BaseException) -> list[str]:
     """The lines that IPython shows."""
     error.__traceback__ = _without_hidden(error.__traceback__)
+    _without_cause(error)
     lines: list[str] = _ipython().InteractiveTB.structured_traceback(
         type(error), error, error.__traceback__
     )
@@ -67,6 +86,7 @@ def _show(kind: type[BaseException], error: BaseException, frames: TracebackType
     sys.excepthook = sys.__excepthook__
     frames = _without_hidden(frames)
     error.__traceback__ = frames
+    _without_cause(error)
     sys.__excepthook__(kind, error, frames)
 
 

@@ -66,7 +66,7 @@ def unpacked(result: object) -> Unpacked:
         return _from_dataset(result)
     if kind == "DataArray":
         name = getattr(result, "name", None)
-        if name is None or (isinstance(name, str) and _NAME_OF_DASK.fullmatch(name)):
+        if name is None or _NAME_OF_DASK.fullmatch(str(name)):
             name = DEFAULT_NAME
         return _from_data_array(result, _name("an output", name))
     if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
@@ -364,14 +364,8 @@ def _from_dataset(dataset: Any) -> Unpacked:
     found.coords = coords_of(dataset)
     found.whole_attrs = json_attrs(dataset.attrs)
     if not found.values:
-        names = ", ".join(map(repr, dataset.coords))
-        also = (
-            f", only the coordinates {names}: give what is to be stored another name than its dim"
-        )
-        raise MisfitError(
-            "it returned a Dataset without data variables"
-            + (also if names else "; expected one or more: xr.Dataset({'value': ...})")
-        )
+        names = f"{list(dataset.coords)}; rename what has the name of its dim"
+        raise MisfitError(f"it returned a Dataset without data variables, but coordinates {names}")
     return found
 
 

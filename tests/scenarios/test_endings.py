@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.coordinator.endings import with_code
@@ -154,6 +155,33 @@ def test_an_error_of_the_call_shows_no_frames_of_ours(monkeypatch: pytest.Monkey
     with pytest.raises(swarmgrid.InputError) as caught:
         swarmgrid.grid(fails, store="memory://").stream(axes={"x": [1]}, retries=-1)
     assert [frame.name for frame in frames_of(caught.value)] == ["stream", "stream"]
+
+
+class BrokenStore(MemoryStore):
+    """A store of somebody's own, with a mistake."""
+
+    async def get(self, *args: Any, **options: Any) -> Any:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_an_error_of_the_store_shows_no_frames_and_no_text_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    if full:
+        monkeypatch.setenv("SWARMGRID_TRACEBACK", "full")
+    (tmp_path / "file").touch()
+    for store in (tmp_path / "file" / "store", BrokenStore()):
+        with pytest.raises(swarmgrid.StoreError) as caught:
+            swarmgrid.compute(axes={"x": [1]}, func=fails, store=store, executor="sync")
+        assert caught.value.__cause__ is not None
+        sys.excepthook(type(caught.value), caught.value, caught.value.__traceback__)
+        shown = capsys.readouterr().err
+        is_whole = full or isinstance(store, BrokenStore)
+        assert ("direct cause of" in shown) == is_whole
+        assert (PACKAGE in shown) == is_whole
+        assert "swarmgrid.StoreError: store " in shown
 
 
 def test_an_error_that_somebody_else_shows_is_left_to_them(

@@ -459,8 +459,8 @@ def test_the_names_that_dask_makes_up_are_no_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (xr.Dataset({"t": ("t", [1.0])}), "only the coordinates 't': give what is to be stored"),
-        (xr.Dataset(), "without data variables; expected one or more"),
+        (xr.Dataset({"t": ("t", [1.0])}), r"coordinates \['t'\]; rename what has the name"),
+        (xr.Dataset(), r"without data variables"),
     ],
 )
 def test_a_dataset_without_data_variables_is_an_error(dataset: xr.Dataset, message: str) -> None:
