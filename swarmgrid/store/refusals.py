@@ -107,7 +107,7 @@ _ELSE = f"Check the file system {_KEPT}"
 
 
 def remedy(error: OSError) -> str:
-    """What to do about an error of a file system: a sentence without its full stop."""
+    """The remedy of an error of a file system, as a sentence without its full stop."""
     return next((text for numbers, text in _REMEDIES if error.errno in numbers), _ELSE)
 
 
