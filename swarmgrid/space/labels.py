@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,29 @@ if TYPE_CHECKING:
 
     from swarmgrid.space.outputs import Coord
 
+_LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
+_NAME_OF_DASK = re.compile(r".+-[0-9a-f]{32}")
+"""The name that a DataArray gets from its dask array: another one at every point."""
+
 
 class MisfitError(Exception):
     """A result that cannot be stored; the caller knows at which point."""
+
+
+def labelled_kind(value: object) -> str | None:
+    """The name of a value's labelled type, of xarray's or pandas'; None: it has none."""
+    for library, names in _LABELLED.items():
+        module = sys.modules.get(library)  # a value of its types exists only where it was imported
+        for name in names if module is not None else ():
+            if isinstance(value, getattr(module, name, ())):
+                return name
+    return None
+
+
+def own_name(array: object) -> object:
+    """The name of a DataArray; None: it has none, or one that dask has made up."""
+    name = getattr(array, "name", None)
+    return None if _NAME_OF_DASK.fullmatch(str(name)) else name
 
 
 def in_order(

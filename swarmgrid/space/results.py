@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-import re
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.labels import MisfitError, axes_first, check_coords, in_order, own_coords
+from swarmgrid.space.labels import (
+    MisfitError,
+    axes_first,
+    check_coords,
+    in_order,
+    labelled_kind,
+    own_coords,
+    own_name,
+)
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.times import to_nanoseconds
@@ -23,14 +29,11 @@ from swarmgrid.space.widening import wider
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""
-_NAME_OF_DASK = re.compile(r".+-[0-9a-f]{32}")
-"""The name that a DataArray gets from its dask array: another one at every point."""
 _SCALARS = (float, int, bool, complex, str, np.generic, dt.datetime, dt.timedelta)
 
 
 _WIDEST = 8
 """Bytes that any number may have; of more, complex ones of two such parts are stored."""
-_LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 
 
 @dataclass(slots=True)
@@ -61,20 +64,18 @@ def unpacked(result: object) -> Unpacked:
     MisfitError
         If it is anything else.
     """
-    kind = _labelled_kind(result)
+    kind = labelled_kind(result)
     if kind == "Dataset":
         return _from_dataset(result)
     if kind == "DataArray":
-        name = getattr(result, "name", None)
-        if name is None or _NAME_OF_DASK.fullmatch(str(name)):
-            name = DEFAULT_NAME
-        return _from_data_array(result, _name("an output", name))
+        name = own_name(result)
+        return _from_data_array(result, DEFAULT_NAME if name is None else _name("an output", name))
     if kind is not None or isinstance(result, (*_SCALARS, np.ndarray)):
         return Unpacked({DEFAULT_NAME: result})
     found = Unpacked({})
     for key, value in _items(result):
         name = _name("an output", key)
-        if _labelled_kind(value) == "DataArray":
+        if labelled_kind(value) == "DataArray":
             part = _from_data_array(value, name)
             found.values |= part.values
             found.dims |= part.dims
@@ -256,7 +257,7 @@ def _bare(what: str, value: Any) -> Any:
         return np.array(str.__str__(value), object)
     if isinstance(value, (dt.datetime, dt.timedelta)):
         return _time(what, value)
-    kind = _labelled_kind(value)
+    kind = labelled_kind(value)
     if kind == "Dataset" or isinstance(value, (list, tuple, Mapping, set)) or value is None:
         name = type(value).__name__
         raise MisfitError(
@@ -333,16 +334,6 @@ _RETURN_HINTS: dict[type, str] = {
     list: ". np.asarray(...) makes an array of it",
     tuple: ". Give its parts names, {'a': ..., 'b': ...}, or make an array of it, np.asarray(...)",
 }
-
-
-def _labelled_kind(value: object) -> str | None:
-    """The name of a value's labelled type, of xarray's or pandas'; None: it has none."""
-    for library, names in _LABELLED.items():
-        module = sys.modules.get(library)  # a value of its types exists only where it was imported
-        for name in names if module is not None else ():
-            if isinstance(value, getattr(module, name, ())):
-                return name
-    return None
 
 
 def _from_data_array(array: Any, name: str) -> Unpacked:
