@@ -44,8 +44,8 @@ AXES: list[dict[str, list[float]]] = [
 FOLDER = Path(sys.argv[1])
 STORY = sys.argv[2]
 EVERY = int(sys.argv[3])
-S3_OPTIONS = json.loads(sys.argv[4]) if len(sys.argv) > 4 else None
-"""Where a server is that survives the kills; nothing else is tried then."""
+SERVER = json.loads(sys.argv[4]) if len(sys.argv) > 4 else None
+"""The URL and options of stores that survive the kills; nothing else is tried then."""
 
 
 def product(x: int, y: int) -> dict[str, Any]:
@@ -100,12 +100,25 @@ def object_store(countdown: Countdown | None) -> Any:
     from obstore.store import from_url
     from zarr.storage import ObjectStore
 
-    assert S3_OPTIONS is not None
+    assert SERVER is not None
     if countdown is not None:
         for name in ("put", "put_async", "delete", "delete_async"):
             setattr(obstore, name, countdown.before(getattr(obstore, name)))
     prefix = (FOLDER / "prefix").read_text()  # of this round: a server is not emptied so fast
-    return ObjectStore(from_url(f"{S3_OPTIONS['url']}/{prefix}", **S3_OPTIONS["options"]))
+    return ObjectStore(from_url(f"{SERVER['url']}/{prefix}", **SERVER["options"]))
+
+
+def key_value_store(countdown: Countdown | None) -> Any:
+    """A key-value store, whose every write is a step."""
+    from swarmgrid.stores import from_url
+
+    assert SERVER is not None
+    prefix = (FOLDER / "prefix").read_text()
+    store = from_url(SERVER["url"] + prefix, SERVER["options"])
+    if countdown is not None:
+        cls: Any = type(store)
+        cls.write_if = countdown.before(cls.write_if)
+    return store
 
 
 def in_child(action: Callable[[], None]) -> int:
@@ -214,18 +227,31 @@ def check_clean(grid: Any) -> None:
 STORIES: dict[str, Any] = {"run": Run(), "conversion": Conversion()}
 
 
+def prepare(make_store: Any, prefix: str) -> None:
+    """An empty folder, and a store in it or of that name on the server, ready to be written."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    (FOLDER / "prefix").write_text(prefix)
+    assert in_child(lambda: STORIES[STORY].prepare(make_store(None))) == 0
+
+
 def main() -> None:
     kills, story = 0, STORIES[STORY]
-    for make_store in (directory, zarr_store) if S3_OPTIONS is None else (object_store,):
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir()
-        (FOLDER / "prefix").write_text(STORY)
-        assert in_child(lambda make=make_store: story.prepare(make(None))) == 0
-        prepared = shutil.copytree(FOLDER, FOLDER.with_name(make_store.__name__))
+    if SERVER is None:
+        kinds = [directory, zarr_store]
+    else:
+        kinds = [object_store if SERVER["url"].startswith("s3://") else key_value_store]
+    for make_store in kinds:
+        prepared = FOLDER.with_name(make_store.__name__)
+        if SERVER is None:
+            prepare(make_store, STORY)
+            shutil.copytree(FOLDER, prepared)
         for k in itertools.count(1, EVERY):
-            shutil.rmtree(FOLDER)
-            shutil.copytree(prepared, FOLDER)
-            (FOLDER / "prefix").write_text(f"{STORY}-{k}")
+            if SERVER is None:
+                shutil.rmtree(FOLDER)
+                shutil.copytree(prepared, FOLDER)
+            else:  # a server has one store for each round
+                prepare(make_store, f"{STORY}-{k}")
             status = in_child(lambda k=k, make=make_store: story.doomed(make(Countdown(k))))
             assert status in (0, -signal.SIGKILL), status
             again = in_child(lambda make=make_store: story.check(make(None)))

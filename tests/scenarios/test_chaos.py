@@ -75,6 +75,16 @@ def test_a_kill_at_any_request_that_changes_an_object_store_loses_nothing(
     assert kills_at_every_step(tmp_path / "work", "run", every, json.dumps(server)) > 40 // every
 
 
+@pytest.mark.parametrize("every", first(0, [5]))
+def test_a_kill_at_any_write_of_a_key_value_store_loses_nothing(
+    place: tuple[str, dict[str, Any]], tmp_path: Path, every: int
+) -> None:
+    every *= 8 if place[0].startswith("dynamodb") else 1  # moto is slow
+    server = json.dumps({"url": f"{place[0]}-{every}", "options": place[1]})
+    assert kills_at_every_step(tmp_path / "work", "run", every, server) > 40 // every
+    assert kills_at_every_step(tmp_path / "work", "conversion", every, server) > 20 // every
+
+
 def kills_at_every_step(*arguments: object) -> int:
     script = Path(__file__).with_name("kill_at_every_step.py")
     done = subprocess.run(

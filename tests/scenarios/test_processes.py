@@ -176,6 +176,13 @@ def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
     survive(s3.url("survivors"), tmp_path, storage_options=s3.storage_options(), executor="sync")
 
 
+@pytest.mark.long
+def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond_its_lease(
+    place: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    survive(place[0], tmp_path, storage_options=place[1] or None, executor="sync")
+
+
 def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(tmp_path: Path) -> None:
     survive(tmp_path / "s", tmp_path)
 

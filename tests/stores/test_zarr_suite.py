@@ -76,6 +76,8 @@ def test_any_sequence_of_calls_does_what_a_dict_would(place: tuple[str, dict[str
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")  # of its dtypes
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_any_hierarchy_reads_as_it_would_from_memory(place: tuple[str, dict[str, Any]]) -> None:
     from hypothesis import settings
     from hypothesis.stateful import run_state_machine_as_test
