@@ -77,7 +77,7 @@ FOREIGN = {
     },
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
-    "pandas": {"pictures.plots", "view.dataset", "view.status", "view.tables"},
+    "pandas": {"pictures.plots", "planning.times", "view.dataset", "view.status", "view.tables"},
     "psutil": {"executors.memory", "executors.process", "executors.process_main"},
     "IPython": {"observe.bars"},
     "redis": {"stores.redis"},

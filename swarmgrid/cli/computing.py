@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from swarmgrid.cli.endings import FOUND, OK
+from swarmgrid.cli.flags import to_number
 from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.requests import grid_options, to_request
 from swarmgrid.cli.streams import stdout_as_stderr
@@ -69,7 +71,14 @@ def _counts(done: Diagnostics) -> dict[str, Any]:
 @click.argument("target")
 @grid_options
 @click.option("--explain", is_flag=True, help="Say what names the grid, and why it is a new one.")
-def plan(target: str, explain: bool, **given: Any) -> int:
+@click.option("--slurm-time", is_flag=True,
+              help="Write only the time limit for a batch job with --workers.")  # fmt: skip
+@click.option("--safety", type=float, default=1.5, show_default=True,
+              help="The factor for safety in the time limit.")  # fmt: skip
+@click.option("--by", metavar="AXIS", help="Add the time by the values of an axis.")
+def plan(
+    target: str, explain: bool, slurm_time: bool, safety: float, by: str | None, **given: Any
+) -> int:
     """Say what run would do; computes and writes nothing.
 
     \b
@@ -77,13 +86,26 @@ def plan(target: str, explain: bool, **given: Any) -> int:
       swarmgrid plan model.py:simulate -p alpha=0.4 -a s=0:200 --store cache
       swarmgrid plan sweep.toml --axis model=1.5b --json
       swarmgrid plan sweep.toml --explain
+      swarmgrid plan sweep.toml --by strat
+      sbatch --time=$(swarmgrid plan sweep.toml --slurm-time --workers 64) job.sh
     """
     as_json = given["as_json"]
     with stdout_as_stderr() if as_json else contextlib.nullcontext():
         call = to_request(target, given).call()
         found = call.plan(explain=explain)
+    limit = None
+    if slurm_time:
+        limit = found.slurm_time(workers=to_number(given["workers"] or 1), safety=safety)
+    times = None if by is None else found.time_by(by)
     if as_json:
-        write_json({**_place(call.request.grid), **to_document(found)})
+        more: dict[str, Any] = {} if limit is None else {"slurm_time": limit}
+        if times is not None:
+            more["times"] = json.loads(times.reset_index().to_json(orient="records"))
+        write_json({**_place(call.request.grid), **to_document(found), **more})
+    elif limit is not None:
+        write(limit)
+    elif times is not None:
+        write(f"{plain(str(found), lines=True)}\n{plain(times.to_string(), lines=True)}")
     else:
         write(f"{plain(f'grid {call.request.grid.path.group}')}\n{plain(str(found), lines=True)}")
     return OK
@@ -104,6 +126,7 @@ def to_document(found: Plan) -> dict[str, Any]:
         "chunks_missing": found.chunks_missing,
         "bytes": found.nbytes,
         "seconds": found.seconds,
+        "seconds_band": None if found.seconds_band is None else list(found.seconds_band),
         "reason": found.reason,
         "depends": dict(found.depends),
         "why": found.why,

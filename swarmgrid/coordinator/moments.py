@@ -77,5 +77,6 @@ def _seconds_left(state: RunState, left: int) -> float | None:
     cost = state.cost.seconds_per_point
     if cost is None:
         return None
+    seconds = cost * left if state.expected is None else state.expected.seconds_left(left)
     at_once = max(1, min(state.n_workers, left // _points_per_call(state)))
-    return left * max(cost / at_once, state.limiter.interval)
+    return max(seconds / at_once, left * state.limiter.interval)

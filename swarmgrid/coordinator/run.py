@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.coordinator.attempts import Attempts, to_error
 from swarmgrid.coordinator.coordinator import Coordinator
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, first_engine, may_begin_here
+from swarmgrid.coordinator.expected_cost import ExpectedCost
 from swarmgrid.coordinator.inference import Inference
 from swarmgrid.coordinator.run_state import RunState
 from swarmgrid.coordinator.task_size import CostModel
@@ -21,6 +22,7 @@ from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
 from swarmgrid.observe.progress import Progress
+from swarmgrid.planning.costs import fitted_costs
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.run_options import to_interval
 from swarmgrid.space.outputs import Schema
@@ -178,6 +180,7 @@ class Run:
             is_trial=is_trial,
             inference=Inference(self._request, known, self._attempts) if is_inferred else None,
             coverage=None if is_inferred else known,
+            expected=self._expected_cost(),
         )
         return Coordinator(state, inbox)
 
@@ -194,6 +197,17 @@ class Run:
             chunks_written=n_chunks,
             bytes_written=n_bytes,
         )
+
+    def _expected_cost(self) -> ExpectedCost | None:
+        """The expected cost of the missing points, if stored points tell it."""
+        state, coverage = self._grid_state, self._coverage
+        if state is None or coverage is None:
+            return None
+        costs = fitted_costs(coverage.grid, state.manifest.rows, has_band=False)
+        if costs is None:
+            return None
+        seconds = costs.of_missing(coverage).total
+        return ExpectedCost(costs, coverage.grid.chunk_shape, seconds, self._counts.left)
 
     def _known_coverage(self) -> Coverage | None:
         """The missing points, if the grid or its outputs are known beforehand.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.coordinator.attempts import Attempts
     from swarmgrid.coordinator.engines import Engine
+    from swarmgrid.coordinator.expected_cost import ExpectedCost
     from swarmgrid.coordinator.inference import Inference
     from swarmgrid.coordinator.queue import TaskQueue
     from swarmgrid.coordinator.task_size import CostModel
@@ -54,6 +55,8 @@ class RunState:
     """Decides the outputs, where these were not known."""
     coverage: Coverage | None
     """The missing points, once the outputs are known."""
+    expected: ExpectedCost | None = None
+    """The cost of the points that are left, as stored points tell it; None: none does."""
     queue: TaskQueue | None = None
     """The missing points that are not handed out yet; None while these are unknown."""
     divided: DividedChunks = field(default_factory=DividedChunks)

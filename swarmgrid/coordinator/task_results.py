@@ -171,6 +171,8 @@ class Results:
         self._state.writer.receive(result)
 
     def _tell_done(self, result: TaskResult, *, is_first: bool) -> None:
+        if self._state.expected is not None:
+            self._state.expected.add(result)
         if result.changed:
             self._state.tell(StateChanged(result.changed, result.worker))
         for retry in result.retries:

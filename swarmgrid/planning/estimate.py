@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.planning.costs import fitted_costs, missing_by_value
 from swarmgrid.planning.growth import new_chunking
+from swarmgrid.planning.times import Times, check_positive, slurm_time
 from swarmgrid.readable import bar, code, count, folded, nbytes, page, short_duration, table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.identity import Part
+    from swarmgrid.planning.costs import Costs, Missing
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
 
@@ -51,8 +59,10 @@ class Plan:
     nbytes: int | None
     """Uncompressed bytes of the missing points; None while the outputs are not known."""
     seconds: float | None
-    """Time inside the function for the missing points, by what the stored ones took; ``n``
-    workers need an ``n``-th of it. None while nothing was measured."""
+    """Time inside the function for the missing points, by what the stored ones took at each value
+    of each axis; ``n`` workers need an ``n``-th of it. None while nothing was measured."""
+    seconds_band: tuple[float, float] | None = None
+    """The same by the quickest and by the slowest tenth of the stored points."""
     depends: Mapping[str, str] = field(default_factory=dict)
     """The content of ``depends=`` now: packages' versions, digests of files and values."""
     parts: tuple[Part, ...] | None = None
@@ -60,6 +70,76 @@ class Plan:
     why: str | None = None
     """The reason for a new grid, by the nearest stored one; None: the grid is stored, or
     ``explain=True`` did not ask."""
+
+    times: Mapping[str, Times] = field(default_factory=dict, repr=False, compare=False)
+    """By axis what `time_by` shows."""
+
+    def time_by(self, axis: str) -> pd.DataFrame:
+        """The time of the missing points by the values of an axis.
+
+        Stored points say what a point costs: a factor for each value of each axis, the median over
+        the points that have it. A value that is not stored lies between those beside it, or is
+        like the mean of all.
+
+        Parameters
+        ----------
+        axis : str
+            The name of an axis.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each requested value: its missing ``points``, their ``seconds`` inside the
+            function, and ``low`` and ``high``, between which four of five of the stored points
+            were when the others estimated them.
+
+        Raises
+        ------
+        InputError
+            If there is no such axis, or nothing was measured.
+        """
+        band = self._check_measured()
+        if axis not in self.times:
+            raise InputError(
+                f"{brief(axis)} is no axis; the axes are {', '.join(self.lengths) or 'none'}"
+            )
+        return self.times[axis].table(axis, band)
+
+    def slurm_time(self, *, workers: int = 1, safety: float = 1.5) -> str:
+        """The time limit for a batch job that computes the missing points: ``"1-02:30:00"``.
+
+        It is the estimate with a margin for safety, and at least the upper end of its band, in
+        whole minutes.
+
+        Parameters
+        ----------
+        workers : int, default 1
+            The number of points that are computed at once.
+        safety : float, default 1.5
+            The factor for safety.
+
+        Raises
+        ------
+        InputError
+            If nothing was measured: compute a few points first.
+        """
+        check_positive("workers", workers, is_whole=True)
+        check_positive("safety", safety, is_whole=False)
+        band = self._check_measured()
+        at_once = max(1, min(workers, self.points_missing))
+        return slurm_time((self.seconds or 0.0) * max(safety, band[1]) / at_once)
+
+    def _check_measured(self) -> tuple[float, float]:
+        """The band as factors of the estimate; InputError if there is none."""
+        if self.seconds is None or self.seconds_band is None:
+            raise InputError(
+                "no stored point says what a point takes; compute a few values of each axis "
+                "first, and plan again"
+            )
+        if not self.seconds:
+            return 1.0, 1.0
+        low, high = self.seconds_band
+        return low / self.seconds, high / self.seconds
 
     def __str__(self) -> str:
         return (
@@ -88,7 +168,11 @@ class Plan:
     def _time(self) -> str:
         if self.seconds is None:
             return "unknown time"
-        return f"{short_duration(self.seconds)} in the function"
+        text = f"{short_duration(self.seconds)} in the function"
+        if self.seconds_band is None or not self.seconds:
+            return text
+        low, high = map(short_duration, self.seconds_band)
+        return f"{text} ({low} to {high})"
 
     def _explained(self) -> str:
         """The parts that count, as a table."""
@@ -165,7 +249,8 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
             depends=request.depends,
         )
     missing = coverage.n_missing()
-    cost = manifest.seconds_per_point() if manifest is not None else None
+    costs = None if manifest is None else fitted_costs(coverage.grid, manifest.rows)
+    times = None if costs is None else costs.of_missing(coverage)
     outputs = coverage.grid.schema.outputs
     is_stored = manifest is not None
     reason = "as stored" if is_stored else new_chunking(request, coverage.grid.schema).reason
@@ -181,6 +266,26 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         chunks_total=coverage.complete.size,
         chunks_missing=coverage.n_incomplete(),
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
-        seconds=None if cost is None else cost * missing,
+        seconds=None if times is None else times.total,
+        seconds_band=_band(costs, times),
+        times={} if times is None else _by_axis(coverage, times),
         depends=request.depends,
     )
+
+
+def _band(costs: Costs | None, times: Missing | None) -> tuple[float, float] | None:
+    if costs is None or times is None:
+        return None
+    low, high = costs.band
+    return low * times.total, high * times.total
+
+
+def _by_axis(coverage: Coverage, times: Missing) -> dict[str, Times]:
+    """The missing points and their times by axis."""
+    axes = coverage.selection.axes
+    points = missing_by_value(coverage, [np.ones(len(axis.positions)) for axis in axes])
+    found = {}
+    for d, (axis, chosen) in enumerate(zip(coverage.grid.axes, axes, strict=True)):
+        labels = axis.take(chosen.positions).labels()
+        found[axis.name] = Times(labels, np.rint(points[d]).astype(np.int64), times.by_value[d])
+    return found
