@@ -64,6 +64,7 @@ FOREIGN = {
     "click": {
         *("cli.about", "cli.asking", "cli.computing", "cli.endings", "cli.explaining"),
         *("cli.flags", "cli.following", "cli.handing", "cli.listing", "cli.main", "cli.output"),
+        "cli.pages",
         *("cli.removing", "cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
     },
     "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},

@@ -11,6 +11,8 @@ import io
 import linecache
 import pkgutil
 import re
+import shlex
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,6 +110,50 @@ def _check_output(expected: str, printed: str, place: str) -> None:
     assert same, f"{place} prints\n{printed}\nbut the page says\n{expected}"
 
 
+WITH_COMMANDS = [page for page in PAGES if "```console\n" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=_name)
+def test_the_commands_of_a_page_print_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block that begins with ``# name.py`` is that file; a line that begins with $ runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("SWARMGRID_STORE", raising=False)
+    before = {*sys.modules}
+    n_commands = 0
+    fence = r"^```(python|toml|console)\n(.*?)^```\n"
+    for block in re.finditer(fence, page.read_text(), re.DOTALL | re.MULTILINE):
+        kind, text = block.groups()
+        if kind != "console":
+            if name := re.match(r"# (\S+\.\w+)\n", text):
+                (tmp_path / name[1]).write_text(text)
+            continue
+        for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+            n_commands += 1
+            _check_output(expected, _shown(command), f"{_name(page)}: {command}")
+    for name in {*sys.modules} - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+    assert n_commands > 10
+
+
+def _shown(command: str) -> str:
+    """The output of a command of ours, in this process; and its exit code, if that is not 0."""
+    from swarmgrid.cli.main import main
+
+    words = shlex.split(command.partition(" | head -c ")[0])
+    assert words[0] == "swarmgrid"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(words[1:])
+    text = out.getvalue()
+    if " | head -c " in command:
+        return text[: int(command.rpartition(" ")[2])]
+    return text + (f"exit code {code}\n" if code else "")
+
+
 @pytest.mark.parametrize("page", PROSE, ids=_name)
 def test_the_relative_links_of_a_page_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
@@ -200,6 +246,13 @@ def test_the_api_page_is_what_the_docstrings_say() -> None:
     assert make_api.PAGE.read_text() == make_api.page(), "run: python docs/make_api.py"
     headings = re.findall(r"^### (\w+)$", make_api.PAGE.read_text(), re.MULTILINE)
     assert sorted(headings) == dir(swarmgrid)
+
+
+def test_the_page_of_commands_is_what_they_say() -> None:
+    make_commands = script("make_commands")
+    page = make_commands.page()
+    assert make_commands.PAGE.read_text() == page, "run: python docs/make_commands.py"
+    assert {*make_commands.FIELDS} == {*make_commands.HOMES}
 
 
 ERRORS = [getattr(swarmgrid, n) for n in swarmgrid.__all__ if n.endswith("Error")]

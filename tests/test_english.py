@@ -136,5 +136,5 @@ def test_objects_are_compacted_and_only_stores_are_merged() -> None:
         for path in PACKAGE.rglob("*.py")
         if re.search(r"\bmerg(e|es|ed|ing)\b", words_of(path.read_text()), re.IGNORECASE)
     }
-    # `swarmgrid.merge` and its error; below, grids are joined
-    assert rooms == {"memo", "api", "__init__.py", "errors.py"}
+    # `swarmgrid.merge`, its command and its error; below, grids are joined
+    assert rooms == {"memo", "api", "cli", "__init__.py", "errors.py"}

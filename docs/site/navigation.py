@@ -17,6 +17,7 @@ SECTIONS = {
         "how-to/watch-a-run",
         "how-to/notebooks",
         "how-to/look-around",
+        "how-to/from-the-shell",
         "how-to/why-computed-again",
         "how-to/use-a-cluster",
         "how-to/slurm",

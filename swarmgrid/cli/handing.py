@@ -1,12 +1,13 @@
-"""``swarmgrid export`` and ``swarmgrid copy``: hand grids on."""
+"""``swarmgrid export``, ``copy`` and ``merge``: hand grids on."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from swarmgrid.cli.endings import NOTHING, OK
+from swarmgrid.cli.endings import FOUND, NOTHING, OK
 from swarmgrid.cli.listing import grid_table, to_document
 from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.stores import (
@@ -60,15 +61,34 @@ def _size(path: Any) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def _two_stores(function: Any) -> Any:
+    """Add the arguments and options of a command from one store to another."""
+    for add in (
+        json_option,
+        click.option(
+            "--target-option",
+            "target_options",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A setting of the target's URL. May be repeated.",
+        ),
+        click.option(
+            "--source-option",
+            "source_options",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A setting of the source's URL. May be repeated.",
+        ),
+        selection_options,
+        click.argument("target"),
+        click.argument("source"),
+    ):
+        function = add(function)
+    return function
+
+
 @click.command()
-@click.argument("source")
-@click.argument("target")
-@selection_options
-@click.option("--source-option", "source_options", multiple=True, metavar="KEY=VALUE",
-              help="A setting of the source's URL. May be repeated.")  # fmt: skip
-@click.option("--target-option", "target_options", multiple=True, metavar="KEY=VALUE",
-              help="A setting of the target's URL. May be repeated.")  # fmt: skip
-@json_option
+@_two_stores
 def copy(
     source: str,
     target: str,
@@ -117,3 +137,62 @@ def copy(
         return NOTHING
     note(str(done))
     return OK
+
+
+@click.command()
+@click.option("-n", "--dry-run", is_flag=True, help="Write nothing, and say what would be done.")
+@_two_stores
+def merge(
+    source: str,
+    target: str,
+    where: tuple[str, ...],
+    function: str | None,
+    tags: tuple[str, ...],
+    source_options: tuple[str, ...],
+    target_options: tuple[str, ...],
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Add the points of a store to another.
+
+    SOURCE and TARGET are folders or URLs. Points that were computed elsewhere join the same grids;
+    what the target has is never overwritten. Points that both have with other values are listed,
+    and the exit code is 1.
+
+    \b
+    Examples:
+      swarmgrid merge laptop-cache cache --dry-run
+      swarmgrid merge laptop-cache s3://bucket/cache --target-option region=eu-west-1
+    """
+    from swarmgrid.api.merging import merge as merge_stores
+
+    place = to_place((), source, source_options)
+    done = merge_stores(
+        place.location.url,
+        target,
+        query=query_of(where, tags),
+        function=function,
+        dry_run=dry_run,
+        source_options=to_storage_options(source_options),
+        target_options=to_storage_options(target_options),
+    )
+    if as_json:
+        write_json(
+            {
+                "source": place.location.url,
+                "target": target,
+                "dry_run": done.is_dry_run,
+                "added": done.points_added,
+                "alike": done.points_alike,
+                "conflicting": done.points_conflicting,
+                "bytes": done.nbytes,
+                "grids": [asdict(grid) for grid in done.grids],
+                "conflicts": [asdict(one) for one in done.conflicts],
+            }
+        )
+    elif done.grids:
+        write(plain(str(done), lines=True))
+    if not done.grids:
+        note(f"no grid fits in {place.location.url!r}")
+        return NOTHING
+    return FOUND if done.points_conflicting else OK

@@ -33,7 +33,9 @@ OPTIONAL = ("tags", "seconds", "bytes", "written")
 @selection_options
 @click.option("--sort", metavar="PATH", help="Order by a value, such as written or params.alpha; "
               "-written begins with the largest.")  # fmt: skip
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="Show only so many grids.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Show only so many grids."
+)
 @click.option("--check", is_flag=True, help="Hold the catalog against the document of each grid.")
 @json_option
 @store_options

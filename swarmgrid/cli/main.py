@@ -32,7 +32,9 @@ HOMES = {
     "prune": "removing",
     "export": "handing",
     "copy": "handing",
+    "merge": "handing",
     "why": "explaining",
+    "report": "pages",
     "about": "about",
 }
 """By command its module, which is imported when the command is used."""

@@ -142,7 +142,9 @@ def _page(url: str, row: GridRow, state: GridSummary) -> str:
 @names_argument("[STORE] [GRID]...")
 @selection_options
 @click.option("--traceback", is_flag=True, help="Show the traceback of each failure.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="Show only so many points.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Show only so many points."
+)
 @json_option
 @store_options
 def errors(
