@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import sys
 from pathlib import Path
@@ -96,6 +97,7 @@ FOREIGN = {
 """Where each library is imported; numpy may be anywhere."""
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -105,6 +107,7 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@functools.cache
 def imports(tree: ast.Module, *, with_types: bool = True) -> set[str]:
     """The modules that a tree imports, anywhere in it."""
     found = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +45,7 @@ def docstrings(path: Path) -> Iterator[Docstring]:
                     yield Docstring(f"{place} {after.lineno}", "", text)
 
 
+@functools.cache
 def of_the_package() -> list[Docstring]:
     found = [doc for path in sorted(PACKAGE.rglob("*.py")) for doc in docstrings(path)]
     assert len(found) > 1500
@@ -118,14 +120,23 @@ def words_of(text: str) -> str:
     return text.replace("_", " ")
 
 
+@functools.cache
+def lines() -> list[tuple[str, str, str]]:
+    """The place of every line, the line, and its words."""
+    return [
+        (f"{path.relative_to(ROOT)}:{number}", line.strip(), words_of(line))
+        for path in TEXTS
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+    ]
+
+
 @pytest.mark.parametrize("word", REPLACED)
 def test_a_word_that_was_replaced_stays_away(word: str) -> None:
     pattern = re.compile(rf"\b({word})\b", re.IGNORECASE)
     found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()} (write: {REPLACED[word]})"
-        for path in TEXTS
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if pattern.search(words_of(line))
+        f"{place}: {line} (write: {REPLACED[word]})"
+        for place, line, words in lines()
+        if pattern.search(words)
     ]
     assert found == []
 

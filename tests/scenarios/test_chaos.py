@@ -56,18 +56,18 @@ def point(x: int, y: int) -> Any:
     """Stands for the function of the script, where results are only read."""
 
 
-@pytest.mark.parametrize("every", first(1, [16, 1]))
+@pytest.mark.parametrize("every", first(1, [40, 1]))
 def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path, every: int) -> None:
     assert kills_at_every_step(tmp_path / "work", "run", every) > 100 // every
 
 
-@pytest.mark.parametrize("every", first(1, [10, 1]))
+@pytest.mark.parametrize("every", first(1, [20, 1]))
 def test_a_kill_at_any_step_of_a_conversion_loses_nothing(tmp_path: Path, every: int) -> None:
     assert kills_at_every_step(tmp_path / "work", "conversion", every) > 40 // every
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("every", first(1, [24, 1]))
+@pytest.mark.parametrize("every", first(1, [48, 1]))
 def test_a_kill_at_any_request_that_changes_an_object_store_loses_nothing(
     s3: S3Server, tmp_path: Path, every: int
 ) -> None:

@@ -48,7 +48,7 @@ DIVIDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=DIVIDED)
+@pytest.fixture(scope="module", params=first(1, DIVIDED))
 def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small store that grew, was promoted, and has several segments and a failure.
 

@@ -21,6 +21,7 @@ import zarr
 import swarmgrid
 from tests import programs
 from tests.foreign.readers import read_tensorstore, read_xarray, read_xarray_tree, read_zarrita
+from tests.long import first
 
 
 class Mode(enum.Enum):
@@ -53,7 +54,7 @@ DIVIDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=DIVIDED)
+@pytest.fixture(scope="module", params=first(2, DIVIDED))
 def stored(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, xr.Dataset]:

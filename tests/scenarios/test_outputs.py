@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 
 import swarmgrid
+from tests.long import first
 
 
 @dataclasses.dataclass
@@ -271,7 +272,9 @@ def test_a_masked_array_without_a_masked_value_is_an_array(tmp_path: Any) -> Non
 
 
 @pytest.mark.parametrize("case", SECOND)
-@pytest.mark.parametrize("where", ["in one run", "in a later run", "among the first points"])
+@pytest.mark.parametrize(
+    "where", first(1, ["in one run", "in a later run", "among the first points"])
+)
 def test_a_later_point_that_does_not_fit_is_an_error(tmp_path: Any, case: str, where: str) -> None:
     first, second, message = SECOND[case]
 

@@ -107,10 +107,11 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-def test_four_processes_compute_each_point_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", first(1, ["sync", "processes"]))
+def test_four_processes_compute_each_point_once(tmp_path: Path, executor: str) -> None:
     store, calls = tmp_path / "s", tmp_path / "calls"
     calls.touch()
-    running = [start(store, calls, axes, chunks=4) for axes in REQUESTS]
+    running = [start(store, calls, axes, chunks=4, executor=executor) for axes in REQUESTS]
     results = [finished(process) for process in running]
     assert [found for _, found in results] == [total(axes) for axes in REQUESTS]
     wanted = {f"{x},{y}" for axes in REQUESTS for x in axes["x"] for y in axes["y"]}
@@ -152,7 +153,8 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
     axes = {"x": range(40), "y": range(10)}
-    writer = start(tmp_path / "s", calls, axes, pause=0.004, chunks={"x": 3, "y": 10})
+    options = {"chunks": {"x": 3, "y": 10}, "executor": "sync"}
+    writer = start(tmp_path / "s", calls, axes, pause=0.004, **options)
     seen = set()
     while writer.poll() is None:
         try:
@@ -183,8 +185,11 @@ def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond
     survive(place[0], tmp_path, storage_options=place[1] or None, executor="sync")
 
 
-def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(tmp_path: Path) -> None:
-    survive(tmp_path / "s", tmp_path)
+@pytest.mark.parametrize("executor", first(1, ["sync", "processes"]))
+def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(
+    tmp_path: Path, executor: str
+) -> None:
+    survive(tmp_path / "s", tmp_path, executor=executor)
 
 
 def survive(store: Any, tmp_path: Path, **options: Any) -> None:

@@ -138,7 +138,7 @@ def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
 
 
 @pytest.mark.usefixtures("is_checked")
-@pytest.mark.parametrize("what", ["folders", "file"])
+@pytest.mark.parametrize("what", first(1, ["folders", "file"]))
 def test_a_store_that_becomes_unreadable_is_a_clear_error(tmp_path: Path, what: str) -> None:
     script = """
 import sys, swarmgrid

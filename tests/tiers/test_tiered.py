@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -23,6 +22,7 @@ from swarmgrid import Tiered, TierPolicy
 from swarmgrid.tiers.disk import DiskTier
 from swarmgrid.tiers.policy import CopyStats
 from swarmgrid.tiers.ram import RamTier
+from tests import programs
 from tests.waiting import PATIENCE, wait_until
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "version": "1", "verbose": 0, "chunks": {"x": 4}}
@@ -376,9 +376,7 @@ while True:
 def test_processes_share_a_disk_within_its_budget_though_one_is_killed(tmp_path: Path) -> None:
     script, folder = tmp_path / "filler.py", tmp_path / "disk"
     script.write_text(FILLER)
-    processes = [
-        subprocess.Popen([sys.executable, str(script), str(folder), name]) for name in "ab"
-    ]
+    processes = [programs.start([sys.executable, str(script), str(folder), name]) for name in "ab"]
     try:
         for name in "ab":
             wait_until(lambda name=name: Path(f"{folder}-{name}").exists())
