@@ -58,6 +58,11 @@ class TieredWriter:
         """Whether the store promises that `create` is exclusive among processes."""
         return self._home.is_create_atomic
 
+    @property
+    def max_nbytes(self) -> int:
+        """The most bytes of an object that home takes."""
+        return self._home.max_nbytes
+
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         """The object's bytes, from home: a writer may not take a copy for the truth."""
         return self._home.get(key, limit)
