@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import time
-from multiprocessing import forkserver, process
+from multiprocessing import forkserver, process, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,7 @@ def start(worker: Any, preload: list[str]) -> int | None:
 @contextlib.contextmanager
 def _spared_by_ctrl_c() -> Iterator[None]:
     """Have a server that is started now not see SIGINT: while it imports it would end by that."""
+    resource_tracker.ensure_running()  # the start of it unblocks SIGINT, just before the server's
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -89,6 +90,22 @@ def test_a_second_ctrl_c_does_not_wait_for_running_points(tmp_path: Path) -> Non
 def test_sigterm_ends_with_the_same_line(tmp_path: Path) -> None:
     lines = interrupted(tmp_path, "threads", by="SIGTERM")
     assert lines == ["ended by SIGTERM: 4 of 40 points are stored; call again to go on"]
+
+
+STARTED = """
+import re, signal, swarmgrid
+from multiprocessing import forkserver
+from pathlib import Path
+
+swarmgrid.stream(lambda x: x, axes={"x": [1]}, store="memory://", executor="processes")
+status = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read_text()
+blocked = int(re.search(r"SigBlk:\\s*(\\w+)", status)[1], 16)
+assert blocked >> (signal.SIGINT - 1) & 1, "Ctrl-C ends the server while it imports"
+"""
+
+
+def test_ctrl_c_spares_the_fork_server_from_its_first_moment() -> None:
+    subprocess.run([sys.executable, "-c", STARTED], check=True, timeout=60)
 
 
 FAILING = """
