@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.codecs.given import to_given
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.option_words import meant
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
@@ -178,6 +179,16 @@ def _outputs(name: str, value: Any) -> Any:
     return value
 
 
+def _encoding(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
+    to_given(value)
+    return value
+
+
+def _codec(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
+    to_given(None, value)
+    return value
+
+
 def _tolerance(name: str, value: Any) -> Any:
     if _is_number(value):
         raise _wrong(name, value, f"a mapping from axes to numbers, {{'x': {value!r}}}")
@@ -295,6 +306,8 @@ CHECKS: dict[str, Check] = {
     "chunks": _optional(_lengths),
     "shards": _optional(_lengths),
     "outputs": _optional(_outputs),
+    "encoding": _optional(_encoding),
+    "codec": _optional(_codec),
     "tolerance": _optional(_tolerance),
     "vectorized": _flag,
     "rng": _optional(_identifier),

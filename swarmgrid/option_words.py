@@ -32,6 +32,8 @@ PEERS_WORDS = {
     "rate": "rate_limit throttle limiter calls_per_second",
     "memory_limit": "max_memory mem_limit max_nbytes",
     "outputs": "template result returns var_names output",
+    "codec": "compressor compressors compression codecs",
+    "encoding": "encodings",
     "tolerance": "tol atol rtol",
     "vectorized": "vectorize batch batched block",
     "flush_interval": "flush save_every checkpoint",

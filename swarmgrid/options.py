@@ -31,6 +31,8 @@ class OptionTypes(TypedDict, total=False):
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
     shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
+    encoding: Mapping[str, Mapping[str, Any]] | None
+    codec: Any
     tolerance: Mapping[str, float] | None
     vectorized: bool
     rng: str | None
@@ -98,6 +100,11 @@ class Options(RunOptions):
     outputs: Any = None
     """Declared outputs: `Output` by name, or an ``xr.Dataset`` as of one point; None: inferred
     from the first point."""
+    encoding: Mapping[str, Mapping[str, Any]] | None = None
+    """The encodings of outputs, by name, under xarray's keys: ``{"value": {"dtype": "float32"}}``;
+    an existing grid keeps what it has."""
+    codec: Any = None
+    """The compressor of every output: a Zarr codec, a list of them, or ``"auto"``."""
     tolerance: Mapping[str, float] | None = None
     """By float axis, how close a value must lie to a stored one to stand for it."""
     vectorized: bool = False

@@ -19,17 +19,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": {"errors"},
     "identity": GROUND,
     "space": GROUND | {"identity"},
+    "codecs": GROUND | {"space"},
     "stores": GROUND,  # public: of use without any grid
     "store": GROUND | {"stores"},
-    "format": GROUND | {"identity", "space", "store"},
+    "format": GROUND | {"identity", "space", "codecs", "store"},
     "maintenance": GROUND | {"space", "store", "format"},
     "inventory": GROUND | {"space", "store", "format"},
     "transfer": GROUND | {"space", "store", "format", "maintenance"},
     "run_options": GROUND | {"store"},
     "option_words": GROUND,
-    "option_checks": GROUND | {"space", "store", "run_options", "option_words"},
+    "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
     "options": GROUND | {"space", "run_options", "option_words", "option_checks"},
-    "planning": GROUND | {"identity", "space", "store", "format"},
+    "planning": GROUND | {"identity", "space", "codecs", "store", "format"},
     "transport": GROUND | {"identity", "space", "store", "format"},
     "worker": GROUND | {"identity", "space", "store", "format", "transport"},
     "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
     "tiers": GROUND | {"store", "view"},
     "handle": GROUND
-    | {"identity", "space", "store", "format", "maintenance", "planning", "view"}
+    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"},
     "api": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
@@ -90,7 +91,7 @@ FOREIGN = {
     },
     "yaml": {"notation.sweeps"},
     "zarr": {
-        *("store.blobs", "store.bounded", "store.location"),
+        *("codecs.given", "codecs.pipeline", "store.blobs", "store.bounded", "store.location"),
         *("stores.cloud", "stores.key_value", "tiers.tiered"),
     },
 }

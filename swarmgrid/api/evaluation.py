@@ -372,4 +372,6 @@ def _request(
         where=where,
         depends=options.depends,
         defaults=defaults,
+        encoding=options.encoding,
+        codec=options.codec,
     )

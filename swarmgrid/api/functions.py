@@ -102,6 +102,14 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         change.
     outputs : mapping of Output or xr.Dataset, optional
         The declared outputs. Default: the first point shows the outputs.
+    encoding : mapping, optional
+        The form in which outputs are stored, by name, under xarray's keys ``dtype``, ``filters``,
+        ``serializer``, ``compressors``, ``fill_value``, ``scale_factor`` and ``add_offset``.
+        Default: as computed, with zstd. The encoding of an existing grid changes only by
+        `Grid.rechunk`.
+    codec : codec, list or "auto", optional
+        The compressor of every output that ``encoding`` does not give one: a Zarr codec, as an
+        object, a dict or a name. ``"auto"``: the best of a few, measured on the first chunk.
     tolerance : mapping, optional
         By float axis, the largest distance at which a stored value stands for a requested one.
         Default: exact.

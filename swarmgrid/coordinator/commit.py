@@ -14,11 +14,12 @@ import numpy as np
 
 from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
-from swarmgrid.format.failures import SUFFIX, FailureLog
+from swarmgrid.format.failures import FailureLog, suffix_of
 from swarmgrid.format.grid_io import covering, write_grid
 from swarmgrid.format.manifest import max_rows_nbytes, read_manifest, to_compact, write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
+from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
+    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart
     from swarmgrid.store.lease import Lease
     from swarmgrid.transport.messages import TaskResult, Values
@@ -98,7 +100,7 @@ class Committer:
         self._open: dict[tuple[int, ...], _OpenChunk] = {}
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
-        new_name = functools.partial(lease.new_name, SUFFIX)
+        new_name = functools.partial(lease.new_name, suffix_of(grid.layout))
         self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
         self._looked = time.monotonic()
 
@@ -124,6 +126,11 @@ class Committer:
     def record(self, failure: FailedPoint) -> None:
         """Keep a point's failure with the next commit."""
         self._failures.append(failure)
+
+    @property
+    def schema(self) -> Schema:
+        """The outputs of the grid, with their encodings as they are stored."""
+        return self._grid.schema
 
     @property
     def is_grown(self) -> bool:
@@ -224,12 +231,25 @@ class Committer:
         """Have the stored grid hold at least so many values on every axis."""
         if self.is_grown:
             return
+        if self._stored is None:
+            self._choose_codecs()
         grown = covering(self._grid, self._stored, lengths)
         if self._stored is None or self._stored.axes_differ(grown):
             self._lease.check()
             # an owner that has lost its lease could put back metadata that its successor has grown
             write_grid(self._lease.blobs, grown, self._stored)
             self._stored = grown
+
+    def _choose_codecs(self) -> None:
+        """Settle what the first chunk decides: the codecs that were left open."""
+        if not any(one.is_open for one in self._grid.schema.encodings.values()):
+            return
+        found = (
+            (c.block, c.new) for c in self._open.values() if c.new is not None and c.new.any()
+        )
+        block, new = next(found, ({}, None))
+        values = {name: array[new] for name, array in block.items()}
+        self._grid = with_chosen_codecs(self._grid, values)
 
     def _write(self, index: tuple[int, ...], chunk: _OpenChunk) -> None:
         assert chunk.new is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -169,11 +170,14 @@ class Coordinator:
             case ValuesTaken(seconds=seconds, points=points):
                 state.n_unwritten -= 1
                 state.tell(ValuesStored(seconds, points))
-            case GridGrown():
+            case GridGrown(schema=schema):
                 state.is_grown = True
-            # while it was being made it was not among those that could be told to stop
+                if state.coverage is not None:  # codecs may have been chosen by the first chunk
+                    grid = replace(state.coverage.grid, schema=schema)
+                    state.coverage = replace(state.coverage, grid=grid)
             case EngineMade(engine=engine):
                 state.engines[WORKERS] = engine
+                # while it was being made it was not among those that could be told to stop
                 if state.is_stopping:
                     engine.executor.stop()
             case EngineEnded(engine=number, error=error):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import threading
 
     from swarmgrid.coordinator.engines import Engine
+    from swarmgrid.space.outputs import Schema
     from swarmgrid.transport.messages import Task, TaskResult
 
 _T = TypeVar("_T")
@@ -68,6 +69,9 @@ class EngineEnded:
 @dataclass(frozen=True, slots=True)
 class GridGrown:
     """The stored grid has all values that the run needs: workers may write its chunks."""
+
+    schema: Schema
+    """The outputs, with their encodings as they are stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,8 +186,8 @@ class Inference:
         # can
         first = min(there, key=lambda result: _order(result.values[0]))
         assert first.schema is not None
-        self._schema = first.schema
         grid = new_grid(self._request, first.schema, self._cost())
+        self._schema = grid.schema
         coverage = covered(self._request.domain, self._request.layout, grid, None)
         self._shape = self._shape or coverage.grid.chunk_shape
         # what no worker has begun is cut into tasks like all other points

@@ -161,7 +161,7 @@ class Writer:
             committer.commit_if_due()
             if not self._is_grown and committer.is_grown:
                 self._is_grown = True
-                self._inbox.put(GridGrown())
+                self._inbox.put(GridGrown(committer.schema))
         except BaseException as error:  # noqa: BLE001  # the coordinator ends the run with it
             # what other tasks have finished is stored all the same, as far as that goes
             # later errors follow from the first, and the run is ending already

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swarmgrid import identity
-from swarmgrid.errors import DamageError
-from swarmgrid.format.codec import checksum, decoded, encoded, filled, raw_nbytes, stored_limit
+from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.format.codec import (
+    ZSTD_LEVEL,
+    checksum,
+    compressed,
+    decoded,
+    encoded,
+    filled,
+    from_raw,
+    raw_bytes,
+    raw_codecs,
+    raw_nbytes,
+    stored_limit,
+)
 from swarmgrid.format.segment import Row
 from swarmgrid.format.shard import decoded_shard, encoded_shard
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.space.encoding import Encoding
     from swarmgrid.space.outputs import Output
     from swarmgrid.store.blobs import Blobs
+
+    Shape = tuple[int, ...]
 
 Block = dict[str, "NDArray[Any]"]
 """The values of one chunk: an array of shape ``chunk_shape + output.shape`` by output."""
@@ -34,10 +53,14 @@ def chunk_key(grid: StoredGrid, name: str, index: tuple[int, ...]) -> str:
 
 def empty_block(grid: StoredGrid) -> Block:
     """A chunk in which nothing is computed."""
-    return {
-        name: filled(grid.block_shape(output), output.dtype)
-        for name, output in grid.schema.outputs.items()
-    }
+    return {name: empty_values(grid, name) for name in grid.schema.outputs}
+
+
+def empty_values(grid: StoredGrid, name: str) -> NDArray[Any]:
+    """A chunk of one output in which nothing is computed."""
+    output, encoding = grid.schema.outputs[name], grid.schema.encodings.get(name)
+    fill = None if encoding is None else encoding.missing(output.dtype)
+    return filled(grid.block_shape(output), output.dtype, fill)
 
 
 def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
@@ -50,10 +73,10 @@ def read_block(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> Block:
     """
     outputs = grid.schema.outputs
     keys = [chunk_key(grid, name, index) for name in outputs]
-    limit = max((chunk_limit(grid, output) for output in outputs.values()), default=0)
+    limit = max((chunk_limit(grid, name) for name in outputs), default=0)
     return {
-        # what is decoded is a read-only view of the object's bytes
-        name: decoded_chunk(data, key, grid, outputs[name]).copy()
+        # what is decoded may be a read-only view of the object's bytes
+        name: decoded_chunk(data, key, grid, name).copy()
         for name, key, data in zip(outputs, keys, blobs.get_many(keys, limit), strict=True)
     }
 
@@ -62,7 +85,7 @@ def write_points(
     blobs: Blobs,
     grid: StoredGrid,
     index: tuple[int, ...],
-    block: Mapping[str, NDArray[Any]],
+    block: dict[str, NDArray[Any]],
     points: Points,
     seconds: float,
     ended: float | None = None,
@@ -74,7 +97,8 @@ def write_points(
     blobs, grid, index
         The chunk, and the store to write it to.
     block : Block
-        All its values, those of points computed earlier included.
+        All its values, those of points computed earlier included. Of an output with an encoding
+        they become those that are read back.
     points : Points
         The new points among them.
     seconds : float
@@ -83,7 +107,8 @@ def write_points(
         The end of that, in seconds since 1970. Default: now.
     """
     ended = time.time() if ended is None else ended
-    written = write_block(blobs, grid, index, block)
+    mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
+    written = write_block(blobs, grid, index, block, mask)
     return to_row(grid, index, block, points, seconds, int(ended), written), written
 
 
@@ -91,10 +116,24 @@ def write_block(
     blobs: Blobs,
     grid: StoredGrid,
     index: tuple[int, ...],
-    block: Mapping[str, NDArray[Any]],
+    block: dict[str, NDArray[Any]],
+    is_new: NDArray[np.bool_] | None = None,
 ) -> int:
-    """Write one chunk of every output: how many bytes it took."""
-    return sum(write_chunk(blobs, grid, name, index, block[name]) for name in grid.schema.outputs)
+    """Write one chunk of every output: how many bytes it took.
+
+    The block's values become those that are read back; ``is_new`` are the points whose values
+    were not stored before, None for all.
+    """
+    written = 0
+    for name, output in grid.schema.outputs.items():
+        data = encoded_chunk(grid, name, block[name])
+        encoding = grid.schema.encodings.get(name)
+        if encoding is not None:
+            inner = grid.inner_block_shape(output)
+            block[name] = read_back(name, block[name], data, is_new, output, encoding, inner)
+        blobs.put(chunk_key(grid, name, index), data)
+        written += len(data)
+    return written
 
 
 def to_row(
@@ -109,7 +148,7 @@ def to_row(
     """The row for some points of a chunk; see `write_points`."""
     # a chunk is mostly new as a whole: to index by a mask would copy it
     mask = None if points == Points(grid.chunk_shape) else points.mask(grid.chunk_shape)
-    # of the values in memory, not of the encoded bytes: it stays true of a fuller chunk (0001)
+    # of values as they are read back, not of bytes: it stays true of a fuller chunk (0001)
     checksums = tuple(
         checksum(block[name] if mask is None else block[name][mask], output.dtype)
         for name, output in grid.schema.outputs.items()
@@ -123,35 +162,223 @@ def write_chunk(
     blobs: Blobs, grid: StoredGrid, name: str, index: tuple[int, ...], values: NDArray[Any]
 ) -> int:
     """Write one chunk of one output: how many bytes it took."""
-    data = _encoded(values, grid, grid.schema.outputs[name])
+    data = encoded_chunk(grid, name, values)
     blobs.put(chunk_key(grid, name, index), data)
     return len(data)
 
 
-def _encoded(values: NDArray[Any], grid: StoredGrid, output: Output) -> bytes:
-    inner = grid.inner_block_shape(output)
-    if inner is None:
-        return encoded(values, output.dtype)
-    return encoded_shard(values, output.dtype, inner)
+def encoded_chunk(grid: StoredGrid, name: str, values: NDArray[Any]) -> bytes:
+    """The stored bytes of one chunk of one output.
+
+    Raises
+    ------
+    StoreError
+        If they are more than a reader would read.
+    """
+    output, encoding = grid.schema.outputs[name], grid.schema.encodings.get(name)
+    data = encoded_values(name, values, output, encoding, grid.inner_block_shape(output))
+    if encoding is not None and len(data) > (limit := chunk_limit(grid, name)):
+        raise StoreError(
+            f"a chunk of output {name!r} takes {len(data)} bytes in its encoding, more than the "
+            f"{limit} that a reader expects at most; use other codecs"
+        )
+    return data
 
 
-def chunk_limit(grid: StoredGrid, output: Output) -> int:
+def chunk_limit(grid: StoredGrid, name: str) -> int:
     """The most bytes that a chunk of an output is stored in."""
+    output = grid.schema.outputs[name]
     shape, inner = grid.block_shape(output), grid.inner_block_shape(output)
     parts = 1
     if inner is not None:
         parts = math.prod(n // max(1, i) for n, i in zip(shape, inner, strict=True))
-    return stored_limit(raw_nbytes(output.dtype, shape), parts)
+    limit = stored_limit(raw_nbytes(output.dtype, shape), parts)
+    return limit if name not in grid.schema.encodings else 2 * limit
 
 
-def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, output: Output) -> NDArray[Any]:
+def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, name: str) -> NDArray[Any]:
     """The values of an output's stored chunk; DamageError where it is gone or broken."""
     if data is None:
         raise DamageError(key, "it is missing")
-    inner = grid.inner_block_shape(output)
+    output, encoding = grid.schema.outputs[name], grid.schema.encodings.get(name)
+    shape, inner = grid.block_shape(output), grid.inner_block_shape(output)
     try:
-        if inner is None:
-            return decoded(data, output.dtype, grid.block_shape(output))
-        return decoded_shard(data, output.dtype, grid.block_shape(output), inner)
+        return decoded_values(data, output, encoding, shape, inner)
     except ValueError as error:
         raise DamageError(key, str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Coder:
+    """Encodes and decodes chunks of one dtype and shape, several at once."""
+
+    encode: Callable[[Sequence[NDArray[Any]]], list[bytes]]
+    decode: Callable[[Sequence[bytes]], list[NDArray[Any]]]
+
+
+@functools.lru_cache(256)
+def coder(codecs: str, dtype: str, shape: Shape) -> Coder:
+    """The coder of some codecs, given as JSON text; empty: the usual ones."""
+    listed = json.loads(codecs) if codecs else []
+    raw = raw_codecs(dtype)
+    level = ZSTD_LEVEL if not codecs else _zstd_level(listed, raw)
+    if level is not None:
+        return Coder(
+            lambda chunks: [compressed(raw_bytes(one, dtype), level) for one in chunks],
+            lambda data: [decoded(one, dtype, shape) for one in data],
+        )
+    if listed == raw:
+        return Coder(
+            lambda chunks: [bytes(raw_bytes(one, dtype)) for one in chunks],
+            lambda data: [from_raw(one, dtype, shape) for one in data],
+        )
+    from swarmgrid.codecs.pipeline import pipeline
+
+    made = pipeline(codecs, dtype, shape)
+    return Coder(made.encoded, made.decoded)
+
+
+def _zstd_level(listed: list[dict[str, Any]], raw: list[dict[str, Any]]) -> int | None:
+    """The level of codecs that are zstd with a checksum and nothing else; None: they are not."""
+    zstd = listed[-1]
+    configuration = zstd.get("configuration", {})
+    is_zstd = zstd["name"] == "zstd" and configuration.get("checksum") is True
+    return int(configuration["level"]) if listed[:-1] == raw and is_zstd else None
+
+
+def encoded_values(
+    name: str,
+    values: NDArray[Any],
+    output: Output,
+    encoding: Encoding | None,
+    inner: Shape | None,
+) -> bytes:
+    """The stored bytes of one chunk or, with the shape ``inner`` of its chunks, of one shard.
+
+    ``name`` is that of the output, for the error.
+
+    Raises
+    ------
+    MisfitError
+        If a value has no place in the stored dtype.
+    """
+    if encoding is None or encoding.is_usual:
+        if inner is None:
+            return encoded(values, output.dtype)
+        return encoded_shard(values, output.dtype, inner)
+    stored = encoding.packed(name, values, output.dtype)
+    dtype, fill = _stored_as(encoding, output), encoding.stored_fill(output.dtype)
+    stored = stored.view("int64") if stored.dtype.kind in "mM" else stored
+    if inner is None:
+        return coder(encoding.codecs, dtype, stored.shape).encode([stored])[0]
+    encode = coder(encoding.codecs, dtype, inner).encode if encoding.codecs else None
+    return encoded_shard(stored, dtype, inner, _bits(fill), encode)
+
+
+def decoded_values(
+    data: bytes,
+    output: Output,
+    encoding: Encoding | None,
+    shape: Shape,
+    inner: Shape | None,
+) -> NDArray[Any]:
+    """The values of one chunk or shard, as they are read back; maybe read-only.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not those of such a chunk.
+    StoreError
+        If a codec is not installed here.
+    """
+    if encoding is None or encoding.is_usual:
+        if inner is None:
+            return decoded(data, output.dtype, shape)
+        return decoded_shard(data, output.dtype, shape, inner)
+    dtype = _stored_as(encoding, output)
+    if 0 in shape:
+        return filled(shape, output.dtype)
+    if inner is None:
+        (stored,) = coder(encoding.codecs, dtype, shape).decode([data])
+    else:
+        decode = coder(encoding.codecs, dtype, inner).decode if encoding.codecs else None
+        fill = _bits(encoding.stored_fill(output.dtype))
+        stored = decoded_shard(data, dtype, shape, inner, fill, decode)
+    if output.memory_dtype.kind in "mM":
+        return stored.view(output.memory_dtype)
+    return encoding.unpacked(stored, output.dtype)
+
+
+def _stored_as(encoding: Encoding, output: Output) -> str:
+    """The dtype of the stored values: times are integers."""
+    return "int64" if output.memory_dtype.kind in "mM" else encoding.stored_dtype(output.dtype)
+
+
+def _bits(fill: Any) -> Any:
+    """A fill value as stored: of times the integer."""
+    if isinstance(fill, (np.datetime64, np.timedelta64)):
+        return fill.astype("int64")
+    return fill
+
+
+def read_back(
+    name: str,
+    values: NDArray[Any],
+    data: bytes,
+    is_new: NDArray[np.bool_] | None,
+    output: Output,
+    encoding: Encoding,
+    inner: Shape | None,
+) -> NDArray[Any]:
+    """The values that a chunk will be read back as, once they are seen to be fit for that.
+
+    Parameters
+    ----------
+    name : str
+        The output.
+    values : array
+        The chunk's values: new ones as computed, others as they were read back before.
+    data : bytes
+        The same, encoded.
+    is_new : array or None
+        The points that are new; None: all.
+    output, encoding, inner
+        The output, its encoding, and the shape of a shard's chunks.
+
+    Raises
+    ------
+    StoreError
+        If a codec changes what it must not.
+    """
+    try:
+        back = decoded_values(data, output, encoding, values.shape, inner)
+    except (ValueError, StoreError) as error:
+        raise _not_kept(name, encoding, f"what it wrote cannot be read: {error}") from error
+    old = None if is_new is None else ~is_new
+    if old is not None and not _are_same(back[old], values[old]):
+        raise _not_kept(name, encoding, "it changes values that were stored before")
+    fresh, given = (back, values) if is_new is None else (back[is_new], values[is_new])
+    if not encoding.lossy:
+        if not _are_same(fresh, given):
+            raise _not_kept(name, encoding, "it changes values, although it did not in a trial")
+    elif fresh.dtype.kind in "fc":
+        wrong = (np.isnan(fresh) != np.isnan(given)) | (np.isfinite(fresh) != np.isfinite(given))
+        if wrong.any():
+            value = given[wrong].reshape(-1)[0]
+            raise _not_kept(name, encoding, f"it makes {fresh[wrong].reshape(-1)[0]} of {value}")
+    return np.array(back)
+
+
+def _are_same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays of one dtype are equal, bit by bit."""
+    if one.dtype == object:
+        return bool((one == other).all())
+    return np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
+
+
+def _not_kept(name: str, encoding: Encoding, reason: str) -> StoreError:
+    codecs = encoding.codecs or "the usual codecs"
+    return StoreError(
+        f"the encoding of output {name!r} ({codecs}) does not keep its values: {reason}. Choose "
+        "another with encoding= for a new grid, or with Grid.rechunk(encoding=...) for this one"
+    )

@@ -15,6 +15,7 @@ from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import compress, decompress
 
 from swarmgrid.space.chunks import MAX_NBYTES
+from swarmgrid.space.encoding import fill_value
 from swarmgrid.space.outputs import STRING
 from swarmgrid.store.bounded import MAX_EXPANDED, MAX_RATIO
 
@@ -50,9 +51,9 @@ def encoded(values: NDArray[Any], dtype: str) -> bytes:
     return compressed(raw_bytes(values, dtype))
 
 
-def compressed(data: Any) -> bytes:
+def compressed(data: Any, level: int = ZSTD_LEVEL) -> bytes:
     """Bytes as one zstd frame, which readers know from its beginning to be no bomb."""
-    frame = bytes(compress(data, ZSTD_LEVEL, checksum=True))
+    frame = bytes(compress(data, level, checksum=True))
     # zstd makes 32 kB of a gigabyte of zeros: readers refuse that, so it is not written either
     nbytes = memoryview(data).nbytes
     return frame if nbytes <= _most_expanded(len(frame)) else _uncompressed_frame(data)
@@ -197,25 +198,7 @@ def raw_bytes(values: NDArray[Any], dtype: str) -> Any:
     return little.reshape(-1).view(np.uint8)
 
 
-def fill_value(dtype: str) -> Any:
-    """The stored value of a point that was not computed.
-
-    NaN, NaT, the smallest integer (the largest for unsigned ones), False and the empty string.
-    """
-    if dtype == STRING:
-        return ""
-    known = np.dtype(dtype)
-    if known.kind == "b":
-        return False
-    # integers have no NaN: the least likely result stands for it, and the manifest decides anyway
-    if known.kind in "iu":
-        return np.iinfo(known).min if known.kind == "i" else np.iinfo(known).max
-    if known.kind in "mM":
-        return np.array("NaT", known)[()]
-    return np.array(complex("nan+nanj") if known.kind == "c" else np.nan, known)[()]
-
-
-def filled(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """A chunk in which nothing is computed."""
+def filled(shape: tuple[int, ...], dtype: str, fill: Any = None) -> NDArray[Any]:
+    """A chunk in which nothing is computed; ``fill`` is its value, if not the dtype's own."""
     memory = object if dtype == STRING else dtype
-    return np.full(shape, fill_value(dtype), memory)
+    return np.full(shape, fill_value(dtype) if fill is None else fill, memory)

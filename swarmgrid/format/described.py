@@ -47,6 +47,7 @@ def check_array(document: Any, name: str) -> None:
             zarr_metadata.separator(document),
             zarr_metadata.inner_shape(document),
             zarr_metadata.keys(document),
+            zarr_metadata.stored_encoding(document),
         )
         if not checked_json.is_same(made, document):
             raise ValueError("it is not described as swarmgrid does that")
@@ -69,10 +70,15 @@ def check_bounds(document: Any, name: str) -> None:
         if document["data_type"] not in _DTYPES:
             raise ValueError(f"its data type is {checked_json.shortened(document['data_type'])}")
         dtype = zarr_metadata.stored_dtype(document)
+        if zarr_metadata.data_type(dtype) not in _DTYPES:
+            raise ValueError(f"its values are of {checked_json.shortened(dtype)}")
         width = 4 if dtype == STRING else np.dtype(dtype).itemsize
         # one chunk is allocated whole, at the latest when a value of it is read
         if math.prod(chunks) * width > MAX_NBYTES:
             raise ValueError(f"its chunks are larger than {MAX_NBYTES} bytes")
+        encoding = zarr_metadata.stored_encoding(document)
+        if encoding.is_packed:
+            encoding.check(dtype)
         if inner and any(n % i for n, i in zip(chunks, inner, strict=True)):
             raise ValueError("the chunks of its shards do not divide them")
     except checked_json.MALFORMED as error:
@@ -112,6 +118,16 @@ def checked_documents(
             raise ValueError(f"coordinate {name!r} has more than one chunk")
         check_coordinate(documents[name])
     return documents
+
+
+def layout_in(data: bytes | None) -> int | None:
+    """The layout that a group's document describes; None if it is none of a grid."""
+    try:
+        document = checked_json.from_bytes(data or b"")
+        names = checked_json.attributes_of(document)["swarmgrid_outputs"]
+        return zarr_metadata.stored_layout(document["consolidated_metadata"]["metadata"][names[0]])
+    except checked_json.MALFORMED:
+        return None
 
 
 def check_coordinate(document: Document) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import math
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ Place = tuple[tuple[int, ...], tuple[int, ...]]
 """A point: its chunk's index, and its own index within the chunk."""
 
 
+_LAYOUT = re.compile(r"\.(\d{1,10})\.err$", re.ASCII)
 _log = logging.getLogger(__name__)
 
 
@@ -144,6 +146,17 @@ def compact_failures(
         blobs.delete(path.manifest + old)
 
 
+def suffix_of(layout: int) -> str:
+    """The suffix of the names of objects with failures of one layout of a grid."""
+    return f".{layout}{SUFFIX}" if layout else SUFFIX
+
+
+def is_of(name: str, layout: int) -> bool:
+    """Whether an object holds failures of one layout: of another, places mean other points."""
+    found = _LAYOUT.search(name)
+    return name.endswith(SUFFIX) and (0 if found is None else int(found[1])) == layout
+
+
 def write_failures(
     blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
 ) -> None:
@@ -183,10 +196,10 @@ def _read(
         yield from zip(part, blobs.get_many(keys, MAX_NBYTES), strict=True)
 
 
-def read_all_failures(blobs: Blobs, path: GridPath) -> dict[Place, FailedPoint]:
+def read_all_failures(blobs: Blobs, path: GridPath, layout: int = 0) -> dict[Place, FailedPoint]:
     """The last failures of a grid that a writer may be compacting meanwhile."""
     while True:
-        names = [name for name in blobs.names(path.manifest) if name.endswith(SUFFIX)]
+        names = [name for name in blobs.names(path.manifest) if is_of(name, layout)]
         found = read_failures(blobs, path, names)
         # else some were compacted into one that was not listed: read again
         if {*names} <= {*blobs.names(path.manifest)}:

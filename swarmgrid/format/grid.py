@@ -11,13 +11,14 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format import zarr_metadata
-from swarmgrid.format.codec import checksum, decoded, filled, raw_nbytes, stored_limit
+from swarmgrid.format.codec import checksum
 from swarmgrid.format.described import (
     MAX_COORD_CHUNK,
     MIN_COORD_CHUNK,
     check_same,
     checked_documents,
 )
+from swarmgrid.format.grid_io import read_columns
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
 from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
 from swarmgrid.space.runs import from_runs, to_runs
@@ -26,7 +27,7 @@ from swarmgrid.store.checked_json import check_format
 from swarmgrid.store.layout import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -104,6 +105,8 @@ class StoredGrid:
     """In a sharded grid the shape along the axes of the chunks that are stored together."""
     v2_keys: frozenset[str] = frozenset()
     """Outputs whose chunk keys are of Zarr's second kind, as those of one that was converted."""
+    layout: int = 0
+    """The number of times that the chunks were laid out anew: rows of another do not count."""
 
     @functools.cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -179,15 +182,17 @@ class StoredGrid:
                 output.dtype, output.shape, output.shape, output.dims, attributes
             )
         lengths = tuple(len(axis) for axis in self.axes)
+        layout = {zarr_metadata.LAYOUT: self.layout} if self.layout else {}
         for name, output in self.schema.outputs.items():
             found[name] = zarr_metadata.array_document(
                 output.dtype,
                 lengths + output.shape,
                 self.block_shape(output),
                 self.names + output.dims,
-                zarr_metadata.plain_attributes(output.attrs, output.dtype),
+                {**zarr_metadata.plain_attributes(output.attrs, output.dtype), **layout},
                 inner=self.inner_block_shape(output),
                 keys=zarr_metadata.V2_KEYS if name in self.v2_keys else zarr_metadata.DEFAULT_KEYS,
+                encoding=self.schema.encodings.get(name),
             )
         return found
 
@@ -197,6 +202,10 @@ class StoredGrid:
             name: zarr_metadata.data_type(output.dtype)
             for name, output in self.schema.outputs.items()
         }
+
+    def generation(self) -> tuple[int, dict[str, str]]:
+        """The layout and data types, of which a segment must be, to count."""
+        return self.layout, self.data_types()
 
     def group_document(self) -> checked_json.Document:
         """The metadata document of the group, its arrays' consolidated in it."""
@@ -257,7 +266,7 @@ def _interpreted(
     axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
     n_axes = len(axis_names)
     columns = [name for name in documents if name not in outputs]
-    values = dict(zip(columns, _read_columns(blobs, path, documents, columns), strict=True))
+    values = dict(zip(columns, read_columns(blobs, path, documents, columns), strict=True))
     # of any output: `check_same` sees to it that all have these
     lengths = zarr_metadata.chunk_shape(documents[outputs[0]])[:n_axes]
     stored_axes = tuple(
@@ -275,13 +284,20 @@ def _interpreted(
         {name: zarr_metadata.stored_output(documents[name], n_axes) for name in outputs},
         coords,
         _users(attributes),
+        {
+            name: encoding
+            for name in outputs
+            if not (encoding := zarr_metadata.stored_encoding(documents[name])).is_usual
+        },
     )
     schema.check(tuple(axis_names))
     # others are the user's, or of a release that knows more
     own = {k: v for k, v in attributes.items() if k in OWN_ATTRIBUTES}
     inner = zarr_metadata.inner_shape(documents[outputs[0]])
     v2_keys = {n for n in outputs if zarr_metadata.keys(documents[n]) == zarr_metadata.V2_KEYS}
-    return StoredGrid(path, stored_axes, schema, own, inner and inner[:n_axes], frozenset(v2_keys))
+    layout = zarr_metadata.stored_layout(documents[outputs[0]])
+    shards = inner and inner[:n_axes]
+    return StoredGrid(path, stored_axes, schema, own, shards, frozenset(v2_keys), layout)
 
 
 def _attrs(document: checked_json.Document) -> dict[str, Any]:
@@ -318,61 +334,6 @@ def canonical_bytes(values: NDArray[Any]) -> bytes:
         whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
         return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
     return values.dtype.kind.encode() + values.tobytes()
-
-
-def _read_columns(
-    blobs: Blobs,
-    path: GridPath,
-    documents: Mapping[str, checked_json.Document],
-    names: Sequence[str],
-) -> list[NDArray[Any]]:
-    """The values of coordinates of one chunk or, in one dimension, of several."""
-    keys = {name: _column_keys(path, name, documents[name]) for name in names}
-    flat = [key for name in names for key in keys[name]]
-    data = dict(zip(flat, blobs.get_many(flat, _limit(documents, names)), strict=True))
-    return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
-
-
-def _limit(documents: Mapping[str, checked_json.Document], names: Sequence[str]) -> int:
-    """The most bytes that a chunk of some coordinates is stored in."""
-    shapes = [(documents[n]["data_type"], zarr_metadata.chunk_shape(documents[n])) for n in names]
-    return max((stored_limit(raw_nbytes(dtype, shape)) for dtype, shape in shapes), default=0)
-
-
-def _column_keys(path: GridPath, name: str, document: checked_json.Document) -> list[str]:
-    shape, chunk = document["shape"], zarr_metadata.chunk_shape(document)
-    count = -(-shape[0] // chunk[0]) if len(shape) == 1 else 1
-    rest = (0,) * (len(shape) - 1)
-    indices = [(i, *rest) for i in range(count) if 0 not in shape] if shape else [()]
-    return [path.chunk(name, index, zarr_metadata.separator(document)) for index in indices]
-
-
-def _column(
-    document: checked_json.Document, parts: Sequence[tuple[str, bytes | None]]
-) -> NDArray[Any]:
-    shape, chunk = tuple(document["shape"]), zarr_metadata.chunk_shape(document)
-    dtype = zarr_metadata.stored_dtype(document)
-    sums = document["attributes"][zarr_metadata.CHECKSUMS]
-    blocks = []
-    for i, (key, data) in enumerate(parts):
-        if data is None:
-            raise DamageError(key, "it is missing")
-        try:
-            block = decoded(data, dtype, chunk)
-        except ValueError as error:
-            raise DamageError(key, str(error)) from None
-        # behind these there may be values of a growth that was cut short
-        used = block[: shape[0] - i * chunk[0]] if len(shape) == 1 else block
-        if checksum(used, dtype) != sums[i]:
-            raise DamageError(
-                key, "its values are not those that the grid has: it is another's, or older"
-            )
-        blocks.append(block)
-    if not blocks:
-        return filled(shape, dtype)
-    if not shape:
-        return blocks[0]
-    return np.concatenate(blocks)[tuple(slice(n) for n in shape)]
 
 
 def _label_digests(digests: Any, n: int) -> NDArray[Any]:

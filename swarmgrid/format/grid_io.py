@@ -1,18 +1,30 @@
-"""Writes what a stored grid looks like: its coordinates and metadata, in an order that is safe."""
+"""Writes a grid's coordinates and metadata in an order that is safe; reads coordinates."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from swarmgrid.errors import DamageError
 from swarmgrid.format import zarr_metadata
-from swarmgrid.format.codec import encoded, filled
+from swarmgrid.format.codec import (
+    checksum,
+    decoded,
+    encoded,
+    filled,
+    raw_nbytes,
+    stored_limit,
+)
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredAxis, StoredGrid
     from swarmgrid.store.blobs import Blobs
@@ -85,14 +97,41 @@ def write_parents(blobs: Blobs, path: GridPath) -> None:
 
 def write_documents(blobs: Blobs, grid: StoredGrid) -> None:
     """Write the metadata of the grid's arrays, and then of its group."""
+    _write_arrays(blobs, grid)
+    blobs.put(grid.path.metadata, checked_json.to_bytes(grid.group_document()))
+
+
+def swap_documents(blobs: Blobs, grid: StoredGrid) -> None:
+    """Write the metadata of the grid's group, and then of its arrays.
+
+    For another layout, beside which the old one is whole: should the group's document be lost
+    between the two, the arrays' own still describe the old layout.
+    """
+    blobs.put(grid.path.metadata, checked_json.to_bytes(grid.group_document()))
+    _write_arrays(blobs, grid)
+
+
+def _write_arrays(blobs: Blobs, grid: StoredGrid) -> None:
     for name, document in grid.documents().items():
         blobs.put(grid.path.array_metadata(name), checked_json.to_bytes(document))
-    blobs.put(grid.path.metadata, checked_json.to_bytes(grid.group_document()))
 
 
 def copy_key(path: GridPath, key: str) -> str:
     """The key of the second copy of a coordinate's chunk, beside the manifest."""
     return f"{path.manifest}copy-{key.removeprefix(path.prefix).replace('/', '-')}"
+
+
+def write_axis(blobs: Blobs, path: GridPath, stored: StoredAxis) -> None:
+    """Write all chunks of an axis, and their copies."""
+    for key, data in _coordinate_chunks(path, stored, 0):
+        _put_twice(blobs, path, key, data)
+
+
+def axis_keys(path: GridPath, stored: StoredAxis) -> list[str]:
+    """The keys of an axis' chunks and of their copies."""
+    n = max(1, -(-len(stored.axis) // stored.coord_chunk))
+    keys = [path.chunk(stored.axis.name, (i,), stored.separator) for i in range(n)]
+    return [*keys, *(copy_key(path, key) for key in keys)]
 
 
 def _put_twice(blobs: Blobs, path: GridPath, key: str, data: bytes) -> None:
@@ -113,3 +152,57 @@ def _coordinate_chunks(
         block = filled((length,), dtype)
         block[: len(part)] = part
         yield path.chunk(stored.axis.name, (i,), stored.separator), encoded(block, dtype)
+
+
+def read_columns(
+    blobs: Blobs,
+    path: GridPath,
+    documents: Mapping[str, checked_json.Document],
+    names: Sequence[str],
+) -> list[NDArray[Any]]:
+    """The values of coordinates of one chunk or, in one dimension, of several."""
+    keys = {name: _column_keys(path, name, documents[name]) for name in names}
+    flat = [key for name in names for key in keys[name]]
+    data = dict(zip(flat, blobs.get_many(flat, _limit(documents, names)), strict=True))
+    return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
+
+
+def _limit(documents: Mapping[str, checked_json.Document], names: Sequence[str]) -> int:
+    """The most bytes that a chunk of some coordinates is stored in."""
+    shapes = [(documents[n]["data_type"], zarr_metadata.chunk_shape(documents[n])) for n in names]
+    return max((stored_limit(raw_nbytes(dtype, shape)) for dtype, shape in shapes), default=0)
+
+
+def _column_keys(path: GridPath, name: str, document: checked_json.Document) -> list[str]:
+    shape, chunk = document["shape"], zarr_metadata.chunk_shape(document)
+    count = -(-shape[0] // chunk[0]) if len(shape) == 1 else 1
+    rest = (0,) * (len(shape) - 1)
+    indices = [(i, *rest) for i in range(count) if 0 not in shape] if shape else [()]
+    return [path.chunk(name, index, zarr_metadata.separator(document)) for index in indices]
+
+
+def _column(
+    document: checked_json.Document, parts: Sequence[tuple[str, bytes | None]]
+) -> NDArray[Any]:
+    shape, chunk = tuple(document["shape"]), zarr_metadata.chunk_shape(document)
+    dtype = zarr_metadata.stored_output(document, 0).dtype
+    sums = document["attributes"][zarr_metadata.CHECKSUMS]
+    blocks = []
+    for i, (key, data) in enumerate(parts):
+        if data is None:
+            raise DamageError(key, "it is missing")
+        try:
+            block = decoded(data, dtype, chunk)
+        except ValueError as error:
+            raise DamageError(key, str(error)) from None
+        used = block[: shape[0] - i * chunk[0]] if len(shape) == 1 else block
+        if checksum(used, dtype) != sums[i]:
+            raise DamageError(
+                key, "its values are not those that the grid has: it is another's, or older"
+            )
+        blocks.append(block)
+    if not blocks:
+        return filled(shape, dtype)
+    if not shape:
+        return blocks[0]
+    return np.concatenate(blocks)[tuple(slice(n) for n in shape)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.damage_marks import marks
-from swarmgrid.format.failures import SUFFIX
+from swarmgrid.format.failures import is_of
 from swarmgrid.format.grid import read_grid
 from swarmgrid.format.manifest import Manifest, older_than, read_manifest
 from swarmgrid.store import checked_json
@@ -60,25 +60,30 @@ def read_state(blobs: Blobs, path: GridPath, known: GridState | None = None) -> 
     FormatError
         If the grid was written in a newer format.
     """
-    types: dict[str, str] = {}
+    generation: tuple[int, dict[str, str]] | None = None
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)
         document = blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
         if known is not None and (tuple(names), document) == (known.names, known.document):
             return known
-        grid = read_grid(blobs, path, document)
+        try:
+            grid = read_grid(blobs, path, document)
+        except DamageError:  # a new layout may have replaced the document, and then coordinates
+            if blobs.get(path.metadata, checked_json.MAX_DOCUMENT) == document:
+                raise
+            continue
         if grid is None:
             if any(name.endswith(".seg") for name in names):
                 raise DamageError(path.metadata, "it is missing, but its manifest is there")
             return None
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
-        before, types = types, grid.data_types()
-        if manifest is not None and (not manifest.others or types == before):
+        before, generation = generation, grid.generation()
+        if manifest is not None and (not manifest.others or generation == before):
             # else a writer compacted segments, or converted an output, meanwhile: read again
             if manifest.ahead:
                 raise DamageError(path.metadata, older_than(manifest))
-            failures = tuple(name for name in names if name.endswith(SUFFIX))
+            failures = tuple(name for name in names if is_of(name, grid.layout))
             # a marked chunk does not count for this reader either: the next run computes it again
             marked = tuple(marks(names))
             rest = manifest.without(marked)

@@ -42,6 +42,8 @@ def grown_axis(
             stored, axis=replace(stored.axis, enum=want.enum, objects=want.objects)
         ), place
     place[new] = len(have) + np.arange(int(new.sum()))
-    separator = stored.separator if have.kind == stored.axis.kind else "/"
+    separator = stored.separator
+    if have.kind != stored.axis.kind:  # a reader of the old document finds the old bytes
+        separator = "/" if separator == "." else "."
     axis = replace(have.extended(want.take(new)), enum=want.enum, objects=want.objects)
     return StoredAxis(axis, stored.chunk, stored.coord_chunk, separator), place

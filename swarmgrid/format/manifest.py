@@ -54,8 +54,8 @@ class Manifest:
     ahead: tuple[str, ...] = ()
     """Segments of a later grid than its document, of more values or converted ones: it is old."""
     others: tuple[str, ...] = ()
-    """Segments of the time before an output was converted, or of a conversion at work or cut
-    short: they refer to values that are stored elsewhere, and do not count."""
+    """Segments of the time before an output was converted or the grid laid out anew, or of that
+    at work or cut short: they refer to values that are stored elsewhere, and do not count."""
 
     def coverage(
         self, selection: Selection
@@ -215,7 +215,7 @@ def older_than(manifest: Manifest) -> str:
     """The damage of a grid's document whose segments are newer than it."""
     return (
         f"it is older than {manifest.ahead[0]}, which refers to more values of an axis, or to an "
-        "output that was converted since"
+        "output that was converted since, or to another layout"
     )
 
 
@@ -223,7 +223,7 @@ def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, r
     """Commit rows under a new name; how many bytes that took."""
     axes = {axis.name: (len(axis), stored.axis_digest(axis.name)) for axis in stored.axes}
     key, attributes = f"{path.manifest}{name}", brief_attributes(stored.attributes)
-    data = Segment(axes, stored.data_types(), rows, key, attributes).to_bytes()
+    data = Segment(axes, stored.data_types(), rows, key, stored.layout, attributes).to_bytes()
     blobs.put(key, data)
     return len(data)
 
@@ -274,7 +274,7 @@ class _AheadError(ValueError):
 
 
 class _OtherTypesError(ValueError):
-    """A segment is of before an output was converted, or of after."""
+    """A segment is of before an output was converted or the grid laid out anew, or of after."""
 
     def __init__(self, *, are_wider: bool) -> None:
         super().__init__()
@@ -297,6 +297,8 @@ def _check(segment: Segment, stored: StoredGrid, key: str) -> None:
     # its checksum says that it is whole, not that it belongs here: files are copied and renamed
     if segment.key != key:
         raise ValueError(f"it was written as {shortened(segment.key)}")
+    if segment.layout != stored.layout:
+        raise _OtherTypesError(are_wider=segment.layout > stored.layout)
     if list(segment.outputs) != list(stored.schema.outputs):
         raise ValueError(f"it refers to the outputs {list(segment.outputs)}")
     if segment.axes.keys() != {*stored.names}:

@@ -207,6 +207,8 @@ class Segment:
     rows: Rows
     key: str = ""
     """Its own key: what lies under another is not the segment that was written there."""
+    layout: int = 0
+    """The layout of the chunks that its rows refer to; see `StoredGrid`."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """A copy of what the group's document says of the function; see `brief_attributes`."""
 
@@ -221,6 +223,8 @@ class Segment:
             "writers": [writer.to_list() for writer in self.rows.writers],
             "columns": [[name, column.dtype.str, column.shape] for name, column in columns],
         }
+        if self.layout:
+            header["layout"] = self.layout
         if self.attributes:
             header["attributes"] = dict(self.attributes)
         text = json.dumps(header).encode()
@@ -262,10 +266,12 @@ class Segment:
         try:
             axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
             outputs = dict(header["outputs"].items())
-            attributes = header.get("attributes", {})
+            attributes, layout = header.get("attributes", {}), header.get("layout", 0)
             is_sound = (
                 version == FORMAT
                 and isinstance(attributes, dict)
+                and type(layout) is int
+                and layout >= 0
                 and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
                 and all(isinstance(text, str) for text in (*outputs.values(), header["key"]))
             )
@@ -280,7 +286,7 @@ class Segment:
             raise ValueError(f"its header makes no sense: {error!r}") from None
         if not is_sound or not _fits(rows, len(axes), len(outputs)):
             raise ValueError("its columns do not fit its header")
-        return cls(axes, outputs, rows, header["key"], attributes)
+        return cls(axes, outputs, rows, header["key"], layout, attributes)
 
 
 def brief_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from swarmgrid.format.codec import (
 from swarmgrid.space.outputs import STRING, STRING_NBYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,8 +37,12 @@ ABSENT = 2**64 - 1
 """Both numbers of a chunk that holds nothing but fill values, and is left out."""
 
 
-def shard_codecs(dtype: str, inner: Sequence[int]) -> list[dict[str, Any]]:
+def shard_codecs(
+    dtype: str, inner: Sequence[int], chain: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
     """The ``codecs`` of an array whose shards hold chunks of the shape ``inner``.
+
+    ``chain`` are the codecs of these chunks, where they are not the usual ones.
 
     The index has no checksum of its own: not every reader knows its codec, and the manifest
     has one of every value.
@@ -46,27 +50,43 @@ def shard_codecs(dtype: str, inner: Sequence[int]) -> list[dict[str, Any]]:
     index = [{"name": "bytes", "configuration": {"endian": "little"}}]
     configuration = {
         "chunk_shape": [max(1, int(n)) for n in inner],
-        "codecs": codecs(dtype) if _is_compressed(dtype, inner) else raw_codecs(dtype),
+        "codecs": chain or inner_codecs(dtype, inner),
         "index_codecs": index,
         "index_location": "end",
     }
     return [{"name": "sharding_indexed", "configuration": configuration}]
 
 
-def encoded_shard(values: NDArray[Any], dtype: str, inner: Shape) -> bytes:
-    """The stored bytes of one shard: its chunks in C order without gaps, then their index."""
+def inner_codecs(dtype: str, inner: Sequence[int]) -> list[dict[str, Any]]:
+    """The usual codecs of a chunk in a shard."""
+    return codecs(dtype) if _is_compressed(dtype, inner) else raw_codecs(dtype)
+
+
+def encoded_shard(
+    values: NDArray[Any],
+    dtype: str,
+    inner: Shape,
+    fill: Any = None,
+    encode: Callable[[Sequence[NDArray[Any]]], list[bytes]] | None = None,
+) -> bytes:
+    """The stored bytes of one shard: its chunks in C order without gaps, then their index.
+
+    ``fill`` is the value of points that are not computed, and ``encode`` makes bytes of chunks,
+    where these are not the dtype's own.
+    """
     chunks = _divided(values, inner)
     # chunks of fill values alone are left out, as zarr leaves out such objects
     index = np.full((len(chunks), 2), ABSENT, "<u8")
-    if dtype == STRING or _is_compressed(dtype, inner):
-        is_there = _differs_from_fill(chunks, dtype)
-        encode = encoded if _is_compressed(dtype, inner) else raw_bytes
-        parts = [encode(chunk, dtype) for chunk in chunks[is_there]]
+    if encode is not None or dtype == STRING or _is_compressed(dtype, inner):
+        is_there = _differs_from_fill(chunks, dtype, fill)
+        usual = encoded if _is_compressed(dtype, inner) else raw_bytes
+        there = list(chunks[is_there])
+        parts = encode(there) if encode is not None else [usual(one, dtype) for one in there]
         lengths = np.array([len(part) for part in parts], "<u8")
         body = b"".join(parts)
     else:
         rows = raw_bytes(chunks, dtype).reshape(len(chunks), -1)
-        is_there = _differs_from_fill(chunks, dtype)
+        is_there = _differs_from_fill(chunks, dtype, fill)
         lengths = np.full(int(is_there.sum()), rows.shape[1], "<u8")
         body = rows.tobytes() if is_there.all() else rows[is_there].tobytes()
     index[is_there, 0] = np.cumsum(lengths) - lengths
@@ -74,8 +94,15 @@ def encoded_shard(values: NDArray[Any], dtype: str, inner: Shape) -> bytes:
     return body + index.tobytes()
 
 
-def decoded_shard(data: bytes, dtype: str, shape: Shape, inner: Shape) -> NDArray[Any]:
-    """The values of one shard from its stored bytes.
+def decoded_shard(
+    data: bytes,
+    dtype: str,
+    shape: Shape,
+    inner: Shape,
+    fill: Any = None,
+    decode: Callable[[Sequence[bytes]], list[NDArray[Any]]] | None = None,
+) -> NDArray[Any]:
+    """The values of one shard from its stored bytes; ``fill`` and ``decode`` as they were written.
 
     Raises
     ------
@@ -86,12 +113,15 @@ def decoded_shard(data: bytes, dtype: str, shape: Shape, inner: Shape) -> NDArra
         return filled(shape, dtype)
     index = _read_index(data, math.prod(n // i for n, i in zip(shape, inner, strict=True)))
     is_there = index[:, 1] != ABSENT
-    if dtype == STRING or _is_compressed(dtype, inner):
-        decode = decoded if _is_compressed(dtype, inner) else from_raw
-        chunks = filled((len(index), *inner), dtype)
-        for i in np.flatnonzero(is_there):
-            start, length = index[i].tolist()
-            chunks[i] = decode(data[start : start + length], dtype, inner)
+    if decode is not None or dtype == STRING or _is_compressed(dtype, inner):
+        usual = decoded if _is_compressed(dtype, inner) else from_raw
+        chunks = filled((len(index), *inner), dtype, fill)
+        there = np.flatnonzero(is_there)
+        places = index[there].tolist()
+        parts = [data[start : start + length] for start, length in places]
+        made = [usual(part, dtype, inner) for part in parts] if decode is None else decode(parts)
+        for i, chunk in zip(there, made, strict=True):
+            chunks[i] = chunk
         return _joined(chunks, shape, inner)
     nbytes = math.prod(inner) * np.dtype(dtype).itemsize
     if (index[is_there, 1] != nbytes).any():
@@ -99,7 +129,7 @@ def decoded_shard(data: bytes, dtype: str, shape: Shape, inner: Shape) -> NDArra
     stored = from_raw(data[: len(data) - index.nbytes], dtype, (int(is_there.sum()), *inner))
     if is_there.all():
         return _joined(stored, shape, inner)
-    chunks = filled((len(index), *inner), dtype)
+    chunks = filled((len(index), *inner), dtype, fill)
     chunks[is_there] = stored
     return _joined(chunks, shape, inner)
 
@@ -130,17 +160,18 @@ def _read_index(data: bytes, n: int) -> NDArray[np.uint64]:
     return index
 
 
-def _differs_from_fill(chunks: NDArray[Any], dtype: str) -> NDArray[np.bool_]:
+def _differs_from_fill(chunks: NDArray[Any], dtype: str, fill: Any = None) -> NDArray[np.bool_]:
     """``(n,)``: whether a chunk has any other value; bit by bit, as there are many NaNs."""
     n, inner = len(chunks), chunks.shape[1:]
     if dtype == STRING:
-        return np.array([any(chunk.flat) for chunk in chunks], bool)
+        blank = fill or ""
+        return np.array([any(one != blank for one in chunk.flat) for chunk in chunks], bool)
     if 0 in inner:
         return np.zeros(n, bool)
     # as bytes, one comparison for each chunk: NaN is not equal to itself
     whole = np.dtype((np.void, math.prod(inner) * chunks.dtype.itemsize))
     rows = raw_bytes(chunks, dtype).view(whole)
-    return np.asarray(rows != raw_bytes(filled(inner, dtype), dtype).view(whole))
+    return np.asarray(rows != raw_bytes(filled(inner, dtype, fill), dtype).view(whole))
 
 
 def _divided(values: NDArray[Any], inner: Shape) -> NDArray[Any]:

@@ -129,9 +129,9 @@ def read_snapshots(blobs: Blobs, path: GridPath) -> list[Snapshot]:
 
 def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
     """Keep a copy of one chunk of every output; of equal bytes there is one."""
-    for name, output in grid.schema.outputs.items():
+    for name in grid.schema.outputs:
         key = chunk_key(grid, name, index)
-        data = blobs.get(key, chunk_limit(grid, output))
+        data = blobs.get(key, chunk_limit(grid, name))
         if data:
             blobs.put(f"{grid.path.kept(key)}{google_crc32c.value(data):08x}", data)
 
@@ -156,7 +156,7 @@ def snapshot_chunk(
         If neither the grid's chunk nor a copy holds the values that the rows refer to.
     """
     key = chunk_key(grid, name, index)
-    data = blobs.get(key, chunk_limit(grid, grid.schema.outputs[name]))
+    data = blobs.get(key, chunk_limit(grid, name))
     block = _as_in_rows(data, key, grid, manifest, name, index)
     if block is None or data is None:
         return kept_chunk(blobs, grid, manifest, name, index)
@@ -168,7 +168,7 @@ def kept_chunk(
 ) -> tuple[NDArray[Any], bytes]:
     """The same, where the grid's own chunk does not hold the values: from the copies."""
     key = chunk_key(grid, name, index)
-    folder, limit = grid.path.kept(key), chunk_limit(grid, grid.schema.outputs[name])
+    folder, limit = grid.path.kept(key), chunk_limit(grid, name)
     for copy in blobs.names(folder):
         data = blobs.get(folder + copy, limit)
         block = _as_in_rows(data, key, grid, manifest, name, index)
@@ -189,7 +189,7 @@ def _as_in_rows(
     """The values in some bytes, if all rows of the chunk refer to these."""
     output, column = grid.schema.outputs[name], list(grid.schema.outputs).index(name)
     try:
-        block = decoded_chunk(data, key, grid, output)
+        block = decoded_chunk(data, key, grid, name)
     except DamageError:
         return None
     rows = manifest.rows

@@ -6,14 +6,16 @@ of zarr is installed; the tests hold them against zarr's own reading.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.format.codec import codecs, fill_value
-from swarmgrid.format.shard import shard_codecs
+from swarmgrid.format.codec import codecs
+from swarmgrid.format.shard import inner_codecs, shard_codecs
+from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import Output
+from swarmgrid.space.outputs import STRING, Output
 from swarmgrid.store.checked_json import (
     Document,
     attributes_of,
@@ -43,6 +45,10 @@ _TIME_ATTRS = {
 """The attributes that tell times from integers (CF conventions, as xarray writes them)."""
 ATTRS = "swarmgrid_attrs"
 """The attribute that holds those of the user's that would have a reader change the values."""
+LAYOUT = "swarmgrid_layout"
+"""The attribute of an output that counts how often its grid was laid out anew."""
+ENCODING = "swarmgrid_encoding"
+"""The attribute of an output that says what its stored values stand for."""
 _INSTRUCTIONS = {
     *("calendar", "dtype", "missing_value", "scale_factor", "add_offset", "quantization"),
     *("coordinates", "bounds", "climatology", "cell_measures", "formula_terms", "grid_mapping"),
@@ -63,10 +69,14 @@ def array_document(
     separator: str = ".",
     inner: Sequence[int] | None = None,
     keys: str = DEFAULT_KEYS,
+    encoding: Encoding | None = None,
 ) -> Document:
     """The ``zarr.json`` of an array; with ``inner``, ``chunk_shape`` is that of its shards."""
-    stored = data_type(dtype)
-    fill = fill_value(dtype)
+    encoding = encoding or Encoding()
+    stored = data_type(encoding.stored_dtype(dtype))
+    fill = encoding.stored_fill(dtype)
+    chain = encoding.codec_list()
+    attributes = {**attributes, **_encoding_attributes(encoding, dtype, fill)}
     if dtype in _TIME_ATTRS:
         fill = np.iinfo("int64").min
         attributes = {**attributes, **_TIME_ATTRS[dtype]}
@@ -81,11 +91,57 @@ def array_document(
         },
         "chunk_key_encoding": {"name": keys, "configuration": {"separator": separator}},
         "fill_value": _json_fill(fill),
-        "codecs": codecs(stored) if inner is None else shard_codecs(stored, inner),
+        "codecs": (chain or codecs(stored))
+        if inner is None
+        else shard_codecs(stored, inner, chain),
         "attributes": dict(attributes),
         "dimension_names": list(dims),
         "storage_transformers": [],
     }
+
+
+def _encoding_attributes(encoding: Encoding, dtype: str, fill: Any) -> dict[str, Any]:
+    """The attributes that say how values are packed, for us and for readers that follow CF."""
+    own = {
+        **({"dtype": dtype} if encoding.is_packed else {}),
+        **({"fill_value": True} if encoding.fill_value is not None else {}),
+        **({"lossy": encoding.lossy} if encoding.lossy else {}),
+        **({"choice": encoding.choice} if encoding.choice else {}),
+    }
+    found: dict[str, Any] = {ENCODING: own} if own else {}
+    if encoding.scale_factor is not None:
+        found["scale_factor"] = encoding.scale_factor
+    if encoding.add_offset is not None:
+        found["add_offset"] = encoding.add_offset
+    kinds = [np.dtype(one).kind for one in (dtype, encoding.dtype or dtype) if encoding.is_packed]
+    if kinds in (["f", "i"], ["f", "u"]):
+        found["_FillValue"] = int(fill)
+    return found
+
+
+def stored_encoding(document: Document) -> Encoding:
+    """The encoding that an array document describes."""
+    attributes = document["attributes"]
+    own = attributes.get(ENCODING, {})
+    stored, codec = document["data_type"], document["codecs"][0]
+    chain, usual = document["codecs"], codecs(stored)
+    if codec["name"] == "sharding_indexed":
+        chain = codec["configuration"]["codecs"]
+        usual = inner_codecs(stored, codec["configuration"]["chunk_shape"])
+    dtype = own.get("dtype")
+    return Encoding(
+        codecs="" if chain == usual else json.dumps(chain),
+        dtype=None if dtype in {None, stored} else str(stored),
+        scale_factor=_scale(own, attributes, "scale_factor"),
+        add_offset=_scale(own, attributes, "add_offset"),
+        fill_value=_fill_of_json(document["fill_value"], stored) if "fill_value" in own else None,
+        lossy=str(own.get("lossy", "")),
+        choice=str(own.get("choice", "")),
+    )
+
+
+def _scale(own: Mapping[str, Any], attributes: Mapping[str, Any], name: str) -> float | None:
+    return float(attributes[name]) if "dtype" in own and name in attributes else None
 
 
 def plain_attributes(attributes: Mapping[str, Any], dtype: str) -> dict[str, Any]:
@@ -196,6 +252,10 @@ def rebuilt_group(
 def stored_output(document: Document, n_axes: int) -> Output:
     """The output that an array document describes, without the grid's first ``n_axes`` dims."""
     attributes, dtype = dict(document["attributes"]), stored_dtype(document)
+    attributes.pop(LAYOUT, None)
+    if "dtype" in attributes.pop(ENCODING, {}):
+        for name in ("scale_factor", "add_offset", "_FillValue"):
+            attributes.pop(name, None)
     for name in _TIME_ATTRS.get(dtype, ()):
         del attributes[name]
     attributes |= attributes.pop(ATTRS, {})
@@ -210,14 +270,24 @@ def stored_output(document: Document, n_axes: int) -> Output:
 def stored_dtype(document: Document) -> str:
     """The name of the dtype of an array's values: of times, as their attributes say.
 
-    Any other is stored under its own name; see `check_bounds`, which knows all of them.
+    Of a packed array its encoding says it. Any other is stored under its own name; see
+    `check_bounds`, which knows all of them.
     """
-    dtype, attributes = document["data_type"], document["attributes"]
+    attributes = document["attributes"]
+    dtype = attributes.get(ENCODING, {}).get("dtype", document["data_type"])
     if dtype == "int64":
         for name, attrs in _TIME_ATTRS.items():
             if attrs.items() <= attributes.items():
                 return name
     return str(dtype)
+
+
+def stored_layout(document: Document) -> int:
+    """The number of times that an output was laid out anew; ValueError if it is no count."""
+    found = document["attributes"].get(LAYOUT, 0)
+    if type(found) is not int or not 0 <= found < 2**31:
+        raise ValueError(f"its layout is {shortened(found)}")
+    return found
 
 
 def keys(document: Document) -> str:
@@ -252,8 +322,25 @@ def data_type(dtype: str) -> str:
 
 
 def _json_fill(fill: Any) -> Any:
+    """A fill value as Zarr's format 3 has it."""
     if isinstance(fill, (complex, np.complexfloating)):
-        return ["NaN", "NaN"]
+        return [_json_float(fill.real), _json_float(fill.imag)]
     if isinstance(fill, (float, np.floating)):
-        return "NaN"
+        return _json_float(fill)
     return fill if isinstance(fill, (bool, str)) else int(fill)
+
+
+def _json_float(fill: Any) -> Any:
+    if np.isnan(fill):
+        return "NaN"
+    if np.isinf(fill):
+        return "Infinity" if fill > 0 else "-Infinity"
+    return float(fill)
+
+
+def _fill_of_json(fill: Any, dtype: str) -> Any:
+    if dtype == STRING or isinstance(fill, bool):
+        return fill
+    if isinstance(fill, list):
+        return complex(*map(float, fill))
+    return float(fill) if np.dtype(dtype).kind == "f" else int(fill)

@@ -55,5 +55,5 @@ class GridBase:
         """The failures of points that are not computed since."""
         if not state.failure_names:
             return []
-        failures = read_all_failures(self._ref.location.open(), self._ref.path)
+        failures = read_all_failures(self._ref.location.open(), self._ref.path, state.grid.layout)
         return still_failed(within(failures, state.grid), state.manifest)

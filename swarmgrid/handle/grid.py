@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import SwarmgridError
 from swarmgrid.handle.adopting import GridAdopting
 from swarmgrid.handle.history import GridHistory
+from swarmgrid.handle.layout import GridLayout
 from swarmgrid.handle.plotting import GridPlotting
 from swarmgrid.handle.reading import GridReading
 from swarmgrid.handle.removing import GridRemoving
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from swarmgrid.store.grid_ref import GridRef
 
 
-class Grid(GridReading, GridPlotting, GridHistory, GridUpkeep, GridRemoving, GridAdopting):
+class Grid(
+    GridReading, GridPlotting, GridHistory, GridUpkeep, GridLayout, GridRemoving, GridAdopting
+):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 
     Made by `Grid.open` from a store and an id, or by `GridFunction.grid` from a function and its

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.code_record import read_code
 from swarmgrid.format.grid_state import read_state
@@ -66,6 +67,7 @@ class GridReading(GridBase):
             chunks=grid.chunk_spec(),
             shards=grid.shard_spec(),
             outputs=grid.schema.outputs,
+            encodings=encodings_in_words(grid.schema),
             points_total=total,
             points_computed=total - coverage.n_missing(),
             points_failed=len(failures),

@@ -35,6 +35,8 @@ class GridSummary:
     """The shard length of every axis; None where every chunk is an object of its own."""
     outputs: Mapping[str, Output]
     """The dims, shape, dtype and attributes of every output, as of one point."""
+    encodings: Mapping[str, str]
+    """The encoding of every output in words: the dtype, the codecs, and its lossy parts."""
     points_total: int
     """Points of the product of all axes."""
     points_computed: int
@@ -59,12 +61,15 @@ class GridSummary:
             (code(name), count(n), count(self.chunks[name])) for name, n in self.lengths.items()
         ]
         outputs = [
-            (code(name), one.dtype, ", ".join(map("{}: {}".format, one.dims, one.shape)))
+            (
+                *(code(name), one.dtype, ", ".join(map("{}: {}".format, one.dims, one.shape))),
+                self.encodings[name],
+            )
             for name, one in self.outputs.items()
         ]
         return [
             bar(total, good=done, bad=min(self.points_failed, total - done)),
             table(rows),
             table(axes, head=("axis", "values", "per chunk")),
-            table(outputs, head=("output", "dtype", "own dims")),
+            table(outputs, head=("output", "dtype", "own dims", "stored as")),
         ]

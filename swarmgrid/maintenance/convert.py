@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import DamageError, InputError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, write_chunk
+from swarmgrid.format.chunk_io import (
+    chunk_key,
+    chunk_limit,
+    decoded_chunk,
+    empty_values,
+    write_chunk,
+)
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import checksum, filled
+from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import write_documents
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.kept import keep
@@ -88,6 +94,12 @@ def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
             "of numbers that holds all that it may hold: of ints a larger int, float64 or "
             "complex128, of floats a larger float or a complex one"
         )
+    encoding = grid.schema.encodings.get(name)
+    if encoding is not None:
+        raise InputError(
+            f"output {name!r} has an encoding of its own, which may be none of {needed}; give it "
+            f"the usual one first: Grid.rechunk(encoding={{{name!r}: {{}}}})"
+        )
     schema = replace(grid.schema, outputs={**outputs, name: replace(output, dtype=needed)})
     return replace(grid, schema=schema, v2_keys=grid.v2_keys ^ {name})
 
@@ -101,9 +113,9 @@ def _rewrite(held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, 
     def write_part(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
         held.check()
         keys = [chunk_key(old, name, index) for index, _ in part]
-        read = held.blobs.get_many(keys, chunk_limit(old, before))
+        read = held.blobs.get_many(keys, chunk_limit(old, name))
         for (index, numbers), key, data in zip(part, keys, read, strict=True):
-            block = decoded_chunk(data, key, old, before)
+            block = decoded_chunk(data, key, old, name)
             parts = {i: manifest.rows.points(i) for i in numbers.tolist()}
             for i, points in parts.items():
                 if checksum(points.of(block), before.dtype) != checksums[i, column]:
@@ -111,7 +123,7 @@ def _rewrite(held: Lease, old: StoredGrid, new: StoredGrid, manifest: Manifest, 
             computed = union(parts.values(), old.chunk_shape)
             _check_exact(old, name, index, block, computed, after.dtype)
             # computed points only: the old fill value would be a number in the new dtype
-            values = filled(block.shape, after.dtype)
+            values = empty_values(new, name)
             values[computed] = block[computed]
             write_chunk(held.blobs, new, name, index, values)
             for i, points in parts.items():

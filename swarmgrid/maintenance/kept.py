@@ -62,7 +62,8 @@ def state_at(blobs: Blobs, place: SnapshotPath) -> GridState:
 def has_layout_of(grid: StoredGrid, then: StoredGrid) -> bool:
     """Whether chunks and rows of an earlier grid are those of a later one."""
     return (
-        grid.chunk_shape == then.chunk_shape
+        grid.layout == then.layout
+        and grid.chunk_shape == then.chunk_shape
         and grid.inner_shape == then.inner_shape
         and grid.v2_keys == then.v2_keys
         and grid.data_types() == then.data_types()

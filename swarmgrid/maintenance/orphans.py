@@ -26,7 +26,8 @@ _HALVES = (".partial", ".tmp")
 _LEFT = "it is left over from a writer that was killed"
 _OTHERS = (
     "it and all of this array that are named alike are chunks of before the output was converted, "
-    "for readers that hold the old document; or a conversion is at work, or was cut short"
+    "or the grid laid out anew, for readers that hold the old document; or that is at work, or "
+    "was cut short"
 )
 _FOREIGN = "swarmgrid has not written it, and leaves it alone"
 

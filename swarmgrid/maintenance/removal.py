@@ -14,8 +14,8 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format import failures
-from swarmgrid.format.chunk_io import chunk_key, read_block, write_chunk
-from swarmgrid.format.codec import checksum, filled
+from swarmgrid.format.chunk_io import chunk_key, empty_values, read_block, write_chunk
+from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.segment import Row, Rows
@@ -235,7 +235,7 @@ def _drop_failures(held: Lease, state: GridState, selection: Selection) -> None:
 
     if state.failure_names:
         held.check()
-        name = held.new_name(failures.SUFFIX)
+        name = held.new_name(failures.suffix_of(state.grid.layout))
         path = state.grid.path
         failures.compact_failures(
             held.blobs,
@@ -248,7 +248,7 @@ def _drop_failures(held: Lease, state: GridState, selection: Selection) -> None:
 
 def _drop_values(held: Lease, grid: StoredGrid, manifest: Manifest, selection: Selection) -> None:
     """Delete the values of selected points, which no row refers to any more."""
-    for name, output in grid.schema.outputs.items():
+    for name in grid.schema.outputs:
         for key in other_chunks(held.blobs, grid, name):
             held.check()
             held.blobs.delete(key)
@@ -264,7 +264,7 @@ def _drop_values(held: Lease, grid: StoredGrid, manifest: Manifest, selection: S
                 continue
             is_kept = np.logical_or.reduce(kept)
             block = read_block(held.blobs, grid, index)[name]
-            values = filled(block.shape, output.dtype)
+            values = empty_values(grid, name)
             values[is_kept] = block[is_kept]
             write_chunk(held.blobs, grid, name, index, values)
 

@@ -135,7 +135,7 @@ def tidy(held: Lease, state: GridState) -> bool:
     if has_many:
         held.check()
         start = f"{held.epoch:012d}-00000000-{held.writer}"  # before this run's own
-        name = f"{start}-{secrets.token_hex(4)}-compacted{failures.SUFFIX}"
+        name = f"{start}-{secrets.token_hex(4)}-compacted{failures.suffix_of(state.grid.layout)}"
         failures.compact_failures(
             held.blobs,
             state.grid.path,
@@ -148,6 +148,12 @@ def tidy(held: Lease, state: GridState) -> bool:
     # a mark is only what some reader found: the chunk is held against its rows here
     if state.marked:
         invalidate_bad_rows(held, state.grid, state.marked)
+    stale = [
+        name
+        for name in state.names
+        if name.endswith(failures.SUFFIX) and not failures.is_of(name, state.grid.layout)
+    ]
+    _drop_others(held, state.grid, stale)
     others = state.manifest.others
     if others:
         write_documents(held.blobs, state.grid)  # an array's own may be a conversion's
@@ -166,8 +172,7 @@ def read_tidy(held: Lease, path: GridPath) -> GridState | None:
 
 
 def _drop_others(held: Lease, grid: StoredGrid, names: Collection[str]) -> None:
-    """Delete segments that a conversion left which was cut short."""
-    # marks last: as long as one is there, a repair that was cut short is begun again
+    """Delete segments and failures that a conversion, or a new layout, left when cut short."""
     for name in names:
         held.check()
         held.blobs.delete(grid.path.manifest + name)

@@ -9,8 +9,8 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format import zarr_metadata
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
-from swarmgrid.format.codec import checksum, fill_value
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, empty_values
+from swarmgrid.format.codec import checksum
 from swarmgrid.format.damage_marks import mark_name, marks
 from swarmgrid.format.grid import read_grid
 from swarmgrid.format.manifest import older_than, read_manifest
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.space.outputs import Output
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
@@ -41,7 +40,7 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
 
     Nothing is written. Of a grid whose metadata cannot be read, no chunk is looked at.
     """
-    types: dict[str, str] = {}
+    generation: tuple[int, dict[str, str]] | None = None
     for _ in range(_TRIES):
         names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
         try:
@@ -56,9 +55,9 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
             )
         segments = [name for name in names if name.endswith(".seg")]
         manifest = read_manifest(blobs, path, segments, grid)
-        before, types = types, grid.data_types()
+        before, generation = generation, grid.generation()
         # else a writer compacted segments, or converted an output, meanwhile: read again
-        if manifest is not None and (not manifest.others or types == before):
+        if manifest is not None and (not manifest.others or generation == before):
             return _verified(blobs, grid, manifest, names)
     return to_report([Finding(path.manifest, "it kept changing while it was read")])
 
@@ -146,9 +145,9 @@ def bad_rows(
     rest: NDArray[np.bool_] | None = None
     for column, (name, output) in enumerate(grid.schema.outputs.items()):
         this = chunk_key(grid, name, index)
-        data = None if is_outside else blobs.get(this, chunk_limit(grid, output))
+        data = None if is_outside else blobs.get(this, chunk_limit(grid, name))
         try:
-            block = decoded_chunk(data, this, grid, output)
+            block = decoded_chunk(data, this, grid, name)
         except DamageError as error:
             key, reason = key or this, reason or error.reason
             # every point of the chunk is lost, also those whose other outputs are whole
@@ -160,16 +159,22 @@ def bad_rows(
                 bad[i] = None
         if rest is None:  # made once a chunk of that size is seen to be there
             rest = ~union(parts.values(), grid.chunk_shape)
-        if not rowless and rest.any() and _has_any(block[rest], output):
+        if (
+            not rowless
+            and rest.any()
+            and _has_any(block[rest], empty_values(grid, name).reshape(-1)[:1])
+        ):
             rowless = this
     return BadRows(tuple(bad), key, reason, rowless)
 
 
-def _has_any(values: NDArray[np.generic], output: Output) -> bool:
-    """Whether any of some values is another than that of a point that was not computed."""
-    if values.dtype.kind in "fcmM":
+def _has_any(values: NDArray[np.generic], missing: NDArray[np.generic]) -> bool:
+    """Whether any of some values is another than ``missing``, of a point that was not computed."""
+    if not len(missing):
+        return False
+    if values.dtype.kind in "fcmM" and np.isnan(missing).all():
         return not bool(np.isnan(values).all())
-    return bool((values != fill_value(output.dtype)).any())
+    return bool((values != missing[0]).any())
 
 
 def _chunks_without_rows(blobs: Blobs, grid: StoredGrid, manifest: Manifest) -> Iterator[str]:
@@ -215,10 +220,12 @@ def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
         elif data != checked_json.to_bytes(document):
             is_ahead = _is_ahead(data, document)
             reason = "it is ahead: a growth was cut short" if is_ahead else _DIFFERS
+            if _is_of_other_layout(data, document):
+                is_ahead, reason = True, "it is of before the grid was laid out anew"
             yield Finding(key, reason, is_note=is_ahead)
 
 
-_OTHERS = "it is of a conversion of an output, which is at work or was cut short"
+_OTHERS = "it is of a conversion, or of another layout, which is at work or was cut short"
 _DIFFERS = "it differs from the group's"
 
 
@@ -235,6 +242,19 @@ def _is_ahead(data: bytes, document: checked_json.Document) -> bool:
         ) or (
             (kinds == ["int", "float"] and found["chunk_grid"] == document["chunk_grid"])
             or _is_converted(found, document)
+        )
+    except checked_json.MALFORMED:
+        return False
+
+
+def _is_of_other_layout(data: bytes, document: checked_json.Document) -> bool:
+    """Whether an array's document is of before a new layout, which was cut short at its end."""
+    try:
+        found = checked_json.from_bytes(data)
+        layouts = [zarr_metadata.stored_layout(d) for d in (found, document)]
+        is_axis = zarr_metadata.CHECKSUMS in document["attributes"]
+        return layouts[0] < layouts[1] or (
+            is_axis and zarr_metadata.separator(found) != zarr_metadata.separator(document)
         )
     except checked_json.MALFORMED:
         return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
 from swarmgrid.planning.costs import fitted_costs, missing_by_value
 from swarmgrid.planning.growth import new_chunking
@@ -65,6 +66,8 @@ class Plan:
     """The same by the quickest and by the slowest tenth of the stored points."""
     depends: Mapping[str, str] = field(default_factory=dict)
     """The content of ``depends=`` now: packages' versions, digests of files and values."""
+    encodings: Mapping[str, str] = field(default_factory=dict)
+    """The encodings in words, where outputs have or get one of their own."""
     parts: tuple[Part, ...] | None = None
     """The parts of the grid's identity; None: ``explain=True`` did not ask for them."""
     why: str | None = None
@@ -145,10 +148,14 @@ class Plan:
         return (
             f"{self._points()}, in {self._objects()}; {self._size()}, {self._time()}\n"
             f"chunks: {self.reason}"
+            + "".join(f"\n{name}: {text}" for name, text in self._encoded())
             + "".join(f"\ndepends on {name}: {text}" for name, text in self.depends.items())
             + (f"\n{self.why}" if self.why else "")
             + self._explained()
         )
+
+    def _encoded(self) -> list[tuple[str, str]]:
+        return [(f"{name} is stored as", text) for name, text in self.encodings.items()]
 
     def _points(self) -> str:
         return (
@@ -198,6 +205,7 @@ class Plan:
             ("why so", self.reason),
             ("size", self._size()),
             ("time", self._time()),
+            *self._encoded(),
             *((f"depends on {name}", text) for name, text in self.depends.items()),
             *([("why new", self.why)] if self.why else []),
         ]
@@ -247,6 +255,7 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
             nbytes=None,
             seconds=None,
             depends=request.depends,
+            encodings=request.layout.encodings.in_words(),
         )
     missing = coverage.n_missing()
     costs = None if manifest is None else fitted_costs(coverage.grid, manifest.rows)
@@ -270,6 +279,9 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         seconds_band=_band(costs, times),
         times={} if times is None else _by_axis(coverage, times),
         depends=request.depends,
+        encodings=encodings_in_words(coverage.grid.schema)
+        if coverage.grid.schema.encodings
+        else {},
     )
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.codecs.words import in_words
+from swarmgrid.errors import InputError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes, check_n_chunks
+from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.shards import chosen_chunking
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.codecs.given import GivenEncodings
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.request import Domain, Layout, Request
     from swarmgrid.space.outputs import Schema
@@ -47,6 +51,8 @@ def covered(
     """
     check_chunks(layout.chunks, grid.chunk_spec())
     check_shards(layout.shards, grid.shard_spec())
+    if layout.encodings and manifest is not None:
+        check_encodings(layout.encodings, grid)
     if grid.schema.outputs:
         check_outputs(layout.schema, grid.schema)
     by_name = {axis.name: axis for axis in domain.axes}
@@ -99,7 +105,47 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     check_chunk_nbytes(shape, schema.point_nbytes, what, request.grid.location.max_nbytes)
     axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
-    return StoredGrid(request.grid.path, axes, schema, request.grid.written_attributes(), inner)
+    grid = StoredGrid(request.grid.path, axes, schema, request.grid.written_attributes(), inner)
+    return with_encodings(grid, request.layout.encodings)
+
+
+def with_encodings(grid: StoredGrid, given: GivenEncodings) -> StoredGrid:
+    """A grid whose outputs have the encodings asked for.
+
+    Raises
+    ------
+    InputError
+        If there is no such output, or its encoding is impossible.
+    """
+    if not given:
+        return grid
+    outputs = grid.schema.outputs
+    shapes = {n: grid.inner_block_shape(o) or grid.block_shape(o) for n, o in outputs.items()}
+    encodings = given.resolved(outputs, shapes)
+    return replace(grid, schema=replace(grid.schema, encodings=encodings))
+
+
+def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:
+    """Raise InputError where a request asks for other encodings than the grid has."""
+    asked = with_encodings(grid, given).schema.encodings
+    before, after = grid.documents(), None
+    for name in grid.schema.outputs:
+        one = given.of(name)
+        if one is None or (one.is_auto and name not in asked):
+            continue
+        requested = asked.get(name, Encoding())
+        stored = grid.schema.encodings.get(name, Encoding())
+        if requested.is_open:  # whatever was chosen then, or is the usual one, goes on
+            requested = replace(requested, codecs=stored.codecs, is_open=False)
+        requested = replace(requested, choice=stored.choice, lossy=stored.lossy)
+        after = replace(grid, schema=replace(grid.schema, encodings={name: requested})).documents()
+        if after[name] != before[name]:
+            raise InputError(
+                f"output {name!r} is stored as {in_words(stored, grid.schema.outputs[name])}, and "
+                f"encoding= asks for {in_words(requested, grid.schema.outputs[name])}. Leave "
+                "encoding= and codec= out to go on with what is stored, or change the stored "
+                "grid: Grid.rechunk(encoding=...)"
+            )
 
 
 def new_chunking(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid import identity
+from swarmgrid.codecs.given import GivenEncodings, to_given
 from swarmgrid.errors import AxisError, ChunksError, InputError, brief, no_function
 from swarmgrid.planning.depends import Depends, to_depends
 from swarmgrid.planning.fixed import Defaults
@@ -76,6 +77,8 @@ class Layout:
     """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
     schema: Schema | None = None
     """The declared outputs."""
+    encodings: GivenEncodings = field(default_factory=GivenEncodings)
+    """The encodings asked for; none: what is stored, or the usual one."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,8 @@ def to_request(
     where: object = None,
     depends: object = None,
     defaults: Mapping[str, str] | None = None,
+    encoding: object = None,
+    codec: object = None,
 ) -> Request:
     """The request that a call describes.
 
@@ -247,7 +252,7 @@ def to_request(
             requested_points(where, checked, params),
             _checked_tolerance(tolerance, checked),
         ),
-        Layout(spec, to_shard_spec(shards, spec, names), schema),
+        Layout(spec, to_shard_spec(shards, spec, names), schema, to_given(encoding, codec)),
         function.depends.shown(),
     )
 
@@ -391,5 +396,5 @@ def check_shards(
 def _other_chunks(what: str, asked: object, stored: object) -> ChunksError:
     return ChunksError(
         f"{what}={asked} was asked for, but the stored grid has {what}={stored}. Leave {what} out "
-        "to take the stored ones, or write the data to a new store to re-chunk it"
+        f"to take the stored ones, or change those of the stored grid: Grid.rechunk({what}=...)"
     )

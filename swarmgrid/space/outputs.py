@@ -16,6 +16,8 @@ from swarmgrid.space.times import check_unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from swarmgrid.space.encoding import Encoding
+
 STRING = "string"
 STRING_NBYTES = 32
 """The assumed size of a string where chunk shapes are chosen."""
@@ -125,6 +127,8 @@ class Schema:
     coords: Mapping[str, Coord] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """Attributes of the whole result."""
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    """The encodings of outputs that do not have the usual one."""
 
     @property
     def point_nbytes(self) -> int:
@@ -138,6 +142,13 @@ class Schema:
             for name, output in self.outputs.items()
         }
         return replace(self, outputs=outputs)
+
+    def storable(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of an output, as they are; MisfitError if its encoding cannot hold one."""
+        encoding = self.encodings.get(name)
+        if encoding is not None:  # said at the point that returned it, not when a chunk is written
+            encoding.packed(name, values, self.outputs[name].dtype)
+        return values
 
     def check(self, axes: tuple[str, ...]) -> None:
         """Raise InputError where a name cannot be used, or is that of two things."""

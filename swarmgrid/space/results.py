@@ -174,7 +174,7 @@ def fitted(
             array = _array(f"output {name!r}", array)
         if name in result.dims:
             array = in_order(name, array, result.dims[name], output.dims, len(lead))
-        arrays[name] = _fitted_output(name, array, output, lead)
+        arrays[name] = schema.storable(name, _fitted_output(name, array, output, lead))
     return arrays
 
 

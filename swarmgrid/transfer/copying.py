@@ -73,9 +73,9 @@ def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int
     def copy(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
         nonlocal nbytes
         keys = [chunk_key(grid, name, index) for index, _ in part]
-        read = source.get_many(keys, chunk_limit(grid, output))
+        read = source.get_many(keys, chunk_limit(grid, name))
         for (_, numbers), key, data in zip(part, keys, read, strict=True):
-            block = decoded_chunk(data, key, grid, output)
+            block = decoded_chunk(data, key, grid, name)
             for i in numbers.tolist():
                 values = block[rows.points(i).mask(grid.chunk_shape)]
                 if checksum(values, output.dtype) != sums[i]:

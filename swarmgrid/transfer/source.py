@@ -221,7 +221,7 @@ def read_blocks(
     """
     outputs = grid.schema.outputs
     keys = [chunk_key(grid, name, index) for index in indices for name in outputs]
-    limit = max((chunk_limit(grid, output) for output in outputs.values()), default=0)
+    limit = max((chunk_limit(grid, name) for name in outputs), default=0)
     read = iter(zip(keys, blobs.get_many(keys, limit), strict=True))
     found = []
     for index in indices:
@@ -229,7 +229,7 @@ def read_blocks(
         parts = [(i, manifest.rows.points(i)) for i in manifest.rows_of(index).tolist()]
         for column, (name, output) in enumerate(outputs.items()):
             key, data = next(read)
-            block[name] = decoded_chunk(data, key, grid, output)
+            block[name] = decoded_chunk(data, key, grid, name)
             for i, points in parts:
                 sums = manifest.rows.checksums[i, column]
                 if checksum(points.of(block[name]), output.dtype) != sums:

@@ -67,7 +67,7 @@ class Writer:
             The rows of the other grid.
         """
         self._held.check()
-        written = write_block(self._held.blobs, self._grid, index, block)
+        written = write_block(self._held.blobs, self._grid, index, block, numbers >= 0)
         self.nbytes += written
         for i in np.unique(numbers[numbers >= 0]).tolist():
             mask = numbers == i

@@ -16,16 +16,19 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 from xarray.indexes import PandasIndex
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import checksum, fill_value
+from swarmgrid.format.codec import checksum
 from swarmgrid.format.damage_marks import mark_chunk
+from swarmgrid.format.described import layout_in
 from swarmgrid.format.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
+from swarmgrid.space.encoding import fill_value
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.selection import outer_index
 from swarmgrid.space.texts import to_text
+from swarmgrid.store.checked_json import MAX_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -285,13 +288,13 @@ class GridArray(BackendArray):
     def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
-        limit = chunk_limit(self._grid, self._output)
-        found = self._chunks.get_many(keys, limit)
+        found = self._chunks.get_many(keys, chunk_limit(self._grid, self._name))
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
                 block = self._checked(index, key, data)
             except DamageError as error:
                 if not self._is_past:
+                    self._check_layout()
                     mark_chunk(self._location, self._grid.path, index, error)
                     raise
                 block, _ = kept_chunk(self._blobs, self._grid, self._manifest, self._name, index)
@@ -300,13 +303,13 @@ class GridArray(BackendArray):
     def _checked(self, index: tuple[int, ...], key: str, data: bytes | None) -> NDArray[Any]:
         """A chunk's values; where a copy does not hold what the rows say, those of home."""
         try:
-            block = decoded_chunk(data, key, self._grid, self._output)
+            block = decoded_chunk(data, key, self._grid, self._name)
             self._check(index, key, block)
         except DamageError:
             if self._location.tiers is None or not self._chunks.forget(key):
                 raise
-            (data,) = self._chunks.get_many([key], chunk_limit(self._grid, self._output))
-            block = decoded_chunk(data, key, self._grid, self._output)
+            (data,) = self._chunks.get_many([key], chunk_limit(self._grid, self._name))
+            block = decoded_chunk(data, key, self._grid, self._name)
             self._check(index, key, block)
         return block
 
@@ -317,6 +320,17 @@ class GridArray(BackendArray):
             part = block if is_whole[i] else rows.points(i).of(block)
             if checksum(part, self._output.dtype) != rows.checksums[i, column]:
                 raise DamageError(key, "its values are not those that were computed")
+
+    def _check_layout(self) -> None:
+        """Raise StoreError where the grid was laid out anew since the Dataset was opened."""
+        path = self._grid.path
+        now = layout_in(self._blobs.get(path.metadata, MAX_DOCUMENT))
+        if now is not None and now != self._grid.layout:
+            raise StoreError(
+                f"grid {path.group} was laid out anew since this Dataset was opened (rechunk, "
+                "compress or rotate of Grid), and the chunks that it reads are gone. No value is "
+                "lost: open it again"
+            )
 
     @functools.cached_property
     def _blobs(self) -> Any:

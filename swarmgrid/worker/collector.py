@@ -41,6 +41,7 @@ class Collector:
         outputs = schema.outputs
         # lists and arrays that grow: how many points of a part succeed is not known beforehand
         is_plain = all(o.shape == () and o.dtype in _PLAIN for o in outputs.values())
+        is_plain &= not any(one.is_packed for one in schema.encodings.values())
         self._columns: dict[str, Any] = (
             {name: _column(output.dtype) for name, output in outputs.items()} if is_plain else {}
         )

@@ -20,11 +20,11 @@ from swarmgrid.format.codec import (
     codecs,
     decoded,
     encoded,
-    fill_value,
     filled,
     raw_bytes,
 )
 from swarmgrid.format.zarr_metadata import array_document
+from swarmgrid.space.encoding import fill_value
 from swarmgrid.store.checked_json import to_bytes
 from tests.stores.grids import DTYPES, file_at, some_values
 

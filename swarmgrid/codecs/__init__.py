@@ -1,0 +1,1 @@
+"""Zarr's codecs: those that a user gives, and chunks as bytes by them."""

@@ -1,0 +1,373 @@
+"""The encoding that a user asks for, checked, and what it is for an output."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.codecs.pipeline import MissingCodecError, chunk_spec, codec_of
+from swarmgrid.codecs.trial import changes
+from swarmgrid.codecs.words import codec_in_words
+from swarmgrid.errors import InputError, brief
+from swarmgrid.space.encoding import Encoding
+from swarmgrid.space.outputs import STRING, dtype_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swarmgrid.space.outputs import Output
+
+AUTO = "auto"
+KEYS = (
+    *("dtype", "filters", "serializer", "compressors"),
+    *("fill_value", "scale_factor", "add_offset"),
+)
+"""The members of an output's encoding, under xarray's names."""
+_ELSEWHERE = {
+    "compressor": "compressors=, as Zarr's format 3 has it",
+    "_FillValue": "fill_value=",
+    "missing_value": "fill_value=",
+    "chunks": "the option chunks=",
+    "shards": "the option shards=",
+    "chunksizes": "the option chunks=",
+    "least_significant_digit": "filters=numcodecs.Quantize(...), or scale_factor=",
+    "zlib": "compressors=, such as 'gzip'",
+    "complevel": "compressors=, such as {'name': 'zstd', 'configuration': {'level': 5}}",
+}
+_SPECIFIED = {"zstd": "zstd", "gzip": "gzip", "blosc": "blosc", "crc32c": "crc32c"}
+"""Codecs of numcodecs that Zarr's format 3 has under a name of its own."""
+_SHUFFLES = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
+
+
+@dataclass(frozen=True)
+class GivenEncoding:
+    """The encoding of one output as a user asks for it, before the output is known."""
+
+    dtype: str | None = None
+    filters: tuple[Any, ...] = ()
+    """Zarr's codec objects, as all codecs here."""
+    serializer: Any = None
+    compressors: tuple[Any, ...] | None = None
+    """None: the usual one."""
+    is_auto: bool = False
+    """Whether the compressors are to be chosen by the first chunks."""
+    fill_value: Any = None
+    scale_factor: float | None = None
+    add_offset: float | None = None
+
+    def of(self, output: Output, shape: tuple[int, ...]) -> Encoding:
+        """The encoding of an output whose chunks have a shape.
+
+        Raises
+        ------
+        InputError
+            If it cannot be one of that output, or does not give back what it is given.
+        """
+        from zarr.codecs import BytesCodec, ZstdCodec
+
+        packing = Encoding(
+            dtype=None if self.dtype == output.dtype else self.dtype,
+            scale_factor=self.scale_factor,
+            add_offset=self.add_offset,
+            fill_value=self.fill_value,
+            is_open=self.is_auto,
+        )
+        packing.check(output.dtype)
+        stored = packing.stored_dtype(output.dtype)
+        stored = "int64" if stored != STRING and np.dtype(stored).kind in "mM" else stored
+        serializer = self.serializer
+        if serializer is None and stored != STRING:
+            serializer = BytesCodec()
+        compressors = self.compressors
+        if compressors is None:
+            compressors = (ZstdCodec(level=1, checksum=True),)
+        chain = [*self.filters, serializer, *compressors]
+        listed = _listed(chain, stored, shape)
+        usual = _listed(
+            [None if stored == STRING else BytesCodec(), ZstdCodec(level=1, checksum=True)],
+            stored,
+            shape,
+        )
+        codecs = "" if listed == usual else json.dumps(listed)
+        found = replace(packing, codecs=codecs)
+        parts = changes(found, output.dtype, shape)
+        return replace(found, lossy=", ".join(parts))
+
+    def in_words(self) -> str:
+        """The request in words."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chain = [*self.filters, *([self.serializer] if self.serializer else [])]
+            named = [codec_in_words(_plain(codec.to_dict())) for codec in chain]
+            if self.is_auto:
+                named.append("codecs to be chosen by the first chunks")
+            elif self.compressors is not None:
+                more = [codec_in_words(_plain(codec.to_dict())) for codec in self.compressors]
+                named += more or ["no compressor"]
+        packing = Encoding(
+            dtype=self.dtype, scale_factor=self.scale_factor, add_offset=self.add_offset
+        )
+        first = packing.packing("what is computed") or "what is computed"
+        return ", ".join([first, *(named or ["zstd(level=1)"])])
+
+
+@dataclass(frozen=True)
+class GivenEncodings:
+    """The encodings that a user asks for, by output."""
+
+    by_output: Mapping[str, GivenEncoding] = field(default_factory=dict)
+    rest: GivenEncoding | None = None
+    """The encoding of every other output; None: the usual one."""
+
+    def __bool__(self) -> bool:
+        return bool(self.by_output) or self.rest is not None
+
+    def of(self, name: str) -> GivenEncoding | None:
+        """The request for one output; None: there is none."""
+        return self.by_output.get(name, self.rest)
+
+    def in_words(self) -> dict[str, str]:
+        """The requests, by output, in words."""
+        several = {**self.by_output, **({"any output": self.rest} if self.rest else {})}
+        return {name: one.in_words() for name, one in several.items()}
+
+    def resolved(
+        self, outputs: Mapping[str, Output], shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, Encoding]:
+        """The encodings that are not the usual one, by output; ``shapes`` are those of chunks.
+
+        Raises
+        ------
+        InputError
+            If there is no such output, or its encoding is impossible.
+        """
+        unknown = [name for name in self.by_output if name not in outputs]
+        if unknown and outputs:
+            close = get_close_matches(unknown[0], outputs, 1)
+            hint = f". Did you mean {close[0]!r}?" if close else ""
+            raise InputError(
+                f"encoding names {unknown[0]!r}, which is no output; the outputs are "
+                f"{', '.join(map(repr, outputs))}{hint}"
+            )
+        found = {}
+        for name, output in outputs.items():
+            given = self.of(name)
+            if given is None:
+                continue
+            try:
+                one = given.of(output, shapes[name])
+            except InputError as error:
+                raise InputError(f"the encoding of output {name!r}: {error}") from None
+            if not one.is_usual:
+                found[name] = one
+        return found
+
+
+def to_given(encoding: object, codec: object = None) -> GivenEncodings:
+    """The options ``encoding`` and ``codec``, checked.
+
+    Raises
+    ------
+    InputError
+        If they are no encodings, or name a codec that is not installed.
+    """
+    if encoding is not None and not isinstance(encoding, Mapping):
+        raise InputError(
+            f"encoding is {brief(encoding)}; expected a mapping from outputs to encodings, such "
+            "as {'value': {'dtype': 'float32'}}"
+        )
+    common = None
+    if codec is not None:
+        common = _compressors("codec", codec, GivenEncoding())
+    found = {}
+    for name, one in (encoding or {}).items():
+        if not isinstance(one, Mapping):
+            hint = f"; did you mean {{'value': {{{name!r}: ...}}}}?" if name in KEYS else ""
+            raise InputError(
+                f"encoding has {brief(one)} for output {brief(name)}; expected a mapping such as "
+                f"{{'dtype': 'float32'}}{hint}"
+            )
+        found[str(name)] = _given(f"encoding[{name!r}]", one, common or GivenEncoding())
+    return GivenEncodings(found, common)
+
+
+def _check_keys(place: str, one: Mapping[Any, Any]) -> None:
+    for key in one:
+        if key in _ELSEWHERE:
+            raise InputError(f"{place} has {key!r}; say {_ELSEWHERE[key]}")
+        if key not in KEYS:
+            close = get_close_matches(str(key), KEYS, 1)
+            hint = f". Did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"{place} has {key!r}; expected {', '.join(KEYS)}{hint}")
+
+
+def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEncoding:
+    _check_keys(place, one)
+    found = start
+    if one.get("dtype") is not None:
+        found = replace(found, dtype=dtype_name(one["dtype"]))
+    for key in ("scale_factor", "add_offset"):
+        if one.get(key) is not None:
+            number: Any = {key: _number(f"{place}[{key!r}]", one[key])}
+            found = replace(found, **number)
+    if found.scale_factor == 0:
+        raise InputError(f"{place}['scale_factor'] is 0; expected another number")
+    if one.get("fill_value") is not None:
+        fill = one["fill_value"]
+        found = replace(found, fill_value=fill.item() if isinstance(fill, np.generic) else fill)
+    if one.get("filters") is not None:
+        filters = _codecs(f"{place}['filters']", one["filters"], "ArrayArrayCodec")
+        found = replace(found, filters=filters)
+    if one.get("serializer") not in (None, AUTO):
+        (serializer,) = _codecs(f"{place}['serializer']", one["serializer"], "ArrayBytesCodec")
+        found = replace(found, serializer=serializer)
+    if "compressors" in one:
+        found = _compressors(f"{place}['compressors']", one["compressors"], found)
+    return found
+
+
+def _number(place: str, value: Any) -> float:
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_number or isinstance(value, bool) or not np.isfinite(float(value)):
+        raise InputError(f"{place} is {brief(value)}; expected a finite number")
+    return float(value)
+
+
+def _compressors(place: str, value: Any, start: GivenEncoding) -> GivenEncoding:
+    if isinstance(value, str) and value == AUTO:
+        return replace(start, compressors=None, is_auto=True)
+    found = () if value is None else _codecs(place, value, "BytesBytesCodec")
+    return replace(start, compressors=found, is_auto=False)
+
+
+def _codecs(place: str, value: Any, kind: str) -> tuple[Any, ...]:
+    """Some codecs of one kind, as Zarr's objects."""
+    import zarr.abc.codec
+
+    several = value if isinstance(value, (list, tuple)) else (value,)
+    found = tuple(_codec(place, one) for one in several)
+    expected = getattr(zarr.abc.codec, kind)
+    words = {
+        "ArrayArrayCodec": "filters, which make arrays of arrays",
+        "ArrayBytesCodec": "a serializer, which makes bytes of an array",
+        "BytesBytesCodec": "compressors, which make bytes of bytes",
+    }
+    for codec in found:
+        if not isinstance(codec, expected):
+            raise InputError(f"{place} has {brief(codec)}; expected {words[kind]}")
+    if kind == "ArrayBytesCodec" and len(found) != 1:
+        raise InputError(f"{place} is {brief(value)}; expected one codec")
+    return found
+
+
+def _codec(place: str, value: Any) -> Any:
+    """One codec, given as Zarr's or numcodecs' object, as a dict or by its name."""
+    if isinstance(value, str):
+        value = {"name": value}
+    if hasattr(value, "evolve_from_array_spec"):
+        return value
+    if hasattr(value, "get_config"):
+        value = value.get_config()
+    if isinstance(value, Mapping) and "id" in value and "name" not in value:
+        value = _of_numcodecs(dict(value))
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise InputError(
+            f"{place} has {brief(value)}; expected a codec: an object of zarr.codecs or of "
+            "numcodecs, {'name': ..., 'configuration': {...}}, or a name such as 'zstd'"
+        )
+    codec = {"name": value["name"], "configuration": dict(value.get("configuration") or {})}
+    if {*value} - {"name", "configuration"}:
+        raise InputError(
+            f"{place} has {brief(dict(value))}; expected the members 'name' and 'configuration'"
+        )
+    try:
+        return codec_of(codec)
+    except MissingCodecError:
+        close = get_close_matches(codec["name"], _known(), 1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise InputError(
+            f"{place} has the codec {codec['name']!r}, which is not installed; its package would "
+            f"enter it as an entry point of the group zarr.codecs{hint}"
+        ) from None
+    except Exception as error:  # noqa: BLE001  # each codec has checks of its own
+        raise InputError(f"{place} has {brief(codec)}: {error}") from None
+
+
+def _known() -> list[str]:
+    """The names of the codecs that are installed."""
+    import zarr.registry
+
+    names = getattr(zarr.registry, "__codec_registries", {})
+    return [name for name, found in names.items() if found or found.lazy_load_list]
+
+
+def _of_numcodecs(config: dict[str, Any]) -> dict[str, Any]:
+    """A codec of numcodecs as Zarr's format 3 names it."""
+    name = str(config.pop("id"))
+    config = {key: value for key, value in config.items() if value is not None}
+    if name not in _SPECIFIED:
+        return {"name": f"numcodecs.{name}", "configuration": config}
+    if name == "blosc":
+        config.pop("typesize", None)
+        shuffle = _SHUFFLES.get(config.pop("shuffle", 1))
+        config |= {"shuffle": shuffle} if shuffle else {}
+    return {"name": _SPECIFIED[name], "configuration": config}
+
+
+def _listed(chain: Sequence[Any], stored: str, shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The codecs as a Zarr document has them, once they know the dtype and shape."""
+    found: list[dict[str, Any]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spec = chunk_spec(stored, shape)
+        for given in chain:
+            if given is None:
+                found.append({"name": "vlen-utf8"})
+                continue
+            try:
+                codec = given.evolve_from_array_spec(spec)
+                spec = codec.resolve_metadata(spec)
+            except Exception as error:  # noqa: BLE001  # each codec has checks of its own
+                raise InputError(f"{brief(given)} cannot be used for {stored}: {error}") from None
+            found.append(_plain(codec.to_dict()))
+    return found
+
+
+def _plain(codec: Mapping[str, Any]) -> dict[str, Any]:
+    """A codec as JSON, its enums as text."""
+    plain: dict[str, Any] = json.loads(json.dumps(codec, default=_as_json))
+    return plain
+
+
+def _as_json(value: Any) -> Any:
+    if hasattr(value, "value"):
+        return value.value
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
+
+
+def recompressed(encoding: Encoding, level: int, usual: list[dict[str, Any]]) -> Encoding:
+    """An encoding with zstd of a level in place of its compressors.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        The encoding.
+    level : int
+        From -7, the fastest, to 22, the smallest.
+    usual : list of dict
+        The codecs of an output that has no encoding.
+    """
+    from zarr.abc.codec import BytesBytesCodec
+
+    chain = encoding.codec_list() or usual
+    kept = [codec for codec in chain if not isinstance(codec_of(codec), BytesBytesCodec)]
+    codecs = [*kept, {"name": "zstd", "configuration": {"level": level, "checksum": True}}]
+    return replace(encoding, codecs="" if codecs == usual else json.dumps(codecs), choice="")

@@ -1,0 +1,53 @@
+"""Encodings in words, for plans, summaries and errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.space.encoding import Encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swarmgrid.space.outputs import Output, Schema
+
+_PLAIN = {"bytes", "vlen-utf8"}
+
+
+def codec_in_words(codec: Mapping[str, Any]) -> str:
+    """A codec of a document in words: ``zstd(level=5)``."""
+    configuration = dict(codec.get("configuration") or {})
+    shown = ", ".join(
+        f"{key}={value}"
+        for key, value in configuration.items()
+        if (key, value) not in {("checksum", True), ("endian", "little"), ("blocksize", 0)}
+    )
+    return f"{codec['name']}({shown})" if shown else str(codec["name"])
+
+
+def in_words(encoding: Encoding, output: Output) -> str:
+    """An encoding in words: the stored dtype and the codecs."""
+    codecs = [codec for codec in encoding.codec_list() if codec["name"] not in _PLAIN]
+    chain = ", ".join(map(codec_in_words, codecs)) or "no compressor"
+    if not encoding.codecs:
+        chain = "codecs to be chosen by the first chunks" if encoding.is_open else "zstd(level=1)"
+    packing = encoding.packing(output.dtype) or encoding.stored_dtype(output.dtype)
+    fill = "" if encoding.fill_value is None else f", missing points as {encoding.fill_value}"
+    return f"{packing}, {chain}{fill}"
+
+
+def described(encoding: Encoding, output: Output) -> str:
+    """An encoding in words, with what it loses and why it was chosen."""
+    text = in_words(encoding, output)
+    if encoding.lossy:
+        text += f"; lossy: {encoding.lossy}"
+    return text + (f" ({encoding.choice})" if encoding.choice else "")
+
+
+def encodings_in_words(schema: Schema) -> dict[str, str]:
+    """The encoding of every output, in words."""
+    usual = Encoding()
+    return {
+        name: described(schema.encodings.get(name, usual), output)
+        for name, output in schema.outputs.items()
+    }

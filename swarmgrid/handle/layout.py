@@ -1,0 +1,237 @@
+"""Laying a stored grid out anew: its chunks, its encodings, and the order of its axes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from swarmgrid.codecs.given import recompressed, to_given
+from swarmgrid.errors import ChunksError, InputError, StoreError, brief
+from swarmgrid.format.codec import codecs
+from swarmgrid.format.shard import inner_codecs
+from swarmgrid.format.zarr_metadata import data_type
+from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.resolve import not_stored
+from swarmgrid.maintenance.layout_swap import NewLayout, estimated_nbytes
+from swarmgrid.maintenance.rechunk import LayoutChange, rechunk_grid
+from swarmgrid.planning.chosen_codecs import with_chosen_codecs
+from swarmgrid.planning.growth import with_encodings
+from swarmgrid.readable import nbytes
+from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
+from swarmgrid.space.encoding import Encoding
+from swarmgrid.space.labels import MisfitError
+from swarmgrid.space.shards import to_shard_spec
+from swarmgrid.store.preflight import check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.codecs.given import GivenEncodings
+    from swarmgrid.format.grid import StoredAxis, StoredGrid
+
+LEVELS = range(-7, 23)
+"""Of zstd."""
+
+
+class GridLayout(GridBase):
+    """A stored grid, as far as its layout is changed; see `Grid`."""
+
+    def rechunk(
+        self,
+        chunks: int | Mapping[str, Any] | None = None,
+        shards: int | Mapping[str, Any] | Literal[False] | None = None,
+        encoding: Mapping[str, Mapping[str, Any]] | None = None,
+        codec: Any = None,
+        *,
+        sort: bool = False,
+    ) -> LayoutChange:
+        """Lay the stored grid out anew: nothing is computed again, and no point is lost.
+
+        The new chunks are written beside the old ones, and one write makes them count: a kill
+        at any moment leaves the old layout or the new one. The old chunks are deleted then;
+        Datasets that were opened before are to be opened again. Waits while another process
+        fills the grid.
+
+        Parameters
+        ----------
+        chunks : int or mapping, optional
+            The new chunk lengths, as for `swarmgrid.compute`; an axis left out keeps its own.
+        shards : int, mapping or False, optional
+            The new shard lengths; False: no shards. Default: as stored.
+        encoding : mapping, optional
+            The new encodings of some outputs, as for `swarmgrid.compute`; ``{}`` for an output is
+            the usual one. A lossy encoding is final: what it drops is gone.
+        codec : codec, list or "auto", optional
+            The new compressors of all outputs that ``encoding`` does not name.
+        sort : bool, default False
+            Whether the stored order of the values on each axis becomes ascending. Labels and
+            enum members keep theirs.
+
+        Returns
+        -------
+        LayoutChange
+            The numbers of stored objects and of their bytes before and after.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored, or the layout is impossible, or a value does not fit the
+            encoding; nothing was changed then.
+        DamageError
+            If a stored value is damaged; `repair` comes first then.
+        StoreError
+            If the disk has no room for both layouts.
+
+        Examples
+        --------
+        >>> import swarmgrid
+        >>> @swarmgrid.grid(store="memory://rechunk", executor="sync", chunks={"width": 2})
+        ... def area(width, height):
+        ...     return width * height
+        >>> ds = area.compute({"height": 2.0}, {"width": [3, 1, 2, 4]})
+        >>> grid = swarmgrid.Grid.open("memory://rechunk", "area/")
+        >>> change = grid.rechunk(chunks={"width": 4}, sort=True)
+        >>> change.chunks_before, change.chunks_after
+        (2, 1)
+        >>> grid.dataset()["width"].values
+        array([1, 2, 3, 4])
+        """
+        given = to_given(encoding, codec)
+        if chunks is None and shards is None and not given and not sort:
+            raise InputError(
+                "rechunk has nothing to change; expected chunks=, shards=, encoding=, codec= or "
+                "sort=True"
+            )
+        most = self._ref.location.max_nbytes
+        return self._laid_out(
+            lambda grid: new_layout(grid, chunks, shards, given, most, sort=sort)
+        )
+
+    def compress(self, level: int = 5) -> LayoutChange:
+        """Compress the stored grid better: `rechunk` with zstd of a level for every output.
+
+        Parameters
+        ----------
+        level : int, default 5
+            From -7, the fastest, to 22, the smallest. New grids have 1.
+
+        Returns
+        -------
+        LayoutChange
+            The numbers of stored objects and of their bytes before and after.
+        """
+        if isinstance(level, bool) or not isinstance(level, (int, np.integer)):
+            raise InputError(f"level is {brief(level)}; expected an integer from -7 to 22")
+        if level not in LEVELS:
+            raise InputError(f"level is {level}; expected -7 (the fastest) to 22 (the smallest)")
+        return self._laid_out(lambda grid: compressed_layout(grid, int(level)))
+
+    def _laid_out(self, plan: Callable[[StoredGrid], NewLayout]) -> LayoutChange:
+        """Carry a new layout out, once it is known to be possible."""
+        state = self._read()
+        plan(state.grid)  # what cannot be is said before any write
+        location = self._ref.location
+        check_writable(location)
+        needed = estimated_nbytes(state.manifest)
+        if location.is_directory:
+            free = shutil.disk_usage(Path(location.url)).free
+            if free < needed:
+                raise StoreError(
+                    f"the new layout needs about {nbytes(needed)} beside the old one, and the "
+                    f"disk of {location.url!r} has {nbytes(free)} free. Make room, or copy the "
+                    "grid to another store (swarmgrid.copy) and change it there"
+                )
+        try:
+            with self._written() as held:
+                change = rechunk_grid(held, self._ref.path, plan, with_chosen_codecs)
+        except MisfitError as error:
+            raise InputError(f"{error}. Nothing was changed") from None
+        if change is None:
+            raise not_stored(self._ref)
+        return change
+
+
+def new_layout(
+    grid: StoredGrid,
+    chunks: Any,
+    shards: Any,
+    given: GivenEncodings,
+    max_nbytes: int,
+    *,
+    sort: bool,
+) -> NewLayout:
+    """The layout that is asked for.
+
+    Raises
+    ------
+    InputError
+        If it is impossible.
+    """
+    names = grid.names
+    lengths = {**grid.chunk_spec(), **to_chunk_spec(chunks, names)}
+    asked = grid.shard_spec() if shards is None else to_shard_spec(shards, lengths, names)
+    stored, inner = tuple(lengths.values()), None
+    if asked:
+        whole = {name: asked.get(name, lengths[name]) for name in names}
+        wrong = [name for name in names if whole[name] % lengths[name]]
+        if wrong:
+            raise ChunksError(
+                f"the chunk length {lengths[wrong[0]]} of axis {wrong[0]!r} does not divide its "
+                f"shard length {whole[wrong[0]]}; say shards= as well, or shards=False"
+            )
+        stored, inner = tuple(whole.values()), tuple(lengths.values())
+    shape, what = dict(zip(names, stored, strict=True)), "shard" if asked else "chunk"
+    check_chunk_nbytes(shape, grid.schema.point_nbytes, what, max_nbytes)
+    axes, orders = [], []
+    for axis, length in zip(grid.stored_axes, stored, strict=True):
+        order = _order(axis, sort=sort)
+        axes.append(replace(_reordered(axis, order), chunk=length))
+        orders.append(order)
+    new = replace(_moved(grid), stored_axes=tuple(axes), inner_shape=inner)
+    if given:
+        found = with_encodings(new, given).schema.encodings
+        kept = {name: one for name, one in grid.schema.encodings.items() if given.of(name) is None}
+        new = replace(new, schema=replace(new.schema, encodings={**kept, **found}))
+    return NewLayout(new, tuple(orders))
+
+
+def compressed_layout(grid: StoredGrid, level: int) -> NewLayout:
+    """The same layout with zstd of a level."""
+    encodings = {}
+    for name, output in grid.schema.outputs.items():
+        before = grid.schema.encodings.get(name, Encoding())
+        dtype, inner = data_type(before.stored_dtype(output.dtype)), grid.inner_block_shape(output)
+        usual = codecs(dtype) if inner is None else inner_codecs(dtype, inner)
+        after = recompressed(before, level, usual)
+        if not after.is_usual:
+            encodings[name] = after
+    new = replace(_moved(grid), schema=replace(grid.schema, encodings=encodings))
+    return NewLayout(new, tuple(np.arange(len(axis)) for axis in grid.axes))
+
+
+def _moved(grid: StoredGrid) -> StoredGrid:
+    """The grid with keys of its chunks that no reader of the old document uses."""
+    v2_keys = frozenset(grid.schema.outputs) - grid.v2_keys
+    return replace(grid, v2_keys=v2_keys, layout=grid.layout + 1)
+
+
+def _order(stored: StoredAxis, *, sort: bool) -> NDArray[np.intp]:
+    """The stored positions of an axis' values in their new order."""
+    axis = stored.axis
+    if not sort or axis.kind in {"label", "enum"}:
+        return np.arange(len(axis))
+    return np.argsort(axis.values, kind="stable")
+
+
+def _reordered(stored: StoredAxis, order: NDArray[np.intp]) -> StoredAxis:
+    """An axis in another order, under keys that no reader of the old document uses."""
+    if (np.diff(order) > 0).all():
+        return stored
+    separator = "/" if stored.separator == "." else "."
+    return replace(stored, axis=stored.axis.take(order), separator=separator)
