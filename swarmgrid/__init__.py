@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarmgrid.api.merging import MergedGrid, Merging, merge
     from swarmgrid.api.pruning import prune
     from swarmgrid.api.report import report
+    from swarmgrid.api.serve import serve
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
@@ -68,6 +69,7 @@ _HOMES = {
     "Conflict": "transfer.joining",
     "prune": "api.pruning",
     "report": "api.report",
+    "serve": "api.serve",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     "Output": "space.outputs",
@@ -127,6 +129,7 @@ __all__ = [
     "prune",
     "report",
     "run",
+    "serve",
     "set_options",
     "stream",
 ]

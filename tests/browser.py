@@ -102,12 +102,13 @@ class Browser:
         ]
 
     def complaints(self) -> list[str]:
-        """What the page's console says: errors, and what its security policy refused."""
+        """The errors of the page's console, and what its security policy refused."""
         self.value("1")
         return [
             json.dumps(event["params"])
             for event in self.events
             if event.get("method") in {"Runtime.exceptionThrown", "Log.entryAdded"}
+            and event["params"].get("entry", {}).get("level") != "warning"
         ]
 
 

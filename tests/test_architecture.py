@@ -42,13 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pictures": GROUND | {"space", "store", "format", "inventory"},
     "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
     "tiers": GROUND | {"store", "view"},
+    "live": GROUND | {"space", "store", "format", "inventory", "pictures"},
     "handle": GROUND
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"},
     "api": GROUND
     | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
-    | {"pictures", "transfer"},
+    | {"pictures", "live", "transfer"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
@@ -81,10 +82,12 @@ FOREIGN = {
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
     "pandas": {"pictures.plots", "planning.times", "view.dataset", "view.status", "view.tables"},
-    "psutil": {"executors.memory", "executors.process", "executors.process_main"},
+    "psutil": {"executors.memory", "executors.process", "executors.process_main", "live.machine"},
     "IPython": {"observe.bars"},
     "redis": {"stores.redis"},
+    "starlette": {"live.app"},
     "tqdm": {"observe.bars"},
+    "uvicorn": {"live.server"},
     "xarray": {
         *("api.backend", "memo.memo_request", "memoized.labelled"),
         *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),

@@ -22,6 +22,7 @@ EXTRAS = {
     "notebook": ("ipywidgets", "a widget as progress bar"),
     "plot": ("matplotlib", "ds['value'].plot()"),
     "redis": ("redis", "stores at redis://"),
+    "web": ("starlette", "a page that follows runs: swarmgrid.serve"),
 }
 STORES = {
     "'results'": "a directory",

@@ -130,7 +130,7 @@ def _to_row(blobs: Blobs, path: GridPath, state: GridState | None, now: int) -> 
     return grid_row(blobs, path, state, now)
 
 
-def stored_rows(location: Location, *, check: bool = False) -> list[GridRow]:
+def stored_rows(location: Location, *, check: bool = False, keeps: bool = True) -> list[GridRow]:
     """The rows of all grids of a store, by function and creation.
 
     Grids that a process is writing, or that it was when it was killed, are read themselves. So
@@ -143,6 +143,8 @@ def stored_rows(location: Location, *, check: bool = False) -> list[GridRow]:
         The store.
     check : bool
         Whether to read the document of every grid, and all of a grid whose row is of another one.
+    keeps : bool
+        Whether to keep what is found; else nothing is written.
     """
     blobs = location.open()
     found = objects.read_inventory(blobs)
@@ -160,7 +162,7 @@ def stored_rows(location: Location, *, check: bool = False) -> list[GridRow]:
     settled = {mark.name: mark.path.grid for mark in found.marks if _is_settled(blobs, mark)}
     running = {mark.path.grid for mark in found.marks if mark.name not in settled}
     kept = [row for g, row in new.items() if row.checksum and g not in running]
-    if kept or settled or found.damaged:
+    if keeps and (kept or settled or found.damaged):
         _keep(location, kept, [*settled, *found.damaged])
     shown = (row for row in rows.values() if not row.is_gone)
     return sorted(shown, key=lambda row: (row.function, row.created, row.time_ns))

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from swarmgrid.readable import Cell
 
-_EMPTY = {"img", "meta", "rect", "line", "path", "br"}
+_ALONE = {"img", "meta", "link", "br"}
+_EMPTY = {*_ALONE, "rect", "line", "path"}
 """Elements without content."""
 
 
@@ -41,7 +42,7 @@ def element(name: str, /, *contents: Cell, **attributes: str | float | None) -> 
         if value is not None
     )
     if name in _EMPTY:
-        return Html(f"<{name}{words}>" if name in {"img", "meta", "br"} else f"<{name}{words}/>")
+        return Html(f"<{name}{words}>" if name in _ALONE else f"<{name}{words}/>")
     return Html(f"<{name}{words}>{joined(contents)}</{name}>")
 
 

@@ -20,6 +20,8 @@ _MAX_CUTS = 6
 _CUT_WIDTH = 0.015
 """The width of a pause that is cut, as a part of the picture's."""
 BINS = 160
+_SHORT_PAUSE = 3.0
+"""Seconds: rows are committed about once a second, and say whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def timeline(rows: Rows, max_lanes: int = MAX_LANES, max_spans: int = 150) -> Ti
     lanes = []
     for number in shown.tolist():
         is_own = writers == number
-        at = _joined(scale.places(starts[is_own]), scale.places(ends[is_own]), 1 / max_spans)
+        work = _joined(starts[is_own], ends[is_own], _SHORT_PAUSE)
+        at = _joined(scale.places(work[:, 0]), scale.places(work[:, 1]), 1 / max_spans)
         spans = tuple((round(a, 4), round(b, 4)) for a, b in at.tolist())
         lanes.append(Lane(rows.writers[number], spans, int(points[number]), float(spent[number])))
     ended, _ = np.histogram(scale.places(ends), BINS, (0, 1), weights=counts)

@@ -89,6 +89,11 @@ class LeaseRecord:
         # the number may be that of another process by now
         return start != self.started if start is not None else _is_gone(self.pid)
 
+    def is_here(self) -> bool:
+        """Whether the owner is seen to run on this machine."""
+        is_near = self.host == socket.gethostname() and self._is_of_this_system()
+        return is_near and _start_of(self.pid) == self.started
+
     def _is_of_this_system(self) -> bool:
         """Whether the record is of this boot and name space; no record is, where none is known."""
         system = _system()

@@ -1,0 +1,130 @@
+"""Shares the looks at one thing among all of its viewers; without viewers there are no looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from swarmgrid.errors import SwarmgridError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_CPU = 0.03
+"""Looking takes at most this part of one core, as far as pauses can see to that."""
+MAX_PAUSE = 30.0
+"""The pause between looks grows up to so many seconds while nothing changes."""
+_GROWTH = 1.5
+
+
+def next_pause(interval: float, cpu_seconds: float, n_same: int) -> float:
+    """The seconds to wait for the next look.
+
+    Parameters
+    ----------
+    interval : float
+        The shortest pause.
+    cpu_seconds : float
+        The CPU time that the last look took.
+    n_same : int
+        The number of looks in a row that have shown the same.
+
+    Examples
+    --------
+    >>> next_pause(1.0, 0.001, 0), next_pause(1.0, 0.3, 0), next_pause(1.0, 0.001, 20)
+    (1.0, 10.0, 30.0)
+    """
+    idle = min(interval * _GROWTH ** max(0, min(n_same, 40) - 2), MAX_PAUSE)
+    return max(interval, idle, cpu_seconds / MOST_CPU)
+
+
+class Channel:
+    """Looks at something as long as it has viewers.
+
+    Parameters
+    ----------
+    look : callable
+        Reads, and returns what there is to see; runs in a thread.
+    is_same : callable
+        Whether two of its results show the same.
+    interval : float
+        The shortest pause between looks, in seconds.
+    longest : callable, optional
+        The longest pause after a result.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Any],
+        is_same: Callable[[Any, Any], bool],
+        interval: float,
+        longest: Callable[[Any], float] = lambda _: MAX_PAUSE,
+    ) -> None:
+        self._look = look
+        self._is_same = is_same
+        self._interval = interval
+        self._longest = longest
+        self._n_viewers = 0
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._woken = asyncio.Event()
+        self.number = 0
+        """The number of looks."""
+        self.seen: Any = None
+        """The result of the last one; an error, if it was one."""
+
+    async def __aenter__(self) -> Self:
+        self._n_viewers += 1
+        self._woken.set()  # who comes new should not wait for the end of a long pause
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._n_viewers -= 1
+        if self._n_viewers == 0 and self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    @property
+    def n_viewers(self) -> int:
+        """The number of viewers."""
+        return self._n_viewers
+
+    async def next(self, number: int) -> Any:
+        """The result of the first look after that of a number."""
+        while self.number <= number:
+            await self._changed.wait()
+        return self.seen
+
+    async def _run(self) -> None:
+        n_same = 0
+        while True:
+            self._woken.clear()
+            seen, cpu_seconds = await asyncio.to_thread(self._timed)
+            is_same = self.number > 0 and self._is_same(self.seen, seen)
+            n_same = n_same + 1 if is_same else 0
+            self.seen = seen
+            self.number += 1
+            self._changed.set()
+            self._changed = asyncio.Event()
+            least = next_pause(self._interval, cpu_seconds, 0)
+            await asyncio.sleep(least)
+            rest = (
+                min(next_pause(self._interval, cpu_seconds, n_same), self._longest(seen)) - least
+            )
+            if rest > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), rest)
+
+    def _timed(self) -> tuple[Any, float]:
+        began = time.thread_time()
+        try:
+            seen = self._look()
+        except SwarmgridError as error:
+            seen = error
+        return seen, time.thread_time() - began
