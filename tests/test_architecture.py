@@ -43,10 +43,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
     "tiers": GROUND | {"store", "view"},
     "live": GROUND | {"space", "store", "format", "inventory", "pictures"},
+    "search": GROUND,
     "handle": GROUND
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"},
     "api": GROUND
+    | {"search"}
     | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
     | {"pictures", "live", "transfer"},
@@ -89,7 +91,7 @@ FOREIGN = {
     "tqdm": {"observe.bars"},
     "uvicorn": {"live.server"},
     "xarray": {
-        *("api.backend", "memo.memo_request", "memoized.labelled"),
+        *("api.backend", "memo.memo_request", "memoized.labelled", "search.nearest"),
         *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),
     },
     "yaml": {"notation.sweeps"},

@@ -27,6 +27,8 @@ SECTIONS = {
         "how-to/constant-to-axis",
         "how-to/clean-up",
         "how-to/snapshots",
+        "how-to/use-tiers",
+        "how-to/search-outputs",
         "how-to/repair",
         "how-to/memoize-a-block",
         "how-to/faq",

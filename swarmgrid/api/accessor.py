@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import InputError, brief
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import xarray as xr
 
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.search.ranking import Metric
 
 NAME = "swarmgrid"
 
@@ -105,6 +108,62 @@ class DatasetAccessor:
             See `Grid.errors`.
         """
         return self.grid.errors()
+
+    def nearest(
+        self,
+        output: str,
+        query: Any,
+        *,
+        k: int = 5,
+        metric: Metric = "cosine",
+        dim: str | Sequence[str] | None = None,
+    ) -> xr.Dataset:
+        """The points whose vectors of an output are nearest to one vector, or to several.
+
+        The search is exact. It reads the output block by block, so that memory stays flat; a
+        Dataset that was loaded is searched where it lies. Points that are not computed, or whose
+        vector has a value that is not finite, are never hits.
+
+        Parameters
+        ----------
+        output : str
+            The output; its own dims make the vector.
+        query : array-like, shape (n,) or (q, n)
+            One vector, or several.
+        k : int, default 5
+            The number of hits for each query; there may be fewer points.
+        metric : {"cosine", "euclidean", "dot"}, default "cosine"
+            The distance: one minus the cosine of the angle between two vectors; the Euclidean
+            distance; or minus the product, so that the largest product is the nearest.
+        dim : str or sequence of str, optional
+            The dims that make a vector. Default: those that no other output has, or the last.
+
+        Returns
+        -------
+        xr.Dataset
+            Over ``hit``, and ``query`` if there are several: the nearest first, of equal ones the
+            first in the order of the axes. It has the ``distance``, the axes' values, and all
+            outputs of the points.
+
+        Raises
+        ------
+        InputError
+            If the output, the query or an option cannot be used.
+
+        Examples
+        --------
+        >>> import numpy as np, swarmgrid
+        >>> @swarmgrid.grid(store="memory://nearest", executor="sync")
+        ... def direction(angle):
+        ...     return {"arrow": np.array([np.cos(angle), np.sin(angle)])}
+        >>> ds = direction.compute(axes={"angle": [0.0, 1.0, 2.0, 3.0]})
+        >>> hits = ds.swarmgrid.nearest("arrow", [0.0, 1.0], k=2)
+        >>> hits["angle"].values
+        array([2., 1.])
+        """
+        from swarmgrid.search.nearest import nearest
+
+        return nearest(self._ds, output, query, k=k, metric=metric, dim=dim)
 
     def __repr__(self) -> str:
         return f"<swarmgrid accessor of a Dataset from {self._ds.encoding.get('source')!r}>"

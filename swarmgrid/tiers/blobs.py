@@ -52,16 +52,13 @@ class TieredWriter:
     def __init__(self, home: Blobs, tiers: Tiers) -> None:
         self._home = home
         self._tiers = tiers
+        self.max_nbytes = home.max_nbytes
+        """The most bytes of an object."""
 
     @property
     def is_create_atomic(self) -> bool:
         """Whether the store promises that `create` is exclusive among processes."""
         return self._home.is_create_atomic
-
-    @property
-    def max_nbytes(self) -> int:
-        """The most bytes of an object that home takes."""
-        return self._home.max_nbytes
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         """The object's bytes, from home: a writer may not take a copy for the truth."""

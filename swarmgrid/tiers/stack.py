@@ -99,7 +99,7 @@ class Tiers:
         """The chunks of the store, by the nearest copy."""
         return TieredChunks(home, self)
 
-    def writer(self, home: Blobs) -> TieredWriter:
+    def writer(self, home: Blobs) -> Blobs:
         """The objects of the store for a writer."""
         return TieredWriter(home, self)
 

@@ -1,0 +1,150 @@
+"""Similarity search finds what a plain numpy search finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from zarr.storage import MemoryStore
+
+import swarmgrid
+from swarmgrid.search import nearest as module
+
+METRICS = ["cosine", "euclidean", "dot"]
+
+
+def plain(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
+    """The distances, in double precision, as anyone would write them."""
+    vectors = vectors.astype(float)
+    with np.errstate(all="ignore"):
+        if metric == "euclidean":
+            found = np.sqrt(((vectors - query) ** 2).sum(1))
+        elif metric == "dot":
+            found = -(vectors * query).sum(1)
+        else:
+            sizes = np.sqrt((vectors**2).sum(1)) * np.sqrt((query**2).sum())
+            found = 1 - (vectors * query).sum(1) / sizes
+    return np.where(np.isfinite(found) & ~np.isnan(vectors).any(1), found, np.nan)
+
+
+def dataset(vectors: np.ndarray) -> xr.Dataset:
+    m = len(vectors)
+    return xr.Dataset(
+        {"v": (("x", "f"), vectors), "number": ("x", np.arange(m))},
+        {"x": np.arange(m) * 10},
+    )
+
+
+@given(data=st.data(), metric=st.sampled_from(METRICS))
+def test_the_hits_are_those_of_numpy(data: st.DataObject, metric: Any) -> None:
+    m, n = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 5))
+    dtype = data.draw(st.sampled_from(["float16", "float32", "float64", "int16"]))
+    kind = data.draw(st.sampled_from(["ties", "random", "close", "huge"]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    if kind == "ties":
+        values = rng.integers(-2, 3, (m, n)).astype(float)
+    elif kind == "close":
+        values = 1 + rng.normal(size=(m, n)) * 1e-7
+    else:
+        values = rng.normal(size=(m, n)) * (100 if dtype == "int16" else 1)
+    if kind == "huge" and dtype != "int16":
+        values *= {"float16": 1e4, "float32": 1e25, "float64": 1e200}[dtype]
+    vectors = values.astype(dtype)
+    if dtype != "int16":
+        vectors[rng.random((m, n)) < 0.1] = np.nan
+    k = data.draw(st.integers(1, 8))
+    query = vectors[rng.integers(m)].astype(float) + data.draw(st.sampled_from([0, 0.5]))
+    if not np.isfinite(query).all() or (metric == "cosine" and not query.any()):
+        query = np.ones(n)
+    expected = plain(vectors, query, metric)
+    order = np.lexsort((np.arange(m), expected))
+    order = order[np.isfinite(expected[order])][:k]
+    block = module.BLOCK_NBYTES
+    module.BLOCK_NBYTES = data.draw(st.sampled_from([block, 64]))
+    try:
+        hits = dataset(vectors).swarmgrid.nearest("v", query, k=k, metric=metric)
+    finally:
+        module.BLOCK_NBYTES = block
+    assert np.array_equal(hits["distance"].values, expected[order])
+    if len(order):
+        assert hits["x"].values.tolist() == (order * 10).tolist()
+        assert hits["number"].values.tolist() == order.tolist()
+        assert np.array_equal(hits["v"].values, vectors[order])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_vectors_that_single_precision_cannot_tell_apart_are_ranked(metric: Any) -> None:
+    rng = np.random.default_rng(7)
+    vectors = (1 + rng.normal(size=(3000, 64)) * 1e-4).astype(np.float32)
+    query = 1 + rng.normal(size=64) * 1e-4
+    hits = dataset(vectors).swarmgrid.nearest("v", query, k=10, metric=metric)
+    expected = plain(vectors, query, metric)
+    order = np.lexsort((np.arange(3000), expected))[:10]
+    assert hits["number"].values.tolist() == order.tolist()
+
+
+def spectrum(a: float, b: float) -> dict[str, Any]:
+    if a == 3 and b == 1:
+        raise ValueError("no spectrum")
+    x = np.linspace(0, 1, 16)
+    return {"spectrum": np.exp(-(((x - a / 10) / (0.05 + b / 20)) ** 2)), "peak": a / 10}
+
+
+@pytest.fixture
+def grid() -> xr.Dataset:
+    return swarmgrid.compute(
+        axes={"a": range(10), "b": [0, 1, 2]}, func=spectrum, store=MemoryStore(), version="1",
+        executor="sync", verbose=0, on_error="record", chunks={"a": 4, "b": 2},
+    )  # fmt: skip
+
+
+def test_a_grid_is_searched_with_its_axes_and_outputs(grid: xr.Dataset) -> None:
+    measured = spectrum(7.1, 2)["spectrum"]
+    hits = grid.swarmgrid.nearest("spectrum", measured, k=3, metric="euclidean")
+    assert (int(hits["a"][0]), int(hits["b"][0])) == (7, 2)
+    assert hits["peak"][0] == pytest.approx(0.7)
+    assert hits["spectrum"].dims[0] == "hit"
+    assert hits.sizes["hit"] == 3
+    assert (np.diff(hits["distance"]) >= 0).all()
+
+
+def test_a_point_that_failed_is_never_a_hit(grid: xr.Dataset) -> None:
+    hits = grid.swarmgrid.nearest("spectrum", np.ones(16), k=100)
+    assert hits.sizes["hit"] == 29
+    assert (3, 1) not in list(zip(hits["a"].values, hits["b"].values, strict=True))
+
+
+def test_several_queries_have_a_row_each(grid: xr.Dataset) -> None:
+    asked = np.stack([spectrum(2, 0)["spectrum"], spectrum(8, 2)["spectrum"]])
+    hits = grid.swarmgrid.nearest("spectrum", asked, k=2)
+    assert hits["distance"].dims == ("query", "hit")
+    assert hits["a"].values[:, 0].tolist() == [2, 8]
+    assert hits["spectrum"].dims[:2] == ("query", "hit")
+
+
+def test_a_loaded_part_of_a_dataset_is_searched(grid: xr.Dataset) -> None:
+    part = grid.sel(a=slice(2, 5)).load()
+    hits = part.swarmgrid.nearest("spectrum", spectrum(9, 0)["spectrum"], k=1, metric="euclidean")
+    assert hits["a"].values.tolist()[0] in range(2, 6)
+
+
+def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
+    for arguments, options, match in [
+        (("spectra", [1]), {}, "no output 'spectra'; expected one of 'spectrum', 'peak'"),
+        (("spectrum", [1, 2]), {}, r"shape \(2,\); expected \(16,\)"),
+        (("spectrum", np.zeros(16)), {}, "vector of zeros"),
+        (("spectrum", np.full(16, np.nan)), {}, "not finite"),
+        (("spectrum", "abc"), {}, "expected one vector of numbers"),
+        (("spectrum", np.ones(16)), {"k": 0}, "k is 0"),
+        (("spectrum", np.ones(16)), {"metric": "l2"}, "metric is 'l2'"),
+        (("spectrum", np.ones(16)), {"dim": "c"}, "dim is 'c'"),
+    ]:
+        with pytest.raises(swarmgrid.InputError, match=match):
+            grid.swarmgrid.nearest(*arguments, **options)
+    complex_one = xr.Dataset({"z": (("x", "f"), np.ones((2, 2), complex))})
+    with pytest.raises(swarmgrid.InputError, match="expected real numbers"):
+        complex_one.swarmgrid.nearest("z", [1, 1])
