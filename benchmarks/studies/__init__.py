@@ -25,6 +25,7 @@ STUDIES = {
     "manifest": "a warm call on a grid of very many chunks of one point",
     "disk": "bytes and files beside zarr writing the same values",
     "remote": "a store that answers late: requests, and what waits for them",
+    "stores": "chunks of each kind of store, written under a lease and read",
     "watching": "a run with a bar beside one without",
     "short_axis": "a block function whose grid grows along a short axis",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",

@@ -21,6 +21,7 @@ SECTIONS = {
         "how-to/why-computed-again",
         "how-to/use-a-cluster",
         "how-to/slurm",
+        "how-to/choose-a-store",
         "how-to/use-s3",
         "how-to/open-elsewhere",
         "how-to/merge-stores",

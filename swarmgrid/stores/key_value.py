@@ -180,6 +180,9 @@ class KeyValueStore(Store):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), self._settings, self.read_only)
 
+    def __str__(self) -> str:
+        return f"{type(self).__name__.lower()}://"
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.long import first
+
 KINDS: list[Any] = [
     "sqlite",
     "lmdb",
@@ -16,11 +18,14 @@ KINDS: list[Any] = [
     pytest.param("dynamodb", marks=[pytest.mark.server, pytest.mark.long]),
 ]
 """The schemes of the key-value stores."""
+FEW = first(1, ["sqlite", "lmdb", "redis", "dynamodb"])
+"""The same, for tests that take long: one of them by default."""
 
 
 def place(kind: str, request: pytest.FixtureRequest, folder: Path) -> tuple[str, dict[str, Any]]:
     """The URL of an empty store, and the options that it needs."""
     name = uuid.uuid4().hex
+    pytest.importorskip({"dynamodb": "boto3", "sqlite": "sqlite3"}.get(kind, kind))
     if kind in {"sqlite", "lmdb"}:
         return f"{kind}:///{folder}/{name}", {}
     return request.getfixturevalue(kind).place(name)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -25,6 +25,7 @@ from swarmgrid.store.location import to_location
 from swarmgrid.stores import Condition, KeyValueStore, from_url
 from tests.long import examples
 from tests.stores.grids import PATH
+from tests.stores.key_value import FEW
 
 Place = tuple[str, dict[str, Any]]
 FAST = {"executor": "sync", "version": "1", "verbose": 0}
@@ -163,6 +164,7 @@ store.close()
 """
 
 
+@pytest.mark.parametrize("place", FEW, indirect=True)
 def test_forked_processes_use_the_store_beside_their_parent(place: Place) -> None:
     import json
 
@@ -176,39 +178,40 @@ def test_forked_processes_use_the_store_beside_their_parent(place: Place) -> Non
     assert done.returncode == 0, done.stderr
 
 
-class TestFences:
-    """A process that was overtaken writes nothing any more, at whatever step it wakes up."""
+# ---- fences: a process that was overtaken writes nothing any more
 
-    ZOMBIE: ClassVar[dict[str, Callable[[Any], object]]] = {
-        "a new object": lambda blobs: blobs.put("data.zarr/new", b"zombie"),
-        "an object that is there": lambda blobs: blobs.put("data.zarr/old", b"zombie"),
-        "a sign of life": lambda blobs: blobs.put(record_key(PATH.grid, 0), b"zombie"),
-        "a deletion": lambda blobs: blobs.delete("data.zarr/old"),
-    }
+ZOMBIE: dict[str, Callable[[Any], object]] = {
+    "a new object": lambda blobs: blobs.put("data.zarr/new", b"zombie"),
+    "an object that is there": lambda blobs: blobs.put("data.zarr/old", b"zombie"),
+    "a sign of life": lambda blobs: blobs.put(record_key(PATH.grid, 0), b"zombie"),
+    "a deletion": lambda blobs: blobs.delete("data.zarr/old"),
+}
 
-    @pytest.mark.parametrize("act", ZOMBIE.values(), ids=ZOMBIE)
-    def test_nothing_of_a_zombie_arrives(self, place: Place, act: Callable[[Any], object]) -> None:
-        location = to_location(*place)
-        with acquire(location, PATH) as first:
-            first.blobs.put("data.zarr/old", b"first")
-            helper = location.open(PATH.grid, first.writer)  # a worker of it, in its name
-            helper.put("data.zarr/by worker", b"1")
-            location.open().delete(record_key(PATH.grid, 0))  # or the second would wait
-            with acquire(location, PATH) as second:
-                before = contents(location)
-                for zombie in (first.blobs, helper):
-                    with pytest.raises(LeaseLostError, match="has taken over"):
-                        act(zombie)
-                assert contents(location) == before
-                second.blobs.put("data.zarr/old", b"second")
-        assert location.open().get("data.zarr/old") == b"second"
 
-    def test_a_writer_without_a_lease_is_not_fenced(self, place: Place) -> None:
-        location = to_location(*place)
-        with acquire(location, PATH) as held:
-            location.open().put("a", b"1")
-            held.blobs.put("b", b"2")
-        assert location.open().get_many(["a", "b"]) == [b"1", b"2"]
+@pytest.mark.parametrize("act", ZOMBIE.values(), ids=ZOMBIE)
+def test_nothing_of_a_zombie_arrives(place: Place, act: Callable[[Any], object]) -> None:
+    location = to_location(*place)
+    with acquire(location, PATH) as first:
+        first.blobs.put("data.zarr/old", b"first")
+        helper = location.open(PATH.grid, first.writer)  # a worker of it, in its name
+        helper.put("data.zarr/by worker", b"1")
+        location.open().delete(record_key(PATH.grid, 0))  # or the second would wait
+        with acquire(location, PATH) as second:
+            before = contents(location)
+            for zombie in (first.blobs, helper):
+                with pytest.raises(LeaseLostError, match="has taken over"):
+                    act(zombie)
+            assert contents(location) == before
+            second.blobs.put("data.zarr/old", b"second")
+    assert location.open().get("data.zarr/old") == b"second"
+
+
+def test_a_writer_without_a_lease_is_not_fenced(place: Place) -> None:
+    location = to_location(*place)
+    with acquire(location, PATH) as held:
+        location.open().put("a", b"1")
+        held.blobs.put("b", b"2")
+    assert location.open().get_many(["a", "b"]) == [b"1", b"2"]
 
 
 def contents(location: Any) -> dict[str, bytes]:
@@ -222,6 +225,7 @@ def product(x: int, y: int) -> float:
     return x * 10.0 + y
 
 
+@pytest.mark.parametrize("place", FEW, indirect=True)
 class TestGrids:
     """Everything that is done with grids works on each store."""
 

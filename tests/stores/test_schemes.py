@@ -246,6 +246,22 @@ def rows(x: int, n: int) -> Any:
     return np.random.default_rng(x).normal(size=n)
 
 
+def test_a_chunk_that_an_object_cannot_hold_is_refused_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SQLite, "max_nbytes", 40_000)
+    call: dict[str, Any] = {"func": rows, "store": f"sqlite:///{tmp_path}/a.db", **FAST}
+    with pytest.raises(ChunksError, match=r"at most 40000 in this store.*chunks=\{'x': 5\}"):
+        swarmgrid.run({"n": 1000}, {"x": range(10)}, chunks={"x": 10}, **call)
+    with pytest.raises(ChunksError, match="use a store that takes larger objects"):
+        swarmgrid.run({"n": 6000}, {"x": range(10)}, **call)
+    assert from_url(f"sqlite:///{tmp_path}/a.db").names("data.zarr/") == []
+    ds, done = swarmgrid.run({"n": 1000}, {"x": range(10)}, **call)
+    assert done.chunks_written > 1
+    np.testing.assert_array_equal(ds["value"][7], rows(7, 1000))
+
+
+@pytest.mark.long
 @pytest.mark.server
 class TestLargestObject:
     """DynamoDB's items have 400 kB."""
