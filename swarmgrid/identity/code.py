@@ -111,6 +111,7 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     outer = reached.used_values(func.__code__, func.__globals__, inner, spot.walk.home)
     # Of a module of the user's only what is taken counts, as if it were a global.
     inner = {name: one for name, one in inner.items() if not is_own_module(one, spot.walk.home)}
+    inner, outer = (reached.narrowed(one, func.__code__) for one in (inner, outer))
     called, kept = source.only_called(func.__code__), source.kept(func.__code__)
     inner = _marked(inner, called, kept, spot.walk.home)
     outer = _marked(outer, called, kept, spot.walk.home)

@@ -84,6 +84,14 @@ class Called:
     func: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A namespace of which code does nothing but read some attributes, ``args.lr``."""
+
+    of: Any
+    attributes: tuple[str, ...]
+
+
 _REFERENCE = frame("reference")
 _IGNORED = frame("ignored")
 
@@ -235,7 +243,8 @@ class Spot:
     def entry(self, value: Any, place: str, name: str = "", module: str = "") -> bytes:
         """Encode a value that is listed among those that count."""
         walk, start = self.walk, len(self.references)
-        kind = type(value.func if isinstance(value, Called) else value).__qualname__
+        shown = value.func if isinstance(value, Called) else value
+        kind = type(shown.of if isinstance(shown, Narrowed) else shown).__qualname__
         if walk.ignore and self._ignore(name, module):
             encoding, kind = _IGNORED, "ignored"
         else:

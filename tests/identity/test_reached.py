@@ -201,7 +201,7 @@ ARGS = argparse.Namespace(lr=0.1, seen=(n for n in "ab"))
 
 
 def trained(x: float) -> float:
-    return float(x * ARGS.lr)
+    return float(x * vars(ARGS)["lr"])
 
 
 def test_the_error_names_the_path_and_the_ways_out() -> None:
