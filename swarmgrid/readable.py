@@ -21,10 +21,10 @@ transparent);padding-bottom:3px;margin-bottom:5px}
 .swarmgrid table{border-collapse:collapse;border:none;margin:0 0 6px;font-size:inherit}
 .swarmgrid tr,.swarmgrid tr:nth-child(n){background:none}
 .swarmgrid th,.swarmgrid td{text-align:left;vertical-align:baseline;padding:1px 18px 1px 0;\
-border:none;font-weight:400;color:inherit;background:none;overflow-wrap:anywhere}
+border:none;font-weight:400;color:inherit;background:none;overflow-wrap:break-word}
 .swarmgrid th{white-space:nowrap}.swarmgrid th:first-child{min-width:5em}
 .swarmgrid code{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;\
-color:inherit;background:none;padding:0}
+color:inherit;background:none;padding:0;overflow-wrap:anywhere}
 .swarmgrid .sg-bar{display:flex;height:7px;border-radius:4px;overflow:hidden;margin:5px 0;\
 background:color-mix(in srgb,currentColor 14%,transparent)}
 .swarmgrid .sg-good{background:#2f9e5f}.swarmgrid .sg-old{background:#4a8fd4}

@@ -147,3 +147,11 @@ def test_a_time_is_near_what_it_says(seconds: float) -> None:
     back = sum(float(n.replace(",", "")) * units[unit] for n, unit in parts)
     near = 0.051 if 0.0995 <= seconds < 9.95 else 0.07 * seconds + 1e-12
     assert abs(back - seconds) <= near, text
+
+
+def test_rules_for_tables_win_over_those_of_jupyter_with_two_classes() -> None:
+    style = page("Plan", "").partition("<style>")[2].partition("</style>")[0]
+    rules = re.findall(r"([^{}]+)\{", style)
+    selectors = [one for rule in rules for one in rule.split(",") if re.search(r" t[hdr]", one)]
+    assert len(selectors) > 4
+    assert all(one.split(" ")[0].count(".swarmgrid") > 2 for one in selectors)
