@@ -27,6 +27,7 @@ from typing import Any
 from swarmgrid.identity import classes, reached, source
 from swarmgrid.identity.closed import is_closed
 from swarmgrid.identity.encode import Called, Spot, exactly, family, frame
+from swarmgrid.identity.namespaces import narrowed
 from swarmgrid.identity.ownership import (
     frame_of_walk,
     is_importable,
@@ -111,7 +112,7 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     outer = reached.used_values(func.__code__, func.__globals__, inner, spot.walk.home)
     # Of a module of the user's only what is taken counts, as if it were a global.
     inner = {name: one for name, one in inner.items() if not is_own_module(one, spot.walk.home)}
-    inner, outer = (reached.narrowed(one, func.__code__) for one in (inner, outer))
+    inner, outer = (narrowed(one, func.__code__) for one in (inner, outer))
     called, kept = source.only_called(func.__code__), source.kept(func.__code__)
     inner = _marked(inner, called, kept, spot.walk.home)
     outer = _marked(outer, called, kept, spot.walk.home)
