@@ -89,13 +89,13 @@ def short_duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> [short_duration(s) for s in (0.0, 2e-6, 0.0123, 2.34, 725.0)]
-    ['0 s', '2 µs', '12 ms', '2.3 s', '12 min 05 s']
+    >>> [short_duration(s) for s in (0.0, 2e-6, 0.00047, 0.0123, 2.34, 725.0)]
+    ['0 s', '2 µs', '470 µs', '12 ms', '2.3 s', '12 min 05 s']
     """
     if seconds <= 0:
         return "0 s"
     if seconds < 0.000_999_5:
-        return f"{seconds * 1e6:.2g} µs"
+        return f"{seconds * 1e6:.{2 + (seconds >= 0.0000995)}g} µs"
     return f"{seconds * 1e3:.2g} ms" if seconds < 0.0995 else duration(float(seconds))
 
 

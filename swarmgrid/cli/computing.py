@@ -34,9 +34,9 @@ def run(target: str, **given: Any) -> int:
 
     \b
     Examples:
-      swarmgrid run model:simulate -p alpha=0.4 -a strat=a,b -a s=0:200 --store cache
-      swarmgrid run model.py:simulate --params '{"alpha": 0.4}' -a s=@seeds.txt -S cache
-      swarmgrid run model.py:simulate -a x=0:1:0.1 -S cache --workers 8 --on-error record
+      swarmgrid run model:simulate -p alpha=0.4 -a strat=a,b -a s=0:200 -S cache
+      swarmgrid run model.py:simulate --params @params.json -a s=@seeds.txt
+      swarmgrid run model.py:simulate -a x=0:1:0.1 --workers 8 --on-error record
       swarmgrid run sweep.toml --axis model=1.5b
       swarmgrid run sweep.toml
     """
@@ -83,11 +83,11 @@ def plan(
 
     \b
     Examples:
-      swarmgrid plan model.py:simulate -p alpha=0.4 -a s=0:200 --store cache
+      swarmgrid plan model.py:simulate -p alpha=0.4 -a s=0:200 -S cache
       swarmgrid plan sweep.toml --axis model=1.5b --json
       swarmgrid plan sweep.toml --explain
       swarmgrid plan sweep.toml --by strat
-      sbatch --time=$(swarmgrid plan sweep.toml --slurm-time --workers 64) job.sh
+      swarmgrid plan sweep.toml --slurm-time --workers 64
     """
     as_json = given["as_json"]
     with stdout_as_stderr() if as_json else contextlib.nullcontext():

@@ -69,7 +69,7 @@ def status(
     Examples:
       swarmgrid status cache
       swarmgrid status cache --watch
-      swarmgrid status cache 324fd638c05b --watch --json | jq .grids[0].points
+      swarmgrid status cache 324fd638c05b --watch --json
     """
     place = to_place(names, store, storage, must_exist=not watch)
     query = query_of(where, tags)

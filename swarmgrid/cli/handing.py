@@ -107,7 +107,7 @@ def copy(
     \b
     Examples:
       swarmgrid copy cache other-cache
-      swarmgrid copy cache s3://bucket/cache --tag status=final --target-option region=eu-west-1
+      swarmgrid copy cache s3://bucket/cache --tag status=final
     """
     from swarmgrid.api.copying import copy as copy_grids
 
@@ -162,7 +162,7 @@ def merge(
     \b
     Examples:
       swarmgrid merge laptop-cache cache --dry-run
-      swarmgrid merge laptop-cache s3://bucket/cache --target-option region=eu-west-1
+      swarmgrid merge laptop-cache s3://bucket/cache
     """
     from swarmgrid.api.merging import merge as merge_stores
 

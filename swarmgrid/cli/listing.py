@@ -58,7 +58,7 @@ def ls(
       swarmgrid ls cache
       swarmgrid ls cache --where 'params.alpha>=0.3' --tag site=north
       swarmgrid ls cache --function simulate --sort -written -n 5
-      swarmgrid ls s3://bucket/cache --storage-option region=eu-west-1 --json
+      swarmgrid ls s3://bucket/cache --storage-option region=eu-west-1
     """
     place = to_place(names, store, storage)
     rows = place.rows(query_of(where, tags), function, check=check)

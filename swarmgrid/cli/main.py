@@ -90,7 +90,7 @@ def program() -> None:
     \b
     Examples:
       swarmgrid ls cache
-      swarmgrid run model.py:simulate --param alpha=0.4 --axis s=0:200 --store cache
+      swarmgrid run model.py:simulate -p alpha=0.4 -a s=0:200 --store cache
       swarmgrid status cache --watch
     """
 

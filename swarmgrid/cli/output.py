@@ -16,8 +16,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-_LEAST = 8
-"""A column of a table is not made narrower than this."""
+_LEAST, _ENOUGH = 8, 11
+"""A column is not made narrower than the first, and not than the second while one can go."""
 
 
 def write(text: str) -> None:
@@ -151,12 +151,13 @@ def _fitted(
         return widths
     dropped = [name for name in optional if name in widths]
     while (more := sum(widths.values()) + 2 * (len(widths) - 1) - width) > 0:
-        able = {name: n for name, n in widths.items() if name in flexible and n > _LEAST}
+        least = _ENOUGH if dropped else _LEAST
+        able = {name: n for name, n in widths.items() if name in flexible and n > least}
         if able:
             widest = max(able, key=lambda name: able[name])
             others = sorted(able.values())[-2:]
             step = max(1, others[-1] - others[0])
-            widths[widest] = max(_LEAST, widths[widest] - min(step, more))
+            widths[widest] = max(least, widths[widest] - min(step, more))
         elif dropped:
             del widths[dropped.pop(0)]
         else:

@@ -105,7 +105,9 @@ def _page(url: str, row: GridRow, state: GridSummary) -> str:
         ("params", row.params_text if row.params else ""),
         ("version", row.version),
         ("points", done),
-        ("size", f"{nbytes(row.nbytes)} in {count(row.chunks)} chunks" if row.chunks else ""),
+        ("size", f"{nbytes(row.nbytes)} in {count(row.chunks)} chunk{'s' * (row.chunks != 1)}"
+            if row.chunks
+            else "",),
         ("time", f"{short_duration(row.seconds)} in the function" if row.seconds else ""),
         ("written", f"{to_age(row.written, now)}, created {to_age(row.created, now)}"
                     if row.written else ""),

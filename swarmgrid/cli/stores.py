@@ -123,23 +123,24 @@ class Place:
 
 def store_options(function: AnyFunction) -> AnyFunction:
     """Add the options that say which store, and with which settings."""
-    for add in (
-        click.option(
+    return store_options_with("the first argument, or")(function)
+
+
+def store_options_with(default: str) -> Callable[[AnyFunction], AnyFunction]:
+    """The same options, with another text about their default."""
+
+    def add(function: AnyFunction) -> AnyFunction:
+        storage = click.option(
             "--storage-option",
             "storage",
             multiple=True,
             metavar="KEY=VALUE",
             help="A setting of the store's URL, such as region=eu-west-1; may be repeated.",
-        ),
-        click.option(
-            "-S",
-            "--store",
-            metavar="STORE",
-            help=f"The store: a folder or URL. Default: the first argument, or ${VARIABLE}.",
-        ),
-    ):
-        function = add(function)
-    return function
+        )
+        text = f"The store: a folder or URL. Default: {default} ${VARIABLE}."
+        return click.option("-S", "--store", metavar="STORE", help=text)(storage(function))
+
+    return add
 
 
 def selection_options(function: AnyFunction) -> AnyFunction:

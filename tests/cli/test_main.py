@@ -34,6 +34,7 @@ def test_every_command_has_help_with_examples(name: str) -> None:
     assert f"Usage: swarmgrid {name}" in done.out
     assert f"  swarmgrid {name}" in done.out.split("Example")[1]
     assert "--json" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
     assert done.err == ""
 
 
