@@ -258,6 +258,7 @@ TARGETS = (
     Target("growth with chunks, cold", 1.1, "x a decade", _growth("chunks", COLD, 300)),
     Target("growth with chunks, memory", 1.1, "x the least", _memory("chunks", 300, "over")),
     Target("import swarmgrid", 0.1, "s", _figure("import")),
+    Target("swarmgrid ls, 10,000 grids", 0.4, "s", _figure("ls")),
     Target("first point of a process", 1.2, "x imports", _figure("first point")),
     Target("bytes, 100,000 points", 1.05, "x zarr", _figure("bytes, trivial")),
     Target("bytes, 10,000 arrays", 1.05, "x zarr", _figure("bytes, arrays")),

@@ -59,6 +59,7 @@ FIELDS = {
     "why": "of two grids `store`, `grid`, `other`, `code`, `values`, `versions`, `functions`, `params`, `axes`, `text`; of a "
     "function `store`, `function`, `grid`, `stored`, `text`",
     "report": "`store`, `path`, `grids`, `bytes`",
+    "serve": "`store`, `url`, `port`, before it waits",
     "about": "`swarmgrid`, `python`, `packages`, `extras`",
 }
 """By command the members of its JSON document."""

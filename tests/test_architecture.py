@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notation": GROUND | {"inventory"},
     "cli": GROUND
     | {"store", "format", "inventory", "planning", "observe", "view", "maintenance"}
-    | {"options", "handle", "api", "notation"},
+    | {"options", "handle", "api", "notation", "live"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
 DISK_CASES = ("trivial", "arrays", "chunks")
 FIGURES = {
-    *("import", "first point", "manifest seconds", "manifest memory", "a small file"),
+    *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
     *("a bar", "cluster", "short axis"),

@@ -44,6 +44,7 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
     ratios = [a / b for a, b in zip(first, needed, strict=True)]
     least, most = statistics.median(needed), statistics.median(first)
     return {
+        "ls": _listing(rounds, 100 if is_quick else 10_000),
         "import": Figure(
             statistics.median(imports), f"beyond {statistics.median(nothing):.3f} s for `pass`"
         ),
@@ -51,6 +52,42 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
             statistics.median(ratios), f"{most:.2f} s beside {least:.2f} s of imports", agrees
         ),
     }
+
+
+def _listing(rounds: int, n: int) -> Figure:
+    """Seconds of ``swarmgrid ls`` that finds one of so many grids."""
+    from swarmgrid.inventory.objects import write_rows
+    from swarmgrid.inventory.row import GridRow
+    from swarmgrid.store.location import to_location
+
+    with scratch() as folder:
+        rows = [
+            GridRow(f"{i:032x}", "f", "f", params_text=f'{{"i": {i}}}', checksum="x", time_ns=1)
+            for i in range(n)
+        ]
+        for row in rows:
+            (folder / "store" / "data.zarr" / "f" / row.grid).mkdir(parents=True)
+        blobs = to_location(str(folder / "store")).open()
+        blobs.begin_writing()
+        write_rows(blobs, rows)
+        blobs.end_writing()
+        command = [
+            sys.executable,
+            "-m",
+            "swarmgrid",
+            "ls",
+            "store",
+            "--where",
+            f"params.i={n - 1}",
+        ]
+        seconds, printed = [], ""
+        for _ in range(rounds + 1):
+            begun = time.perf_counter()
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            seconds.append(time.perf_counter() - begun)
+            printed = done.stdout
+    median = statistics.median(seconds[1:] or seconds)
+    return Figure(median, f"one of {n:,} grids, as a process", printed.count("\n") == 2)
 
 
 def _run(code: str) -> tuple[float, str]:

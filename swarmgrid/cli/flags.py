@@ -40,6 +40,8 @@ NUMBERS = {
     "verbose": ("0|1|2", "0: show nothing; 1: a bar in a terminal; 2: always a bar."),
 }
 """Options whose value is a number, or a text with a unit."""
+VALUES = {"codec": ("auto|JSON", "The compressor of every output, as Zarr writes it.")}
+"""Options whose value is JSON, or a word."""
 SWITCHES = {
     "vectorized": "The function takes whole blocks.",
     "retry_failed": "Try points again that failed in an earlier run.",
@@ -51,6 +53,7 @@ NAMED = {
     "shards": ("AXIS=N", "Points per shard, of an axis or of all; no: no shards."),
     "tolerance": ("AXIS=X", "How near a float must be to a stored one to be the same."),
     "tags": ("NAME=VALUE", "A note that is kept with the grid."),
+    "encoding": ("OUTPUT=JSON", "The encoding of an output, under xarray's keys."),
 }
 """Options with a value for each name, which may be repeated."""
 LISTS = {
@@ -73,7 +76,7 @@ SINGULAR = {"tags": "tag", "chunks": "chunks", "shards": "shards"}
 def compute_options(function: AnyFunction) -> AnyFunction:
     """Add the options of `compute`."""
     added: list[Any] = []
-    for name, (metavar, text) in [*TEXTS.items(), *NUMBERS.items()]:
+    for name, (metavar, text) in [*TEXTS.items(), *NUMBERS.items(), *VALUES.items()]:
         added.append(click.option(_flag(name), name, metavar=metavar, help=text))
     for name, text in SWITCHES.items():
         flag = _flag(name)
@@ -93,6 +96,7 @@ def to_options(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         name: given[name] for name in TEXTS | SWITCHES if given.get(name) is not None
     }
     found |= {name: to_number(given[name]) for name in NUMBERS if given.get(name) is not None}
+    found |= {name: to_value(given[name]) for name in VALUES if given.get(name) is not None}
     for name in NAMED:
         if given.get(name):
             found[name] = _by_name(name, given[name])

@@ -35,6 +35,7 @@ HOMES = {
     "merge": "handing",
     "why": "explaining",
     "report": "pages",
+    "serve": "pages",
     "about": "about",
 }
 """By command its module, which is imported when the command is used."""

@@ -1,11 +1,14 @@
-"""``swarmgrid report``: pages about a store."""
+"""``swarmgrid report`` and ``swarmgrid serve``: pages about a store."""
 
 from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from swarmgrid.cli.endings import OK
-from swarmgrid.cli.output import plain, write, write_json
+from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -15,6 +18,9 @@ from swarmgrid.cli.stores import (
     to_place,
 )
 from swarmgrid.errors import InputError
+
+if TYPE_CHECKING:
+    from swarmgrid.live.server import LiveServer
 
 
 @click.command()
@@ -68,4 +74,69 @@ def report(
                     "bytes": path.stat().st_size})  # fmt: skip
     else:
         write(plain(f"{len(rows):,} grids in {path}"))
+    return OK
+
+
+@click.command()
+@names_argument("[STORE]")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+              help="The address to listen at.")  # fmt: skip
+@click.option("--port", default=0, type=click.IntRange(0, 65535), metavar="N",
+              help="The port; 0: any that is free.")  # fmt: skip
+@click.option("--token", metavar="TEXT", help="What a request must know. Default: a random text.")
+@click.option("--interval", default=1.0, show_default=True, type=float, metavar="SECONDS",
+              help="The shortest pause between two looks at the store.")  # fmt: skip
+@click.option("--no-tracebacks", is_flag=True, help="Leave out tracebacks, which may hold what is "
+              "secret.")  # fmt: skip
+@json_option
+@store_options
+def serve(
+    names: tuple[str, ...],
+    host: str,
+    port: int,
+    token: str | None,
+    interval: float,
+    no_tracebacks: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Serve a page that follows runs, until Ctrl-C.
+
+    It shows all grids, and of each a map that fills up, the pace, the time that is left and the
+    failures. It only reads the store, so it follows runs on other machines, too. It needs the
+    extra web.
+
+    \b
+    Examples:
+      swarmgrid serve cache
+      swarmgrid serve cache --port 8000 --no-tracebacks
+    """
+    from swarmgrid.api.serve import serve as serve_store
+
+    place = to_place(names, store, storage)
+    if place.names:
+        raise InputError(f"serve takes a store only; it was given {place.names[0]!r}, too")
+    server = serve_store(
+        place.location.url,
+        host,
+        port,
+        token=token,
+        interval=interval,
+        tracebacks=not no_tracebacks,
+        storage_options=dict(place.location.options) or None,
+    )
+    return _wait(server, place.location.url, as_json=as_json)
+
+
+def _wait(server: LiveServer, url: str, *, as_json: bool) -> int:
+    """Say where the page is, and wait for Ctrl-C."""
+    with server:
+        if as_json:
+            write_json({"store": url, "url": server.url, "port": server.port})
+        else:
+            write(server.url)
+            note(f"a page about {plain(url)}; Ctrl-C ends it")
+        sys.stdout.flush()
+        server.wait()
     return OK

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import swarmgrid
-from swarmgrid.cli.flags import ELSEWHERE, LISTS, NAMED, NUMBERS, SWITCHES, TEXTS
+from swarmgrid.cli.flags import ELSEWHERE, LISTS, NAMED, NUMBERS, SWITCHES, TEXTS, VALUES
 from swarmgrid.options import CallOptions
 from tests.cli.shell import shell
 
@@ -163,8 +163,9 @@ def test_a_decorated_function_brings_its_options(model: str) -> None:
 def test_options_reach_the_run(model: str) -> None:
     Path("data.txt").write_text("1")
     options = """--chunks 4 --version 1.0 --tag n=3 --tag s=a --depends @data.txt --retries 1
-        --log log.jsonl --verbose 0 --no-retry-failed"""
-    axes = ["-a", "x=0:8", "-p", "y=1", "-S", "cache"]
+        --log log.jsonl --verbose 0 --no-retry-failed --codec auto
+        --encoding value={"dtype":"float32"}"""
+    axes = ["-a", "x=0:8", "-p", "y=1.5", "-S", "cache"]
     done = shell("run", f"{model}:plain", *axes, *SYNC, *options.split())
     assert done.code == 0, done.err
     (grid,) = swarmgrid.catalog("cache")
@@ -174,7 +175,7 @@ def test_options_reach_the_run(model: str) -> None:
 
 
 def test_every_option_of_compute_is_there_or_has_a_reason() -> None:
-    names = {*TEXTS, *NUMBERS, *SWITCHES, *NAMED, *LISTS, *ELSEWHERE}
+    names = {*TEXTS, *NUMBERS, *VALUES, *SWITCHES, *NAMED, *LISTS, *ELSEWHERE}
     assert names == {*CallOptions.__annotations__}
 
 
