@@ -17,6 +17,8 @@ SECTIONS = {
         "how-to/watch-a-run",
         "how-to/notebooks",
         "how-to/look-around",
+        "how-to/look-at-a-store",
+        "how-to/follow-a-run",
         "how-to/from-the-shell",
         "how-to/why-computed-again",
         "how-to/use-a-cluster",

@@ -165,6 +165,23 @@ class DatasetAccessor:
 
         return nearest(self._ds, output, query, k=k, metric=metric, dim=dim)
 
+    def plot_status(self, x: str | None = None, y: str | None = None, **options: Any) -> Any:
+        """Plot which points of the stored grid are computed, which failed, and which are missing.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            The axes of the plot. Default: the two longest.
+        **options
+            Options of ``DataArray.plot.pcolormesh``.
+
+        Returns
+        -------
+        matplotlib.collections.QuadMesh or xarray.plot.FacetGrid
+            As xarray's own plots.
+        """
+        return self.grid.plot.status(x, y, **options)
+
     def __repr__(self) -> str:
         return f"<swarmgrid accessor of a Dataset from {self._ds.encoding.get('source')!r}>"
 

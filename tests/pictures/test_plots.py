@@ -104,3 +104,8 @@ def test_without_matplotlib_the_error_names_the_extra(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"pip install 'swarmgrid-zarr\[plot\]'"):
         grid.plot.status()
+
+
+def test_a_dataset_leads_to_the_plot_of_its_grid(made: Any) -> None:
+    ds = made(x=[1.0, 2.0], z=[1, 2, 3]).dataset()
+    assert ds.swarmgrid.plot_status(x="x").axes.get_xlabel() == "x"
