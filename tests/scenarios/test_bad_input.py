@@ -142,7 +142,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a chunk that is too large": (
         {"chunks": {"s": 2**40}, "outputs": {"value": swarmgrid.Output()}},
         swarmgrid.ChunksError,
-        "expected at most 2147483647. Ask for shorter chunks",
+        "expected at most 2147483647. Ask for chunks=",
     ),
     "a shard that holds no whole chunks": (
         {"chunks": {"s": 3}, "shards": {"s": 50}},
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a shard that is too large": (
         {"shards": {"s": 2**40}, "outputs": {"value": swarmgrid.Output()}},
         swarmgrid.ChunksError,
-        "a shard of .* expected at most 2147483647. Ask for shorter shards",
+        "a shard of .* expected at most 2147483647. Ask for shards=",
     ),
     "a wrong executor": (
         {"executor": "fork"},
