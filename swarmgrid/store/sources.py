@@ -13,7 +13,9 @@ _locations: weakref.WeakValueDictionary[str, Location] = weakref.WeakValueDictio
 
 def remember(location: Location) -> None:
     """Let a store be found by its URL as long as something of it is in use."""
-    _locations[location.url] = location
+    # an equal one stays: of two Datasets of a store, the later one may be gone first
+    if _locations.get(location.url) != location:
+        _locations[location.url] = location
 
 
 def remembered(url: str) -> Location | None:

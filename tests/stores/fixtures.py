@@ -20,6 +20,7 @@ KINDS: list[Any] = [
     "memory store",
     "local store",
     pytest.param("s3", marks=pytest.mark.server),
+    pytest.param("az", marks=[pytest.mark.server, pytest.mark.long]),
     *key_value.KINDS,
 ]
 

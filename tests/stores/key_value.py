@@ -25,7 +25,8 @@ FEW = first(1, ["sqlite", "lmdb", "redis", "dynamodb"])
 def place(kind: str, request: pytest.FixtureRequest, folder: Path) -> tuple[str, dict[str, Any]]:
     """The URL of an empty store, and the options that it needs."""
     name = uuid.uuid4().hex
-    pytest.importorskip({"dynamodb": "boto3", "sqlite": "sqlite3"}.get(kind, kind))
+    packages = {"dynamodb": "boto3", "lmdb": "lmdb", "redis": "redis"}
+    pytest.importorskip(packages.get(kind, "zarr"))
     if kind in {"sqlite", "lmdb"}:
         return f"{kind}:///{folder}/{name}", {}
     return request.getfixturevalue(kind).place(name)
