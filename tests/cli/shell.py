@@ -34,6 +34,19 @@ def typed(x: float, colour: Colour):
 """A module of the user's."""
 
 
+IN_A_TERMINAL = """
+import sys, time
+from pathlib import Path
+from swarmgrid.cli.main import main
+code = main()
+while not (Path(__file__).parent / "shown").exists():
+    time.sleep(0.01)
+sys.exit(code)
+"""
+"""A script that ends once the file ``shown`` is beside it: what a terminal has not read by the end
+of its program may be lost."""
+
+
 class Done(NamedTuple):
     """The outcome of a command."""
 

@@ -13,7 +13,7 @@ from swarmgrid.cli.following import Lines, line
 from swarmgrid.cli.watching import Look
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.lease_record import LeaseRecord
-from tests.cli.shell import shell
+from tests.cli.shell import IN_A_TERMINAL, shell
 from tests.observe.screen import session
 from tests.waiting import wait_until
 
@@ -70,7 +70,7 @@ swarmgrid.stream({}, {"x": range(3)}, func=slow, store=folder / "cache", version
 
 def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text("import sys\nfrom swarmgrid.cli.main import main\nsys.exit(main())\n")
+    script.write_text(IN_A_TERMINAL)
     (tmp_path / "cache").mkdir()
     (tmp_path / "go-0").touch()
     process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
@@ -82,12 +82,13 @@ def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
             terminal.wait_for(r"67%  2 of 3 .* points/s")
             process.kill()
             process.wait()
+            terminal.wait_for(r"67%  2 of 3  killed pid ")
+            (tmp_path / "shown").touch()
             assert terminal.end() == 1
         finally:
             process.kill()
             process.wait()
     lines = terminal.screen.text()
-    assert "killed" in lines[-1]
     assert len([one for one in lines if "of 3" in one]) == 1  # it stays in its place
     found = shell("status", tmp_path / "cache", "--json").document["grids"][0]
     assert found["state"] == "killed"

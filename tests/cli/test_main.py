@@ -19,7 +19,7 @@ import swarmgrid
 from swarmgrid.cli.endings import PIPE_CLOSED
 from swarmgrid.cli.main import HOMES, main, program
 from tests import programs
-from tests.cli.shell import MODEL, shell
+from tests.cli.shell import IN_A_TERMINAL, MODEL, shell
 from tests.long import examples
 from tests.observe.screen import session
 from tests.test_imports import HEAVY, modules_after
@@ -236,8 +236,10 @@ def test_a_terminal_gets_colours_and_a_table_that_fits(tmp_path: Path) -> None:
         executor="sync", version="1", tags={"note": "n" * 50},
     )  # fmt: skip
     script = tmp_path / "script.py"
-    script.write_text("import sys\nfrom swarmgrid.cli.main import main\nsys.exit(main())\n")
+    script.write_text(IN_A_TERMINAL)
     with session(script, "ls", tmp_path / "cache", columns=60) as terminal:
+        terminal.wait_for("^_with_")
+        (tmp_path / "shown").touch()
         assert terminal.end() == 0
     lines = terminal.screen.text()
     assert len(lines) == 2
