@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from swarmgrid.api.pruning import prune
     from swarmgrid.api.report import report
     from swarmgrid.api.serve import serve
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.errors import (
         AxisError,
         ChunksError,
         ConflictError,
         DamageError,
+        EncryptionError,
         FormatError,
         IdentityError,
         InputError,
@@ -61,6 +63,7 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
+    "Key": "codecs.keys",
     "GridDiff": "handle.history",
     "Snapshot": "format.snapshot",
     "copy": "api.copying",
@@ -93,12 +96,14 @@ __all__ = [
     "ConflictError",
     "DamageError",
     "Diagnostics",
+    "EncryptionError",
     "FormatError",
     "Grid",
     "GridDiff",
     "GridFunction",
     "IdentityError",
     "InputError",
+    "Key",
     "LeaseLostError",
     "MergedGrid",
     "Merging",

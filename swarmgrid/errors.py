@@ -14,6 +14,7 @@
     │   └── WorkerLostError                 it took its worker process with it, again and again
     ├── WorkerError (RuntimeError)        workers cannot do as the caller does; see what it names
     └── StoreError (OSError)              look after the store
+        ├── EncryptionError                 an encrypted grid, and not its key
         ├── DamageError                     stored bytes are not what was written
         ├── FormatError                     the store belongs to a newer format
         ├── LeaseLostError                  another process has taken over the grid
@@ -243,6 +244,13 @@ class DamageError(StoreError):
             "computes damaged points again. Grid.verify() lists all damage; Grid.repair() repairs "
             "what it can"
         )
+
+
+class EncryptionError(StoreError):
+    """A grid is encrypted, and this process does not have its key; nothing of it is damaged.
+
+    See docs/how-to/encrypt.md
+    """
 
 
 class FormatError(StoreError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.codecs.given import to_given
+from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.option_words import meant
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
@@ -308,6 +309,7 @@ CHECKS: dict[str, Check] = {
     "outputs": _optional(_outputs),
     "encoding": _optional(_encoding),
     "codec": _optional(_codec),
+    "key": _optional(checked_key),
     "tolerance": _optional(_tolerance),
     "vectorized": _flag,
     "rng": _optional(_identifier),

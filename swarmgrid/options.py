@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.space.outputs import Output
 
 
@@ -33,6 +34,7 @@ class OptionTypes(TypedDict, total=False):
     outputs: Mapping[str, Output] | xr.Dataset | None
     encoding: Mapping[str, Mapping[str, Any]] | None
     codec: Any
+    key: Key | None
     tolerance: Mapping[str, float] | None
     vectorized: bool
     rng: str | None
@@ -105,6 +107,9 @@ class Options(RunOptions):
     an existing grid keeps what it has."""
     codec: Any = None
     """The compressor of every output: a Zarr codec, a list of them, or ``"auto"``."""
+    key: Key | None = None
+    """The key that encrypts the stored values: `Key`. None: they are not encrypted, or with the
+    key that the grid has, if this process has it."""
     tolerance: Mapping[str, float] | None = None
     """By float axis, how close a value must lie to a stored one to stand for it."""
     vectorized: bool = False

@@ -29,14 +29,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run_options": GROUND | {"store"},
     "option_words": GROUND,
     "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
-    "options": GROUND | {"space", "run_options", "option_words", "option_checks"},
+    "options": GROUND | {"space", "codecs", "run_options", "option_words", "option_checks"},
     "planning": GROUND | {"identity", "space", "codecs", "store", "format"},
-    "transport": GROUND | {"identity", "space", "store", "format"},
+    "transport": GROUND | {"identity", "space", "codecs", "store", "format"},
     "worker": GROUND | {"identity", "space", "store", "format", "transport"},
     "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
     "observe": GROUND,
     "coordinator": GROUND
-    | {"identity", "space", "store", "format", "maintenance", "planning"}
+    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "inventory"},
@@ -49,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"option_checks", "options", "inventory", "pictures", "transfer"},
     "api": GROUND
     | {"search"}
-    | {"identity", "space", "store", "format", "maintenance", "planning", "view", "handle"}
+    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
+    | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
     | {"pictures", "live", "transfer"},
     "memo": GROUND
@@ -72,6 +73,7 @@ FOREIGN = {
         "cli.pages",
         *("cli.removing", "cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
     },
+    "cryptography": {"codecs.aes_gcm", "codecs.keys"},
     "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
@@ -96,7 +98,14 @@ FOREIGN = {
     },
     "yaml": {"notation.sweeps"},
     "zarr": {
-        *("codecs.given", "codecs.pipeline", "store.blobs", "store.bounded", "store.location"),
+        *(
+            "codecs.aes_gcm",
+            "codecs.given",
+            "codecs.pipeline",
+            "store.blobs",
+            "store.bounded",
+            "store.location",
+        ),
         *("stores.cloud", "stores.key_value", "tiers.tiered"),
     },
 }

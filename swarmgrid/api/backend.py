@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xarray.backends import BackendEntrypoint
 
+from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import InputError
 from swarmgrid.store.layout import DATA
 
@@ -50,6 +51,7 @@ class SwarmgridBackend(BackendEntrypoint):
         grid: str | None = None,
         group: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        key: Any = None,
     ) -> xr.Dataset:
         """Open one grid of a store, lazily.
 
@@ -70,6 +72,8 @@ class SwarmgridBackend(BackendEntrypoint):
             ``xr.open_groups`` lists them.
         storage_options : mapping, optional
             Options with which obstore opens a URL.
+        key : Key, optional
+            The key of an encrypted grid.
 
         Raises
         ------
@@ -81,13 +85,15 @@ class SwarmgridBackend(BackendEntrypoint):
         Times are decoded, and missing points masked: there are no options ``decode_times``,
         ``mask_and_scale`` and so on.
         """
+        if key is not None:
+            checked_key("key", key)
         catalog, _ = _within(filename_or_obj, storage_options, group)
-        key: Any = grid if grid is not None else f"{function}/" if function is not None else ""
+        which: Any = grid if grid is not None else f"{function}/" if function is not None else ""
         if grid is None and params is not None:
-            key = (function, params)
+            which = (function, params)
         elif params is not None:
             catalog = catalog.query(_exactly(params))
-        return catalog[key].dataset().drop_vars(_names(drop_variables), errors="ignore")
+        return catalog[which].dataset().drop_vars(_names(drop_variables), errors="ignore")
 
     def open_datatree(
         self,

@@ -374,4 +374,5 @@ def _request(
         defaults=defaults,
         encoding=options.encoding,
         codec=options.codec,
+        key=options.key,
     )

@@ -110,6 +110,9 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
     codec : codec, list or "auto", optional
         The compressor of every output that ``encoding`` does not give one: a Zarr codec, as an
         object, a dict or a name. ``"auto"``: the best of a few, measured on the first chunk.
+    key : Key, optional
+        The key that encrypts the values of a new grid, or that an encrypted one has. Default: an
+        encrypted grid is read with the keys that this process already has.
     tolerance : mapping, optional
         By float axis, the largest distance at which a stored value stands for a requested one.
         Default: exact.

@@ -18,6 +18,7 @@ EXTRAS = {
     "cloud": ("obstore", "stores at s3://, gs://, az://"),
     "distributed": ("distributed", "dask clusters: client="),
     "dynamodb": ("boto3", "stores at dynamodb://"),
+    "encrypt": ("cryptography", "encrypted grids, key="),
     "lmdb": ("lmdb", "stores at lmdb:///"),
     "notebook": ("ipywidgets", "a widget as progress bar"),
     "plot": ("matplotlib", "ds['value'].plot()"),

@@ -39,6 +39,8 @@ def in_words(encoding: Encoding, output: Output) -> str:
 def described(encoding: Encoding, output: Output) -> str:
     """An encoding in words, with what it loses and why it was chosen."""
     text = in_words(encoding, output)
+    if encoding.key_id:
+        text += f", encrypted with the key {encoding.key_id}"
     if encoding.lossy:
         text += f"; lossy: {encoding.lossy}"
     return text + (f" ({encoding.choice})" if encoding.choice else "")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.codecs.keys import secrets_of
 from swarmgrid.coordinator.attempts import Attempts, to_error
 from swarmgrid.coordinator.coordinator import Coordinator
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, first_engine, may_begin_here
@@ -151,7 +152,7 @@ class Run:
         options, known = self._options, self._coverage
         axes = self._request.domain.axes if known is None else known.grid.axes
         job = job_of(self._request, options, axes, self._lease.writer)
-        job = replace(job, parcel=self._parcel)
+        job = replace(job, parcel=self._parcel, keys=self._secrets())
         cost, left = self._cost.seconds_per_point, self._counts.left
         is_trial = may_begin_here(options) and (cost is None or cost * left < SMALL_SECONDS)
         # before the writer is made: where this raises, there is no thread yet to be ended
@@ -183,6 +184,12 @@ class Run:
             expected=self._expected_cost(),
         )
         return Coordinator(state, inbox)
+
+    def _secrets(self) -> dict[str, bytes]:
+        """The secrets of the keys that the grid is, or will be, encrypted with."""
+        stored = self._grid_state.grid.schema.encodings.values() if self._grid_state else ()
+        asked = self._request.layout.key_id or ""
+        return secrets_of({asked, *(one.key_id for one in stored)} - {""})
 
     def diagnostics(self) -> Diagnostics:
         found = self._coordinator

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +12,11 @@ import numpy as np
 from swarmgrid import identity
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.codec import (
-    ZSTD_LEVEL,
     checksum,
-    compressed,
+    coder,
     decoded,
     encoded,
     filled,
-    from_raw,
-    raw_bytes,
-    raw_codecs,
     raw_nbytes,
     stored_limit,
 )
@@ -131,6 +124,7 @@ def write_block(
         if encoding is not None:
             inner = grid.inner_block_shape(output)
             block[name] = read_back(name, block[name], data, is_new, output, encoding, inner)
+        data = _encrypted(data, grid, name, index)
         blobs.put(chunk_key(grid, name, index), data)
         written += len(data)
     return written
@@ -162,9 +156,20 @@ def write_chunk(
     blobs: Blobs, grid: StoredGrid, name: str, index: tuple[int, ...], values: NDArray[Any]
 ) -> int:
     """Write one chunk of one output: how many bytes it took."""
-    data = encoded_chunk(grid, name, values)
+    data = _encrypted(encoded_chunk(grid, name, values), grid, name, index)
     blobs.put(chunk_key(grid, name, index), data)
     return len(data)
+
+
+def _encrypted(data: bytes, grid: StoredGrid, name: str, index: tuple[int, ...]) -> bytes:
+    """A chunk's stored bytes, encrypted where its output is."""
+    encoding = grid.schema.encodings.get(name)
+    if encoding is None or not encoding.key_id:
+        return data
+    from swarmgrid.codecs.aes_gcm import encrypted as encrypted_object
+
+    place = chunk_key(grid, name, index).rpartition("/")[2]
+    return encrypted_object(data, encoding.key_id, encoding.array, place)
 
 
 def encoded_chunk(grid: StoredGrid, name: str, values: NDArray[Any]) -> bytes:
@@ -197,53 +202,23 @@ def chunk_limit(grid: StoredGrid, name: str) -> int:
 
 
 def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, name: str) -> NDArray[Any]:
-    """The values of an output's stored chunk; DamageError where it is gone or broken."""
+    """The values of an output's stored chunk; DamageError where it is gone or broken.
+
+    EncryptionError where this process does not have the key.
+    """
     if data is None:
         raise DamageError(key, "it is missing")
     output, encoding = grid.schema.outputs[name], grid.schema.encodings.get(name)
     shape, inner = grid.block_shape(output), grid.inner_block_shape(output)
     try:
+        if encoding is not None and encoding.key_id:
+            from swarmgrid.codecs.aes_gcm import decrypted
+
+            place = key.rpartition("/")[2]
+            data = decrypted(data, encoding.key_id, encoding.array, place)
         return decoded_values(data, output, encoding, shape, inner)
     except ValueError as error:
         raise DamageError(key, str(error)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Coder:
-    """Encodes and decodes chunks of one dtype and shape, several at once."""
-
-    encode: Callable[[Sequence[NDArray[Any]]], list[bytes]]
-    decode: Callable[[Sequence[bytes]], list[NDArray[Any]]]
-
-
-@functools.lru_cache(256)
-def coder(codecs: str, dtype: str, shape: Shape) -> Coder:
-    """The coder of some codecs, given as JSON text; empty: the usual ones."""
-    listed = json.loads(codecs) if codecs else []
-    raw = raw_codecs(dtype)
-    level = ZSTD_LEVEL if not codecs else _zstd_level(listed, raw)
-    if level is not None:
-        return Coder(
-            lambda chunks: [compressed(raw_bytes(one, dtype), level) for one in chunks],
-            lambda data: [decoded(one, dtype, shape) for one in data],
-        )
-    if listed == raw:
-        return Coder(
-            lambda chunks: [bytes(raw_bytes(one, dtype)) for one in chunks],
-            lambda data: [from_raw(one, dtype, shape) for one in data],
-        )
-    from swarmgrid.codecs.pipeline import pipeline
-
-    made = pipeline(codecs, dtype, shape)
-    return Coder(made.encoded, made.decoded)
-
-
-def _zstd_level(listed: list[dict[str, Any]], raw: list[dict[str, Any]]) -> int | None:
-    """The level of codecs that are zstd with a checksum and nothing else; None: they are not."""
-    zstd = listed[-1]
-    configuration = zstd.get("configuration", {})
-    is_zstd = zstd["name"] == "zstd" and configuration.get("checksum") is True
-    return int(configuration["level"]) if listed[:-1] == raw and is_zstd else None
 
 
 def encoded_values(

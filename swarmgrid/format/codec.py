@@ -6,7 +6,11 @@ Called directly, it costs a fifth of zarr's general pipeline per chunk.
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -202,3 +206,41 @@ def filled(shape: tuple[int, ...], dtype: str, fill: Any = None) -> NDArray[Any]
     """A chunk in which nothing is computed; ``fill`` is its value, if not the dtype's own."""
     memory = object if dtype == STRING else dtype
     return np.full(shape, fill_value(dtype) if fill is None else fill, memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Coder:
+    """Encodes and decodes chunks of one dtype and shape, several at once."""
+
+    encode: Callable[[Sequence[NDArray[Any]]], list[bytes]]
+    decode: Callable[[Sequence[bytes]], list[NDArray[Any]]]
+
+
+@functools.lru_cache(256)
+def coder(codecs: str, dtype: str, shape: tuple[int, ...]) -> Coder:
+    """The coder of some codecs, given as JSON text; empty: the usual ones."""
+    listed = json.loads(codecs) if codecs else []
+    raw = raw_codecs(dtype)
+    level = ZSTD_LEVEL if not codecs else _zstd_level(listed, raw)
+    if level is not None:
+        return Coder(
+            lambda chunks: [compressed(raw_bytes(one, dtype), level) for one in chunks],
+            lambda data: [decoded(one, dtype, shape) for one in data],
+        )
+    if listed == raw:
+        return Coder(
+            lambda chunks: [bytes(raw_bytes(one, dtype)) for one in chunks],
+            lambda data: [from_raw(one, dtype, shape) for one in data],
+        )
+    from swarmgrid.codecs.pipeline import pipeline
+
+    made = pipeline(codecs, dtype, shape)
+    return Coder(made.encoded, made.decoded)
+
+
+def _zstd_level(listed: list[dict[str, Any]], raw: list[dict[str, Any]]) -> int | None:
+    """The level of codecs that are zstd with a checksum and nothing else; None: they are not."""
+    zstd = listed[-1]
+    configuration = zstd.get("configuration", {})
+    is_zstd = zstd["name"] == "zstd" and configuration.get("checksum") is True
+    return int(configuration["level"]) if listed[:-1] == raw and is_zstd else None

@@ -45,6 +45,8 @@ _TIME_ATTRS = {
 """The attributes that tell times from integers (CF conventions, as xarray writes them)."""
 ATTRS = "swarmgrid_attrs"
 """The attribute that holds those of the user's that would have a reader change the values."""
+ENCRYPTION = "swarmgrid.aes_gcm"
+"""The codec that encrypts."""
 LAYOUT = "swarmgrid_layout"
 """The attribute of an output that counts how often its grid was laid out anew."""
 ENCODING = "swarmgrid_encoding"
@@ -91,9 +93,10 @@ def array_document(
         },
         "chunk_key_encoding": {"name": keys, "configuration": {"separator": separator}},
         "fill_value": _json_fill(fill),
-        "codecs": (chain or codecs(stored))
-        if inner is None
-        else shard_codecs(stored, inner, chain),
+        "codecs": [
+            *((chain or codecs(stored)) if inner is None else shard_codecs(stored, inner, chain)),
+            *([_encryption(encoding)] if encoding.key_id else []),
+        ],
         "attributes": dict(attributes),
         "dimension_names": list(dims),
         "storage_transformers": [],
@@ -119,8 +122,18 @@ def _encoding_attributes(encoding: Encoding, dtype: str, fill: Any) -> dict[str,
     return found
 
 
+def _encryption(encoding: Encoding) -> dict[str, Any]:
+    """The codec that encrypts; after that of shards, as a shard is encrypted as a whole."""
+    configuration = {"key_id": encoding.key_id, "array": encoding.array}
+    return {"name": ENCRYPTION, "configuration": configuration}
+
+
 def stored_encoding(document: Document) -> Encoding:
     """The encoding that an array document describes."""
+    key: dict[str, Any] = {"key_id": "", "array": ""}
+    if document["codecs"][-1]["name"] == ENCRYPTION:
+        key = document["codecs"][-1]["configuration"]
+        document = {**document, "codecs": document["codecs"][:-1]}
     attributes = document["attributes"]
     own = attributes.get(ENCODING, {})
     stored, codec = document["data_type"], document["codecs"][0]
@@ -137,6 +150,8 @@ def stored_encoding(document: Document) -> Encoding:
         fill_value=_fill_of_json(document["fill_value"], stored) if "fill_value" in own else None,
         lossy=str(own.get("lossy", "")),
         choice=str(own.get("choice", "")),
+        key_id=str(key["key_id"]),
+        array=str(key["array"]),
     )
 
 

@@ -21,6 +21,7 @@ from swarmgrid.readable import code, page, table, verdict
 if TYPE_CHECKING:
     import os
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.store.grid_ref import GridRef
 
 
@@ -65,6 +66,7 @@ class Grid(
         grid: str,
         *,
         storage_options: Mapping[str, Any] | None = None,
+        key: Key | None = None,
     ) -> Grid:
         """Find a stored grid by its id.
 
@@ -77,13 +79,15 @@ class Grid(
             only grid of a function.
         storage_options : mapping, optional
             Options with which obstore opens a URL.
+        key : Key, optional
+            The key of an encrypted grid.
 
         Raises
         ------
         InputError
             If no grid, or more than one, has such an id.
         """
-        given = {"store": store, "storage_options": storage_options}
+        given = {"store": store, "storage_options": storage_options, "key": key}
         return cls(named_ref(location_of(current_options().updated(given)), grid))
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from swarmgrid.codecs.given import recompressed, to_given
+from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import ChunksError, InputError, StoreError, brief
 from swarmgrid.format.codec import codecs
 from swarmgrid.format.shard import inner_codecs
@@ -19,7 +20,7 @@ from swarmgrid.handle.resolve import not_stored
 from swarmgrid.maintenance.layout_swap import NewLayout, estimated_nbytes
 from swarmgrid.maintenance.rechunk import LayoutChange, rechunk_grid
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
-from swarmgrid.planning.growth import with_encodings
+from swarmgrid.planning.growth import check_key, with_encodings, with_key
 from swarmgrid.readable import nbytes
 from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
 from swarmgrid.space.encoding import Encoding
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.codecs.given import GivenEncodings
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.format.grid import StoredAxis, StoredGrid
 
 LEVELS = range(-7, 23)
@@ -132,6 +134,36 @@ class GridLayout(GridBase):
             raise InputError(f"level is {level}; expected -7 (the fastest) to 22 (the smallest)")
         return self._laid_out(lambda grid: compressed_layout(grid, int(level)))
 
+    def rotate(self, key: Key | None) -> LayoutChange:
+        """Encrypt the stored grid with another key; None: store it without encryption.
+
+        As `rechunk`: the grid is readable with its old key until one write makes the new one
+        count. Copies that snapshots keep stay encrypted with the old key.
+
+        Parameters
+        ----------
+        key : Key or None
+            The new key. The old one must be known to this process, too.
+
+        Returns
+        -------
+        LayoutChange
+            The numbers of stored objects and of their bytes before and after.
+
+        Raises
+        ------
+        EncryptionError
+            If this process does not have the key of the stored grid.
+        """
+        key_id = None if key is None else checked_key("key", key).id
+
+        def plan(grid: StoredGrid) -> NewLayout:
+            check_key(None, grid)
+            orders = tuple(np.arange(len(axis)) for axis in grid.axes)
+            return NewLayout(with_key(_moved(grid), key_id), orders)
+
+        return self._laid_out(plan)
+
     def _laid_out(self, plan: Callable[[StoredGrid], NewLayout]) -> LayoutChange:
         """Carry a new layout out, once it is known to be possible."""
         state = self._read()
@@ -194,10 +226,12 @@ def new_layout(
         axes.append(replace(_reordered(axis, order), chunk=length))
         orders.append(order)
     new = replace(_moved(grid), stored_axes=tuple(axes), inner_shape=inner)
+    before = grid.schema.encodings
     if given:
         found = with_encodings(new, given).schema.encodings
-        kept = {name: one for name, one in grid.schema.encodings.items() if given.of(name) is None}
+        kept = {name: one for name, one in before.items() if given.of(name) is None}
         new = replace(new, schema=replace(new.schema, encodings={**kept, **found}))
+        new = with_key(new, next((o.key_id for o in before.values() if o.key_id), None))
     return NewLayout(new, tuple(orders))
 
 

@@ -1,7 +1,7 @@
 """Lays a stored grid out anew: other chunks, shards, encodings, or the axes' values in order.
 
 The new chunks have keys of the other of Zarr's two kinds, and the grid's document is replaced by
-one write, as in a conversion: see decisions 0020 and 0026. Nothing is computed again.
+one write, as in a conversion: see decisions 0020 and 0031. Nothing is computed again.
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.codecs.keys import held_key
 from swarmgrid.codecs.words import in_words
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
+from swarmgrid.planning.agreement import check_chunks, check_outputs, check_shards
 from swarmgrid.planning.coverage import Coverage
-from swarmgrid.planning.request import check_chunks, check_outputs, check_shards
 from swarmgrid.space.chunks import check_chunk_nbytes, check_n_chunks
 from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.points import ChunkPart, Points
@@ -51,6 +52,8 @@ def covered(
     """
     check_chunks(layout.chunks, grid.chunk_spec())
     check_shards(layout.shards, grid.shard_spec())
+    if manifest is not None:
+        check_key(layout.key_id, grid)
     if layout.encodings and manifest is not None:
         check_encodings(layout.encodings, grid)
     if grid.schema.outputs:
@@ -106,7 +109,7 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
     inner = None if chunking.shards is None else chunking.chunks
     grid = StoredGrid(request.grid.path, axes, schema, request.grid.written_attributes(), inner)
-    return with_encodings(grid, request.layout.encodings)
+    return with_key(with_encodings(grid, request.layout.encodings), request.layout.key_id)
 
 
 def with_encodings(grid: StoredGrid, given: GivenEncodings) -> StoredGrid:
@@ -125,6 +128,44 @@ def with_encodings(grid: StoredGrid, given: GivenEncodings) -> StoredGrid:
     return replace(grid, schema=replace(grid.schema, encodings=encodings))
 
 
+def with_key(grid: StoredGrid, key_id: str | None) -> StoredGrid:
+    """A grid whose outputs are encrypted with a key; None: with none."""
+    outputs, before = grid.schema.outputs, grid.schema.encodings
+    if key_id is None and not any(one.key_id for one in before.values()):
+        return grid
+    encodings = {
+        name: replace(
+            before.get(name, Encoding()),
+            key_id=key_id or "",
+            array=f"{grid.path.grid}/{name}" if key_id else "",
+        )
+        for name in outputs
+    }
+    kept = {name: one for name, one in encodings.items() if not one.is_usual}
+    return replace(grid, schema=replace(grid.schema, encodings=kept))
+
+
+def check_key(key_id: str | None, grid: StoredGrid) -> None:
+    """Raise an error where a grid needs another key than it is given.
+
+    Raises
+    ------
+    InputError
+        If a key is given, and the grid has another one, or none.
+    EncryptionError
+        If the grid is encrypted, and this process does not have its key.
+    """
+    stored = {one.key_id for one in grid.schema.encodings.values() if one.key_id}
+    if key_id is not None and grid.schema.outputs and stored != {key_id}:
+        has = f"encrypted with the key {', '.join(stored)}" if stored else "not encrypted"
+        raise InputError(
+            f"key= is the key {key_id}, and the stored grid is {has}. Pass that key, or give the "
+            "grid another one: Grid.rotate(key)"
+        )
+    for one in stored:
+        held_key(one)
+
+
 def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:
     """Raise InputError where a request asks for other encodings than the grid has."""
     asked = with_encodings(grid, given).schema.encodings
@@ -138,6 +179,7 @@ def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:
         if requested.is_open:  # whatever was chosen then, or is the usual one, goes on
             requested = replace(requested, codecs=stored.codecs, is_open=False)
         requested = replace(requested, choice=stored.choice, lossy=stored.lossy)
+        requested = replace(requested, key_id=stored.key_id, array=stored.array)
         after = replace(grid, schema=replace(grid.schema, encodings={name: requested})).documents()
         if after[name] != before[name]:
             raise InputError(

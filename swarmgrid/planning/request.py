@@ -13,7 +13,8 @@ import numpy as np
 
 from swarmgrid import identity
 from swarmgrid.codecs.given import GivenEncodings, to_given
-from swarmgrid.errors import AxisError, ChunksError, InputError, brief, no_function
+from swarmgrid.codecs.keys import Key, hold
+from swarmgrid.errors import AxisError, InputError, brief, no_function
 from swarmgrid.planning.depends import Depends, to_depends
 from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.origin import ORIGIN
@@ -77,6 +78,8 @@ class Layout:
     """The shard lengths asked for; False: no shards; None: what is stored, or what we choose."""
     schema: Schema | None = None
     """The declared outputs."""
+    key_id: str | None = None
+    """The id of the key that the grid is to be encrypted with; None: whatever it has."""
     encodings: GivenEncodings = field(default_factory=GivenEncodings)
     """The encodings asked for; none: what is stored, or the usual one."""
 
@@ -207,6 +210,7 @@ def to_request(
     defaults: Mapping[str, str] | None = None,
     encoding: object = None,
     codec: object = None,
+    key: Key | None = None,
 ) -> Request:
     """The request that a call describes.
 
@@ -252,7 +256,13 @@ def to_request(
             requested_points(where, checked, params),
             _checked_tolerance(tolerance, checked),
         ),
-        Layout(spec, to_shard_spec(shards, spec, names), schema, to_given(encoding, codec)),
+        Layout(
+            spec,
+            to_shard_spec(shards, spec, names),
+            schema,
+            None if key is None else hold(key).id,
+            to_given(encoding, codec),
+        ),
         function.depends.shown(),
     )
 
@@ -351,50 +361,3 @@ def _checked_tolerance(
                 f"{', '.join(f'{n} ({kind})' for n, kind in kinds.items()) or 'none'}"
             )
     return dict(tolerance or {})
-
-
-def check_outputs(declared: Schema | None, stored: Schema) -> None:
-    """Raise InputError where a request declares other outputs than the grid has."""
-    if declared is None:
-        return
-    for name in sorted({*declared.outputs, *stored.outputs}):
-        ours, theirs = declared.outputs.get(name), stored.outputs.get(name)
-        if ours is None or theirs is None or not theirs.fits(ours):
-            raise InputError(
-                f"output {name!r} is declared as {_described(ours)}, but the stored grid has it "
-                f"as {_described(theirs)}. Declare what is stored, or make a new grid with "
-                "version= or in another store"
-            )
-
-
-def _described(output: Output | None) -> str:
-    if output is None:
-        return "absent"
-    return f"{output.dtype} of dims {output.dims} and shape {output.shape}"
-
-
-def check_chunks(asked: Mapping[str, int], stored: Mapping[str, int]) -> None:
-    """Raise ChunksError where a request asks for other chunks than the grid has."""
-    wrong = {name: n for name, n in asked.items() if stored[name] != n}
-    if wrong:
-        raise _other_chunks("chunks", dict(asked), dict(stored))
-
-
-def check_shards(
-    asked: Mapping[str, int] | Literal[False] | None, stored: Mapping[str, int] | None
-) -> None:
-    """Raise ChunksError where a request asks for other shards than the grid has."""
-    if asked is None:
-        return
-    have = {} if stored is None else stored
-    is_same = all(have.get(name) == n for name, n in asked.items()) if asked else not have
-    if not is_same:
-        shown = asked and dict(asked)
-        raise _other_chunks("shards", shown, "False" if stored is None else dict(stored))
-
-
-def _other_chunks(what: str, asked: object, stored: object) -> ChunksError:
-    return ChunksError(
-        f"{what}={asked} was asked for, but the stored grid has {what}={stored}. Leave {what} out "
-        f"to take the stored ones, or change those of the stored grid: Grid.rechunk({what}=...)"
-    )

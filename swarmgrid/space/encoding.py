@@ -57,6 +57,10 @@ class Encoding:
     """The parts by which values change, in words; empty: every value is read back as computed."""
     choice: str = ""
     """The reason for the codecs, where they were measured."""
+    key_id: str = ""
+    """The id of the key that encrypts the stored objects; empty: they are not encrypted."""
+    array: str = ""
+    """The identity of the array to that encryption."""
     is_open: bool = False
     """Whether the codecs are still to be chosen, by the first chunks."""
 

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from swarmgrid.codecs.keys import Key, hold
 from swarmgrid.transport.copies import copies_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Job:
     """The key of an object that a worker must see before it writes; None: it surely would."""
     watch: Watch | None = None
     """In a worker: finds out what calls change of the function's own state."""
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The secrets of the keys that the grid is encrypted with, by id: they travel in memory."""
     parcel: Parcel | None = None
     """The function, params and location as they stood when the run began, if they may travel."""
 
@@ -80,6 +83,11 @@ class Job:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "copies"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for secret in self.keys.values():
+            hold(Key(secret))
 
     def open(self) -> Blobs:
         """The store, as this run writes it."""

@@ -189,7 +189,7 @@ def test_a_codec_that_is_gone_is_named_and_is_no_damage(tmp_path: Path) -> None:
 
     registry.__dict__["__codec_registries"].pop("tests.gone")
     from swarmgrid.codecs.pipeline import pipeline
-    from swarmgrid.format.chunk_io import coder
+    from swarmgrid.format.codec import coder
 
     pipeline.cache_clear()
     coder.cache_clear()

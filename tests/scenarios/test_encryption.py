@@ -1,0 +1,235 @@
+"""Encrypted grids: read with the key alone, wherever their bytes are, and never mixed up."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from zarr.registry import register_codec
+
+import swarmgrid
+from swarmgrid import Grid, Key
+from swarmgrid.codecs import keys
+from swarmgrid.codecs.aes_gcm import AesGcm, decrypted, encrypted
+
+register_codec("swarmgrid.aes_gcm", AesGcm)  # as its entry point does
+pytestmark = pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
+
+
+@pytest.fixture(autouse=True)
+def no_keys_held() -> Iterator[None]:
+    """No key of another test, nor of this one afterwards."""
+    keys._held.clear()
+    yield
+    keys._held.clear()
+
+
+def model(x: int, y: float) -> dict[str, Any]:
+    return {"number": x * 1.5 + y, "text": f"secret {x}", "curve": np.arange(3) * y}
+
+
+def compute(store: Any, xs: Any = range(6), **options: Any) -> xr.Dataset:
+    axes = {"x": xs, "y": [0.5, 0.25]}
+    options = {"chunks": {"x": 2, "y": 2}, "executor": "sync", **options}
+    return swarmgrid.compute(model, axes=axes, store=store, version="1", **options)
+
+
+def grid_of(store: Any, key: Key | None = None) -> Grid:
+    return Grid.open(store, "model/", key=key)
+
+
+def every_byte(store: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in store.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize("shards", [False, {"x": 4, "y": 2}], ids=["chunks", "shards"])
+def test_values_are_read_with_the_key_and_nowhere_without(tmp_path: Path, shards: Any) -> None:
+    key = Key.generate()
+    plain = compute("memory://encryption-plain").load()
+    ds = compute(tmp_path, key=key, shards=shards, codec=[])
+    assert ds.load().equals(plain)
+    assert b"secret 1" not in every_byte(tmp_path)
+    assert key.reveal().encode() not in every_byte(tmp_path)
+    assert key.id in grid_of(tmp_path).state().encodings["number"]
+    assert grid_of(tmp_path).verify().is_clean
+    before = every_byte(tmp_path)
+    assert compute(tmp_path, shards=shards, codec=None).equals(plain)
+
+    keys._held.clear()
+    for read in (
+        lambda: compute(tmp_path, chunks=None),
+        lambda: compute(tmp_path, range(8), chunks=None),
+        lambda: grid_of(tmp_path).dataset(),
+        lambda: grid_of(tmp_path).verify(),
+        lambda: grid_of(tmp_path).rechunk(chunks=1),
+        lambda: grid_of(tmp_path).rotate(Key.generate()),
+    ):
+        with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
+            read()
+    assert not list(tmp_path.glob("manifest/*/*.bad"))
+    assert len(every_byte(tmp_path)) >= len(before)
+    assert grid_of(tmp_path, key).dataset().load().equals(plain)
+    assert grid_of(tmp_path).verify().is_clean
+
+
+def test_another_key_is_an_error_that_names_both(tmp_path: Path) -> None:
+    key, other = Key.generate(), Key.generate()
+    compute(tmp_path, key=key)
+    with pytest.raises(swarmgrid.InputError, match=rf"{other.id}.*{key.id}.*rotate"):
+        compute(tmp_path, key=other)
+    compute("memory://encryption-none")
+    with pytest.raises(swarmgrid.InputError, match=r"not encrypted.*rotate"):
+        compute("memory://encryption-none", key=key)
+
+
+def test_plain_zarr_reads_with_the_key_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Key.generate()
+    ds = compute(tmp_path, key=key, shards={"x": 4, "y": 2}).load()
+    source = ds.encoding["source"]
+    keys._held.clear()
+    group: Any = zarr.open_group(source, mode="r")
+    with pytest.raises(swarmgrid.EncryptionError, match=key.id):
+        group["number"][...]
+    monkeypatch.setenv("SWARMGRID_KEY", f"{Key.generate().reveal()} {key.reveal()}")
+    np.testing.assert_array_equal(group["number"][...], ds["number"].values)
+    opened = xr.open_zarr(source)
+    np.testing.assert_array_equal(opened["curve"], ds["curve"].values)
+    with pytest.raises(swarmgrid.EncryptionError, match="written by swarmgrid alone"):
+        zarr.open_array(f"{source}/number", mode="r+")[...] = 1.0
+
+
+def test_swapped_changed_and_copied_chunks_are_found(tmp_path: Path) -> None:
+    ds = compute(tmp_path, key=Key.generate()).load()
+    folder = Path(ds.encoding["source"])
+    one, two = folder / "number" / "c.0.0", folder / "number" / "c.1.0"
+    texts = folder / "text" / "c.0.0"
+    whole = {path: path.read_bytes() for path in (one, two, texts)}
+    for change in (
+        {one: whole[two], two: whole[one]},
+        {one: whole[texts]},
+        {one: whole[one][:-1] + bytes([whole[one][-1] ^ 1])},
+        {one: whole[one][:6] + bytes([whole[one][6] ^ 1]) + whole[one][7:]},
+        {one: b"SGE1"},
+        {one: b""},
+    ):
+        for path, data in change.items():
+            path.write_bytes(data)
+        with pytest.raises(swarmgrid.DamageError):
+            grid_of(tmp_path).dataset()["number"].load()
+        for path in change:
+            path.write_bytes(whole[path])
+        grid_of(tmp_path).repair()
+    assert grid_of(tmp_path).dataset().load().equals(ds)
+
+
+def test_no_change_of_any_byte_of_an_object_goes_unseen() -> None:
+    key = keys.hold(Key.generate())
+    data = encrypted(b"the values", key.id, "grid/number", "c.0.1")
+    assert decrypted(data, key.id, "grid/number", "c.0.1") == b"the values"
+    assert data != encrypted(b"the values", key.id, "grid/number", "c.0.1")
+    for i in range(len(data)):
+        for bit in (1, 128):
+            changed = data[:i] + bytes([data[i] ^ bit]) + data[i + 1 :]
+            with pytest.raises(ValueError, match="encrypted"):
+                decrypted(changed, key.id, "grid/number", "c.0.1")
+            with pytest.raises(ValueError, match="encrypted"):
+                decrypted(changed, key.id, "grid/number")  # as plain Zarr reads it
+    for array, chunk in (("grid/other", "c.0.1"), ("grid/number", "c.0.2")):
+        with pytest.raises(ValueError, match="encrypted"):
+            decrypted(data, key.id, array, chunk)
+
+
+def test_rotation_changes_the_key_and_no_value(tmp_path: Path) -> None:
+    old, new = Key.generate(), Key.generate()
+    plain = compute(tmp_path).load()
+    change = grid_of(tmp_path).rotate(old)
+    assert change.bytes_after > change.bytes_before
+    assert b"secret 1" not in every_byte(tmp_path)
+    grid_of(tmp_path).rechunk(chunks={"x": 3}, encoding={"number": {"compressors": "gzip"}})
+    assert old.id in grid_of(tmp_path).state().encodings["number"]
+    grid_of(tmp_path).rotate(new)
+    keys._held.clear()
+    assert grid_of(tmp_path, new).dataset().load().equals(plain)
+    with pytest.raises(swarmgrid.EncryptionError, match=old.id):
+        keys.held_key(old.id)
+    grid_of(tmp_path).compress(3)
+    grid_of(tmp_path).rotate(None)
+    keys._held.clear()
+    assert grid_of(tmp_path).dataset().load().equals(plain)
+    assert "encrypted" not in grid_of(tmp_path).state().encodings["number"]
+
+
+def test_workers_get_the_key_and_pickles_do_not(tmp_path: Path) -> None:
+    key = Key.generate()
+    ds = compute(tmp_path, range(30), key=key, executor="processes", workers=2)
+    plain = compute("memory://encryption-workers", range(30))
+    assert ds.load().equals(plain.load())
+    secret = key._secret
+    lazy = compute(tmp_path, range(30), chunks=None)
+    for thing in (key, lazy, grid_of(tmp_path)):
+        assert secret not in pickle.dumps(thing)
+    assert pickle.loads(pickle.dumps(key)) is key
+    assert key.reveal() not in repr(key) + str(swarmgrid.options.Options(key=key))
+    keys._held.clear()
+    with pytest.raises(swarmgrid.EncryptionError, match=key.id):
+        pickle.loads(pickle.dumps(lazy))["number"].load()
+
+
+def test_keys_come_from_files_and_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, path = Key.generate(), tmp_path / "key"
+    key.save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert Key.from_file(path) == key
+    with pytest.raises(FileExistsError):
+        key.save(path)
+    monkeypatch.setenv("GRID_KEY", key._secret.hex())
+    assert Key.from_env("GRID_KEY") == key
+    assert len({Key.generate().id for _ in range(20)}) == 20
+    for text in ("", "password", "A" * 43, key.reveal() + "AAAA"):
+        monkeypatch.setenv("GRID_KEY", text)
+        with pytest.raises(swarmgrid.InputError, match="'GRID_KEY' holds no key") as error:
+            Key.from_env("GRID_KEY")
+        assert not text or text not in str(error.value)
+    with pytest.raises(swarmgrid.InputError, match="no environment variable 'NO_KEY'"):
+        Key.from_env("NO_KEY")
+    with pytest.raises(swarmgrid.InputError, match="cannot be read"):
+        Key.from_file(tmp_path / "none")
+    with pytest.raises(swarmgrid.InputError, match="key is a str; expected a swarmgrid.Key") as e:
+        compute(tmp_path / "store", key=key.reveal())
+    assert key.reveal() not in str(e.value)
+
+
+def test_the_engine_and_the_decorator_take_a_key(tmp_path: Path) -> None:
+    key = Key.generate()
+    func = swarmgrid.grid(model, store=tmp_path, version="1", executor="sync", key=key)
+    ds = func.compute(axes={"x": [1, 2], "y": [0.5]}).load()
+    keys._held.clear()
+    opened = xr.open_dataset(tmp_path, engine="swarmgrid", function="model", key=key)
+    assert opened.load().equals(ds)
+
+
+def test_a_process_that_imports_zarr_alone_reads_by_the_entry_point(tmp_path: Path) -> None:
+    key = Key.generate()
+    ds = compute(tmp_path, key=key).load()
+    code = f"import zarr; print(zarr.open_array({ds.encoding['source'] + '/number'!r})[...].sum())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "SWARMGRID_KEY": key.reveal()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) == float(ds["number"].sum())
