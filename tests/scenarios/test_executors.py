@@ -310,6 +310,7 @@ def test_a_slow_first_point_keeps_no_other_from_being_stored(tmp_path: Any) -> N
     np.testing.assert_array_equal(grid.open(axes=["x"])["value"], np.arange(100) * 2.0)
 
 
+@pytest.mark.long
 def test_workers_of_a_cluster_that_die_cost_no_other_point(tmp_path: Any) -> None:
     import distributed
 

@@ -152,7 +152,7 @@ def test_the_second_process_says_that_it_waits(tmp_path: Path) -> None:
 def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
-    axes = {"x": range(40), "y": range(10)}
+    axes = {"x": range(20), "y": range(10)}
     options = {"chunks": {"x": 3, "y": 10}, "executor": "sync"}
     writer = start(tmp_path / "s", calls, axes, pause=0.004, **options)
     seen = set()
@@ -166,7 +166,7 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
         done = ~np.isnan(found)
         np.testing.assert_array_equal(found[done], (100.0 * x + y)[done])
         seen.add(int(done.sum()))
-    assert finished(writer) == (400, total(axes))
+    assert finished(writer) == (200, total(axes))
     assert len(seen) > 1
 
 
@@ -270,9 +270,9 @@ with dask.config.set(scheduler=None if options else "synchronous"):
 @pytest.mark.parametrize(
     ("scheduler", "how", "what"),
     first(
-        2,
+        1,
         [
-            *[("sync", "returns", "point"), ("dask", "raises", "block")],
+            *[("dask", "raises", "block"), ("sync", "returns", "point")],
             *[("sync", "returns", "block"), ("sync", "raises", "point")],
             *[("sync", "raises", "block"), ("dask", "returns", "point")],
             *[("dask", "returns", "block"), ("dask", "raises", "point")],
