@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.planning.estimate import Plan
     from swarmgrid.search.ranking import Metric
 
 NAME = "swarmgrid"
@@ -98,6 +99,16 @@ class DatasetAccessor:
             See `Grid.status`.
         """
         return self.grid.status()
+
+    def plan(self) -> Plan:
+        """The work that is left in the stored grid.
+
+        Returns
+        -------
+        Plan
+            See `Grid.plan`.
+        """
+        return self.grid.plan()
 
     def errors(self) -> pd.DataFrame:
         """The points at which the function failed and that are not computed since.

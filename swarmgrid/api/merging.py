@@ -97,9 +97,9 @@ class Merging:
         would = "would be " if self.is_dry_run else ""
         size = "" if self.is_dry_run else f" ({readable.nbytes(self.nbytes)} of chunks)"
         text = (
-            f"{readable.count(self.points_added)} points {would}added{size} from "
+            f"{_points(self.points_added)} {would}added{size} from "
             f"{n} grid{'s' * (n != 1)}, {sum(grid.is_new for grid in self.grids)} of them new; "
-            f"{readable.count(self.points_alike)} points alike, "
+            f"{_points(self.points_alike)} alike, "
             f"{readable.count(self.points_conflicting)} in conflict"
         )
         listed = "".join(f"\n  {conflict}" for conflict in self.conflicts[:_SHOWN])
@@ -188,6 +188,10 @@ def merge(
         check_writable(goal)
         done = (_merged(blobs, goal, p.path) if p.has_news else p.merged for p in plans)
         return _to_merging(done, dry_run=False)
+
+
+def _points(n: int) -> str:
+    return f"{readable.count(n)} point{'s' * (n != 1)}"
 
 
 _REMEDY = (

@@ -221,6 +221,15 @@ def decoded_chunk(data: bytes | None, key: str, grid: StoredGrid, name: str) -> 
         raise DamageError(key, str(error)) from None
 
 
+def stored_as(grid: StoredGrid, name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """The values that some values of an output, over any points, are read back as."""
+    output, encoding = grid.schema.outputs[name], grid.schema.encodings.get(name)
+    if encoding is None or not encoding.lossy:
+        return values
+    data = encoded_values(name, values, output, encoding, None)
+    return decoded_values(data, output, encoding, values.shape, None)
+
+
 def encoded_values(
     name: str,
     values: NDArray[Any],

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from swarmgrid.handle.grid import Grid
     from swarmgrid.transfer.joining import Conflict
 
+_VERSION_DIGITS = len("code-") + SHOWN_DIGITS
 TAG = "adopted"
 """The tag that says which grids were adopted, and as what."""
 
@@ -308,7 +309,7 @@ def _entry(
     said += [f"ignoring {name}" for name in sorted(ignore)]
     version = part.state.grid.attributes.get("swarmgrid_version", "")
     where = f"{source.path.folder}/{source.path.grid[:SHOWN_DIGITS]}"
-    return ", ".join([f"{where} of version {str(version)[:SHOWN_DIGITS]}", *said])
+    return ", ".join([f"{where} of version {str(version)[:_VERSION_DIGITS]}", *said])
 
 
 def _listed(value: Any) -> list[Any]:

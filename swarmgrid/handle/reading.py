@@ -16,6 +16,7 @@ from swarmgrid.handle.resolve import axis_names, in_order, not_stored
 from swarmgrid.handle.summary import GridSummary
 from swarmgrid.inventory.keeping import current_row
 from swarmgrid.option_checks import check_view_chunks, checked
+from swarmgrid.planning.estimate import remaining
 from swarmgrid.planning.growth import covered
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from swarmgrid.handle.moments import Moment
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
+    from swarmgrid.planning.estimate import Plan
 
 
 class GridReading(GridBase):
@@ -165,6 +167,23 @@ class GridReading(GridBase):
         state = self._read()
         return status_array(state.grid, state.manifest, self._failures(state))
 
+    def plan(self) -> Plan:
+        """The work that is left in the grid: its missing points, chunk by chunk, and their time.
+
+        Returns
+        -------
+        Plan
+            As `swarmgrid.plan` gives it for all values of the axes; failed points are missing.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of it.
+        """
+        state = self._read()
+        coverage = covered(Domain(state.grid.axes), Layout(), state.grid, state.manifest)
+        return remaining(coverage, state.manifest)
+
     def missing(self) -> pd.DataFrame:
         """The points that are neither computed nor failed.
 
@@ -200,8 +219,8 @@ class GridReading(GridBase):
         Parameters
         ----------
         target : path
-            A path that ends in ``.nc`` (netCDF; needs ``netCDF4``), ``.parquet`` (needs
-            ``pyarrow``), ``.csv`` or ``.zarr``. Tables have a row for each computed point.
+            A path that ends in ``.nc`` (netCDF; needs ``netCDF4`` or ``h5netcdf``), ``.parquet``
+            (needs ``pyarrow``), ``.csv`` or ``.zarr``. Tables have a row for each computed point.
         overwrite : bool, default False
             Whether to replace a file that is there.
 

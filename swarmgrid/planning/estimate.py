@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from swarmgrid.planning.request import Request
 
 
+_AS_STORED = "as stored"
 UNKNOWN = "; the size and the cost of the first points may change that"
 """The reason, if the outputs are unknown and the user left the chunks of an axis to us."""
 
@@ -257,12 +258,26 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
             depends=request.depends,
             encodings=request.layout.encodings.in_words(),
         )
+    is_stored = manifest is not None
+    schema = coverage.grid.schema
+    reason = _AS_STORED if is_stored else new_chunking(request, schema).reason
+    found = _of_coverage(coverage, manifest, total, requested)
+    return replace(found, reason=reason, depends=request.depends)
+
+
+def remaining(coverage: Coverage, manifest: Manifest) -> Plan:
+    """The plan of what is missing in a stored grid, of which the coverage is as a whole."""
+    total = coverage.n_requested
+    return _of_coverage(coverage, manifest, total, total)
+
+
+def _of_coverage(
+    coverage: Coverage, manifest: Manifest | None, total: int, requested: int
+) -> Plan:
     missing = coverage.n_missing()
     costs = None if manifest is None else fitted_costs(coverage.grid, manifest.rows)
     times = None if costs is None else costs.of_missing(coverage)
     outputs = coverage.grid.schema.outputs
-    is_stored = manifest is not None
-    reason = "as stored" if is_stored else new_chunking(request, coverage.grid.schema).reason
     return Plan(
         points_total=total,
         points_cached=requested - missing,
@@ -271,14 +286,13 @@ def planned(request: Request, coverage: Coverage | None, manifest: Manifest | No
         lengths={axis.name: len(axis) for axis in coverage.grid.axes},
         chunks=coverage.grid.chunk_spec(),
         shards=coverage.grid.shard_spec(),
-        reason=reason,
+        reason=_AS_STORED,
         chunks_total=coverage.complete.size,
         chunks_missing=coverage.n_incomplete(),
         nbytes=missing * sum(o.nbytes for o in outputs.values()) if outputs else None,
         seconds=None if times is None else times.total,
         seconds_band=_band(costs, times),
         times={} if times is None else _by_axis(coverage, times),
-        depends=request.depends,
         encodings=encodings_in_words(coverage.grid.schema)
         if coverage.grid.schema.encodings
         else {},

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError
-from swarmgrid.format.chunk_io import empty_block
+from swarmgrid.format.chunk_io import empty_block, stored_as
 from swarmgrid.format.chunk_parts import READ_AT_ONCE
+from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.widening import inexact
 from swarmgrid.transfer.source import SourceReader, read_blocks
 from swarmgrid.transfer.writing import Writer
@@ -200,7 +201,29 @@ class _Join:
                 array[chunk.inside] = part
             rows = np.full(self._fit.grid.chunk_shape, -1, np.int64)
             rows[chunk.inside] = np.where(new, chunk.rows, -1)
-            self._writer.write(chunk.index, block, rows, self._source.state.manifest.rows)
+            try:
+                self._writer.write(chunk.index, block, rows, self._source.state.manifest.rows)
+            except MisfitError as error:
+                raise InputError(
+                    f"the encoding of the target cannot hold a value: {error}"
+                ) from None
+
+    def _is_other(
+        self, name: str, ours: NDArray[Any], theirs: NDArray[Any], doubtful: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """The points with another value, and not with what the other's encoding makes of it."""
+        other = _differ(ours, theirs, doubtful.ndim)
+        pairs = ((self._fit.grid, theirs, ours), (self._source.state.grid, ours, theirs))
+        for grid, values, expected in pairs:
+            encoding = grid.schema.encodings.get(name)
+            if encoding is None or not encoding.lossy or not (other & doubtful).any():
+                continue
+            like = np.where(_over(doubtful, values), values, expected)  # the rest is of no account
+            try:
+                other &= _differ(stored_as(grid, name, like), expected, doubtful.ndim)
+            except MisfitError:  # a value that it cannot hold is another one
+                continue
+        return other
 
     def _read_source(self, chunk: _Chunk) -> Block:
         """The values of the source, of the target's dtypes."""
@@ -257,7 +280,8 @@ class _Join:
             name: array[chunk.inside] for name, array in self._read_target(chunk.index).items()
         }
         differs = {
-            name: _is_other(ours[name], theirs[name], doubtful.ndim) & doubtful for name in ours
+            name: doubtful & self._is_other(name, ours[name], theirs[name], doubtful)
+            for name in ours
         }
         points = np.argwhere(np.logical_or.reduce(list(differs.values())))
         self._found.conflicting += len(points)
@@ -276,12 +300,17 @@ class _Join:
             self._found.conflicts.append(Conflict(path.function, path.grid, labels, values))
 
 
-def _is_other(a: NDArray[Any], b: NDArray[Any], n_axes: int) -> NDArray[np.bool_]:
+def _differ(a: NDArray[Any], b: NDArray[Any], n_axes: int) -> NDArray[np.bool_]:
     """The points at which two blocks differ; a missing value is like another."""
     other: NDArray[np.bool_] = np.asarray(a != b, bool)
     if a.dtype.kind in "fcmM":
         other &= ~(np.isnan(a) & np.isnan(b))
     return np.asarray(other.any(axis=tuple(range(n_axes, other.ndim))))
+
+
+def _over(points: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """A mask of points, with dims of length 1 for those that the values have besides."""
+    return points.reshape(points.shape + (1,) * (values.ndim - points.ndim))
 
 
 def _shown(value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,8 @@ from swarmgrid.view.status import COMPUTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NETCDF: dict[str, Any] = {"netCDF4": "netcdf4", "h5netcdf": "h5netcdf"}
+"""The packages that write netCDF 4, and xarray's names for them."""
 SUFFIXES = (".nc", ".parquet", ".csv", ".zarr")
 """The formats, by the suffix of the file."""
 
@@ -80,7 +83,9 @@ def _to_netcdf(ds: xr.Dataset, path: Path) -> None:
     wrong = [name for name, array in ds.variables.items() if array.dtype.kind == "c"]
     if wrong:
         raise InputError(f"netCDF holds no complex numbers such as {wrong[0]!r}; export to .zarr")
-    _needing("netCDF4", "netCDF", lambda: _plain(ds).to_netcdf(path, engine="netcdf4"))
+    found = [name for name in _NETCDF if importlib.util.find_spec(name) is not None]
+    engine: Any = _NETCDF[found[0]] if found else "netcdf4"
+    _needing("netCDF4", "netCDF", lambda: _plain(ds).to_netcdf(path, engine=engine))
 
 
 def _to_zarr(ds: xr.Dataset, path: Path) -> None:

@@ -139,3 +139,16 @@ def test_nothing_that_is_stored_or_exported_names_a_folder_or_a_user(tmp_path: P
         content = path.read_bytes().decode("latin-1")
         names = [*secret, *([socket.gethostname()] if "data.zarr" in path.parts else [])]
         assert [word for word in names if word in content] == [], path
+
+
+def test_the_accessor_leads_to_the_plan_of_the_grid_and_to_its_map() -> None:
+    store = zarr.storage.MemoryStore()
+    options: dict[str, Any] = {"func": area, "store": store, "executor": "sync", "verbose": 0}
+    swarmgrid.stream({"height": 1.0}, {"width": [1.0, 2.0]}, **options)
+    ds = swarmgrid.compute(
+        {"height": 1.0}, {"width": [1.0, 2.0, 3.0, 4.0]}, where=lambda width: width != 3, **options
+    )
+    plan = ds.swarmgrid.plan()
+    assert (plan.points_total, plan.points_cached, plan.points_missing) == (4, 3, 1)
+    assert plan.time_by("width")["points"].tolist() == [0, 0, 1, 0]
+    assert ds.swarmgrid.plot_status().axes is not None

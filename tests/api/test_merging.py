@@ -20,6 +20,7 @@ from swarmgrid import Grid
 from swarmgrid.store import lease
 from tests.conftest import Killed
 from tests.long import examples, first
+from tests.servers.s3 import S3Server
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 X: list[float] = [3, 1, 2, 0.5, 7, 4]
@@ -315,3 +316,59 @@ def test_a_kill_at_any_step_leaves_right_points_and_the_call_again_adds_the_rest
         if is_done:
             break
     assert k > 15
+
+
+@pytest.mark.long
+@pytest.mark.server
+def test_a_directory_and_s3_are_merged_and_copied_both_ways(s3: S3Server, tmp_path: Path) -> None:
+    here, there, url = tmp_path / "here", tmp_path / "there", s3.url("merged")
+    options = s3.storage_options()
+    cloud: dict[str, Any] = {"store": url, "storage_options": options, **OPTIONS}
+    fill(here, [{"axes": {"x": [1, 2, 3], "s": ["a", "b"]}}], {(2, "a")}, chunks={"x": 2, "s": 1})
+    swarmgrid.stream(
+        {}, {"s": ["a", "c"], "x": [2, 4]}, func=simulate, chunks={"x": 1, "s": 2}, **cloud
+    )
+    done = swarmgrid.merge(here, url, target_options=options)
+    assert (done.points_added, done.points_conflicting) == (5, 1)
+    assert swarmgrid.merge(here, url, target_options=options).points_added == 0
+    swarmgrid.copy(url, there, source_options=options)
+    assert len(computed(there)) == 9
+    back = swarmgrid.merge(url, here, source_options=options)
+    assert (back.points_added, back.points_conflicting) == (3, 1)
+    assert computed(here) == computed(there) | {(2, "a"): true_value(2, "a", {(2, "a")})}
+    again = s3.url("copied")
+    swarmgrid.copy(there, again, target_options=options)
+    assert swarmgrid.merge(again, there, source_options=options).points_alike == 9
+
+
+def rough(x: int) -> float:
+    return x / 3
+
+
+@pytest.mark.parametrize("lossy", ["source", "target", "both"])
+def test_what_an_encoding_makes_of_a_value_is_no_conflict(lossy: str) -> None:
+    stores = {"source": MemoryStore(), "target": MemoryStore()}
+    packed = {"encoding": {"value": {"dtype": "int16", "scale_factor": 0.01}}}
+    for x, (name, store) in zip(([1, 2, 4], [2, 5]), stores.items(), strict=True):
+        options = packed if lossy in {name, "both"} else {}
+        swarmgrid.stream({}, {"x": x}, func=rough, store=store, chunks=4, **OPTIONS, **options)
+    source, target = stores.values()
+    done = swarmgrid.merge(source, target)
+    assert (done.points_added, done.points_alike, done.points_conflicting) == (2, 1, 0)
+    again = swarmgrid.merge(source, target)
+    assert (again.points_added, again.points_alike) == (0, 3)
+    grid = Grid.open(target, "")
+    assert grid.verify().is_clean
+    ds = grid.dataset()
+    np.testing.assert_allclose(ds["value"], ds["x"] / 3, atol=0.005)
+
+
+def test_a_value_that_the_encoding_cannot_hold_is_an_error() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    packed: dict[str, Any] = {"encoding": {"value": {"dtype": "int8", "scale_factor": 0.1}}}
+    swarmgrid.stream({}, {"x": [1]}, func=rough, store=target, **OPTIONS, **packed)
+    swarmgrid.stream({}, {"x": [1, 2000]}, func=rough, store=source, **OPTIONS)
+    with pytest.raises(swarmgrid.InputError, match="cannot hold a value"):
+        swarmgrid.merge(source, target)
+    assert Grid.open(target, "").verify().is_clean
+    assert Grid.open(target, "").state().points_computed == 1
