@@ -22,11 +22,13 @@ from benchmarks.targets import NEEDED, TARGETS, Findings
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
 DISK_CASES = ("trivial", "arrays", "chunks")
+STORES = ("directory", "memory", "SQLite", "SQLite, NORMAL", "LMDB", "Redis")
 FIGURES = {
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
     *("a bar", "cluster", "short axis"),
+    *(f"{kind}, {size} kB" for kind in STORES for size in (4, 300)),
 }
 """What the studies find."""
 
