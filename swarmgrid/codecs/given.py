@@ -303,7 +303,8 @@ def _known() -> list[str]:
     """The names of the codecs that are installed."""
     import zarr.registry
 
-    names = getattr(zarr.registry, "__codec_registries", {})
+    own = vars(zarr.registry)
+    names = own.get("_codec_registries") or own.get("__codec_registries") or {}
     return [name for name, found in names.items() if found or found.lazy_load_list]
 
 

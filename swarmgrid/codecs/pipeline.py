@@ -150,7 +150,7 @@ def codec_of(codec: Mapping[str, Any]) -> Any:
         warnings.simplefilter("ignore")  # that a codec is not in the specification of Zarr
         try:
             found = get_codec_class(name)
-        except KeyError:
+        except (KeyError, ValueError):  # which of them depends on zarr's release
             raise MissingCodecError(
                 f"there is no Zarr codec {name!r} here; install the package that has it, or a "
                 "newer zarr or numcodecs"
