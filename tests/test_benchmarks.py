@@ -24,6 +24,7 @@ FLOORS = {BARE, ZARR, "zarr by hand"}
 DISK_CASES = ("trivial", "arrays", "chunks")
 STORES = ("directory", "memory", "SQLite", "SQLite, NORMAL", "LMDB", "Redis")
 FIGURES = {
+    *("report bytes", "report drawn", "live first bytes", "live bytes a second", "live cpu"),
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),

@@ -28,6 +28,7 @@ STUDIES = {
     "stores": "chunks of each kind of store, written under a lease and read",
     "watching": "a run with a bar beside one without",
     "short_axis": "a block function whose grid grows along a short axis",
+    "pages": "a report of many grids, and a live page: bytes, and what they cost",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",
 }
 """By module, what each looks at."""

@@ -37,7 +37,7 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
     """The seconds that `compute` takes to return, and the memory of its process."""
     side = QUICK_SIDE if is_quick else SIDE
     with scratch() as folder:
-        nbytes, floor = _fill(folder, side)
+        nbytes, floor = fill(folder, side)
         many = _called(folder, side, rounds)
         once = _called(folder, side, 1)
     seconds = statistics.median(many["seconds"])
@@ -66,7 +66,7 @@ def _compute(folder: Path, side: int, where: Any = None) -> xr.Dataset:
     return swarmgrid.compute(axes=_axes(side), func=trivial, store=folder, where=where, **options)
 
 
-def _fill(folder: Path, side: int) -> tuple[int, float]:
+def fill(folder: Path, side: int) -> tuple[int, float]:
     """Write rows for every chunk; their bytes, and the seconds that reading those takes."""
     import xarray as xr
 

@@ -12,8 +12,9 @@ from swarmgrid.errors import SwarmgridError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_CPU = 0.03
-"""Looking takes at most this part of one core, as far as pauses can see to that."""
+MOST_CPU = 0.02
+"""Looks take at most this part of one core, as far as pauses can see to that; sending what they
+find takes about half as much on top. The whole is to stay under 3 %."""
 MAX_PAUSE = 30.0
 """The pause between looks grows up to so many seconds while nothing changes."""
 _GROWTH = 1.5
@@ -34,7 +35,7 @@ def next_pause(interval: float, cpu_seconds: float, n_same: int) -> float:
     Examples
     --------
     >>> next_pause(1.0, 0.001, 0), next_pause(1.0, 0.3, 0), next_pause(1.0, 0.001, 20)
-    (1.0, 10.0, 30.0)
+    (1.0, 15.0, 30.0)
     """
     idle = min(interval * _GROWTH ** max(0, min(n_same, 40) - 2), MAX_PAUSE)
     return max(interval, idle, cpu_seconds / MOST_CPU)
