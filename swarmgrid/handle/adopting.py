@@ -229,7 +229,9 @@ class GridAdopting(GridBase):
         self._check_axes(state, there, constants, renamed)
         check_params(state, attributes, constants, renamed, set(ignore))
         axes = tuple(constant_axis(name, value) for name, value in constants.items())
-        return Part(blobs, state, self._ref.path, attributes, renamed, axes), source
+        # the origin of a function is a mapping that is read when it is needed
+        plain = {k: dict(v) if isinstance(v, Mapping) else v for k, v in attributes.items()}
+        return Part(blobs, state, self._ref.path, plain, renamed, axes), source
 
     def _check_axes(
         self,
