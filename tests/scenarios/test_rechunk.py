@@ -301,3 +301,19 @@ def test_two_processes_compute_and_rechunk_at_once(tmp_path: Path, rounds: int) 
         assert grid_of(store).state().points_computed == before["number"].size + 3 * 6
         now = grid_of(store).dataset().sel(before.coords).load()
         xr.testing.assert_identical(now, before)
+
+
+@pytest.mark.parametrize("change", ["rechunk", "rotate"])
+def test_a_snapshot_outlives_another_layout(tmp_path: Path, change: str) -> None:
+    before = compute(tmp_path).load()
+    snapshot = grid_of(tmp_path).snapshot("as it was")
+    if change == "rechunk":
+        grid_of(tmp_path).rechunk(chunks={"x": 3}, sort=True)
+        grid_of(tmp_path).rechunk(chunks={"x": 2}, sort=True)  # under the old keys again
+    else:
+        grid_of(tmp_path).rotate(swarmgrid.Key.generate())
+    past = grid_of(tmp_path).dataset(at=snapshot).load()
+    assert past.equals(before)
+    assert grid_of(tmp_path).verify().is_clean
+    with pytest.raises(swarmgrid.InputError, match="old layout"):
+        grid_of(tmp_path).restore(snapshot)
