@@ -73,7 +73,8 @@ def report(
         write_json({"store": place.location.url, "path": str(path), "grids": len(rows),
                     "bytes": path.stat().st_size})  # fmt: skip
     else:
-        write(plain(f"{len(rows):,} grids in {path}"))
+        grids = "1 grid" if len(rows) == 1 else f"{len(rows):,} grids"
+        write(plain(f"{grids} in {path}"))
     return OK
 
 
