@@ -142,7 +142,7 @@ class Growth(RuleBasedStateMachine):
 
 TestGrowth = Growth.TestCase
 TestGrowth.settings = settings(
-    max_examples=examples(60),
+    max_examples=examples(40),
     stateful_step_count=8,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
