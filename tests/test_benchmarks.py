@@ -18,6 +18,7 @@ from benchmarks.run import room_missing
 from benchmarks.studies import STUDIES, Figure
 from benchmarks.studies.late_store import LateStore, Request, chain, requests_in
 from benchmarks.targets import NEEDED, TARGETS, Findings
+from tests.long import first
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
@@ -38,7 +39,8 @@ EVERYTHING = pytest.param((), marks=[pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(("--only", "trivial"), id="trivial"), EVERYTHING]
+    scope="module",
+    params=first(0, [pytest.param(("--only", "trivial"), id="trivial"), EVERYTHING]),
 )
 def arguments(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """What a quick run is about: everything where one waits for it."""

@@ -21,11 +21,10 @@ GALLERY = {script.name for script in gallery.examples()}
 """The examples that draw a picture, and have a smaller grid."""
 
 
-IN_CI = [pytest.param(e, marks=(pytest.mark.long, pytest.mark.site)) for e in EXAMPLES[1:]]
-
-
+@pytest.mark.long
+@pytest.mark.site
 @pytest.mark.timeout(600)  # it has a grid of its own size
-@pytest.mark.parametrize("example", [*EXAMPLES[:1], *IN_CI], ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> None:
     first = _output(example, tmp_path)
     if example.name in GALLERY:

@@ -286,6 +286,7 @@ def test_a_run_whose_lease_is_deleted_ends_and_another_goes_on(
     assert resumed(store, calls) > 0
 
 
+@pytest.mark.long
 def test_two_owners_after_a_lease_was_deleted_do_not_mix(tmp_path: Path, calls: Path) -> None:
     store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
     first = start(store, calls, AXES, pause=0.02, **options)
