@@ -32,7 +32,10 @@ class Mode(Enum):
 def simulate(x: int, s: str, alpha: float) -> dict[str, Any]:
     if (x, s) == (7, "c"):
         raise ValueError("seven")
-    return {"v": float(x * alpha + ord(s)), "t": xr.DataArray([alpha, x], {"k": ["a", "b"]})}
+    return {
+        "v": float(x * alpha + ord(s)),
+        "t": xr.DataArray([float(alpha), x], {"k": ["a", "b"]}),
+    }
 
 
 def bound(store: Any, func: Any = simulate, **options: Any) -> Any:
