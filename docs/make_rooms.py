@@ -67,7 +67,7 @@ def direct() -> list[tuple[str, str]]:
     return [
         (room, other)
         for room, below in rooms.items()
-        for other in below
+        for other in sorted(below)
         if not any(other in rooms[between] for between in below if between != other)
     ]
 

@@ -1,1 +1,1 @@
-"""Copies of a store's chunks that are nearer than it: in memory, on a disk, on a device."""
+"""Copies of a store's chunks that are nearer than it: in memory, and on a disk."""

@@ -1,4 +1,4 @@
-"""`swarmgrid.Tiered`: a store whose chunks have copies in memory, on a disk, on a device."""
+"""`swarmgrid.Tiered`: a store whose chunks have copies in memory and on a disk."""
 
 from __future__ import annotations
 
