@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from swarmgrid.cli.following import Lines, line
 from swarmgrid.cli.watching import Look
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.lease_record import LeaseRecord
+from tests import programs
 from tests.cli.shell import IN_A_TERMINAL, shell
 from tests.observe.screen import session
 from tests.waiting import wait_until
@@ -73,7 +73,7 @@ def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
     script.write_text(IN_A_TERMINAL)
     (tmp_path / "cache").mkdir()
     (tmp_path / "go-0").touch()
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
+    process = programs.start([sys.executable, "-c", RUN, str(tmp_path)])
     watch = session(script, "status", tmp_path / "cache", "--watch", columns=110)
     with watch as terminal:
         try:

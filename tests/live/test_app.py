@@ -22,6 +22,7 @@ import swarmgrid
 from swarmgrid import InputError
 from swarmgrid.live.server import LiveServer
 from swarmgrid.store.directory import FileBlobs
+from tests import programs
 from tests.browser import DESKTOP, PHONE, Browser
 from tests.waiting import wait_until
 
@@ -183,7 +184,7 @@ def test_no_option_of_the_store_is_in_any_answer(tmp_path: Path) -> None:
 def computing(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     """A store that another process is computing into."""
     store = tmp_path / "live"
-    with subprocess.Popen([sys.executable, "-c", SLOW, str(store)]) as process:
+    with programs.start([sys.executable, "-c", SLOW, str(store)]) as process:
         try:
             wait_until(lambda: store.exists() and len(swarmgrid.catalog(store)) == 1)
             yield store, process

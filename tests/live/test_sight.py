@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 
 from swarmgrid.live.sight import IDLE, KILLED, SILENT, WORKING, LeaseSight
 from swarmgrid.store.lease_record import LeaseRecord
+from tests import programs
 
 
 def test_a_process_elsewhere_is_silent_once_its_lease_is_over() -> None:
@@ -31,7 +31,7 @@ def test_a_process_of_this_machine_that_is_gone_was_killed() -> None:
     assert here.is_here()
     sight = LeaseSight()
     assert sight.judge(1, here.to_bytes()).state == WORKING
-    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+    with programs.start([sys.executable, "-c", ""]) as child:
         pass
     gone = replace(here, pid=child.pid)  # the start of a process that is gone is not this one's
     assert sight.judge(1, gone.to_bytes()).state == KILLED

@@ -18,6 +18,7 @@ import swarmgrid
 from swarmgrid import Grid
 from swarmgrid.store import lease
 from swarmgrid.store.location import to_location
+from tests import programs
 from tests.conftest import Killed
 from tests.long import examples, first
 
@@ -285,7 +286,6 @@ for i in range(3):
 
 @pytest.mark.parametrize("rounds", first(0, [3]))
 def test_two_processes_compute_and_rechunk_at_once(tmp_path: Path, rounds: int) -> None:
-    import subprocess
     import sys
 
     for n in range(rounds):
@@ -293,7 +293,7 @@ def test_two_processes_compute_and_rechunk_at_once(tmp_path: Path, rounds: int) 
         before = compute(store).load()
         root = Path(__file__).parents[2]
         both = [
-            subprocess.Popen([sys.executable, "-c", WORKER, str(store), str(k)], cwd=root)
+            programs.start([sys.executable, "-c", WORKER, str(store), str(k)], cwd=root)
             for k in (0, 1)
         ]
         assert [one.wait(120) for one in both] == [0, 0]
