@@ -27,6 +27,7 @@ from typing import Any
 from swarmgrid.identity import classes, reached, source
 from swarmgrid.identity.closed import is_closed
 from swarmgrid.identity.encode import Called, Spot, exactly, family, frame
+from swarmgrid.identity.lookups import looks_up
 from swarmgrid.identity.namespaces import narrowed
 from swarmgrid.identity.ownership import (
     frame_of_walk,
@@ -60,6 +61,8 @@ def _function(func: FunctionType, spot: Spot) -> bytes:
 @exactly(Called)
 def _called(value: Called, spot: Spot) -> bytes:
     func = unwrapped(value.func)
+    if spot.walk.is_strict:
+        return spot.child(func)
     if isinstance(func, FunctionType) and is_own_function(func, spot.walk.home):
         return spot.refer(func, _describe_function)
     if isinstance(func, type):
@@ -112,10 +115,9 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
     outer = reached.used_values(func.__code__, func.__globals__, inner, spot.walk.home)
     # Of a module of the user's only what is taken counts, as if it were a global.
     inner = {name: one for name, one in inner.items() if not is_own_module(one, spot.walk.home)}
-    inner, outer = (narrowed(one, func.__code__) for one in (inner, outer))
-    called, kept = source.only_called(func.__code__), source.kept(func.__code__)
-    inner = _marked(inner, called, kept, spot.walk.home)
-    outer = _marked(outer, called, kept, spot.walk.home)
+    if not spot.walk.is_strict:
+        spot.walk.looks_up |= looks_up(func.__code__, (*inner.values(), *outer.values()))
+        inner, outer = (_as_read(one, func.__code__, spot.walk.home) for one in (inner, outer))
     spot.walk.codes.append((f"code of {whole}", func.__code__))
     return frame(
         "function",
@@ -125,6 +127,12 @@ def _describe_function(func: FunctionType, spot: Spot) -> bytes:
         spot.named(outer, lambda name: f"global {name!r} of {whole}", module),
         spot.named(vars(func), lambda name: f"attribute {name!r} of {whole}", module),
     )
+
+
+def _as_read(values: Mapping[str, Any], code: CodeType, home: str | None) -> dict[str, Any]:
+    """Return named values, marked where code can read but a part of them."""
+    called, kept = source.only_called(code), source.kept(code)
+    return _marked(narrowed(values, code), called, kept, home)
 
 
 def _marked(

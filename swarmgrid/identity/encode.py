@@ -119,6 +119,10 @@ class Walk:
     closed: dict[int, Called] = field(default_factory=dict)
     """By their ids, the classes whose objects do not leave the code that makes them."""
     nodes: list[Node] = field(default_factory=list)
+    looks_up: bool = False
+    """Whether code that was met may get at values of other code by a text or through a frame."""
+    is_strict: bool = False
+    """Whether what is looked up so must not be missed: all that could be read counts."""
     waiting: list[tuple[int, Encoder, str]] = field(default_factory=list)
 
     def leaves_out(self, name: str) -> bool:
@@ -127,6 +131,17 @@ class Walk:
 
     def over(self, value: Any, place: str) -> bytes:
         """Encode a value, and the digests of everything that it refers to."""
+        encoding = self._over(value, place)
+        if not self.looks_up:
+            return encoding
+        self.is_strict, self.looks_up = True, False  # what was left out before is met now
+        for found in (self.ignored, self.marks, self.numbers, self.closed):
+            found.clear()
+        for met in (self.entries, self.codes, self.nodes, self.waiting):
+            met.clear()
+        return self._over(value, place)
+
+    def _over(self, value: Any, place: str) -> bytes:
         references: list[Reference] = []
         encoding = Spot(place, self, references).child(value)
         # Describing a node may add further ones, which this loop then reaches.

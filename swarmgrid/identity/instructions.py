@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import re
+import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from types import CodeType
@@ -63,11 +65,48 @@ def modules_in_text(code: CodeType) -> frozenset[str]:
     return frozenset(text for text in _texts(code) if _NAME.fullmatch(text))
 
 
-def _texts(code: CodeType) -> Iterator[str]:
-    for const in code.co_consts:
+_LOOKUPS = (
+    _READERS
+    | _IMPORTERS
+    | {"locals", "vars", "query", "__builtins__", "__closure__", "__globals__", "__subclasses__"}
+    | {"_getframe", "currentframe", "f_back", "f_globals", "f_locals", "tb_frame", "gi_frame"}
+    | {"ag_frame", "cr_frame", "cell_contents", "getclosurevars", "get_objects", "get_referrers"}
+    | {"locate", "resolve_name"}
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def looks_up(code: CodeType) -> bool:
+    """Tell whether code may get at values of other code by a text or through a frame."""
+    return not _LOOKUPS.isdisjoint(all_names(code))
+
+
+@functools.lru_cache(maxsize=4096)
+def dotted_in_text(code: CodeType) -> frozenset[Chain]:
+    """Return the names with attributes in texts of code, such as ``x > @args.lr``.
+
+    A library, such as pandas, may look them up in the frame that calls it. Docstrings say nothing.
+    """
+    texts = _texts(code, with_docstrings=False)
+    found = {name for text in texts for name in _NAME.findall(text) if "." in name}
+    return frozenset(tuple(name.split(".")) for name in found)
+
+
+def _texts(code: CodeType, *, with_docstrings: bool = True) -> Iterator[str]:
+    is_first = not with_docstrings and _has_docstring(code)
+    for const in code.co_consts[int(is_first) :]:
         if isinstance(const, CodeType):
-            yield from _texts(const)
+            yield from _texts(const, with_docstrings=with_docstrings)
         yield from (one for one in [const] if isinstance(one, str))
+
+
+def _has_docstring(code: CodeType) -> bool:
+    """Tell whether the first constant of code is its docstring."""
+    if sys.version_info >= (3, 13):
+        return bool(code.co_flags & inspect.CO_HAS_DOCSTRING)
+    # Until 3.12 the first constant of a function is its docstring or None.
+    is_function = bool(code.co_flags & inspect.CO_NEWLOCALS) and code.co_name[0] != "<"
+    return is_function and isinstance(code.co_consts[0], str)
 
 
 def _stored_globals(code: CodeType) -> set[str]:

@@ -10,15 +10,20 @@ from typing import Any
 from swarmgrid.identity import instructions
 from swarmgrid.identity.encode import Narrowed, Spot, exactly, frame, is_ignored
 
-_NAMESPACES = {argparse.Namespace, SimpleNamespace}
-"""Types of which an attribute is a value, and nothing else: a subclass may compute it."""
+_TYPES: tuple[type, ...] = (argparse.Namespace, SimpleNamespace)
+_NAMESPACES: dict[type, Any] = {one: one.__getattribute__ for one in _TYPES}
+"""Types of which an attribute is a value, and nothing else, as long as they read it this way.
+
+A subclass may compute it.
+"""
 
 
 def narrowed(values: Mapping[str, Any], code: CodeType) -> dict[str, Any]:
     """Return named values, those namespaces narrowed of which code does nothing but read.
 
     Of ``args`` in ``args.lr * x`` counts ``args.lr`` alone. Where ``args`` itself is handed on,
-    looked up by a text, or asked for what is no attribute of its own, all of it counts.
+    looked up by a text, or asked for what is no attribute of its own, all of it counts. The same
+    holds where its class was given attributes, which come before its own.
     """
     return {
         name: _narrowed(name, one, code) if type(one) in _NAMESPACES else one
@@ -29,11 +34,17 @@ def narrowed(values: Mapping[str, Any], code: CodeType) -> dict[str, Any]:
 def _narrowed(name: str, value: Any, code: CodeType) -> Any:
     label = tuple(name.split("."))
     used = [one for one in instructions.used_names(code) if one[: len(label)] == label]
-    texts = [one for one in instructions.names_in_text(code) if one[: len(label)] == label]
-    own = vars(value)
-    if texts or not used or any(len(c) == len(label) or c[len(label)] not in own for c in used):
+    if not used or any(len(chain) == len(label) for chain in used):
         return value
-    return Narrowed(value, tuple(sorted({chain[len(label)] for chain in used})))
+    texts = instructions.names_in_text(code) | instructions.dotted_in_text(code)
+    if any(one[: len(label)] == label for one in texts):
+        return value
+    read = {chain[len(label)] for chain in used}
+    if any(name not in vars(value) or hasattr(type(value), name) for name in read):
+        return value
+    if type(value).__getattribute__ != _NAMESPACES[type(value)]:
+        return value
+    return Narrowed(value, tuple(sorted(read)))
 
 
 @exactly(Narrowed)
