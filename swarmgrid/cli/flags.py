@@ -67,6 +67,7 @@ ELSEWHERE = {
     "storage_options": "--storage-option",
     "outputs": "a declaration in Python; see the decorator `grid`",
     "client": "an object; see the decorator `grid`",
+    "key": "the variable SWARMGRID_KEY, or `Grid.rotate` in Python: no secret stands in a command",
     "view_chunks": "of the Dataset, which the shell does not return",
 }
 """The other options of `compute`, and what stands for them."""

@@ -271,7 +271,7 @@ def to_schema(outputs: object, axes: Collection[str] = ()) -> Schema | None:
     """The schema that a user declares: `Output` by name, or an ``xr.Dataset`` as of one point."""
     if outputs is None:
         return None
-    if hasattr(outputs, "data_vars"):
+    if isinstance(getattr(outputs, "data_vars", None), Mapping):
         return _from_template(outputs, axes)
     if not isinstance(outputs, Mapping) or not outputs:
         raise InputError(

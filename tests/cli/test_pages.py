@@ -23,7 +23,7 @@ def test_a_report_is_written(store: str, tmp_path: Path) -> None:
     assert done.document["bytes"] == page.stat().st_size
     assert "seven" in page.read_text()
     few = shell("report", store, "-o", page, "--where", "params.alpha=0.2")
-    assert (few.code, few.out) == (0, f"1 grids in {page}\n")
+    assert (few.code, few.out) == (0, f"1 grid in {page}\n")
     assert "seven" not in page.read_text()
     without = shell("report", store, "-o", page, "--no-tracebacks")
     assert without.code == 0

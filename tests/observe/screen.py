@@ -65,6 +65,12 @@ class Terminal(io.StringIO):
         return screen.text()
 
 
+def _environment() -> dict[str, str]:
+    """The variables of this process, but for those that tell of another terminal."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}
+    return {**kept, "PYTHON_COLORS": "0"}  # of tracebacks, from Python 3.13 on
+
+
 class Session:
     """A script that runs in a terminal of its own."""
 
@@ -74,7 +80,7 @@ class Session:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = programs.start(  # one system call
             [sys.executable, str(script), *map(str, arguments)],
-            env={**os.environ, "PYTHON_COLORS": "0"},  # of tracebacks, from Python 3.13 on
+            env=_environment(),
             stdin=slave,
             stdout=slave,
             stderr=slave,

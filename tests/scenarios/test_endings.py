@@ -37,14 +37,14 @@ def simulate(x):
     return x * 2.0
 
 call = swarmgrid.{call}
-call(axes={{"x": range(40)}}, func=simulate, version="1", store=sys.argv[1], workers=2,
-     **{options!r})
+call(axes={{"x": range(40)}}, func=simulate, version="1", store=sys.argv[1], **{options!r})
 """
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "the default": ("compute", {}),
     "threads": ("stream", {"executor": "threads"}),
     "sync blocks": ("compute", {"executor": "sync", "vectorized": True, "chunks": 2}),
-    "processes": ("run", {"executor": "processes", "exec_chunk_size": 1}),
+    # of two workers, both may come to slow points before the fourth one is computed
+    "processes": ("run", {"executor": "processes", "exec_chunk_size": 1, "workers": 1}),
 }
 
 
@@ -52,7 +52,7 @@ def interrupted(tmp_path: Path, case: str, *, n_times: int = 1, by: str = "Ctrl-
     """The screen of a run that is interrupted once four of its points are there."""
     call, options = CASES[case]
     script = tmp_path / "script.py"
-    options = options | {"flush_interval": 0.1}
+    options = {"workers": 2, "flush_interval": 0.1} | options
     # a second signal ends at once what would else take ten minutes
     grace = 0.1 if n_times == 1 else 600.0
     script.write_text(SLOW.format(call=call, options=options, grace=grace))
