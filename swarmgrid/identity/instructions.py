@@ -101,14 +101,14 @@ def _texts(code: CodeType, *, with_docstrings: bool = True) -> Iterator[str]:
 
 
 _HAS_DOCSTRING = 0x4000000
-"""A flag that `inspect` names from Python 3.14 on."""
+"""The flag of code with a docstring, from Python 3.14 on."""
 
 
 def _has_docstring(code: CodeType) -> bool:
     """Tell whether the first constant of code is its docstring."""
-    if sys.version_info >= (3, 13):
+    if sys.version_info >= (3, 14):
         return bool(code.co_flags & _HAS_DOCSTRING)
-    # Until 3.12 the first constant of a function is its docstring or None.
+    # Until 3.13 the first constant of a function is its docstring or None.
     is_function = bool(code.co_flags & inspect.CO_NEWLOCALS) and code.co_name[0] != "<"
     return is_function and isinstance(code.co_consts[0], str)
 
