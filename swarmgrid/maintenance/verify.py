@@ -252,10 +252,12 @@ def _is_of_other_layout(data: bytes, document: checked_json.Document) -> bool:
     try:
         found = checked_json.from_bytes(data)
         layouts = [zarr_metadata.stored_layout(d) for d in (found, document)]
+        # a new order of an axis moves its chunks; a promotion does that, too, and changes the kind
         is_axis = zarr_metadata.CHECKSUMS in document["attributes"]
-        return layouts[0] < layouts[1] or (
-            is_axis and zarr_metadata.separator(found) != zarr_metadata.separator(document)
-        )
+        is_alike = all(
+            found[key] == document[key] for key in ("shape", "data_type")
+        ) and zarr_metadata.separator(found) != zarr_metadata.separator(document)
+        return layouts[0] < layouts[1] or (is_axis and is_alike)
     except checked_json.MALFORMED:
         return False
 

@@ -26,7 +26,7 @@ from tests.servers.s3 import S3Server
 
 FLUSH_SECONDS = 0.1
 FLUSH_CALLS = 4000
-LATEST_SECONDS = 10.0
+LATEST_SECONDS = 30.0
 """After so many further calls and so long, a point's result is in the store. A task ends after two
 seconds; its results wait for the flush that is at work, and for their own. A busy machine makes
 few calls in that time."""
@@ -56,6 +56,7 @@ def point(x: int, y: int) -> Any:
     """Stands for the function of the script, where results are only read."""
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("every", first(1, [40, 1]))
 def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path, every: int) -> None:
     assert kills_at_every_step(tmp_path / "work", "run", every) > 100 // every
@@ -66,6 +67,7 @@ def test_a_kill_at_any_step_of_a_conversion_loses_nothing(tmp_path: Path, every:
     assert kills_at_every_step(tmp_path / "work", "conversion", every) > 40 // every
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.server
 @pytest.mark.parametrize("every", first(0, [24, 1]))
 def test_a_kill_at_any_request_that_changes_an_object_store_loses_nothing(

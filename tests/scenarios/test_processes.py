@@ -79,7 +79,7 @@ def start(
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, float]:
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=5 * PATIENCE)
     assert process.returncode == 0, err
     computed, total = out.split()
     return int(computed), float(total)
@@ -144,7 +144,7 @@ def test_the_second_process_says_that_it_waits(tmp_path: Path) -> None:
     wait_until(calls.exists)
     second = start(tmp_path / "s", calls, axes, executor="sync")
     assert finished(first) == (3, 300.0)
-    out, err = second.communicate(timeout=PATIENCE)
+    out, err = second.communicate(timeout=5 * PATIENCE)
     assert out.split() == ["0", "300.0"]
     assert f"waiting for process {first.pid}" in err
 
@@ -210,7 +210,7 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     assert finished(third)[1] == total(axes)
     paused.send_signal(signal.SIGCONT)
     finished(fourth)
-    _, err = paused.communicate(timeout=PATIENCE)
+    _, err = paused.communicate(timeout=5 * PATIENCE)
     assert paused.returncode == 0 or "LeaseLostError" in err, err
     again = start(store, calls, axes, **options)
     assert finished(again) == (0, total(axes))
@@ -291,7 +291,7 @@ def test_what_a_function_makes_of_an_interruption_is_not_stored(
     )
     wait_until(lambda: calls.stat().st_size >= 4)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=5 * PATIENCE)
     assert process.returncode in (-signal.SIGINT, 130), err.decode()
     assert calls.stat().st_size < 10
     name = "block" if what == "block" else "careless"
@@ -314,7 +314,7 @@ def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=5 * PATIENCE)
     (values,) = store.glob("data.zarr/mixed/*/value")
     assert np.isfinite(zarr.open_array(values, mode="r")[:]).sum() > 10
 
@@ -354,7 +354,7 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
     process = programs.start(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: len(calls.read_text().split()) >= 60)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=5 * PATIENCE)
     assert process.returncode in {"SIGINT": (-2, 130), "SIGTERM": (143,)}[name], err
     n_calls = len(calls.read_text().split())
     grid = swarmgrid.GridFunction(of_script(slow, tmp_path), version="1", store=tmp_path / "s")
@@ -389,7 +389,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=PATIENCE)  # the points that take long are given up
+    _, err = process.communicate(timeout=5 * PATIENCE)  # the points that take long are given up
     expected = {"SIGINT": (-2, 130), "SIGTERM": (143,), "SIGKILL": (-9,)}[name]
     assert process.returncode in expected
     assert err.count("Traceback") <= (1 if name == "SIGINT" else 0), err

@@ -64,7 +64,7 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     process.kill()
     process.wait()
     before = called(calls)
-    assert {4, 5, 6, 7} <= set(before) <= set(range(SLOW_AT + 1))
+    assert {SLOW_AT} < set(before) <= set(range(SLOW_AT + 1))
     Path(f"{calls}.fast").touch()
     ds = swarmgrid.compute(
         {"calls": str(calls)}, {"x": range(20)}, func=slow_at_seven, version="1", store=store
