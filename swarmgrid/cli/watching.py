@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ class Look:
     rate: float | None = None
     """Points per second that were computed of late; None: not known."""
 
-    @property
+    @functools.cached_property  # a process may end while a look is shown: what was shown holds
     def is_running(self) -> bool:
         """Whether a process fills the grid, as far as this machine can tell."""
         return (

@@ -124,7 +124,7 @@ def test_one_box_anywhere_is_found_as_one(data: st.DataObject, shape: tuple[int,
 
 def test_finding_boxes_takes_as_many_steps_for_many_points_as_for_few() -> None:
     steps = []
-    for n in (10, 10_000):
+    for n in (10, 10, 10_000):  # the first time, numpy makes ready what it needs
         mask = np.zeros((n, 11), bool)
         mask[:, 10] = mask[n // 2 :, 0] = True
         n_steps = 0
@@ -140,7 +140,7 @@ def test_finding_boxes_takes_as_many_steps_for_many_points_as_for_few() -> None:
             sys.setprofile(None)
         assert len(found) == 2
         steps.append(n_steps)
-    assert steps[1] == steps[0]
+    assert steps[2] == steps[1]
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (3, 4), (2, 3, 4)], ids=str)
