@@ -32,7 +32,10 @@ from swarmgrid.executors import pool
 run.GRACE_SECONDS = pool.GRACE_SECONDS = {grace}
 
 def simulate(x):
-    if np.max(x) >= 4:
+    with open(sys.argv[1] + ".calls", "ab", buffering=0) as file:
+        file.write(b"." * np.size(x))
+        number = file.tell()  # of this call: in whatever order points come, four are quick
+    if number > 4:
         time.sleep(600)
     return x * 2.0
 
@@ -43,8 +46,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "the default": ("compute", {}),
     "threads": ("stream", {"executor": "threads"}),
     "sync blocks": ("compute", {"executor": "sync", "vectorized": True, "chunks": 2}),
-    # of two workers, both may come to slow points before the fourth one is computed
-    "processes": ("run", {"executor": "processes", "exec_chunk_size": 1, "workers": 1}),
+    "processes": ("run", {"executor": "processes", "exec_chunk_size": 1}),
 }
 
 
@@ -77,7 +79,7 @@ def test_ctrl_c_ends_with_one_line_and_the_user_s_frame(tmp_path: Path, case: st
     lines = interrupted(tmp_path, case)
     assert lines[0] == "Traceback (most recent call last):"
     assert [line for line in lines if 'File "' in line] == [
-        f'  File "{tmp_path}/script.py", line 16, in <module>'
+        f'  File "{tmp_path}/script.py", line 19, in <module>'
     ]
     assert lines[-1] == "KeyboardInterrupt: 4 of 40 points are stored; call again to go on"
 
