@@ -179,6 +179,7 @@ def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # each write waits for the disk, which others use
 def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond_its_lease(
     place: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
