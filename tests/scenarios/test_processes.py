@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,8 @@ import pytest
 import zarr
 
 import swarmgrid
+from swarmgrid.store.location import Location, to_location
+from swarmgrid.store.sharing import new_probe, probe
 from tests import programs
 from tests.long import first
 from tests.servers.s3 import S3Server
@@ -205,7 +208,7 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     paused = start(store, calls, axes, pause=0.01, **options)
     before = len(points(calls))
     wait_for_calls(calls, before + 40)
-    paused.send_signal(signal.SIGSTOP)
+    pause_outside_a_write(paused, to_location(store, options.get("storage_options")))
     third = start(store, calls, axes, pause=0.01, **options)
     fourth = start(store, calls, {"x": range(30), "y": range(4)}, pause=0.01, **options)
     assert finished(third)[1] == total(axes)
@@ -223,6 +226,24 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     x, y = np.meshgrid(value["x"], value["y"], indexing="ij")
     found = value.values
     np.testing.assert_array_equal(found[~np.isnan(found)], (100.0 * x + y)[~np.isnan(found)])
+
+
+def pause_outside_a_write(process: Any, location: Location) -> None:
+    """Stop a process, though not within a write of SQLite or LMDB, which all others wait for."""
+
+    def write() -> None:
+        with probe(location, new_probe()):
+            pass
+
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(5.0)
+        if not thread.is_alive():
+            return
+        process.send_signal(signal.SIGCONT)
+        thread.join()
 
 
 def wait_for_calls(calls: Path, n: int) -> None:
