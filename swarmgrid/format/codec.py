@@ -241,7 +241,8 @@ def coder(codecs: str, dtype: str, shape: tuple[int, ...]) -> Coder:
 def _zstd_level(listed: list[dict[str, Any]], raw: list[dict[str, Any]]) -> int | None:
     """The level of codecs that are zstd with a checksum and nothing else; None: they are not."""
     zstd = listed[-1]
-    configuration = zstd.get("configuration") or {}
+    given = zstd.get("configuration")
+    configuration = given if isinstance(given, dict) else {}
     level = configuration.get("level")
     is_usual = zstd.get("name") == "zstd" and configuration.get("checksum") is True
     return level if listed[:-1] == raw and is_usual and type(level) is int else None

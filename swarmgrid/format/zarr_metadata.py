@@ -141,6 +141,9 @@ def stored_encoding(document: Document) -> Encoding:
     if codec["name"] == "sharding_indexed":
         chain = codec["configuration"]["codecs"]
         usual = inner_codecs(stored, codec["configuration"]["chunk_shape"])
+    if chain != usual:
+        for one in chain:
+            _check_codec(one)
     dtype = own.get("dtype")
     return Encoding(
         codecs="" if chain == usual else json.dumps(chain),
@@ -153,6 +156,16 @@ def stored_encoding(document: Document) -> Encoding:
         key_id=str(key["key_id"]),
         array=str(key["array"]),
     )
+
+
+def _check_codec(codec: Any) -> None:
+    """Raise ValueError where a document describes a codec that no writer would."""
+    configuration = codec.get("configuration", {})
+    if not isinstance(codec["name"], str) or not isinstance(configuration, dict):
+        raise ValueError(f"{shortened(codec)} is no codec")
+    level = configuration.get("level", 0)
+    if codec["name"] == "zstd" and not (type(level) is int and -(2**17) <= level <= 22):
+        raise ValueError(f"zstd has the level {shortened(level)}")
 
 
 def _scale(own: Mapping[str, Any], attributes: Mapping[str, Any], name: str) -> float | None:

@@ -321,7 +321,7 @@ class SwarmMemo:
         """The axes in the order of a point's values."""
         if not isinstance(split_spec, Mapping) or not split_spec:
             raise InputError(
-                f"split_spec is {split_spec!r}; expected a mapping from axes to their values"
+                f"split_spec is {brief(split_spec)}; expected a mapping from axes to their values"
             )
         labelled = [name for name, values in split_spec.items() if isinstance(values, Mapping)]
         if labelled:

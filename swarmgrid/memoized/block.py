@@ -105,7 +105,7 @@ def memoize(
         raise InputError(f"mode is {brief(mode)}; expected one of {', '.join(map(repr, MODES))}")
     try:
         parts = {hash_by} if isinstance(hash_by, str) else set(hash_by)
-    except TypeError:  # no collection, or not of texts
+    except Exception:  # noqa: BLE001  # no collection, or one that raises anything
         parts = set()
     if not parts <= PARTS or not parts:
         raise InputError(f"hash_by is {brief(hash_by)}; expected some of {sorted(PARTS)}")

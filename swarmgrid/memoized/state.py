@@ -47,7 +47,7 @@ class State(MutableMapping[str, Any]):
         self._lock = threading.RLock()
         try:
             pairs = dict(values)
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001  # the user's own class may raise anything
             raise InputError(
                 f"a State is made of {brief(values)}; expected a mapping from names to values"
             ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from swarmgrid import identity
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 
 Kind = Literal["package", "file", "value"]
 
@@ -87,7 +87,7 @@ def _dependencies(item: object) -> list[Dependency]:
     if isinstance(item, Mapping):
         return [_named(name, value) for name, value in item.items()]
     raise InputError(
-        f"depends holds {item!r}; expected the name of an installed package, a pathlib.Path of a "
+        f"depends holds {brief(item)}; expected the name of an installed package, a pathlib.Path of a "
         "file, or a mapping from names to paths and values, such as depends={'seed': 3}"
     )
 
