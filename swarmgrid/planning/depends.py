@@ -87,14 +87,14 @@ def _dependencies(item: object) -> list[Dependency]:
     if isinstance(item, Mapping):
         return [_named(name, value) for name, value in item.items()]
     raise InputError(
-        f"depends holds {brief(item)}; expected the name of an installed package, a pathlib.Path of a "
-        "file, or a mapping from names to paths and values, such as depends={'seed': 3}"
+        f"depends holds {brief(item)}; expected the name of an installed package, a pathlib.Path "
+        "of a file, or a mapping from names to paths and values, such as depends={'seed': 3}"
     )
 
 
 def _named(name: object, value: Any) -> Dependency:
     if not isinstance(name, str):
-        raise InputError(f"depends has the key {name!r}; expected names")
+        raise InputError(f"depends has the key {brief(name)}; expected names")
     if isinstance(value, Path):
         return _file(name, value)
     if isinstance(value, str) and _is_file(value):
@@ -102,7 +102,7 @@ def _named(name: object, value: Any) -> Dependency:
             f"depends[{name!r}] is the text {value!r}, and there is a file of that name; pass "
             f"pathlib.Path({value!r}), so that its content counts"
         )
-    shown = repr(value)
+    shown = brief(value)
     state = identity.digest(value, f"depends[{name!r}]")
     return Dependency(name, "value", state, shown if len(shown) <= 40 else f"{shown[:37]}...")
 
