@@ -31,16 +31,28 @@ def keep(blobs: Blobs, grid: StoredGrid, indices: Iterable[tuple[int, ...]] | No
         The grid as it is.
     indices : iterable of chunk indices, optional
         The chunks whose values may change; all, unless given.
+
+    Raises
+    ------
+    DamageError
+        If all chunks may change, and a snapshot that is damaged does not say which it names.
     """
     places = snapshot_paths(blobs, grid.path)
     if not places:
         return
+    asked = None if indices is None else {*indices}
     named: set[tuple[int, ...]] = set()
     for place in places:
-        then = state_at(blobs, place)
+        try:
+            then = state_at(blobs, place)
+        except DamageError:  # it may name any chunk, and must not stop a repair of these
+            if asked is None:
+                raise
+            named |= asked
+            continue
         if has_layout_of(grid, then.grid):  # else its chunks were kept when that changed
             named.update(map(tuple, then.manifest.rows.index.tolist()))
-    for index in sorted(named if indices is None else named & {*indices}):
+    for index in sorted(named if asked is None else named & asked):
         keep_chunk(blobs, grid, index)
 
 

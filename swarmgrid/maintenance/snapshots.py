@@ -18,7 +18,6 @@ import numpy as np
 from swarmgrid.errors import DamageError, InputError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.snapshot import (
     SUFFIX,
@@ -28,7 +27,7 @@ from swarmgrid.format.snapshot import (
     snapshot_paths,
 )
 from swarmgrid.maintenance.kept import delete_all, has_layout_of, keep, state_at
-from swarmgrid.maintenance.repair import tidy
+from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import GridPath, SnapshotPath
 
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
 
-_TRIES = 20
 _KEPT = "kept"
 
 
@@ -56,7 +54,7 @@ def take(
     expires_after: dt.timedelta | None,
 ) -> Snapshot | None:
     """Take a snapshot: its record; None if there is no such grid. Expired ones are deleted."""
-    state = _tidied(held, path)
+    state = read_tidy(held, path)
     if state is None:
         return None
     now = dt.datetime.now(dt.UTC)
@@ -93,13 +91,11 @@ def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
     InputError
         If the grid has another layout now. Nothing was changed.
     """
-    state = _tidied(held, path)
+    state = read_tidy(held, path)
     if state is None:
         return None
-    blobs, then = (
-        held.blobs,
-        state_at(held.blobs, SnapshotPath(path.function, path.grid, snapshot)),
-    )
+    blobs, place = held.blobs, SnapshotPath(path.function, path.grid, snapshot)
+    then = state_at(blobs, place)
     if not has_layout_of(state.grid, then.grid):
         raise InputError(
             f"snapshot {snapshot} has other chunks, dtypes or an other order of values than the "
@@ -220,15 +216,6 @@ def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str
     return names
 
 
-def _tidied(held: Lease, path: GridPath) -> GridState | None:
-    state = read_state(held.blobs, path)
-    for _ in range(_TRIES):  # a reader may leave a mark meanwhile
-        if state is None or not tidy(held, state):
-            break
-        state = read_state(held.blobs, path)
-    return state
-
-
 def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
     """Delete what is left of deleted snapshots, and of one that a kill cut short."""
     places = snapshot_paths(held.blobs, path)
@@ -241,7 +228,10 @@ def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
         return
     needed: set[str] = set()
     for place in places:
-        then = state_at(held.blobs, place)
+        try:
+            then = state_at(held.blobs, place)
+        except DamageError:  # it may need any of them
+            return
         for index in set(map(tuple, then.manifest.rows.index.tolist())):
             keys = (chunk_key(then.grid, name, index) for name in then.grid.schema.outputs)
             needed.update(map(path.kept, keys))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
 Fetch = Callable[[Sequence[str]], list[bytes | None]]
-_shared: dict[str, Tiers] = {}
+_shared: weakref.WeakValueDictionary[str, Tiers] = weakref.WeakValueDictionary()
 """The tiers of this process, by token: all copies of a store that travelled have the same ones."""
 
 

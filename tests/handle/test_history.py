@@ -294,6 +294,25 @@ def test_a_lost_value_of_a_snapshot_is_found_and_told(tmp_path: Path) -> None:
     assert grid.dataset().identical(now)
 
 
+def test_a_damaged_snapshot_stops_no_repair_and_loses_no_copy(tmp_path: Path) -> None:
+    grid = filled(tmp_path)
+    damaged, sound = grid.snapshot("damaged"), grid.snapshot("sound")
+    before = grid.dataset().load()
+    (segment,) = (tmp_path / "snapshots" / grid.id / damaged.id / "manifest").glob("*.seg")
+    segment.write_bytes(b"torn")
+    with pytest.raises(swarmgrid.DamageError):
+        grid.dataset(at="damaged")
+    FACTOR[0] = 7
+    grid.invalidate(x=[1])
+    filled(tmp_path)
+    assert grid.dataset(at=sound).identical(before)
+    with pytest.raises(swarmgrid.DamageError):
+        grid.convert("whole", "float64")
+    grid.delete_snapshot("damaged")
+    assert grid.dataset(at=sound).identical(before)
+    assert grid.verify().is_clean
+
+
 def test_expired_snapshots_are_deleted_and_others_keep_their_grid() -> None:
     store = MemoryStore()
     grid = filled(store)
