@@ -127,3 +127,19 @@ class TierMetrics:
     def percent_used(self) -> float:
         """The part of the budget that is taken, in percent."""
         return 100 * self.nbytes / self.budget if self.budget else 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counts of a tier, changed under its lock."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    damaged: int = 0
+
+    def metrics(self, nbytes: int, budget: int, copies: int) -> TierMetrics:
+        """The figures, with the bytes and the number of the copies."""
+        return TierMetrics(
+            self.hits, self.misses, nbytes, budget, copies, self.evictions, self.damaged
+        )

@@ -1,20 +1,22 @@
-"""The tier in memory: encoded chunks of this process, the least recently used evicted first."""
+"""The tier in memory: copies of this process, the least recently used evicted first."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from swarmgrid.tiers.policy import CopyStats, TierMetrics
+from swarmgrid.tiers.policy import CopyStats, Counts, TierMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from swarmgrid.tiers.policy import TierPolicy
 
+V = TypeVar("V")
 
-class RamTier:
+
+class RamTier(Generic[V]):
     """Copies in memory; every method may be called by several threads at once.
 
     Parameters
@@ -25,63 +27,83 @@ class RamTier:
         The rules.
     pools : mapping, optional
         By name the most bytes of the copies of one pool, within the budget.
+    nbytes_of : callable
+        The size of a copy.
+    span : str
+        The span of the policy after which `trim` evicts a copy.
     """
 
     def __init__(
-        self, budget: int, policy: TierPolicy, pools: Mapping[str, int] | None = None
+        self,
+        budget: int,
+        policy: TierPolicy,
+        pools: Mapping[str, int] | None = None,
+        nbytes_of: Callable[[Any], int] = len,
+        span: str = "warm_to_cold",
     ) -> None:
         self._budget = budget
         self._policy = policy
         self._pools = dict(pools or {})
+        self._nbytes_of = nbytes_of
+        self._span = span
         self._lock = threading.Lock()
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, V] = {}
         self._stats: dict[str, CopyStats] = {}
         self._pinned: dict[str, int] = {}
         self._nbytes = 0
-        self._metrics = TierMetrics(budget=budget)
+        self._counts = Counts()
 
-    def get(self, key: str) -> bytes | None:
-        """A copy; None if there is none."""
+    def get(self, key: str, is_right: Callable[[V], bool] | None = None) -> V | None:
+        """A copy; None if there is none, or one that is not right."""
         with self._lock:
             data = self._data.get(key)
-            if data is None:
-                self._count(misses=1)
+            if data is None or (is_right is not None and not is_right(data)):
+                self._counts.misses += 1
                 return None
             stats = self._stats[key]
             stats.reads += 1
             stats.last_used = self._policy.clock()
-            self._count(hits=1)
+            self._counts.hits += 1
             return data
 
-    def put(
-        self, key: str, data: bytes, pool: str = "", priority: int = 0
-    ) -> list[tuple[str, bytes]]:
-        """Keep a copy: those that were evicted for it. A copy above the budget is not kept."""
+    def has(self, key: str) -> bool:
+        """Whether there is a copy; to ask is no use of it."""
+        return key in self._data
+
+    def put(self, key: str, data: V, pool: str = "", priority: int = 0) -> list[tuple[str, V]]:
+        """Keep a copy: those that were evicted for it.
+
+        A copy that does not fit beside the pinned ones is not kept, and evicts none.
+        """
+        nbytes = self._nbytes_of(data)
         with self._lock:
             self._drop(key)
-            limit = min(self._budget, self._pools.get(pool, self._budget))
-            if len(data) > limit:
+            if not self._fits(nbytes, pool):
                 return []
-            evicted = (
-                self._evict(self._in_pool(pool), self._pool_bytes(pool) + len(data), limit)
-                if pool in self._pools
-                else []
-            )
-            evicted += self._evict(self._stats, self._nbytes + len(data), self._budget)
-            if self._nbytes + len(data) > self._budget:  # the rest is pinned
-                return evicted
+            evicted: list[tuple[str, V]] = []
+            if pool in self._pools:
+                inside = self._in_pool(pool)
+                used = sum(stats.nbytes for stats in inside.values())
+                evicted += self._evict(inside, used + nbytes, self._pools[pool])
+            evicted += self._evict(self._stats, self._nbytes + nbytes, self._budget)
             now = self._policy.clock()
             pins = self._pinned.get(key, 0)
             self._data[key] = data
-            self._stats[key] = CopyStats(len(data), now, 0, pool, priority, pins)
-            self._nbytes += len(data)
+            self._stats[key] = CopyStats(nbytes, now, 0, pool, priority, pins)
+            self._nbytes += nbytes
             return evicted
+
+    def prioritize(self, key: str, priority: int) -> None:
+        """Give a copy another priority."""
+        with self._lock:
+            if key in self._stats:
+                self._stats[key].priority = priority
 
     def drop(self, key: str, *, is_damaged: bool = False) -> bool:
         """Forget a copy: whether there was one."""
         with self._lock:
             if is_damaged and key in self._data:
-                self._count(damaged=1)
+                self._counts.damaged += 1
             return self._drop(key)
 
     def pin(self, keys: Iterable[str], change: int) -> None:
@@ -95,9 +117,9 @@ class RamTier:
                 if key in self._stats:
                     self._stats[key].pins = max(0, count)
 
-    def trim(self) -> list[tuple[str, bytes]]:
+    def trim(self) -> list[tuple[str, V]]:
         """Evict what was not used for long: the copies."""
-        span = self._policy.idle_seconds("warm_to_cold")
+        span = self._policy.idle_seconds(self._span)
         if span is None:
             return []
         with self._lock:
@@ -114,17 +136,26 @@ class RamTier:
     def metrics(self) -> TierMetrics:
         """The figures so far."""
         with self._lock:
-            return replace(self._metrics, nbytes=self._nbytes, copies=len(self._data))
+            return self._counts.metrics(self._nbytes, self._budget, len(self._data))
+
+    def _fits(self, nbytes: int, pool: str) -> bool:
+        """Whether so many bytes have room beside what is pinned, in the pool and in all."""
+        if nbytes > min(self._budget, self._pools.get(pool, self._budget)):
+            return False
+        if not self._pinned:
+            return True
+        pinned = [stats for stats in self._stats.values() if stats.pins]
+        of_pool = sum(stats.nbytes for stats in pinned if stats.pool == pool)
+        of_all = sum(stats.nbytes for stats in pinned)
+        is_in_pool = nbytes + of_pool <= self._pools.get(pool, self._budget)
+        return is_in_pool and nbytes + of_all <= self._budget
 
     def _in_pool(self, pool: str) -> dict[str, CopyStats]:
         return {key: stats for key, stats in self._stats.items() if stats.pool == pool}
 
-    def _pool_bytes(self, pool: str) -> int:
-        return sum(stats.nbytes for stats in self._in_pool(pool).values())
-
     def _evict(
         self, copies: Mapping[str, CopyStats], needed: int, limit: int
-    ) -> list[tuple[str, bytes]]:
+    ) -> list[tuple[str, V]]:
         """Make room: below the watermark, so that not every copy that comes evicts one."""
         if needed <= limit:
             return []
@@ -133,20 +164,14 @@ class RamTier:
         chosen = self._policy.victims(copies.items(), excess, now)
         return [(key, self._pop(key)) for key in chosen]
 
-    def _pop(self, key: str) -> bytes:
+    def _pop(self, key: str) -> V:
         data = self._data[key]
         self._drop(key)
-        self._count(evictions=1)
+        self._counts.evictions += 1
         return data
 
     def _drop(self, key: str) -> bool:
-        data = self._data.pop(key, None)
-        if data is None:
+        if self._data.pop(key, None) is None:
             return False
-        del self._stats[key]
-        self._nbytes -= len(data)
+        self._nbytes -= self._stats.pop(key).nbytes
         return True
-
-    def _count(self, **more: int) -> None:
-        counts = {name: getattr(self._metrics, name) + n for name, n in more.items()}
-        self._metrics = replace(self._metrics, **counts)

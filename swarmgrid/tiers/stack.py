@@ -58,7 +58,7 @@ class Tiers:
         self._name = name
         self._token = token or secrets.token_hex(8)
         self._is_copy = bool(token)
-        self._ram: RamTier | DiskTier | None = None
+        self._ram: RamTier[bytes] | DiskTier | None = None
         if sizes.shared_ram:
             self._ram = DiskTier(sizes.shared_ram, sizes.ram, policy)
         elif sizes.ram:

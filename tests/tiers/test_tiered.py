@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore, WrapperStore
 
@@ -262,6 +262,8 @@ class Clock:
     ),
     st.booleans(),
 )  # fmt: skip
+@example([("pin", 0, 1), ("put", 0, 40), ("put", 1, 40)], True)  # nothing may go, nothing fits
+@example([("pin", 0, 1), ("put", 0, 40), ("put", 1, 30), ("put", 2, 61)], False)
 def test_memory_stays_within_its_budget_and_evicts_what_was_used_longest_ago(
     steps: list[tuple[str, int, int]], has_pool: bool
 ) -> None:
