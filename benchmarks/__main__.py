@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from benchmarks.cases import Case
     from benchmarks.contenders import Contender
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process compiles what it imports
+
 FLOORS = {BARE, ZARR, OWN, "zarr by hand"}
 
 
@@ -52,6 +56,7 @@ def main() -> int:
     rounds = 1 if options.quick else options.repeat
     print(_heading(chosen), flush=True)
     findings = Findings(is_full=not options.quick and options.points is None)
+    failed: list[str] = []
     for part in _parts(options, chosen):
         print(f"\n## {part.case.name}, {part.n_points:,} points: {part.case.title}\n", flush=True)
         if reason := room_missing(part.case, part.n_points):
@@ -69,7 +74,11 @@ def main() -> int:
         findings.records.append(records)
     for name in [name for name in STUDIES if options.only in {None, name}]:
         print(f"\n## {name}: {STUDIES[name]}\n", flush=True)
-        figures = studied(name, rounds, is_quick=options.quick)
+        try:
+            figures = studied(name, rounds, is_quick=options.quick)
+        except subprocess.CalledProcessError:  # it has said why; the rest goes on
+            failed.append(name)
+            continue
         print(figures_table(figures), flush=True)
         findings.figures |= figures
     too_small = "" if findings.is_full else "These sweeps are too small to say what is met.\n\n"
@@ -80,7 +89,9 @@ def main() -> int:
         titles = {case.name: case.title for case in CASES.values()}
         options.json.write_text(json.dumps(to_json(findings, titles), indent=1))
     print(f"\n{time.monotonic() - begun:.0f} s in all")
-    return int(not findings.agree)
+    if failed:
+        print(f"ended with an error: {', '.join(failed)}")
+    return int(not findings.agree or bool(failed))
 
 
 def _parts(options: argparse.Namespace, chosen: Sequence[Contender]) -> Iterator[Part]:
