@@ -54,9 +54,10 @@ def write_code(blobs: Blobs, path: GridPath, parts: tuple[CodePart, ...]) -> Non
             [p.path, p.kind, p.digest, p.file, p.source if with_sources else ""] for p in parts
         ]
         data = json.dumps({"key": key, "parts": rows}).encode()
-        if len(data) <= MAX_NBYTES:
-            # without the time: the same code makes the same bytes
-            blobs.put(key, gzip.compress(data, 6, mtime=0))
+        # without the time: the same code makes the same bytes
+        small = gzip.compress(data, 6, mtime=0) if len(data) <= MAX_NBYTES else None
+        if small is not None and len(small) <= blobs.max_nbytes:
+            blobs.put(key, small)
             return
 
 

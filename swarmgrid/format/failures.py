@@ -92,14 +92,13 @@ class FailureLog:
 
     def write(self, failures: Sequence[FailedPoint]) -> None:
         """Keep some failures."""
-        name = self._new_name()
-        write_failures(self._blobs, self._path, name, failures)
-        self._sizes[name] = len(failures)
+        self._sizes |= write_failures(self._blobs, self._path, self._new_name(), failures)
         names = newest_to_compact(self._sizes)
         if names:
-            name = self._new_name()
-            compact_failures(self._blobs, self._path, names, name)
-            self._sizes[name] = sum(self._sizes.pop(old) for old in names)
+            written = compact_failures(self._blobs, self._path, names, self._new_name())
+            n = sum(self._sizes.pop(old) for old in names)
+            if len(written) == 1:  # else they are as large as they can be, and stay
+                self._sizes |= dict.fromkeys(written, n)
 
 
 def newest_to_compact(sizes: Mapping[str, int]) -> list[str]:
@@ -121,8 +120,8 @@ def compact_failures(
     names: Sequence[str],
     name: str,
     is_computed: Callable[[Place], bool] = lambda _place: False,
-) -> None:
-    """Replace some objects by one with the last failure of every point that is not computed.
+) -> dict[str, int]:
+    """Replace objects by one, or few, with the last failure of each point that is not computed.
 
     A kill in between leaves failures that are there twice, which says the same.
 
@@ -136,14 +135,19 @@ def compact_failures(
         The new object's, which comes after theirs.
     is_computed : callable, optional
         Whether the point at a place has been computed since.
+
+    Returns
+    -------
+    dict
+        By new object the failures in it.
     """
     found = read_failures(blobs, path, names).items()
     left = [failure for place, failure in found if not is_computed(place)]
-    if left:
-        write_failures(blobs, path, name, left)
+    written = write_failures(blobs, path, name, left) if left else {}
     # only now: a kill in between leaves failures twice, never none
     for old in names:
         blobs.delete(path.manifest + old)
+    return written
 
 
 def suffix_of(layout: int) -> str:
@@ -159,19 +163,35 @@ def is_of(name: str, layout: int) -> bool:
 
 def write_failures(
     blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
-) -> None:
-    """Keep some failures under a new name."""
+) -> dict[str, int]:
+    """Keep some failures under a new name: by object the failures in it.
+
+    Several objects, where one would be larger than the store takes; their names begin alike.
+    """
     # axis values may be no JSON: they are kept as text
     records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
-    key = f"{path.manifest}{name}"
-    data = b""
+    return _write_records(blobs, path, name, records)
+
+
+def _write_records(
+    blobs: Blobs, path: GridPath, name: str, records: list[dict[str, Any]]
+) -> dict[str, int]:
+    key, data = f"{path.manifest}{name}", b""
     for cut in ("", "traceback", "reason"):  # so that readers, who bound what they read, take it
         records = [{**record, cut: ""} for record in records] if cut else records
         document = checked_json.with_checksum({"attributes": {"key": key, "failures": records}})
         data = json.dumps(document).encode()
-        if len(data) <= MAX_NBYTES:
+        if len(data) <= min(MAX_NBYTES, blobs.max_nbytes):
             break
+        if len(records) > 1:
+            begin, dot, rest = name.partition(".")
+            half = len(records) // 2
+            return {
+                **_write_records(blobs, path, f"{begin}-0{dot}{rest}", records[:half]),
+                **_write_records(blobs, path, f"{begin}-1{dot}{rest}", records[half:]),
+            }
     blobs.put(key, data)
+    return {name: len(records)}
 
 
 def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Place, FailedPoint]:

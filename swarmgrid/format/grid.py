@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -20,9 +20,10 @@ from swarmgrid.format.described import (
 )
 from swarmgrid.format.grid_io import read_columns
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
-from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.runs import from_runs, to_runs
 from swarmgrid.store import checked_json
+from swarmgrid.store.blobs import MAX_OBJECT
 from swarmgrid.store.checked_json import check_format
 from swarmgrid.store.layout import FORMAT
 
@@ -61,11 +62,23 @@ class StoredAxis:
         return _TIMES.get(self.axis.kind, dtype_name(self.axis.values.dtype))
 
     @classmethod
-    def new(cls, axis: Axis, chunk: int) -> StoredAxis:
-        """The stored form of an axis of a new grid."""
+    def new(cls, axis: Axis, chunk: int, max_nbytes: int = MAX_OBJECT) -> StoredAxis:
+        """The stored form of an axis of a new grid, in a store of objects of so many bytes."""
         # with room, and of a power of two: values that are appended mostly go into the last chunk
         room = 2 ** max(len(axis) - 1, 0).bit_length()
-        return cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
+        found = cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
+        return found.within(max_nbytes)
+
+    def within(self, max_nbytes: int) -> StoredAxis:
+        """The axis with a coordinate in chunks that a store takes, whose objects are small."""
+        if max_nbytes >= MAX_OBJECT:
+            return self
+        width = 8
+        if self.bytes_dtype == STRING:  # each with its length
+            width = 4 + max((len(text.encode()) for text in self.axis.values.tolist()), default=0)
+        fitting = max(1, max_nbytes // (width + 1))
+        most = max(MIN_COORD_CHUNK, 2 ** (fitting.bit_length() - 1))
+        return self if self.coord_chunk <= most else replace(self, coord_chunk=most)
 
     def checksums(self) -> list[int]:
         """The CRC-32C of the values of every chunk of the coordinate, unused ones left out."""

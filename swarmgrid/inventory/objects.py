@@ -169,7 +169,10 @@ def compact(blobs: Blobs, names: Sequence[str]) -> None:
             rows += decoded_rows(data, key)
         except ValueError:
             return
-    write_rows(blobs, list(newest(rows).values()))
+    left = list(newest(rows).values())
+    if len(encoded_rows(left, FOLDER)) > blobs.max_nbytes - 1024:  # the store takes no larger one
+        return
+    write_rows(blobs, left)
     delete(blobs, names)
 
 

@@ -20,6 +20,7 @@ from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.shards import chosen_chunking
+from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,10 +107,27 @@ def new_grid(request: Request, schema: Schema, seconds: float | None = None) -> 
     shape = dict(zip(request.domain.names, chunking.stored, strict=True))
     what = "chunk" if chunking.shards is None else "shard"
     check_chunk_nbytes(shape, schema.point_nbytes, what, request.grid.location.max_nbytes)
-    axes = tuple(map(StoredAxis.new, request.domain.axes, chunking.stored))
+    most = request.grid.location.max_nbytes
+    pairs = zip(request.domain.axes, chunking.stored, strict=True)
+    axes = tuple(StoredAxis.new(axis, n, most) for axis, n in pairs)
     inner = None if chunking.shards is None else chunking.chunks
     grid = StoredGrid(request.grid.path, axes, schema, request.grid.written_attributes(), inner)
+    check_document(grid, most)
     return with_key(with_encodings(grid, request.layout.encodings), request.layout.key_id)
+
+
+def check_document(grid: StoredGrid, max_nbytes: int) -> None:
+    """Raise InputError where a grid's document is larger than an object of the store can be."""
+    if max_nbytes >= checked_json.MAX_DOCUMENT:  # no document is larger, anywhere
+        return
+    nbytes = len(checked_json.to_bytes(grid.group_document()))
+    if nbytes > max_nbytes:
+        long = max(grid.axes, key=len)
+        raise InputError(
+            f"the document of the grid has {nbytes} bytes; expected at most {max_nbytes} in this "
+            f"store. It has a digest of each label, and axis {long.name!r} has {len(long)} values"
+            ": use fewer labels, or a store that takes larger objects, such as s3://"
+        )
 
 
 def with_encodings(grid: StoredGrid, given: GivenEncodings) -> StoredGrid:

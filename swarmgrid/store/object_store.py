@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import ZarrBlobs
-from swarmgrid.store.bounded import innermost
+from swarmgrid.store.bounded import innermost, is_obstore
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.lease_record import highest_record
 
@@ -24,7 +24,7 @@ _TRIES = 10
 
 def is_object_store(store: Any) -> bool:
     """Whether a Zarr store is obstore's itself: wrappers do not pass conditions on."""
-    return innermost(store) is store and type(store).__name__ == "ObjectStore"
+    return innermost(store) is store and is_obstore(store)
 
 
 class FencedBlobs(ZarrBlobs):

@@ -1,8 +1,8 @@
-"""Zarr stores over key-value services, of use without any grid.
+"""Zarr stores over services, of use without any grid.
 
-`SQLite` and `LMDB` are files of this machine, `Redis` and `DynamoDB` are servers. Each is also a
-URL that ``store=`` takes. `from_url` opens the store of any URL; `KeyValueStore` is the class to
-derive a further one from.
+`SQLite` and `LMDB` are files of this machine, `Redis` and `DynamoDB` are servers, `S3`, `GCS` and
+`Azure` are object stores. Each is also a URL that ``store=`` takes. `from_url` opens the store of
+any URL; `KeyValueStore` is the class to derive a further one from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swarmgrid.stores.cloud import GCS, S3, Azure
     from swarmgrid.stores.dynamodb import DynamoDB
     from swarmgrid.stores.key_value import Condition, KeyValueStore
     from swarmgrid.stores.lmdb import LMDB
@@ -19,18 +20,24 @@ if TYPE_CHECKING:
     from swarmgrid.stores.sqlite import SQLite
 
 _HOMES = {
+    "Azure": "cloud",
     "Condition": "key_value",
     "DynamoDB": "dynamodb",
+    "GCS": "cloud",
     "KeyValueStore": "key_value",
     "LMDB": "lmdb",
     "Redis": "redis",
+    "S3": "cloud",
     "SQLite": "sqlite",
     "from_url": "schemes",
 }
 """The module of each name: read when the name is first used, as zarr is slow to import."""
 
 __all__ = [
+    "GCS",
     "LMDB",
+    "S3",
+    "Azure",
     "Condition",
     "DynamoDB",
     "KeyValueStore",

@@ -95,7 +95,8 @@ class DynamoDB(KeyValueStore):
         if len(data or b"") + len(f"store{self._prefix}key{key}value".encode()) > _MAX_ITEM:
             raise StoreError(
                 f"the object {key} has {len(data or b'')} bytes; DynamoDB takes {MAX_NBYTES}. "
-                "Choose shorter chunks, or a store for larger objects, such as s3://"
+                "Choose shorter chunks (for a coordinate or a zarr.json: an axis of fewer or "
+                "shorter labels), or a store for larger objects, such as s3://"
             )
         act: dict[str, Any] = {"TableName": self._table}
         if data is None:

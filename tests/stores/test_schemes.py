@@ -16,7 +16,9 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid.errors import ChunksError, InputError, StoreError, UnsafeStoreError
 from swarmgrid.store.location import to_location
+from swarmgrid.store.object_store import is_object_store
 from swarmgrid.stores import SQLite, file_systems, from_url, schemes
+from tests.long import first
 from tests.servers.dynamodb import DynamoDBServer
 from tests.servers.valkey import valkey
 
@@ -139,6 +141,44 @@ def test_an_option_that_a_store_does_not_have_is_named_and_not_shown(tmp_path: P
             storage_options={"colour": "hush"},
         )
     assert "hush" not in str(caught.value)
+
+
+CLOUD: dict[str, Any] = {
+    "S3": ("s3://bucket/a/b", {"access_key_id": "me", "secret_access_key": "hush"}),
+    "GCS": ("gs://bucket/a/b", {"skip_signature": True}),
+    "Azure": ("az://bucket/a/b", {"account_name": "me", "account_key": "aHVzaA=="}),
+}
+
+
+@pytest.mark.parametrize("name", CLOUD)
+def test_a_store_of_the_cloud_is_a_class_and_a_url(name: str) -> None:
+    from zarr.storage import ObjectStore
+
+    url, options = CLOUD[name]
+    kind = getattr(swarmgrid.stores, name)
+    store = kind(url, **options)
+    assert isinstance(store, ObjectStore)
+    assert is_object_store(store)  # it is written on conditions
+    for same in (kind(f"{url}/", **options), from_url(url, options), pickle_of(store)):
+        assert type(same) is kind
+        assert same == store
+    assert store != kind(f"{url}/c", **options)
+    assert (store.read_only, store.with_read_only(True).read_only) == (False, True)
+    assert (str(store), repr(store)) == (url, f"{name}({url!r})")
+    assert "hush" not in repr(to_location(store))
+    for wrong, said in (
+        ("file:///a", f"{name} was given 'file:///a'; expected {kind.schemes[0]}://"),
+        (3, f"{name} was given 3"),
+        (f"{kind.schemes[0]}://", "names no bucket"),
+    ):
+        with pytest.raises(InputError, match=said):
+            kind(wrong)
+    with pytest.raises(InputError, match=r"storage options \['colour'\]"):
+        kind(url, colour="hush")
+
+
+def pickle_of(store: Any) -> Any:
+    return pickle.loads(pickle.dumps(store))
 
 
 # ---- further schemes
@@ -292,6 +332,67 @@ class TestLargestObject:
         assert store.write_if("a", bytes(400_000))
         with pytest.raises(StoreError, match="object b has 410000 bytes; DynamoDB takes 400000"):
             store.write_if("b", bytes(410_000))
+
+
+def counted(x: Any) -> int:
+    if str(x).endswith("7"):
+        raise ValueError("seven " * 30)
+    return 1
+
+
+LONG_AXES: dict[str, Any] = {
+    "floats": np.random.default_rng(1).random(12_000),
+    "texts": [f"{i:05d}-{'x' * (i % 50)}{i}" for i in range(4_000)],
+    "times": np.random.default_rng(1).integers(0, 2**60, 12_000).astype("M8[ns]"),
+}
+"""Axes whose values take more than an object of 40,000 bytes holds."""
+
+
+@pytest.mark.parametrize("kind", first(1, LONG_AXES))
+def test_no_object_is_larger_than_the_store_takes(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 40_000
+    write = SQLite.write_if
+
+    def within(self: Any, key: str, data: bytes | None, condition: Any = None) -> bool:
+        assert len(data or b"") <= limit, key
+        return write(self, key, data, condition)
+
+    monkeypatch.setattr(SQLite, "max_nbytes", limit)
+    monkeypatch.setattr(SQLite, "write_if", within)
+    url = f"sqlite:///{tmp_path}/a.db"
+    call: dict[str, Any] = {"func": counted, "on_error": "record", **FAST}
+    axis, n = LONG_AXES[kind], 1_000
+    where = {"x": list(axis[:n])}
+    done = swarmgrid.run(axes=where, store=url, **call)[1]
+    assert done.points_computed + done.points_failed == n
+    swarmgrid.stream(axes={"x": axis}, where=lambda x: x == axis[-1], store=url, **call)
+    (grid,) = swarmgrid.catalog(url)
+    assert grid.dataset().sizes["x"] == len(axis)
+    assert len(grid.errors()) == done.points_failed + (kind == "texts" and counted_fails(axis[-1]))
+    swarmgrid.copy(url, tmp_path / "directory")
+    swarmgrid.copy(tmp_path / "directory", f"sqlite:///{tmp_path}/b.db")
+    whole = swarmgrid.compute(axes={"x": axis}, where=lambda x: x == axis[-1],
+                              store=tmp_path / "whole", **call)  # fmt: skip
+    swarmgrid.copy(tmp_path / "whole", f"sqlite:///{tmp_path}/c.db")
+    (copied,) = swarmgrid.catalog(f"sqlite:///{tmp_path}/c.db")
+    assert copied.dataset().equals(whole)
+
+
+def counted_fails(x: Any) -> bool:
+    return str(x).endswith("7")
+
+
+def test_a_document_that_is_too_large_for_the_store_is_refused_before_any_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SQLite, "max_nbytes", 40_000)
+    url = f"sqlite:///{tmp_path}/a.db"
+    labels = {f"label {i}": i for i in range(2_000)}
+    with pytest.raises(InputError, match=r"at most 40000 in this store.*axis 'x' has 2000 values"):
+        swarmgrid.compute(axes={"x": labels}, func=square, store=url, **FAST)
+    assert from_url(url).names("data.zarr/") == []
 
 
 def test_a_manifest_is_divided_where_objects_are_small(
