@@ -66,8 +66,16 @@ class Look:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that the missing points need at the present rate; None: not known."""
-        if not self.is_running or not self.rate:
+        """The time that the run still needs; None: not known.
+
+        By the estimate of the run itself, which knows the cost of the points that are left; else
+        by the present rate.
+        """
+        if self.lease is None or not self.is_running:
+            return None
+        if self.lease.seconds_left is not None:
+            return max(0.0, self.lease.seconds_left - self.beat_age)
+        if not self.rate:
             return None
         return self.row.points_missing / self.rate
 

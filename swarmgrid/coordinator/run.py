@@ -20,7 +20,7 @@ from swarmgrid.executors.pool import GRACE_SECONDS
 from swarmgrid.executors.rate import RateLimiter
 from swarmgrid.format.failures import read_failures, within
 from swarmgrid.observe.counts import Counts
-from swarmgrid.observe.events import RunEnded, RunStarted
+from swarmgrid.observe.events import Moment, RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
 from swarmgrid.observe.progress import Progress
 from swarmgrid.planning.costs import fitted_costs
@@ -92,6 +92,7 @@ class Run:
             self._cost,
             Progress(options.verbose),
             RunLog(options.log),
+            self._expect,
         ]
         self._coordinator: Coordinator | None = None
         self._writer: Writer | None = None
@@ -143,6 +144,11 @@ class Run:
         """Say that the last results are being written."""
         if self._coordinator is not None:
             self._tell(replace(self._coordinator.moment(), stage="storing"))
+
+    def _expect(self, event: Event) -> None:
+        """Let the lease say how long the run still needs, to those that follow it elsewhere."""
+        if isinstance(event, Moment):
+            self._lease.expect(event.seconds_left)
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:

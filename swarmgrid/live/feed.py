@@ -247,9 +247,15 @@ def _numbers(view: GridView) -> dict[str, Any]:
     if record is not None and view.holder.state != "idle":
         found["holder"] = f"process {record.pid} on {cut(record.host, 80)}"
         found["lease_seconds"] = record.seconds
-    if view.pace is not None:
-        found["rate"] = [_digits(v) for v in (view.pace.mean, view.pace.low, view.pace.high)]
-        found["left"] = [_digits(v, 2) for v in view.pace.seconds_left(view.missing)]
+    pace, estimate = view.pace, view.holder.seconds_left
+    if pace is not None:
+        found["rate"] = [_digits(v) for v in (pace.mean, pace.low, pace.high)]
+        left = pace.seconds_left(view.missing)
+        if estimate is not None:  # of the run itself, which knows the cost of what is left
+            left = (estimate, estimate * pace.mean / pace.high, estimate * pace.mean / pace.low)
+        found["left"] = [_digits(v, 2) for v in left]
+    elif estimate is not None:
+        found["left"] = [_digits(estimate, 2)]
     if view.memory is not None:
         found["memory"] = int(_digits(view.memory, 2))
     return found

@@ -25,6 +25,8 @@ class Holder:
     """`IDLE`: it gave the grid back, or there is none. `WORKING`. `KILLED`: it ended without
     giving it back. `SILENT`: it has shown no sign of life for longer than its lease lasts."""
     record: LeaseRecord | None = None
+    seconds_left: float | None = None
+    """The time that its run still needs, by its own estimate; None: not known, or not at work."""
 
 
 class LeaseSight:
@@ -58,5 +60,8 @@ class LeaseSight:
             return Holder(IDLE, record)
         if record.is_dead():
             return Holder(KILLED, record)
-        is_silent = self._clock() - self._since > record.seconds
-        return Holder(SILENT if is_silent else WORKING, record)
+        age = self._clock() - self._since
+        if age > record.seconds:
+            return Holder(SILENT, record)
+        left = None if record.seconds_left is None else max(0.0, record.seconds_left - age)
+        return Holder(WORKING, record, left)

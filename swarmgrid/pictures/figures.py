@@ -47,7 +47,9 @@ def state_figure(grid_map: GridMap, max_nbytes: int, *, is_held: bool = False) -
     ]
     if (grid_map.failed > 0).any():
         legend.append(_key("failed", css(STATE_COLORS[FAILED])))
-    legend.append(_key("held" if is_held else "missing", class_="held" if is_held else "blank"))
+    # of the whole grid: nothing says which of its points the process was asked for
+    words = "missing, grid in use" if is_held else "missing"
+    legend.append(_key(words, class_="held" if is_held else "blank"))
     shown, pictures = _fitting(grid_map, max_nbytes, STATE_COLORS)
     return _figure("Status", shown, pictures, legend, is_held=is_held)
 

@@ -61,6 +61,8 @@ class Lease:
         self._path = path
         self._record = record
         self._ended = threading.Event()
+        self._expected_end: float | None = None
+        """On the monotonic clock; None: it is not known."""
         self._lost = ""
         # a thread of its own: neither a long point nor a slow store keeps the owner from showing
         # life
@@ -76,6 +78,11 @@ class Lease:
         if self._lost:
             raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
 
+    def expect(self, seconds_left: float | None) -> None:
+        """Note how long the owner still needs: its next heartbeats say so to who waits for it."""
+        end = None if seconds_left is None else time.monotonic() + seconds_left
+        self._expected_end = end
+
     def release(self) -> None:
         """Give the grid up, so that the next process need not wait."""
         self._ended.set()
@@ -83,7 +90,7 @@ class Lease:
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
             self._look()
             if not self._lost:
-                self._write(replace(self._record, released=True))
+                self._write(replace(self._record, released=True, seconds_left=None))
         self._lost = self._lost or f"the lease of grid {self._path.grid} was given back"
         with contextlib.suppress(Exception):
             self.blobs.end_writing()
@@ -105,7 +112,8 @@ class Lease:
                     return
                 # a successor that comes between the look and this write is not touched by it:
                 # the file is that of this owner's epoch, which no longer is the highest
-                self._record = replace(self._record, beat=self._record.beat + 1)
+                beat, left = self._record.beat + 1, self._seconds_left()
+                self._record = replace(self._record, beat=beat, seconds_left=left)
                 self._write(self._record)
             except Exception as error:  # noqa: BLE001  # obstore's errors are no OSErrors
                 if not is_silent:
@@ -121,6 +129,10 @@ class Lease:
                 if is_silent:
                     _log.warning("the lease of grid %s is renewed again", self._path.grid)
                 is_silent = False
+
+    def _seconds_left(self) -> float | None:
+        end = self._expected_end
+        return None if end is None else round(max(0.0, end - time.monotonic()), 1)
 
     def _look(self) -> None:
         """See whether the lease is still this owner's; bytes that are damaged say nothing."""

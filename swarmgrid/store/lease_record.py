@@ -42,6 +42,9 @@ class LeaseRecord:
     beat: int = 0
     """Counts the signs of life."""
     released: bool = False
+    seconds_left: float | None = None
+    """The time that the owner's run still needed at this beat, by its own estimate; None: that is
+    not known."""
 
     @classmethod
     def of_this_process(cls, seconds: float) -> LeaseRecord:
@@ -51,13 +54,15 @@ class LeaseRecord:
 
     def to_bytes(self) -> bytes:
         """The record as it is stored."""
-        return json.dumps(checked_json.with_checksum({"attributes": asdict(self)})).encode()
+        attributes = {k: v for k, v in asdict(self).items() if v is not None}
+        return json.dumps(checked_json.with_checksum({"attributes": attributes})).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> LeaseRecord | None:
         """A stored record; None where the bytes are damaged or gone."""
         try:
             attributes = checked_json.checked_attributes(data or b"")
+            attributes = {"seconds_left": None, **attributes}
             record = cls(**{f.name: attributes[f.name] for f in fields(cls)})
         except (ValueError, KeyError):
             return None
@@ -73,6 +78,10 @@ class LeaseRecord:
             and 0 <= self.seconds <= MAX_LEASE_SECONDS
             and type(self.beat) is int
             and type(self.released) is bool
+            and (
+                self.seconds_left is None
+                or (type(self.seconds_left) in {int, float} and 0 <= self.seconds_left < 1e12)
+            )
         )
 
     def is_of_this_process(self) -> bool:

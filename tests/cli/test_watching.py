@@ -132,3 +132,22 @@ def test_a_damaged_grid_is_no_reason_to_stop(world: World) -> None:
     world.row = ROW._replace(checksum="", points_total=0)
     (one,) = world.watch()
     assert one.state == "damaged"
+
+
+def test_the_time_left_is_what_the_run_itself_expects(world: World) -> None:
+    world.hold(HERE)
+
+    def beats() -> None:
+        world.compute(50)
+        world.hold(replace(HERE, beat=1, seconds_left=100.0))
+
+    found = world.watch(
+        lambda: world.compute(10),
+        beats,
+        lambda: None,
+        lambda: world.hold(replace(HERE, released=True)),
+    )
+    assert [one.seconds_left for one in found[:2]] == [None, pytest.approx(90 / 10)]
+    assert found[2].seconds_left == 100.0
+    assert found[3].seconds_left == 100.0 - (world.pauses[2])
+    assert found[-1].seconds_left is None

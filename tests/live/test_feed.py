@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from swarmgrid.format.manifest import Manifest
 from swarmgrid.live.feed import CatalogFeed, GridFeed, encoded
 from swarmgrid.live.follow import GridView
+from swarmgrid.live.pace import Pace
 from swarmgrid.live.sight import Holder
 from swarmgrid.pictures.chunk_map import grid_map
+from swarmgrid.store.lease_record import LeaseRecord
 from tests.pictures.looks import failure, many_chunks, stored_grid, whole_rows
 
 
@@ -117,6 +120,20 @@ def test_failures_are_sent_once_and_anew_when_some_are_computed() -> None:
     assert "traceback" in found["rows"][0]
     hidden = dict(GridFeed(tracebacks=False).messages(view([], failures=both), 0.0))["failures"]
     assert "traceback" not in hidden["rows"][0]
+
+
+def test_the_time_left_is_the_estimate_of_the_run_within_the_band_of_its_pace() -> None:
+    seen = view([(0, 0)])
+    pace = Pace(2.0, 1.0, 4.0)
+    for estimate, paced, left in (
+        (None, pace, [31.0, 16.0, 62.0]),  # 62 points are missing
+        (100.0, pace, [100.0, 50.0, 200.0]),
+        (100.0, None, [100.0]),
+        (None, None, None),
+    ):
+        holder = Holder("working", LeaseRecord.of_this_process(30), estimate)
+        found = dict(GridFeed().messages(replace(seen, holder=holder, pace=paced), 0.0))
+        assert found["numbers"].get("left") == left
 
 
 @given(st.text())

@@ -43,3 +43,20 @@ def test_a_lease_that_was_given_back_or_is_damaged_is_idle() -> None:
     assert LeaseSight().judge(1, replace(here, released=True).to_bytes()).state == IDLE
     assert LeaseSight().judge(1, b"{").state == IDLE
     assert LeaseSight().judge(1, None).state == IDLE
+
+
+def test_the_estimate_of_a_run_grows_old_with_its_beat() -> None:
+    now = [0.0]
+    sight = LeaseSight(lambda: now[0])
+    record = replace(LeaseRecord.of_this_process(10.0), seconds_left=60.0)
+    assert sight.judge(1, record.to_bytes()).seconds_left == 60.0
+    now[0] = 4.0
+    assert sight.judge(1, record.to_bytes()).seconds_left == 56.0
+    assert sight.judge(1, replace(record, beat=1, seconds_left=2.0).to_bytes()).seconds_left == 2.0
+    now[0] = 9.0
+    assert sight.judge(1, replace(record, beat=1, seconds_left=2.0).to_bytes()).seconds_left == 0.0
+    assert (
+        sight.judge(1, replace(record, beat=2, seconds_left=None).to_bytes()).seconds_left is None
+    )
+    now[0] = 30.0
+    assert sight.judge(1, replace(record, beat=2, seconds_left=None).to_bytes()).state == SILENT

@@ -115,6 +115,20 @@ def test_the_owner_shows_signs_of_life(store: Location) -> None:
         held.check()
 
 
+def test_heartbeats_say_how_long_the_owner_still_needs(store: Location) -> None:
+    with acquire(store, PATH, seconds=0.04) as held:
+        name = f"{held.epoch:012d}.json"
+        assert (leases(store)[name] or record_from_elsewhere()).seconds_left is None
+        held.expect(1000.0)
+        wait_until(lambda: (leases(store)[name] or record_from_elsewhere()).seconds_left)
+        record = leases(store)[name]
+        assert record is not None
+        assert 900 < (record.seconds_left or 0) <= 1000
+    record = leases(store)[name]
+    assert record is not None
+    assert (record.released, record.seconds_left) == (True, None)
+
+
 def test_an_error_in_the_body_releases_the_lease(store: Location) -> None:
     with pytest.raises(ZeroDivisionError), acquire(store, PATH):
         raise ZeroDivisionError

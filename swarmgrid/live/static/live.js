@@ -218,7 +218,7 @@ function gridPage() {
       const colors = data.colors;
       legend.replaceChildren(make("b", { text: "Status" }), key("computed", [colors[4]]),
         key("in part", [colors[1], colors[2], colors[3]]), key("failed", [colors[5]]),
-        key("missing", [null], "blank"), key("held", [null], "held"));
+        key("missing", [null], "blank"), key("missing, grid in use", [null], "held"));
       const most = data.cell === 1 ? "1 point" : `up to ${count(data.cell)} points`;
       note.textContent = `a cell is ${most}` + (data.collapsed.length ? `, over all of ${data.collapsed.join(", ")}` : "");
       const axes = Object.entries(data.axes).map(([name, n]) => `${name}: ${count(n)} (${count(data.chunks[name])} per chunk)`);
@@ -251,7 +251,10 @@ function gridPage() {
       ];
       if (data.failed) shown.push(fact("failed", count(data.failed), "bad"));
       if (data.rate) shown.push(fact(`pace (${pace(data.rate[1])} to ${pace(data.rate[2])})`, pace(data.rate[0])));
-      if (data.left && missing) shown.push(fact(`left (${span(data.left[1])} to ${span(data.left[2])})`, span(data.left[0])));
+      if (data.left && missing) {
+        const band = data.left.length > 1 ? ` (${span(data.left[1])} to ${span(data.left[2])})` : "";
+        shown.push(fact(`left${band}`, span(data.left[0])));
+      }
       if (data.memory) shown.push(fact("memory", size(data.memory)));
       shown.push(fact("inside the function", span(data.seconds)));
       sums.replaceChildren(...shown);
