@@ -238,6 +238,9 @@ TARGETS = (
     Target("warm compute, 100,000 points", 0.01, "s", _seconds("trivial", OPEN)),
     Target("warm compute, 1,000,000 chunks", 0.5, "s", _figure("manifest seconds")),
     Target("warm compute, the same, memory", 300.0, "MB", _figure("manifest memory")),
+    Target("snapshot of 1,000,000 chunks", 0.5, "s", _figure("snapshot seconds")),
+    Target("snapshot, the same, bytes", 25.0, "MB", _figure("snapshot bytes")),
+    Target("opening at it", 1.2, "x opening as it is now", _figure("snapshot opened")),
     Target(
         "10 % more values on an axis", 0.02, "s beyond them", _beyond("trivial", EXTEND, TENTH)
     ),
@@ -271,6 +274,11 @@ TARGETS = (
     Target("far store, a chunk more, requests", 1.1, "requests", _figure("requests a far chunk")),
     Target("far store, reading 100 chunks", 0.25, "x one by one", _figure("far reading")),
     Target("1,000,000 points with a bar", 1.01, "x without", _figure("a bar")),
+    Target("report of 100 grids, bytes", 2.0, "MB", _figure("report bytes")),
+    Target("the same, drawn", 1.0, "s", _figure("report drawn")),
+    Target("live page, first bytes", 300.0, "kB", _figure("live first bytes")),
+    Target("live page, bytes a second", 5.0, "kB", _figure("live bytes a second")),
+    Target("live page, processor", 3.0, "% of a core", _figure("live cpu")),
     Target("cluster of 50 workers, cold", 1.1, "x dask alone", _figure("cluster")),
 )
 """In the order of the table."""

@@ -231,19 +231,22 @@ class DamageError(StoreError):
         The key of the damaged object, relative to the store's root.
     reason : str
         The damage.
+    remedy : str
+        The next step; empty: the usual one.
     """
 
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(key, reason)
+    def __init__(self, key: str, reason: str, remedy: str = "") -> None:
+        super().__init__(key, reason, remedy)
         self.key = key
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
-        return (
-            f"{self.key} is damaged: {self.reason}. Call compute again: it restores metadata and "
-            "computes damaged points again. Grid.verify() lists all damage; Grid.repair() repairs "
-            "what it can"
+        remedy = self.remedy or (
+            "Call compute again: it restores metadata and computes damaged points again. "
+            "Grid.verify() lists all damage; Grid.repair() repairs what it can"
         )
+        return f"{self.key} is damaged: {self.reason}. {remedy}"
 
 
 class EncryptionError(StoreError):

@@ -30,6 +30,15 @@ FIGURES = {
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
     *("a bar", "cluster", "short axis"),
+    *(
+        "usual codec",
+        "no codec",
+        "zstd, level 7",
+        "codec='auto'",
+        "encrypted",
+        "encrypted, no codec",
+    ),
+    *("snapshot seconds", "snapshot bytes", "snapshot opened"),
     *(f"{kind}, {size} kB" for kind in STORES for size in (4, 300)),
 }
 """What the studies find."""

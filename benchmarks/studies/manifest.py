@@ -66,8 +66,12 @@ def _compute(folder: Path, side: int, where: Any = None) -> xr.Dataset:
     return swarmgrid.compute(axes=_axes(side), func=trivial, store=folder, where=where, **options)
 
 
-def fill(folder: Path, side: int) -> tuple[int, float]:
-    """Write rows for every chunk; their bytes, and the seconds that reading those takes."""
+def fill(folder: Path, side: int, *, is_varied: bool = False) -> tuple[int, float]:
+    """Write rows for every chunk; their bytes, and the seconds that reading those takes.
+
+    With ``is_varied``, checksums, costs and sizes differ from row to row, as those of a grid do:
+    they compress as badly.
+    """
     import xarray as xr
 
     from swarmgrid.format.grid_state import read_state
@@ -90,7 +94,13 @@ def fill(folder: Path, side: int) -> tuple[int, float]:
         row = state.manifest.rows
         columns = {name: np.repeat(getattr(row, name), len(part), axis=0) for name in COLUMNS}
         columns["index"] = part
-        columns["key"] = np.random.default_rng(number).integers(0, 256, (len(part), 16), np.uint8)
+        draw = np.random.default_rng(number)
+        columns["key"] = draw.integers(0, 256, (len(part), 16), np.uint8)
+        if is_varied:
+            shape = columns["checksums"].shape
+            columns["checksums"] = draw.integers(0, 2**32, shape, np.uint32)
+            columns["seconds"] = draw.gamma(20, 0.005, len(part)).astype("<f4")
+            columns["chunk_bytes"] = draw.integers(20, 28, len(part)).astype("<u8")
         rows = Rows(**columns, writers=row.writers)
         write_segment(blobs, path, f"{number:012d}-0-benchmark.seg", state.grid, rows)
     blobs.end_writing()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xarray.backends import BackendEntrypoint
 
-from swarmgrid.codecs.keys import checked_key
+from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError
 from swarmgrid.store.layout import DATA
 
@@ -72,7 +72,7 @@ class SwarmgridBackend(BackendEntrypoint):
             ``xr.open_groups`` lists them.
         storage_options : mapping, optional
             Options with which obstore opens a URL.
-        key : Key, optional
+        key : Key or iterable of Key, optional
             The key of an encrypted grid.
 
         Raises
@@ -85,8 +85,7 @@ class SwarmgridBackend(BackendEntrypoint):
         Times are decoded, and missing points masked: there are no options ``decode_times``,
         ``mask_and_scale`` and so on.
         """
-        if key is not None:
-            checked_key("key", key)
+        hold_keys("key", key)
         catalog, _ = _within(filename_or_obj, storage_options, group)
         which: Any = grid if grid is not None else f"{function}/" if function is not None else ""
         if grid is None and params is not None:
@@ -104,11 +103,14 @@ class SwarmgridBackend(BackendEntrypoint):
         params: Mapping[str, Any] | None = None,
         group: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        key: Any = None,
     ) -> xr.DataTree:
         """Open all grids of a store that fit as one tree, ``/function/id``, lazily.
 
-        ``group`` is a part of that tree, as for `open_dataset`; it becomes the root.
+        ``group`` is a part of that tree, as for `open_dataset`; it becomes the root. ``key`` is
+        the key of encrypted grids, or an iterable of several.
         """
+        hold_keys("key", key)
         catalog, path = _within(filename_or_obj, storage_options, group)
         catalog = catalog.query(_exactly(params or {}), function=function)
         tree = catalog.datatree()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.grid import Grid
 from swarmgrid.handle.resolve import location_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.store.location import Location
 
@@ -230,6 +232,7 @@ def catalog(
     *,
     storage_options: Mapping[str, Any] | None = None,
     check: bool = False,
+    key: Key | Iterable[Key] | None = None,
 ) -> Catalog:
     """Read which grids a store holds, with their params, axes, progress and tags.
 
@@ -246,6 +249,8 @@ def catalog(
     check : bool, default False
         Whether to hold the inventory against the document of every grid, and to read those again
         that differ. For a store that other tools copied grids into, or deleted grids of.
+    key : Key or iterable of Key, optional
+        The keys of encrypted grids that are to be opened from the catalog; it needs none itself.
 
     Returns
     -------
@@ -271,6 +276,7 @@ def catalog(
     location = location_of(current_options().updated(given))
     if not isinstance(check, bool):
         raise InputError(f"check is {brief(check)}; expected True or False")
+    hold_keys("key", key)
     now = time.time()
     return Catalog(location, tuple(stored_rows(location, check=check)), now)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
-from swarmgrid.errors import InputError
+from swarmgrid.codecs.keys import hold_keys
+from swarmgrid.errors import InputError, brief
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
@@ -21,6 +22,7 @@ from swarmgrid.transfer.copying import copy_grid
 if TYPE_CHECKING:
     import os
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.store.location import Location
 
@@ -36,11 +38,15 @@ class Copying:
     left: tuple[GridRow, ...]
     """The grids of which the target has computed points already; nothing of them was changed."""
     nbytes: int
-    """The bytes of the copied chunks."""
+    """The bytes of the copied chunks, those that are kept for snapshots among them."""
+    snapshots: int = 0
+    """The snapshots that came with the grids."""
 
     def __str__(self) -> str:
         n = len(self.copied)
         text = f"{n} grid{'s' * (n != 1)} copied, {readable.nbytes(self.nbytes)}"
+        if self.snapshots:
+            text += f", with {self.snapshots} snapshot{'s' * (self.snapshots != 1)}"
         return text + (f"; {len(self.left)} are there already" if self.left else "")
 
 
@@ -50,13 +56,16 @@ def copy(
     *,
     query: Mapping[str, Any] | None = None,
     function: str | None = None,
+    snapshots: bool = True,
     source_options: Mapping[str, Any] | None = None,
     target_options: Mapping[str, Any] | None = None,
+    key: Key | Iterable[Key] | None = None,
 ) -> Copying:
     """Copy grids to another store, from or to a directory, S3 or any Zarr store.
 
-    A grid is copied as it was at one instant, with its tags, failures and code; every value is
-    held against its checksum. A grid of which the target has computed points is left alone.
+    A grid is copied as it was at one instant, with its tags, failures, code and snapshots; every
+    value is held against its checksum. A grid of which the target has computed points is left
+    alone.
 
     Parameters
     ----------
@@ -64,8 +73,13 @@ def copy(
         The stores.
     query, function : mapping, str, optional
         The grids to copy, as for `Catalog.query`. Default: all.
+    snapshots : bool, default True
+        Whether the snapshots of the grids come with them, with the chunks that were kept for
+        these.
     source_options, target_options : mapping, optional
         The settings that the URLs need.
+    key : Key or iterable of Key, optional
+        The keys of encrypted grids: their values are checked, and stay encrypted.
 
     Returns
     -------
@@ -74,7 +88,8 @@ def copy(
     Raises
     ------
     DamageError
-        If a value of the source is damaged: of that grid, the target has no computed points.
+        If a value of the source is damaged, or a snapshot: of that grid, the target has no
+        computed points.
     InputError
         If both are the same store.
 
@@ -88,15 +103,19 @@ def copy(
     >>> len(swarmgrid.copy("memory://from", "memory://to").copied)
     1
     """
+    if not isinstance(snapshots, bool):
+        raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
+    hold_keys("key", key)
     found, goal = chosen_grids(source, target, query, function, source_options, target_options)
     copied: list[GridRow] = []
     left: list[GridRow] = []
-    nbytes = 0
+    nbytes = n_snapshots = 0
     for row in found.rows:
-        n = _copied(found.location, goal, row)
-        (left if n is None else copied).append(row)
-        nbytes += n or 0
-    return Copying(tuple(copied), tuple(left), nbytes)
+        done = _copied(found.location, goal, row, snapshots=snapshots)
+        (left if done is None else copied).append(row)
+        if done is not None:
+            nbytes, n_snapshots = nbytes + done[0], n_snapshots + done[1]
+    return Copying(tuple(copied), tuple(left), nbytes, n_snapshots)
 
 
 def chosen_grids(
@@ -122,8 +141,10 @@ def chosen_grids(
     return found, goal
 
 
-def _copied(source: Location, target: Location, row: GridRow) -> int | None:
-    """Copy one grid: the bytes of its chunks; None where the target has points of it."""
+def _copied(
+    source: Location, target: Location, row: GridRow, *, snapshots: bool
+) -> tuple[int, int] | None:
+    """Copy one grid, as `copy_grid`; None where the target has points of it."""
     path = GridPath(row.function or row.folder, row.grid)
     there = read_state(target.open(), path)
     if there is not None and len(there.manifest.rows):
@@ -137,7 +158,7 @@ def _copied(source: Location, target: Location, row: GridRow) -> int | None:
         there = read_state(held.blobs, path)
         if there is not None and len(there.manifest.rows):
             return None
-        return copy_grid(blobs, state, held)
+        return copy_grid(blobs, state, held, snapshots=snapshots)
 
 
 copy.__module__ = "swarmgrid"

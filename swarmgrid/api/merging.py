@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.api.copying import chosen_grids
 from swarmgrid.api.tracebacks import UserFrames
+from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import ConflictError, InputError, brief
 from swarmgrid.format.grid_state import GridState, read_state
 from swarmgrid.inventory.brief import measured
@@ -17,14 +18,14 @@ from swarmgrid.inventory.table import SHOWN_DIGITS
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable
-from swarmgrid.transfer.copying import copy_grid
+from swarmgrid.transfer.copying import copy_grid, is_to_be_copied
 from swarmgrid.transfer.grids import Part, join_part
 from swarmgrid.transfer.joining import MAX_LISTED, Joint
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.location import Location
     from swarmgrid.transfer.joining import Conflict
@@ -115,8 +116,10 @@ def merge(
     function: str | None = None,
     on_conflict: str = "keep",
     dry_run: bool = False,
+    decrypt: bool = False,
     source_options: Mapping[str, Any] | None = None,
     target_options: Mapping[str, Any] | None = None,
+    key: Key | Iterable[Key] | None = None,
 ) -> Merging:
     """Add the points of a store to another: those that were computed elsewhere.
 
@@ -124,7 +127,8 @@ def merge(
     target does not have is copied. To one that it has, the axis values are appended that it lacks,
     and the points are added that it has not computed, with their costs, times and writers;
     failures and tags, too. Every value is held against its checksum. What the target has is never
-    overwritten: a point that both have with other values is a conflict, and is listed.
+    overwritten: a point that both have with other values is a conflict, and is listed. Snapshots
+    come with a grid that is copied; those of a grid that both have stay where they are.
 
     The source is not changed. The same call again adds nothing, and completes one that was cut
     short.
@@ -140,8 +144,13 @@ def merge(
         written.
     dry_run : bool, default False
         Whether to write nothing, and only say what would be done.
+    decrypt : bool, default False
+        Whether points of an encrypted grid may join one that is not encrypted, where anyone reads
+        their values. Without that it is an error.
     source_options, target_options : mapping, optional
         The settings that the URLs need.
+    key : Key or iterable of Key, optional
+        The keys of encrypted grids. One that is copied as a whole stays encrypted as it is.
 
     Returns
     -------
@@ -176,17 +185,23 @@ def merge(
             raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
         if not isinstance(dry_run, bool):
             raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+        if not isinstance(decrypt, bool):
+            raise InputError(f"decrypt is {brief(decrypt)}; expected True or False")
+        hold_keys("key", key)
         found, goal = chosen_grids(source, target, query, function, source_options, target_options)
         paths = [GridPath(row.function or row.folder, row.grid) for row in found.rows]
         blobs = found.location.open()
-        plans = _planned(blobs, goal, paths)
+        plans = _planned(blobs, goal, paths, decrypt=decrypt)
         merging = _to_merging((plan.merged for plan in plans), dry_run=True)
         if on_conflict == "raise" and merging.conflicts:
             raise ConflictError(merging.conflicts, merging.points_conflicting, _REMEDY)
         if dry_run or not any(plan.has_news for plan in plans):
             return _to_merging((plan.merged for plan in plans), dry_run=dry_run)
         check_writable(goal)
-        done = (_merged(blobs, goal, p.path) if p.has_news else p.merged for p in plans)
+        done = (
+            _merged(blobs, goal, p.path, decrypt=decrypt) if p.has_news else p.merged
+            for p in plans
+        )
         return _to_merging(done, dry_run=False)
 
 
@@ -210,7 +225,7 @@ class _Plan:
     has_news: bool
 
 
-def _planned(blobs: Blobs, goal: Location, paths: list[GridPath]) -> list[_Plan]:
+def _planned(blobs: Blobs, goal: Location, paths: list[GridPath], *, decrypt: bool) -> list[_Plan]:
     """The plans of all grids; InputError, naming the grids, where some do not go together."""
     plans: list[_Plan] = []
     misfits: list[str] = []
@@ -219,11 +234,11 @@ def _planned(blobs: Blobs, goal: Location, paths: list[GridPath]) -> list[_Plan]
         state = read_state(blobs, path)
         if state is None:  # deleted meanwhile
             continue
-        if read_state(target, path) is None:
+        if is_to_be_copied(state, read_state(target, path)):
             plans.append(_Plan(path, _of_copy(path, state, 0), has_news=True))
             continue
         try:
-            outcome = join_part(Part(blobs, state, path), target)
+            outcome = join_part(Part(blobs, state, path, may_decrypt=decrypt), target)
         except InputError as error:
             misfits.append(f"{path.folder}/{path.grid[:SHOWN_DIGITS]}: {error}")
             continue
@@ -239,15 +254,17 @@ def _planned(blobs: Blobs, goal: Location, paths: list[GridPath]) -> list[_Plan]
     return plans
 
 
-def _merged(blobs: Blobs, goal: Location, path: GridPath) -> _Merged:
+def _merged(blobs: Blobs, goal: Location, path: GridPath, *, decrypt: bool) -> _Merged:
     """Merge one grid."""
     state = read_state(blobs, path)
     if state is None:  # deleted meanwhile
         return MergedGrid(path.function, path.grid, False, 0, 0, 0, 0, 0), ()
     with lease.acquire(goal, path) as held, recorded(held, path):
-        if read_state(held.blobs, path) is None:
-            return _of_copy(path, state, copy_grid(blobs, state, held))
-        return _of_joint(path, join_part(Part(blobs, state, path), held.blobs, held).joint)
+        if is_to_be_copied(state, read_state(held.blobs, path)):
+            nbytes, _ = copy_grid(blobs, state, held)
+            return _of_copy(path, state, nbytes)
+        part = Part(blobs, state, path, may_decrypt=decrypt)
+        return _of_joint(path, join_part(part, held.blobs, held).joint)
 
 
 def _of_copy(path: GridPath, state: GridState, nbytes: int) -> _Merged:

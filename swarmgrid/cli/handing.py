@@ -88,6 +88,11 @@ def _two_stores(function: Any) -> Any:
 
 
 @click.command()
+@click.option(
+    "--snapshots/--no-snapshots",
+    default=True,
+    help="Whether the snapshots of the grids come with them. Default: they do.",
+)
 @_two_stores
 def copy(
     source: str,
@@ -98,11 +103,12 @@ def copy(
     source_options: tuple[str, ...],
     target_options: tuple[str, ...],
     as_json: bool,
+    snapshots: bool,
 ) -> int:
     """Copy grids to another store.
 
-    SOURCE and TARGET are folders or URLs. Every value is checked on the way. A grid of which the
-    target has points is left alone.
+    SOURCE and TARGET are folders or URLs. Every value is checked on the way, and snapshots come
+    with their grids. A grid of which the target has points is left alone.
 
     \b
     Examples:
@@ -117,6 +123,7 @@ def copy(
         target,
         query=query_of(where, tags),
         function=function,
+        snapshots=snapshots,
         source_options=to_storage_options(source_options),
         target_options=to_storage_options(target_options),
     )
@@ -126,6 +133,7 @@ def copy(
                 "source": place.location.url,
                 "target": target,
                 "bytes": done.nbytes,
+                "snapshots": done.snapshots,
                 "copied": [to_document(row) for row in done.copied],
                 "left": [to_document(row) for row in done.left],
             }
@@ -141,6 +149,11 @@ def copy(
 
 @click.command()
 @click.option("-n", "--dry-run", is_flag=True, help="Write nothing, and say what would be done.")
+@click.option(
+    "--decrypt",
+    is_flag=True,
+    help="Let points of an encrypted grid join one that is not encrypted.",
+)
 @_two_stores
 def merge(
     source: str,
@@ -152,6 +165,7 @@ def merge(
     target_options: tuple[str, ...],
     as_json: bool,
     dry_run: bool,
+    decrypt: bool,
 ) -> int:
     """Add the points of a store to another.
 
@@ -173,6 +187,7 @@ def merge(
         query=query_of(where, tags),
         function=function,
         dry_run=dry_run,
+        decrypt=decrypt,
         source_options=to_storage_options(source_options),
         target_options=to_storage_options(target_options),
     )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     help="Only some points: s=3, s=1,2,3, s=0:9 (as for run, without 9), or s=0..9 (all stored "
     "values from 0 to 9, both included). May be repeated for other axes.",
 )
+@click.option("--snapshots", is_flag=True, help="Delete grids with their snapshots, too.")
 @click.option("--invalidate", is_flag=True, help="Leave the values on the disk until they are "
               "computed again.")  # fmt: skip
 @yes_option("Delete without asking.")
@@ -50,6 +51,7 @@ def delete(
     function: str | None,
     tags: tuple[str, ...],
     selections: tuple[str, ...],
+    snapshots: bool,
     invalidate: bool,
     yes: bool,
     as_json: bool,
@@ -58,7 +60,8 @@ def delete(
 ) -> int:
     """Delete points of one grid, or whole grids.
 
-    Nothing is deleted before you agree; without a terminal, only with --yes.
+    Nothing is deleted before you agree; without a terminal, only with --yes. Grids that have
+    snapshots are deleted only with --snapshots.
 
     \b
     Examples:
@@ -78,7 +81,10 @@ def delete(
         return _delete_points(place, row, selections, invalidate, yes=yes, as_json=as_json)
     if invalidate:
         raise InputError("--invalidate needs --select: it is about some points of a grid")
-    return _drop(place, place.some_rows(query, function), yes=yes, as_json=as_json)
+    rows = place.some_rows(query, function)
+    if not snapshots:
+        _check_have_no_snapshots(place, rows)
+    return _drop(place, rows, yes=yes, as_json=as_json, snapshots=snapshots)
 
 
 def _delete_points(
@@ -126,11 +132,31 @@ def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
     return int((selected == COMPUTED).sum())
 
 
-def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool) -> int:
+def _check_have_no_snapshots(place: Place, rows: list[GridRow]) -> None:
+    """Raise InputError where grids have snapshots, which would be lost with them."""
+    from swarmgrid.format.snapshot import snapshot_paths
+    from swarmgrid.inventory.table import SHOWN_DIGITS
+    from swarmgrid.store.layout import SNAPSHOTS, GridPath
+
+    blobs = place.location.open()
+    present = {*blobs.names(f"{SNAPSHOTS}/")}
+    found = [row for row in rows if row.grid in present]
+    found = [row for row in found if snapshot_paths(blobs, GridPath(row.folder, row.grid))]
+    if found:
+        shown = ", ".join(f"{row.folder}/{row.grid[:SHOWN_DIGITS]}" for row in found[:5])
+        n = len(found)
+        raise InputError(
+            f"{n} grid{'s' * (n != 1)} ha{'ve' if n > 1 else 's'} snapshots, which read "
+            f"{'their' if n > 1 else 'its'} chunks: {shown}{', ...' * (n > 5)}. Nothing was "
+            "deleted; --snapshots deletes them, too"
+        )
+
+
+def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool, snapshots: bool) -> int:
     if not as_json:
         write(grid_table(rows))
     agreed = is_agreed(f"Delete {_some(rows)}?", yes=yes, as_json=as_json)
-    left = _drop_each(place, rows) if agreed else []
+    left = _drop_each(place, rows, snapshots=snapshots) if agreed else []
     gone = [row for row in rows if row not in left]
     if as_json:
         write_json(
@@ -147,7 +173,7 @@ def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool) -> int
     return FOUND if left or not agreed else OK
 
 
-def _drop_each(place: Place, rows: list[GridRow]) -> list[GridRow]:
+def _drop_each(place: Place, rows: list[GridRow], *, snapshots: bool = False) -> list[GridRow]:
     """Delete grids: those that were left alone, because they were written to since."""
     from swarmgrid.handle.dropping import drop
     from swarmgrid.store.layout import GridPath
@@ -156,7 +182,7 @@ def _drop_each(place: Place, rows: list[GridRow]) -> list[GridRow]:
     for row in rows:
         path = GridPath(row.function or row.folder, row.grid)
         as_in = row if row.checksum else None  # of a damaged grid nothing is known
-        if not drop(place.location, path, as_in=as_in):
+        if not drop(place.location, path, as_in=as_in, snapshots=snapshots):
             left.append(row)
     return left
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,19 @@ def held_key(key_id: str) -> Key:
 def secrets_of(key_ids: set[str]) -> dict[str, bytes]:
     """The secrets of some keys, to be handed to a worker through memory."""
     return {key_id: held_key(key_id)._secret for key_id in key_ids}  # noqa: SLF001  # one module
+
+
+def hold_keys(name: str, value: Any) -> None:
+    """Hold the key, or the keys, that a caller gives for grids to be read; None: none.
+
+    Raises
+    ------
+    InputError
+        If something else is given.
+    """
+    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    for one in value if several else [] if value is None else [value]:
+        checked_key(name, one)
 
 
 def cipher_class() -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.codec import checksum
 from swarmgrid.space.tags import is_plain
@@ -46,11 +46,18 @@ class Snapshot:
     message: str = ""
     tags: Mapping[str, Any] = field(default_factory=dict)
     time: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    """The time at which it was taken, in UTC."""
+    """The time at which it was taken, in UTC; 1970 where its record is damaged."""
     expires: dt.datetime | None = None
     """The time from which it may be deleted; None: never."""
     points: int = 0
     """The computed points in it."""
+    damage: str = ""
+    """The damage of its record, in words; empty: none. It stays until it is deleted."""
+
+    def check(self) -> None:
+        """Raise DamageError where its record is damaged."""
+        if self.damage:
+            raise DamageError(f"the record of snapshot {self.id}", self.damage, remedy(self.id))
 
     def is_expired(self, now: dt.datetime) -> bool:
         """Whether it may be deleted at a time."""
@@ -116,15 +123,32 @@ def snapshot_paths(blobs: Blobs, path: GridPath) -> list[SnapshotPath]:
 
 
 def read_snapshots(blobs: Blobs, path: GridPath) -> list[Snapshot]:
-    """The snapshots of a grid, the oldest first."""
+    """The snapshots of a grid, the oldest first; those whose record is damaged say so."""
     paths = snapshot_paths(blobs, path)
     read = blobs.get_many([each.record for each in paths], MAX_RECORD)
     found = [
-        Snapshot.from_bytes(data, each)
+        _listed(data, each)
         for each, data in zip(paths, read, strict=True)
         if data is not None  # deleted since the listing
     ]
     return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
+
+
+def remedy(snapshot: str) -> str:
+    """The next step where a part of a snapshot is damaged."""
+    return (
+        f"Grid.delete_snapshot({snapshot!r}) deletes the snapshot; the grid and its other "
+        "snapshots do not need it"
+    )
+
+
+def _listed(data: bytes, path: SnapshotPath) -> Snapshot:
+    try:
+        return Snapshot.from_bytes(data, path)
+    except DamageError as error:
+        return Snapshot(path.snapshot, damage=error.reason)
+    except FormatError as error:
+        return Snapshot(path.snapshot, damage=str(error))
 
 
 def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
@@ -133,7 +157,12 @@ def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
         key = chunk_key(grid, name, index)
         data = blobs.get(key, chunk_limit(grid, name))
         if data:
-            blobs.put(f"{grid.path.kept(key)}{google_crc32c.value(data):08x}", data)
+            put_kept(blobs, grid.path, key, data)
+
+
+def put_kept(blobs: Blobs, path: GridPath, key: str, data: bytes) -> None:
+    """Write a copy of a chunk of a grid."""
+    blobs.put(f"{path.kept(key)}{google_crc32c.value(data):08x}", data)
 
 
 def snapshot_chunk(
@@ -174,8 +203,11 @@ def kept_chunk(
         block = _as_in_rows(data, key, grid, manifest, name, index)
         if block is not None and data is not None:
             return block, data
-    reason = "neither this chunk nor a copy that was kept of it has the values of the snapshot"
-    raise DamageError(key, reason)
+    raise DamageError(
+        key,
+        "neither this chunk nor a copy that was kept of it has the values of the snapshot",
+        "What else the snapshot holds can be read",
+    )
 
 
 def _as_in_rows(

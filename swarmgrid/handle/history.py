@@ -11,9 +11,10 @@ from swarmgrid.format.snapshot import Snapshot, read_snapshots
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.moments import snapshot_of, state_of
 from swarmgrid.handle.resolve import not_stored
-from swarmgrid.maintenance import snapshots
+from swarmgrid.maintenance import restore, snapshots
 from swarmgrid.maintenance.changes import changes
 from swarmgrid.quantities import span_seconds
+from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.preflight import check_writable
@@ -60,7 +61,7 @@ class GridHistory(GridBase):
     ) -> Snapshot:
         """Keep what is computed now, so that ``dataset(at=...)`` opens it later.
 
-        No value is copied: about 20 bytes a chunk are written. Whatever changes a value of a
+        No value is copied: about 25 bytes a chunk are written. Whatever changes a value of a
         snapshot later (`delete`, `invalidate`, `convert`, `repair`) keeps a copy of its chunk
         first. Waits while another process fills the grid.
 
@@ -113,7 +114,11 @@ class GridHistory(GridBase):
         return taken
 
     def snapshots(self) -> list[Snapshot]:
-        """The snapshots of the grid, the oldest first."""
+        """The snapshots of the grid, the oldest first.
+
+        One whose record is damaged is listed by its id alone, and ``damage`` says what is wrong.
+        It cannot be opened; `delete_snapshot` deletes it. The others are not affected.
+        """
         return read_snapshots(self._ref.location.open(), self._ref.path)
 
     def delete_snapshot(self, snapshot: Snapshot | str) -> None:
@@ -157,14 +162,24 @@ class GridHistory(GridBase):
         Raises
         ------
         InputError
-            If there is no such snapshot, or the grid has another layout now.
+            If there is no such snapshot, or the grid cannot hold its values: an output has a
+            lossy encoding since. Nothing was changed.
         DamageError
-            If a value of the snapshot is lost. Nothing was changed.
+            If the snapshot is damaged, or a value of it is lost. Nothing was changed.
+
+        Notes
+        -----
+        A grid keeps the layout that it has. If that is not the one of the snapshot, all chunks are
+        written anew, as by `rechunk`: Datasets that were opened before are to be opened again.
         """
         found = snapshot_of(self._ref, snapshot)
         check_writable(self._ref.location)
-        with self._written() as held:
-            n = snapshots.restore(held, self._ref.path, found.id)
+        found.check()
+        try:
+            with self._written() as held:
+                n = restore.restore(held, self._ref.path, found.id)
+        except MisfitError as error:
+            raise InputError(f"{error}. Nothing was changed") from None
         if n is None:
             raise not_stored(self._ref)
         return n

@@ -17,8 +17,8 @@ from swarmgrid.format.shard import inner_codecs
 from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
-from swarmgrid.maintenance.layout_swap import NewLayout, estimated_nbytes
-from swarmgrid.maintenance.rechunk import LayoutChange, rechunk_grid
+from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
+from swarmgrid.maintenance.rechunk import rechunk_grid
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.growth import check_key, with_encodings, with_key
 from swarmgrid.readable import nbytes
@@ -160,7 +160,7 @@ class GridLayout(GridBase):
         def plan(grid: StoredGrid) -> NewLayout:
             check_key(None, grid)
             orders = tuple(np.arange(len(axis)) for axis in grid.axes)
-            return NewLayout(with_key(_moved(grid), key_id), orders)
+            return NewLayout(with_key(moved(grid), key_id), orders)
 
         return self._laid_out(plan)
 
@@ -225,7 +225,7 @@ def new_layout(
         order = _order(axis, sort=sort)
         axes.append(replace(_reordered(axis, order), chunk=length))
         orders.append(order)
-    new = replace(_moved(grid), stored_axes=tuple(axes), inner_shape=inner)
+    new = replace(moved(grid), stored_axes=tuple(axes), inner_shape=inner)
     before = grid.schema.encodings
     if given:
         found = with_encodings(new, given).schema.encodings
@@ -245,14 +245,8 @@ def compressed_layout(grid: StoredGrid, level: int) -> NewLayout:
         after = recompressed(before, level, usual)
         if not after.is_usual:
             encodings[name] = after
-    new = replace(_moved(grid), schema=replace(grid.schema, encodings=encodings))
+    new = replace(moved(grid), schema=replace(grid.schema, encodings=encodings))
     return NewLayout(new, tuple(np.arange(len(axis)) for axis in grid.axes))
-
-
-def _moved(grid: StoredGrid) -> StoredGrid:
-    """The grid with keys of its chunks that no reader of the old document uses."""
-    v2_keys = frozenset(grid.schema.outputs) - grid.v2_keys
-    return replace(grid, v2_keys=v2_keys, layout=grid.layout + 1)
 
 
 def _order(stored: StoredAxis, *, sort: bool) -> NDArray[np.intp]:

@@ -31,10 +31,13 @@ def state_of(ref: GridRef, moment: Moment) -> GridState:
     ------
     InputError
         If there is no such snapshot, or nothing is stored of the grid.
+    DamageError
+        If the snapshot is damaged.
     """
     blobs, path = ref.location.open(), ref.path
     found = None if moment is None else _named(ref, moment)
     if found is not None:
+        found.check()
         return state_at(blobs, SnapshotPath(path.function, path.grid, found.id))
     until = np.inf if moment is None else _to_seconds(moment)
     if until is None:
@@ -75,7 +78,8 @@ def _named(ref: GridRef, name: object) -> Snapshot | None:
 
 def _unknown(ref: GridRef, name: object) -> InputError:
     present = [
-        f"{each.id} {each.message!r}" for each in read_snapshots(ref.location.open(), ref.path)
+        f"{each.id} {'(damaged)' if each.damage else repr(each.message)}"
+        for each in read_snapshots(ref.location.open(), ref.path)
     ]
     listed = f"it has {', '.join(present)}" if present else "it has none"
     return InputError(

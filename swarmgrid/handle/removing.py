@@ -74,13 +74,15 @@ class GridRemoving(GridBase):
             raise not_stored(self._ref)
         if not isinstance(snapshots, bool):
             raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
+        # looked at first, so as not to wait for the lease in vain
         n = len(snapshot_paths(blobs, path))
-        if n and not snapshots:
+        if not snapshots and (n or not drop(location, path)):
             raise InputError(
-                f"the grid has {n} snapshot{'s' if n > 1 else ''}, which read its chunks; pass "
+                f"the grid has {n or 'new'} snapshot{'s' * (n != 1)}, which read its chunks; pass "
                 "snapshots=True to delete them with it"
             )
-        drop(location, path)
+        if snapshots:
+            drop(location, path, snapshots=True)
 
     def _remove(
         self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool

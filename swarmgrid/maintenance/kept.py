@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.snapshot import keep_chunk, snapshot_paths
+from swarmgrid.format.snapshot import keep_chunk, remedy, snapshot_paths
 from swarmgrid.store.layout import GridPath
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def keep(blobs: Blobs, grid: StoredGrid, indices: Iterable[tuple[int, ...]] | No
     for place in places:
         try:
             then = state_at(blobs, place)
-        except DamageError:  # it may name any chunk, and must not stop a repair of these
+        except (DamageError, FormatError):  # it may name any, and must not stop their repair
             if asked is None:
                 raise
             named |= asked
@@ -64,9 +64,16 @@ def state_at(blobs: Blobs, place: SnapshotPath) -> GridState:
     DamageError
         If it is damaged.
     """
-    state = read_state(blobs, place)
+    try:
+        state = read_state(blobs, place)
+    except DamageError as error:
+        raise DamageError(error.key, error.reason, remedy(place.snapshot)) from None
     if state is None or state.manifest.damaged:
-        raise DamageError(place.metadata, "a part of this snapshot is missing or damaged")
+        raise DamageError(
+            place.metadata,
+            "a part of this snapshot is missing or damaged",
+            remedy(place.snapshot),
+        )
     path = GridPath(place.function, place.grid)  # of the chunks
     return replace(state, grid=replace(state.grid, path=path))
 

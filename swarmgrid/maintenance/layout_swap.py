@@ -12,6 +12,7 @@ from swarmgrid.format import failures
 from swarmgrid.format.grid_io import axis_keys, swap_documents, write_axis
 from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.orphans import own_chunks
+from swarmgrid.readable import count, nbytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,36 @@ class NewLayout:
 
     grid: StoredGrid
     orders: Orders
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutChange:
+    """The chunks of a grid before and after it was laid out anew; made by `Grid.rechunk`."""
+
+    __module__ = "swarmgrid"
+
+    chunks_before: int
+    """Stored objects of values."""
+    chunks_after: int
+    bytes_before: int
+    """Their bytes."""
+    bytes_after: int
+
+    def __repr__(self) -> str:
+        """The numbers on one line."""
+        if self.chunks_before == self.chunks_after and self.bytes_before == self.bytes_after:
+            return f"LayoutChange({count(self.chunks_after)} chunks, {nbytes(self.bytes_after)})"
+        part = self.bytes_after / self.bytes_before if self.bytes_before else 1.0
+        return (
+            f"LayoutChange({count(self.chunks_before)} chunks, {nbytes(self.bytes_before)} -> "
+            f"{count(self.chunks_after)} chunks, {nbytes(self.bytes_after)}, {100 * part:.0f}%)"
+        )
+
+
+def moved(grid: StoredGrid) -> StoredGrid:
+    """The grid with keys of its chunks that no reader of the old document uses."""
+    v2_keys = frozenset(grid.schema.outputs) - grid.v2_keys
+    return replace(grid, v2_keys=v2_keys, layout=grid.layout + 1)
 
 
 def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, InputError
 from swarmgrid.format.chunk_io import (
     chunk_key,
     chunk_limit,
@@ -25,12 +25,12 @@ from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.segment import Rows
 from swarmgrid.maintenance.kept import keep
-from swarmgrid.maintenance.layout_swap import NewLayout, swap
-from swarmgrid.maintenance.orphans import other_chunks
+from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, swap
+from swarmgrid.maintenance.orphans import own_chunks
 from swarmgrid.maintenance.repair import tidy
-from swarmgrid.readable import count, nbytes
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
+from swarmgrid.space.widening import inexact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.grid_state import GridState
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
 
@@ -47,30 +49,6 @@ MAX_NBYTES = 2**27
 MAX_ROWS = 32
 """Of a new chunk, if no more processes than that computed points of it."""
 _TRIES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutChange:
-    """The chunks of a grid before and after it was laid out anew; made by `Grid.rechunk`."""
-
-    __module__ = "swarmgrid"
-
-    chunks_before: int
-    """Stored objects of values."""
-    chunks_after: int
-    bytes_before: int
-    """Their bytes."""
-    bytes_after: int
-
-    def __repr__(self) -> str:
-        """The numbers on one line."""
-        if self.chunks_before == self.chunks_after and self.bytes_before == self.bytes_after:
-            return f"LayoutChange({count(self.chunks_after)} chunks, {nbytes(self.bytes_after)})"
-        part = self.bytes_after / self.bytes_before if self.bytes_before else 1.0
-        return (
-            f"LayoutChange({count(self.chunks_before)} chunks, {nbytes(self.bytes_before)} -> "
-            f"{count(self.chunks_after)} chunks, {nbytes(self.bytes_after)}, {100 * part:.0f}%)"
-        )
 
 
 def rechunk_grid(
@@ -106,23 +84,37 @@ def rechunk_grid(
         return None
     layout = plan(state.grid)
     keep(held.blobs, state.grid)
-    _drop_other_chunks(held, state.grid)
-    work = _Work(held, state, layout)
-    try:
-        rows = work.write(settle)
-    except Exception:
-        _drop_other_chunks(held, state.grid)
-        raise
-    swap(held, state, replace(layout, grid=work.grid), rows)
-    return work.change()
+    writer = LayoutWriter(held, state, layout)
+    rows = writer.write_all(settle)
+    swap(held, state, replace(layout, grid=writer.grid), rows)
+    return writer.change()
 
 
-class _Work:
-    """Writes the chunks of a new layout, region by region, and counts what it reads and writes."""
+class LayoutWriter:
+    """Writes the chunks of a new layout, region by region, and counts what it reads and writes.
 
-    def __init__(self, held: Lease, state: GridState, layout: NewLayout) -> None:
+    Parameters
+    ----------
+    held : Lease
+        The right to write the grid.
+    state : GridState
+        The rows and values that it gets.
+    layout : NewLayout
+        The layout.
+    read : callable
+        Makes the values of a chunk of its bytes; `computed_chunk`, or one that finds more.
+    """
+
+    def __init__(
+        self,
+        held: Lease,
+        state: GridState,
+        layout: NewLayout,
+        read: Callable[..., NDArray[Any]] | None = None,
+    ) -> None:
         self.grid = layout.grid
         self._held = held
+        self._read = read or computed_chunk
         self._old = state.grid
         self._manifest = state.manifest
         self._orders = layout.orders
@@ -134,8 +126,19 @@ class _Work:
         before = len(self._seen), sum(self._seen.values())
         return LayoutChange(before[0], self._written[0], before[1], self._written[1])
 
-    def write(self, settle: Callable[[StoredGrid, dict[str, NDArray[Any]]], StoredGrid]) -> Rows:
-        """Write all chunks, and return their rows."""
+    def write_all(
+        self,
+        settle: Callable[[StoredGrid, dict[str, NDArray[Any]]], StoredGrid] | None = None,
+    ) -> Rows:
+        """Write all chunks, and return their rows; after an error nothing of them is left."""
+        _drop_chunks(self._held, self.grid)
+        try:
+            return self._write(settle or (lambda grid, _: grid))
+        except Exception:
+            _drop_chunks(self._held, self.grid)
+            raise
+
+    def _write(self, settle: Callable[[StoredGrid, dict[str, NDArray[Any]]], StoredGrid]) -> Rows:
         n_outputs = len(self.grid.schema.outputs)
         parts: list[Rows] = []
         is_settled = not any(one.is_open for one in self.grid.schema.encodings.values())
@@ -174,8 +177,8 @@ class _Work:
         region = _Region.empty(self.grid, shape)
         for touched, index in todo:
             self._note_rows(region, selection, touched, index)
-        for column, name in enumerate(old.schema.outputs):
-            self._gather_output(region, selection, todo, name, column)
+        for name in old.schema.outputs:
+            self._gather_output(region, selection, todo, name)
         return region if (region.owner >= 0).any() else None
 
     def _note_rows(
@@ -205,31 +208,36 @@ class _Work:
         selection: Selection,
         todo: Sequence[tuple[tuple[int, ...], tuple[int, ...]]],
         name: str,
-        column: int,
     ) -> None:
         """Read the old chunks of one output, and put their values into their new places."""
-        old, rows = self._old, self._manifest.rows
+        old = self._old
         output = old.schema.outputs[name]
-        sums = rows.checksums[:, column]
 
         def take_in(part: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
             keys = [chunk_key(old, name, index) for _, index in part]
             read = self._held.blobs.get_many(keys, chunk_limit(old, name))
-            for (touched, index), key, data in zip(part, keys, read, strict=True):
-                block = decoded_chunk(data, key, old, name)
-                for i in self._manifest.rows_of(index).tolist():
-                    if checksum(rows.points(i).of(block), output.dtype) != sums[i]:
-                        raise DamageError(key, "its values are not those that were computed")
+            for (touched, index), data in zip(part, read, strict=True):
+                block = self._read(self._held.blobs, old, self._manifest, name, index, data)
                 self._seen[name, index] = len(data or b"")
                 place = selection.index_in_request(touched) or (...,)
                 is_there = region.owner[place] >= 0
                 inside = block[selection.index_in_chunk(touched)]
+                self._check_exact(name, inside[is_there])
                 kept = region.blocks[name][place]
                 kept[is_there] = inside[is_there]
                 region.blocks[name][place] = kept
 
         size = int(np.prod(old.block_shape(output))) * output.memory_dtype.itemsize
         in_parts(todo, size, take_in)
+
+    def _check_exact(self, name: str, values: NDArray[Any]) -> None:
+        """Raise InputError where an output that was converted since does not hold a value."""
+        dtype = self.grid.schema.outputs[name].dtype
+        if dtype != self._old.schema.outputs[name].dtype and inexact(values, dtype).any():
+            raise InputError(
+                f"output {name!r} had integers beyond 2**53, which are no exact {dtype}, as it is "
+                "now. Nothing was changed"
+            )
 
     def _write_region(
         self, start: tuple[int, ...], stop: tuple[int, ...], region: _Region
@@ -291,6 +299,25 @@ class _Work:
             yield made.written_by(writers[int(region.owner[box][here].max())])
 
 
+def computed_chunk(
+    blobs: Blobs,
+    grid: StoredGrid,
+    manifest: Manifest,
+    name: str,
+    index: tuple[int, ...],
+    data: bytes | None,
+) -> NDArray[Any]:
+    """The values of a chunk, of the bytes that were read; DamageError if rows say otherwise."""
+    del blobs
+    key, column = chunk_key(grid, name, index), list(grid.schema.outputs).index(name)
+    block = decoded_chunk(data, key, grid, name)
+    for i in manifest.rows_of(index).tolist():
+        found = checksum(manifest.rows.points(i).of(block), grid.schema.outputs[name].dtype)
+        if found != manifest.rows.checksums[i, column]:
+            raise DamageError(key, "its values are not those that were computed")
+    return block
+
+
 def _groups(owner: NDArray[np.int64], time: NDArray[np.uint32]) -> NDArray[np.int64]:
     """The number of the row that each point of a chunk gets; -1: it is not computed.
 
@@ -350,9 +377,9 @@ def _regions(
         yield start, tuple(min(a + c, n) for a, c, n in ends)
 
 
-def _drop_other_chunks(held: Lease, grid: StoredGrid) -> None:
-    """Delete the chunks of outputs that the grid does not read."""
+def _drop_chunks(held: Lease, grid: StoredGrid) -> None:
+    """Delete the chunks that a new layout has, which does not count yet."""
     for name in grid.schema.outputs:
-        for key in other_chunks(held.blobs, grid, name):
+        for key in own_chunks(held.blobs, grid, name):
             held.check()
             held.blobs.delete(key)

@@ -1,4 +1,4 @@
-"""Takes snapshots of a grid, keeps what they need, and goes back to one.
+"""Takes snapshots of a grid, lists and deletes them, and finds what they lack.
 
 Rows are facts, so that a snapshot is a set of rows: nothing is copied when it is taken. Whatever
 is about to change the values of computed points calls `keep` first. A kill in between leaves a
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import DamageError, InputError
+from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.format.manifest import write_segments
@@ -26,18 +26,17 @@ from swarmgrid.format.snapshot import (
     snapshot_chunk,
     snapshot_paths,
 )
-from swarmgrid.maintenance.kept import delete_all, has_layout_of, keep, state_at
+from swarmgrid.maintenance.kept import delete_all, state_at
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import GridPath, SnapshotPath
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.format.segment import Rows
     from swarmgrid.store.blobs import Blobs
@@ -78,49 +77,6 @@ def take(
     return found
 
 
-def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
-    """Make a grid what it was: how many points count no more; None if there is no such grid.
-
-    The axes keep the values that they have since. A kill at any step leaves chunks that count as
-    not computed, and the snapshot; the same call again completes it.
-
-    Raises
-    ------
-    DamageError
-        If a value of the snapshot is not there any more. Nothing was changed.
-    InputError
-        If the grid has another layout now. Nothing was changed.
-    """
-    state = read_tidy(held, path)
-    if state is None:
-        return None
-    blobs, place = held.blobs, SnapshotPath(path.function, path.grid, snapshot)
-    then = state_at(blobs, place)
-    if not has_layout_of(state.grid, then.grid):
-        raise InputError(
-            f"snapshot {snapshot} has other chunks, dtypes or an other order of values than the "
-            "grid has now. Read it with dataset(at=...), or give the grid its old layout first"
-        )
-    grid, now_rows = state.grid, state.manifest.rows
-    changed: dict[tuple[int, ...], dict[str, bytes]] = {}
-    for index in other_chunks(then.manifest.rows, now_rows):
-        for name in grid.schema.outputs:
-            key = chunk_key(grid, name, index)
-            _, data = snapshot_chunk(blobs, then.grid, then.manifest, name, index)
-            if data != blobs.get(key):
-                changed.setdefault(index, {})[key] = data
-    keep(blobs, grid, changed)
-    old = [*state.manifest.sizes, *state.manifest.damaged]
-    if changed:  # rows must not refer to a chunk while it is replaced
-        old = _replace_rows(held, grid, state.manifest.without(changed).rows, old)
-        for objects in changed.values():
-            for key, data in objects.items():
-                held.check()
-                blobs.put(key, data)
-    _replace_rows(held, grid, then.manifest.rows, old)
-    return _n_lost(state, then)
-
-
 def expire(held: Lease, path: GridPath, now: dt.datetime) -> list[Snapshot]:
     """Delete the snapshots that may be deleted, and what a killed process left of others."""
     expired = [each for each in read_snapshots(held.blobs, path) if each.is_expired(now)]
@@ -143,6 +99,10 @@ def delete(held: Lease, path: GridPath, snapshot: str) -> bool:
 
 def snapshot_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
     """The damage of the snapshots of a grid; every chunk that they name is read."""
+    for snapshot in read_snapshots(blobs, path):
+        if snapshot.damage:
+            place = SnapshotPath(path.function, path.grid, snapshot.id)
+            yield Finding(place.record, f"snapshot {snapshot.id}: {snapshot.damage}")
     for place in snapshot_paths(blobs, path):
         try:
             then = state_at(blobs, place)
@@ -182,16 +142,6 @@ def _n_points(state: GridState) -> int:
     return n + sum(len(rows.points(i)) for i in np.flatnonzero(~whole).tolist())
 
 
-def _n_lost(now: GridState, then: GridState) -> int:
-    """The points that are computed in one state, and not in another."""
-    lost = 0
-    for index in other_chunks(now.manifest.rows, then.manifest.rows):
-        shape = now.grid.chunk_shape
-        before = computed_mask(now, index, shape)
-        lost += int((before & ~computed_mask(then, index, shape)).sum())
-    return lost
-
-
 def computed_mask(
     state: GridState, index: tuple[int, ...], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
@@ -200,20 +150,6 @@ def computed_mask(
     for i in state.manifest.rows_of(index).tolist():
         mask |= state.manifest.rows.points(i).mask(shape)
     return mask
-
-
-def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str]) -> list[str]:
-    """Write rows as the only ones of a grid, and return the names of their segments."""
-
-    def new_name() -> str:
-        return f"{held.epoch:012d}-{secrets.token_hex(4)}-restored.seg"
-
-    held.check()
-    names = list(write_segments(held.blobs, grid.path, new_name, grid, rows)) if len(rows) else []
-    for name in old:
-        held.check()
-        held.blobs.delete(grid.path.manifest + name)
-    return names
 
 
 def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
@@ -230,7 +166,7 @@ def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
     for place in places:
         try:
             then = state_at(held.blobs, place)
-        except DamageError:  # it may need any of them
+        except (DamageError, FormatError):  # it may need any of them
             return
         for index in set(map(tuple, then.manifest.rows.index.tolist())):
             keys = (chunk_key(then.grid, name, index) for name in then.grid.schema.outputs)

@@ -7,6 +7,7 @@ points, which the same call completes.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.format.manifest import write_segments
+from swarmgrid.transfer.snapshots import copy_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from swarmgrid.store.lease import Lease
 
 
-def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
-    """Copy a grid that the target does not have: the bytes of its chunks.
+def copy_grid(
+    source: Blobs, state: GridState, held: Lease, *, snapshots: bool = True
+) -> tuple[int, int]:
+    """Copy a grid that the target does not have: the bytes of chunks, the number of snapshots.
 
     Parameters
     ----------
@@ -40,6 +44,8 @@ def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
         The grid, as it was read there.
     held : Lease
         The right to write the grid in the target.
+    snapshots : bool
+        Whether its snapshots come with it.
 
     Raises
     ------
@@ -49,7 +55,8 @@ def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
     """
     grid, rows, target = state.grid, state.manifest.rows, held.blobs
     # metadata before chunks, as in every run: a chunk that is there has its place
-    write_grid(target, grid, None)
+    fitting = tuple(axis.within(target.max_nbytes) for axis in grid.stored_axes)
+    write_grid(target, replace(grid, stored_axes=fitting), None)
     nbytes = sum(_copy_output(source, state, held, name) for name in grid.schema.outputs)
     beside = [n for n in state.names if n.endswith((failures.SUFFIX, tags.SUFFIX))]
     beside += [code_record.NAME] * (code_record.NAME in state.names)
@@ -57,10 +64,19 @@ def copy_grid(source: Blobs, state: GridState, held: Lease) -> int:
     for key, data in zip(keys, source.get_many(keys, failures.MAX_NBYTES), strict=True):
         if data is not None:  # else a writer of the source has folded it meanwhile
             target.put(key, data)
+    # before the rows: a grid that has these is left alone by the next call
+    n_snapshots, kept = copy_snapshots(source, state, held) if snapshots else (0, 0)
     held.check()
     if len(rows):
         write_segments(target, grid.path, lambda: _new_name(held), grid, rows)
-    return nbytes
+    return nbytes + kept, n_snapshots
+
+
+def is_to_be_copied(state: GridState, there: GridState | None) -> bool:
+    """Whether a target has nothing of a grid but what a copy left that was cut short."""
+    if there is None:
+        return True
+    return not len(there.manifest.rows) and {*there.names} <= {*state.names}
 
 
 def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int:

@@ -48,8 +48,19 @@ def fitted(source: Source, there: StoredGrid) -> Fit:
     return Fit(replace(there, stored_axes=tuple(axis for axis, _ in grown)), selection)
 
 
-def empty_grid(source: Source, path: GridPath, attributes: Mapping[str, Any]) -> StoredGrid:
-    """The grid, without values on its axes, that takes the points of a source in chunks as long.
+def empty_grid(
+    source: Source, path: GridPath, attributes: Mapping[str, Any], max_nbytes: int
+) -> StoredGrid:
+    """The grid that takes the points of a source in chunks as long, where there is none.
+
+    Parameters
+    ----------
+    source : Source
+        The points.
+    path, attributes : GridPath, mapping
+        The grid.
+    max_nbytes : int
+        The most bytes of an object of its store.
 
     Raises
     ------
@@ -61,8 +72,24 @@ def empty_grid(source: Source, path: GridPath, attributes: Mapping[str, Any]) ->
     lengths = source.chunk_lengths(old.chunk_shape)
     inner = None if old.inner_shape is None else source.chunk_lengths(old.inner_shape)
     pairs = zip(source.axes, lengths, strict=True)
-    axes = tuple(StoredAxis.new(axis, n) for axis, n in pairs)
-    return StoredGrid(path, axes, old.schema, attributes, inner)
+    axes = tuple(StoredAxis.new(axis, n, max_nbytes) for axis, n in pairs)
+    encodings = {
+        name: replace(one, array=f"{path.grid}/{name}") if one.key_id else one
+        for name, one in old.schema.encodings.items()
+    }
+    return StoredGrid(path, axes, replace(old.schema, encodings=encodings), attributes, inner)
+
+
+def check_encryption(theirs: Schema, ours: Schema) -> None:
+    """Raise InputError where encrypted values would be written so that anyone reads them."""
+    for name, encoding in theirs.encodings.items():
+        target = ours.encodings.get(name)
+        if encoding.key_id and not (target is not None and target.key_id):
+            raise InputError(
+                f"output {name!r} is encrypted with the key {encoding.key_id}, and the target is "
+                "not encrypted: anyone could read the values there. Encrypt the target first, "
+                "Grid.rotate(key), or let the values be readable there: decrypt=True"
+            )
 
 
 def check_outputs(theirs: Schema, ours: Schema) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.transfer import beside
-from swarmgrid.transfer.fitting import empty_grid, fitted
+from swarmgrid.transfer.fitting import check_encryption, empty_grid, fitted
 from swarmgrid.transfer.joining import join
 from swarmgrid.transfer.source import to_source
 
@@ -37,6 +37,8 @@ class Part:
     """The names that axes have in it."""
     constants: Sequence[Axis] = ()
     """Axes that the other does not have, of one value each."""
+    may_decrypt: bool = False
+    """Whether values that are encrypted may be written into a grid that is not."""
 
     @property
     def is_same_grid(self) -> bool:
@@ -77,8 +79,14 @@ def join_part(part: Part, blobs: Blobs, held: Lease | None = None) -> Outcome:
     source = to_source(
         part.blobs, part.state, order=order, renamed=part.renamed, constants=part.constants
     )
-    stored = empty_grid(source, part.path, part.attributes) if there is None else there.grid
+    stored = (
+        empty_grid(source, part.path, part.attributes, blobs.max_nbytes)
+        if there is None
+        else there.grid
+    )
     fit = fitted(source, stored)
+    if not part.may_decrypt:
+        check_encryption(part.state.grid.schema, stored.schema)
     failures = beside.new_failures(source, blobs, there, fit)
     tags = beside.new_tags(source, blobs, there) if part.is_same_grid else {}
     grows = there is None or there.grid.axes_differ(fit.grid)

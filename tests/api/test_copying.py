@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid.store import lease
 from tests.conftest import Killed
+from tests.long import first
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 
@@ -89,18 +91,90 @@ def test_a_damaged_value_is_not_copied(tmp_path: Path) -> None:
     assert [row.points_computed for row in swarmgrid.catalog(tmp_path / "to").rows] == [1]
 
 
+FACTOR = [1]
+
+
+def scaled(x: int) -> float:
+    return x * FACTOR[0]
+
+
+def with_past(store: Any) -> tuple[swarmgrid.Grid, dict[str, xr.Dataset]]:
+    """A grid with snapshots, of which some chunks are kept, and what the snapshots hold."""
+    FACTOR[0] = 1
+    call: dict[str, Any] = {"func": scaled, "store": store, "chunks": 2, **OPTIONS}
+    swarmgrid.stream({}, {"x": range(6)}, **call)
+    (grid,) = swarmgrid.catalog(store)
+    moments = {}
+    for number, change in enumerate(
+        (
+            lambda: grid.invalidate(x=[1]),
+            lambda: grid.delete(x=[3]),
+            lambda: grid.rechunk(chunks=3),
+            lambda: grid.delete(x=[0]),
+        )
+    ):
+        moments[grid.snapshot(f"{number}", tags={"n": number}).message] = grid.dataset().load()
+        change()
+        FACTOR[0] = number + 2
+        if number != 1:
+            swarmgrid.stream({}, {"x": range(7)}, **call | {"chunks": None})
+    return grid, moments
+
+
+@pytest.mark.parametrize("kind", ["directory", "memory"])
+def test_snapshots_come_with_their_grid(tmp_path: Path, kind: str) -> None:
+    source, moments = with_past(tmp_path / "from")
+    target = tmp_path / "to" if kind == "directory" else MemoryStore()
+    done = swarmgrid.copy(tmp_path / "from", target)
+    assert done.snapshots == 4
+    assert "with 4 snapshots" in str(done)
+    assert_same(tmp_path / "from", target)
+    (grid,) = swarmgrid.catalog(target)
+    assert grid.snapshots() == source.snapshots()
+    shutil.rmtree(tmp_path / "from")
+    for message, values in moments.items():
+        assert grid.dataset(at=message).identical(values)
+    grid.restore("0")
+    assert grid.dataset()["value"].sel(x=range(6)).values.tolist() == list(range(6))
+
+
+def test_snapshots_stay_behind_where_that_is_asked_for_and_damage_is_told(tmp_path: Path) -> None:
+    source, _ = with_past(tmp_path / "from")
+    taken = source.snapshots()[1]
+    (tmp_path / "from" / "snapshots" / source.id / f"{taken.id}.json").write_bytes(b"torn")
+    for target in ("one", "two"):
+        with pytest.raises(swarmgrid.DamageError, match=r"delete_snapshot.*snapshots=False"):
+            swarmgrid.copy(tmp_path / "from", tmp_path / target)
+        assert [row.points_computed for row in swarmgrid.catalog(tmp_path / target).rows] == [0]
+    assert swarmgrid.copy(tmp_path / "from", tmp_path / "one", snapshots=False).snapshots == 0
+    assert_same(tmp_path / "from", tmp_path / "one")
+    assert next(iter(swarmgrid.catalog(tmp_path / "one"))).snapshots() == []
+    source.delete_snapshot(taken.id)
+    assert swarmgrid.merge(tmp_path / "from", tmp_path / "two").points_added == 7
+    assert len(next(iter(swarmgrid.catalog(tmp_path / "two"))).snapshots()) == 3
+    with pytest.raises(swarmgrid.InputError, match="snapshots is 1; expected True or False"):
+        swarmgrid.copy(tmp_path / "from", tmp_path / "three", snapshots=1)  # type: ignore[arg-type]
+
+
 def test_a_store_is_not_copied_to_itself(tmp_path: Path) -> None:
     fill(tmp_path)
     with pytest.raises(swarmgrid.InputError, match="the same store"):
         swarmgrid.copy(tmp_path, str(tmp_path))
 
 
+@pytest.mark.parametrize("has_past", first(1, [False, True]))
 def test_a_kill_at_any_step_leaves_no_wrong_point_and_the_call_again_completes_it(
-    tmp_path: Path, kill_at: Callable[[int], None]
+    tmp_path: Path, kill_at: Callable[[int], None], has_past: bool
 ) -> None:
     source = tmp_path / "from"
     call: dict[str, Any] = {"func": simulate, "store": source, **OPTIONS}
     swarmgrid.stream({"alpha": 0.5}, {"x": [1, 2], "s": ["a"]}, chunks=1, tags={"a": 1}, **call)
+    (grid,) = swarmgrid.catalog(source)
+    before = grid.dataset().load()
+    if has_past:
+        grid.snapshot("before")
+        grid.delete(x=[1])
+    n = grid.state().points_computed
     for k in itertools.count():
         target = tmp_path / str(k)
         kill_at(k)
@@ -111,9 +185,11 @@ def test_a_kill_at_any_step_leaves_no_wrong_point_and_the_call_again_completes_i
             is_done = False
         kill_at(-1)
         lease._own.clear()  # as in a process that has ended
-        assert all(row.points_computed in {0, 2} for row in swarmgrid.catalog(target).rows)
+        assert all(row.points_computed in {0, n} for row in swarmgrid.catalog(target).rows)
         swarmgrid.copy(source, target)
         assert_same(source, target)
+        (copied,) = swarmgrid.catalog(target)
+        assert not has_past or copied.dataset(at="before").identical(before)
         if is_done:
             break
     assert k > 10

@@ -95,6 +95,16 @@ def test_whole_grids_are_deleted_if_they_are_named(store: str) -> None:
     assert n_computed(store) == {0.4: 8}
 
 
+def test_grids_with_snapshots_are_deleted_only_with_them(store: str) -> None:
+    swarmgrid.catalog(store).query({"params.alpha": 0.2}).snapshot("kept")
+    refused = shell("delete", store, "--tag", "site=north", "--yes")
+    assert refused.code == 2
+    assert "1 grid has snapshots" in refused.err
+    assert n_computed(store) == WHOLE
+    assert shell("delete", store, "--tag", "site=north", "--yes", "--snapshots").code == 0
+    assert n_computed(store) == {0.4: 8}
+
+
 def test_a_grid_that_was_written_to_since_it_was_shown_is_left(store: str) -> None:
     place = Place(to_location(store))
     row = place.rows({"params.alpha": 0.2})[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.store import lease
+from swarmgrid.store import checked_json, lease
 from swarmgrid.store.location import to_location
 from tests.conftest import Killed
 from tests.long import first
@@ -30,9 +31,10 @@ def product(x: int, y: int) -> dict[str, Any]:
 
 
 def fill(store: Any, n: int = 10, ys: tuple[int, ...] = (1, 2)) -> None:
+    is_new = not to_location(store).open().names("data.zarr/")  # else it may have another layout
     swarmgrid.stream(
         {}, {"x": range(n), "y": ys}, func=product, store=store, version="1", executor="sync",
-        verbose=0, chunks={"x": 4},
+        verbose=0, chunks={"x": 4} if is_new else None,
     )  # fmt: skip
 
 
@@ -135,38 +137,69 @@ def test_restoring_gives_the_values_and_the_missing_points_of_the_snapshot() -> 
     assert grid.dataset().identical(after)
 
 
-def test_a_grid_of_another_layout_is_not_restored_but_read() -> None:
-    store = MemoryStore()
-    grid = filled(store)
-    grid.snapshot("one")
-    before = grid.dataset().load()
-    grid.convert("whole", "float64")
-    with pytest.raises(swarmgrid.InputError, match="other chunks, dtypes"):
-        grid.restore("one")
-    with pytest.raises(swarmgrid.InputError, match="layout was changed"):
-        grid.diff("one")
-    assert grid.dataset(at="one").identical(before)
+LAYOUTS: dict[str, Any] = {
+    "chunks": lambda grid: grid.rechunk(chunks={"x": 3, "y": 1}),
+    "twice": lambda grid: [grid.rechunk(chunks=5), grid.rechunk(chunks={"x": 4, "y": 2})],
+    "codecs": lambda grid: [grid.compress(level=level) for level in (5, 9)],
+    "dtype": lambda grid: grid.convert("whole", "float64"),
+    "order": lambda grid: grid.rechunk(sort=True, shards={"x": 4}, chunks={"x": 2, "y": 1}),
+}
+"""What is done to the layout of a grid between a snapshot of it and the way back."""
 
 
-def test_a_grid_of_other_codecs_is_not_restored_with_the_old_bytes() -> None:
+@pytest.mark.parametrize("name", first(3, LAYOUTS))
+def test_a_grid_that_was_laid_out_anew_is_restored_in_the_layout_that_it_has(name: str) -> None:
     store = MemoryStore()
-    grid = filled(store)
+    fill(store, ys=(2, 1))
+    grid = Grid.open(store, "product/")
+    grid.delete(x=[3], y=[1])
     grid.snapshot("one")
     before = grid.dataset().load()
     FACTOR[0] = 7
-    grid.invalidate(x=[1])
-    filled(store)
-    for level in (5, 9):  # the second time, the keys are those of the snapshot again
-        grid.compress(level=level)
-        with pytest.raises(swarmgrid.InputError, match="other chunks, dtypes"):
-            grid.restore("one")
-        assert grid.dataset(at="one").identical(before)
-        assert grid.verify().is_clean
+    grid.invalidate(x=[1, 2])
+    fill(store, 12, (2, 3, 1))
+    LAYOUTS[name](grid)
+    grid.snapshot("two")
+    layout, after = grid.state().chunks, grid.dataset().load()
+    with pytest.raises(swarmgrid.InputError, match="layout was changed"):
+        grid.diff("one")
+    assert grid.restore("one") == 12 * 3 - 19
+    now = grid.dataset()
+    assert (now.sizes["x"], grid.state().chunks) == (12, layout)
+    assert now["whole"].count() == 19
+    check_restored(now.load(), before)
+    assert grid.restore("one") == 0
+    for moment, then in (("one", before), ("two", after)):
+        assert grid.dataset(at=moment).identical(then)
+    assert grid.verify().is_clean
+    assert grid.restore("two") == 0
+    assert grid.dataset().identical(after)
+    FACTOR[0] = 1
+    fill(store, 14, (1, 2, 3))
+    assert grid.dataset()["whole"].notnull().all()
+
+
+def test_a_snapshot_is_not_restored_where_its_values_would_change() -> None:
+    store = MemoryStore()
+    swarmgrid.stream({}, {"x": [0.3, 0.7]}, func=lambda x: x, store=store, executor="sync")
+    (grid,) = swarmgrid.catalog(store)
+    grid.snapshot("exact")
+    grid.rechunk(encoding={"value": {"dtype": "int8", "scale_factor": 0.5}})
+    rounded = grid.snapshot("rounded")
+    with pytest.raises(swarmgrid.InputError, match=r"lossy encoding now .*rechunk\(encoding="):
+        grid.restore("exact")
+    grid.rechunk(chunks=1)
+    assert grid.restore(rounded) == 0
+    assert grid.dataset()["value"].values.tolist() == [0.5, 0.5]
+    grid.rechunk(encoding={"value": {}})
+    assert grid.restore("exact") == 0
+    assert grid.dataset()["value"].values.tolist() == [0.3, 0.7]
 
 
 CHANGES: dict[str, Any] = {
     "take": lambda grid: grid.snapshot("two"),
     "restore": lambda grid: grid.restore("one"),
+    "restore anew": lambda grid: grid.restore("one"),
     "delete": lambda grid: grid.delete(x=[0, 4], y=2),
     "invalidate": lambda grid: grid.invalidate(x=[0, 4], y=2),
     "convert": lambda grid: grid.convert("whole", "float64"),
@@ -180,9 +213,11 @@ def ready(store: Path, name: str) -> tuple[Grid, xr.Dataset]:
     grid.snapshot("one")
     before = grid.dataset().load()
     FACTOR[0] = 7
-    if name == "restore":
+    if "restore" in name:
         grid.delete(x=[0, 1], y=2)
         filled(store, 6)
+    if name == "restore anew":
+        grid.rechunk(chunks={"x": 3})
     return grid, before
 
 
@@ -205,7 +240,7 @@ def test_a_kill_at_any_step_harms_no_snapshot(tmp_path: Path, kill_at: Any, name
             CHANGES[name](grid)
         filled(store, 6)
         assert grid.dataset(at="one").identical(before)
-        if name == "restore":
+        if "restore" in name:
             assert grid.restore("one") == 0
             assert grid.dataset().identical(before)
         if name == "take":
@@ -222,6 +257,7 @@ STEPS = st.lists(
         st.tuples(st.just("grow"), st.integers(1, 13)),
         st.tuples(st.sampled_from(["delete", "invalidate"]), st.integers(0, 9)),
         st.tuples(st.sampled_from(["snapshot", "convert"]), st.just(0)),
+        st.tuples(st.just("rechunk"), st.integers(1, 4)),
         st.tuples(st.sampled_from(["restore", "forget"]), st.integers(0, 3)),
     ),
     max_size=9,
@@ -245,6 +281,8 @@ def take_step(
         filled(store, argument)
     elif step == "convert":
         grid.convert("whole", "float64")
+    elif step == "rechunk":
+        grid.rechunk(chunks={"x": argument}, sort=argument == 1)
     elif step == "snapshot":
         taken[grid.snapshot().id] = grid.dataset().load()
     elif step in {"delete", "invalidate"}:
@@ -254,12 +292,8 @@ def take_step(
         grid.delete_snapshot(chosen)
         del taken[chosen]
     elif chosen is not None:
-        try:
-            grid.restore(chosen)
-        except swarmgrid.InputError as error:
-            assert "other chunks, dtypes" in str(error)  # noqa: PT017  # only after a conversion
-        else:
-            check_restored(grid.dataset().load(), taken[chosen])
+        grid.restore(chosen)
+        check_restored(grid.dataset().load(), taken[chosen])
 
 
 @given(STEPS)
@@ -313,6 +347,39 @@ def test_a_damaged_snapshot_stops_no_repair_and_loses_no_copy(tmp_path: Path) ->
     assert grid.verify().is_clean
 
 
+@pytest.mark.parametrize("torn", ["torn", "", "{}", "newer"])
+def test_a_damaged_record_concerns_its_own_snapshot_alone(torn: str) -> None:
+    store = MemoryStore()
+    grid = filled(store)
+    sound, damaged = grid.snapshot("sound"), grid.snapshot("damaged")
+    before = grid.dataset().load()
+    blobs, key = to_location(store).open(), f"snapshots/{grid.id}/{damaged.id}.json"
+    if torn == "newer":
+        record = checked_json.from_bytes(blobs.get(key) or b"")
+        record["attributes"]["swarmgrid_format"] = 99
+        torn = json.dumps(checked_json.with_checksum(record))
+    blobs.put(key, torn.encode())
+    first, second = grid.snapshots()
+    assert (first.id, bool(first.damage), second) == (damaged.id, True, sound)
+    assert [p.key for p in grid.verify().problems] == [key]
+    for read in (lambda name: grid.dataset(at=name), grid.restore, grid.diff):
+        with pytest.raises(swarmgrid.DamageError, match=rf"delete_snapshot\('{damaged.id}'\)"):
+            read(damaged.id)
+    with pytest.raises(swarmgrid.InputError, match=rf"{damaged.id} \(damaged\), {sound.id}"):
+        grid.dataset(at="damaged")
+    assert swarmgrid.prune(store, max_bytes=0, dry_run=False).grids == ()
+    FACTOR[0] = 7
+    grid.invalidate(x=[1])
+    filled(store)
+    assert grid.dataset(at="sound").identical(before)
+    grid.delete_snapshot(grid.snapshot("third"))
+    grid.delete_snapshot(damaged.id)
+    assert grid.snapshots() == [sound]
+    assert grid.dataset(at="sound").identical(before)
+    assert grid.restore("sound") == 0
+    assert grid.verify().is_clean
+
+
 def test_expired_snapshots_are_deleted_and_others_keep_their_grid() -> None:
     store = MemoryStore()
     grid = filled(store)
@@ -351,6 +418,28 @@ def test_a_grid_with_snapshots_is_dropped_only_with_them(tmp_path: Path) -> None
     grid.invalidate(x=[0])
     grid.drop(snapshots=True)
     assert not (tmp_path / "snapshots" / grid.id).exists()
+
+
+def test_a_snapshot_that_comes_while_a_grid_is_being_dropped_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    grid = filled(store)
+    acquire = lease.acquire
+
+    def later(location: Any, path: Any) -> Any:
+        monkeypatch.setattr(lease, "acquire", acquire)
+        grid.snapshot("just now")
+        return acquire(location, path)
+
+    for drop in (grid.drop, lambda: swarmgrid.prune(store, max_bytes=0, dry_run=False)):
+        monkeypatch.setattr(lease, "acquire", later)
+        try:
+            assert drop().grids == ()
+        except swarmgrid.InputError as error:
+            assert "new snapshots" in str(error)  # noqa: PT017  # of drop alone
+        assert grid.dataset(at="just now")["whole"].notnull().all()
+        grid.delete_snapshot("just now")
 
 
 def test_mistakes_say_what_there_is() -> None:

@@ -221,6 +221,75 @@ def test_the_engine_and_the_decorator_take_a_key(tmp_path: Path) -> None:
     assert opened.load().equals(ds)
 
 
+def test_whatever_opens_grids_takes_their_keys(tmp_path: Path) -> None:
+    one, two = Key.generate(), Key.generate()
+    first = compute(tmp_path, key=one).load()
+    swarmgrid.stream({}, {"x": [1]}, func=lambda x: x, store=tmp_path, version="1", key=two)
+    keys._held.clear()
+    with pytest.raises(swarmgrid.EncryptionError, match="is needed"):
+        swarmgrid.catalog(tmp_path).datatree().load()
+    for call in (
+        lambda key: swarmgrid.catalog(tmp_path, key=key).datatree(),
+        lambda key: xr.open_datatree(tmp_path, engine="swarmgrid", key=key),
+        lambda key: xr.open_groups(tmp_path, engine="swarmgrid", key=key),
+        lambda key: swarmgrid.copy(tmp_path, tmp_path / "to", key=key),
+        lambda key: swarmgrid.merge(tmp_path, tmp_path / "to", key=key),
+        lambda key: xr.open_dataset(tmp_path, engine="swarmgrid", function="model", key=key),
+    ):
+        keys._held.clear()
+        with pytest.raises(swarmgrid.InputError, match="key is a str; expected a swarmgrid.Key"):
+            call(one.reveal())
+        with pytest.raises(swarmgrid.InputError, match="key is a int; expected a swarmgrid.Key"):
+            call([one, 3])
+        call(iter([one, two]))
+        assert {*keys._held} == {one.id, two.id}
+    tree = xr.open_datatree(tmp_path / "to", engine="swarmgrid")
+    (copied,) = tree["model"].children.values()
+    assert copied.to_dataset().load().equals(first)
+
+
+def test_encrypted_values_join_a_grid_that_is_not_only_if_that_is_said(tmp_path: Path) -> None:
+    key, other = Key.generate(), Key.generate()
+    source, plain = tmp_path / "source", tmp_path / "plain"
+    compute(source, range(6), key=key, codec=[])
+    compute(plain, range(2), codec=[])
+    before = every_byte(plain)
+    for dry_run in (True, False):
+        with pytest.raises(swarmgrid.InputError, match=rf"key {key.id}.*rotate.*decrypt=True"):
+            swarmgrid.merge(source, plain, dry_run=dry_run)
+    assert every_byte(plain) == before
+    with pytest.raises(swarmgrid.InputError, match="decrypt is 1; expected True or False"):
+        swarmgrid.merge(source, plain, decrypt=1)  # type: ignore[arg-type]
+    swarmgrid.copy(plain, tmp_path / "kept")
+    grid_of(tmp_path / "kept").rotate(other)
+    assert swarmgrid.merge(source, tmp_path / "kept").points_added == 8
+    assert swarmgrid.merge(source, plain, decrypt=True).points_added == 8
+    assert b"secret 5" in every_byte(plain)
+    assert b"secret" not in every_byte(tmp_path / "kept")
+    assert swarmgrid.merge(plain, source).points_added == 0
+    swarmgrid.merge(source, tmp_path / "new")
+    assert b"secret" not in every_byte(tmp_path / "new")
+    for store in ("kept", "plain", "new"):
+        assert grid_of(tmp_path / store).dataset().load().equals(compute(source).load())
+        assert grid_of(tmp_path / store).verify().is_clean
+
+
+def test_a_grid_that_adopts_an_encrypted_one_is_encrypted_as_itself(tmp_path: Path) -> None:
+    key = Key.generate()
+    compute(tmp_path, key=key, codec=[])
+    old = grid_of(tmp_path)
+    new = old.rename_axis(x="z")
+    values = new.dataset().load()
+    assert key.id in new.state().encodings["number"]
+    assert b"secret 1" not in every_byte(tmp_path)
+    names = [f"{tmp_path}/data.zarr/model/{grid.id}/number" for grid in (old, new)]
+    identities = [zarr.open_array(name).metadata.codecs[-1].array for name in names]
+    assert identities == [f"{old.id}/number", f"{new.id}/number"]
+    assert values["number"].transpose("z", "y").values.tolist() == (
+        old.dataset()["number"].transpose("x", "y").values.tolist()
+    )
+
+
 def test_a_process_that_imports_zarr_alone_reads_by_the_entry_point(tmp_path: Path) -> None:
     key = Key.generate()
     ds = compute(tmp_path, key=key).load()

@@ -315,5 +315,7 @@ def test_a_snapshot_outlives_another_layout(tmp_path: Path, change: str) -> None
     past = grid_of(tmp_path).dataset(at=snapshot).load()
     assert past.equals(before)
     assert grid_of(tmp_path).verify().is_clean
-    with pytest.raises(swarmgrid.InputError, match="old layout"):
-        grid_of(tmp_path).restore(snapshot)
+    key_ids = grid_of(tmp_path).state().encodings
+    assert grid_of(tmp_path).restore(snapshot) == 0
+    assert grid_of(tmp_path).dataset().sel(before.coords).load().equals(before)
+    assert grid_of(tmp_path).state().encodings == key_ids

@@ -1,0 +1,154 @@
+"""Goes back to a snapshot: the grid gets its rows again, and the values that these refer to.
+
+In the layout of the snapshot, chunks that differ are replaced, and then the rows. Where the grid
+was laid out anew since, or an output converted, the values are written in the layout that it has
+now, beside its chunks, and one write makes them count (decision 0039).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import DamageError, InputError
+from swarmgrid.format.chunk_io import chunk_key
+from swarmgrid.format.growing import grown_axis
+from swarmgrid.format.manifest import Manifest, write_segments
+from swarmgrid.format.snapshot import kept_chunk, snapshot_chunk
+from swarmgrid.maintenance.kept import has_layout_of, keep, state_at
+from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
+from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
+from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.maintenance.snapshots import computed_mask, other_chunks
+from swarmgrid.space.encoding import Encoding
+from swarmgrid.space.widening import is_wider
+from swarmgrid.store.layout import SnapshotPath
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.format.segment import Rows
+    from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
+    from swarmgrid.store.lease import Lease
+
+
+def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
+    """Make a grid what it was: how many points count no more; None if there is no such grid.
+
+    The axes keep the values that they have since. A kill at any step leaves chunks that count as
+    not computed, and the snapshot; the same call again completes it.
+
+    Raises
+    ------
+    DamageError
+        If a value of the snapshot is not there any more. Nothing was changed.
+    InputError
+        If the grid as it is now cannot hold a value. Nothing was changed.
+    """
+    state = read_tidy(held, path)
+    if state is None:
+        return None
+    blobs, place = held.blobs, SnapshotPath(path.function, path.grid, snapshot)
+    then = state_at(blobs, place)
+    # kept bytes are written as they are, where they mean the same
+    is_same = state.grid.schema.encodings == then.grid.schema.encodings
+    if not (is_same and has_layout_of(state.grid, then.grid)):
+        return _restored_elsewhere(held, state, then)
+    grid, now_rows = state.grid, state.manifest.rows
+    changed: dict[tuple[int, ...], dict[str, bytes]] = {}
+    for index in other_chunks(then.manifest.rows, now_rows):
+        for name in grid.schema.outputs:
+            key = chunk_key(grid, name, index)
+            _, data = snapshot_chunk(blobs, then.grid, then.manifest, name, index)
+            if data != blobs.get(key):
+                changed.setdefault(index, {})[key] = data
+    keep(blobs, grid, changed)
+    old = [*state.manifest.sizes, *state.manifest.damaged]
+    if changed:  # rows must not refer to a chunk while it is replaced
+        old = _replace_rows(held, grid, state.manifest.without(changed).rows, old)
+        for objects in changed.values():
+            for key, data in objects.items():
+                held.check()
+                blobs.put(key, data)
+    _replace_rows(held, grid, then.manifest.rows, old)
+    return _n_lost(state, then)
+
+
+def _restored_elsewhere(held: Lease, state: GridState, then: GridState) -> int:
+    """Write the values of a snapshot in the layout that the grid has now, and make them count."""
+    check_fits(state.grid, then.grid)
+    pairs = zip(then.grid.stored_axes, state.grid.axes, strict=True)
+    grown = [grown_axis(*pair) for pair in pairs]  # values that are new since have no rows there
+    old = replace(then, grid=replace(then.grid, stored_axes=tuple(axis for axis, _ in grown)))
+    layout = NewLayout(moved(state.grid), tuple(place for _, place in grown))
+    keep(held.blobs, state.grid)
+    writer = LayoutWriter(held, old, layout, _then_chunk)
+    rows = writer.write_all()
+    as_now = tuple(np.arange(len(axis)) for axis in state.grid.axes)
+    swap(held, state, NewLayout(writer.grid, as_now), rows)
+    return _n_lost(state, replace(state, manifest=Manifest(rows, {})))
+
+
+def _then_chunk(blobs: Blobs, *chunk: Any) -> NDArray[Any]:
+    """The values of a chunk of a snapshot, as `computed_chunk`, or of the copy that was kept."""
+    try:
+        return computed_chunk(blobs, *chunk)
+    except DamageError:
+        return kept_chunk(blobs, *chunk[:-1])[0]
+
+
+def check_fits(now: StoredGrid, then: StoredGrid) -> None:
+    """Raise InputError where a grid cannot hold all values that it may have had earlier."""
+    for name, output in now.schema.outputs.items():
+        before, encoding = then.schema.outputs[name], now.schema.encodings.get(name)
+        if before.dtype != output.dtype and not is_wider(output.dtype, before.dtype):
+            raise InputError(
+                f"output {name!r} of the snapshot is of {before.dtype}, which {output.dtype} as "
+                "it is now does not hold. Read the snapshot with dataset(at=...)"
+            )
+        if encoding is None or not encoding.lossy:
+            continue
+        if _values_of(encoding) != _values_of(then.schema.encodings.get(name, Encoding())):
+            raise InputError(
+                f"output {name!r} has a lossy encoding now ({encoding.lossy}), which would change "
+                "the values of the snapshot. Give it another one first, "
+                f"Grid.rechunk(encoding={{{name!r}: {{}}}}), or read the snapshot with "
+                "dataset(at=...)"
+            )
+
+
+def _values_of(encoding: Encoding) -> Encoding:
+    """An encoding without what changes no value."""
+    return replace(encoding, choice="", key_id="", array="")
+
+
+def _n_lost(now: GridState, then: GridState) -> int:
+    """The points that are computed in one state, and not in another."""
+    lost = 0
+    for index in other_chunks(now.manifest.rows, then.manifest.rows):
+        shape = now.grid.chunk_shape
+        before = computed_mask(now, index, shape)
+        lost += int((before & ~computed_mask(then, index, shape)).sum())
+    return lost
+
+
+def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str]) -> list[str]:
+    """Write rows as the only ones of a grid, and return the names of their segments."""
+
+    def new_name() -> str:
+        return f"{held.epoch:012d}-{secrets.token_hex(4)}-restored.seg"
+
+    held.check()
+    names = list(write_segments(held.blobs, grid.path, new_name, grid, rows)) if len(rows) else []
+    for name in old:
+        held.check()
+        held.blobs.delete(grid.path.manifest + name)
+    return names
