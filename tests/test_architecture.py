@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "inventory"},
     "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
-    "tiers": GROUND | {"store", "view"},
+    # above the view: what moves to a device was read and checked as for any reader
+    "tiers": GROUND | {"space", "store", "format", "view"},
     "live": GROUND | {"space", "store", "format", "inventory", "pictures"},
     "search": GROUND,
     "handle": GROUND
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
     | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
-    | {"pictures", "live", "transfer"},
+    | {"pictures", "live", "transfer", "tiers"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
@@ -73,6 +74,7 @@ FOREIGN = {
         "cli.pages",
         *("cli.removing", "cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
     },
+    "cupy": {"tiers.cuda"},
     "cryptography": {"codecs.aes_gcm", "codecs.keys"},
     "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
     "dask": {"executors.processes", "executors.select", "run_options"},

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
 DISK_CASES = ("trivial", "arrays", "chunks")
 STORES = ("directory", "memory", "SQLite", "SQLite, NORMAL", "LMDB", "Redis")
+TIERS = ("memory", "memory, decoded", "disk")
 FIGURES = {
     *("report bytes", "report drawn", "live first bytes", "live bytes a second", "live cpu"),
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
@@ -39,6 +40,7 @@ FIGURES = {
         "encrypted, no codec",
     ),
     *("snapshot seconds", "snapshot bytes", "snapshot opened"),
+    *(f"tiers, {form}{what}" for form in TIERS for what in ("", ", requests")),
     *(f"{kind}, {size} kB" for kind in STORES for size in (4, 300)),
 }
 """What the studies find."""

@@ -17,6 +17,7 @@ OF_A_ROOM = {
     "memoized/test_dataset.py",
     "memoized/test_names.py",
     "memoized/test_programs.py",
+    "stores/test_tiered_suite.py",
     "stores/test_zarr_suite.py",
 }
 """Tests of a whole room: of what its one public name does."""

@@ -28,6 +28,7 @@ STUDIES = {
     "remote": "a store that answers late: requests, and what waits for them",
     "stores": "chunks of each kind of store, written under a lease and read",
     "codecs": "chunks by several codecs, and encrypted, beside the usual ones",
+    "tiers": "chunks that are read again through tiers, beside reading them from a folder",
     "watching": "a run with a bar beside one without",
     "short_axis": "a block function whose grid grows along a short axis",
     "pages": "a report of many grids, and a live page: bytes, and what they cost",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from swarmgrid.handle.grid import Grid
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.search.ranking import Metric
+    from swarmgrid.tiers.device import Device
 
 NAME = "swarmgrid"
 
@@ -175,6 +176,40 @@ class DatasetAccessor:
         from swarmgrid.search.nearest import nearest
 
         return nearest(self._ds, output, query, k=k, metric=metric, dim=dim)
+
+    def to_device(
+        self, device: str | Device | None = None, *, dtype: str | None = None
+    ) -> xr.Dataset:
+        """The Dataset with its outputs as arrays on a device; coordinates stay on the host.
+
+        Every chunk is checked on the host before it moves. Where the store is a
+        `swarmgrid.Tiered` with ``device=``, its chunks stay on the device, within its bytes, and
+        do not move again.
+
+        Parameters
+        ----------
+        device : str or Device, optional
+            ``"cuda"`` or ``"cuda:1"``, by cupy (the extra ``gpu``), or an object as
+            ``swarmgrid.tiers.device.Device`` describes. Default: that of the store, or
+            ``"cuda"``.
+        dtype : {"float16", "float32", "float64"}, optional
+            The precision of outputs of real numbers; others stay as they are. Default: that of
+            the store's device, or as stored.
+
+        Returns
+        -------
+        xr.Dataset
+            Loaded, with cupy's arrays.
+
+        Raises
+        ------
+        InputError
+            If there is no such device, an output cannot be there, or a value would become
+            infinite in the precision. Values that become zero in it give a RuntimeWarning.
+        """
+        from swarmgrid.tiers.to_device import to_device
+
+        return to_device(self._ds, device, dtype)
 
     def plot_status(self, x: str | None = None, y: str | None = None, **options: Any) -> Any:
         """Plot which points of the stored grid are computed, which failed, and which are missing.

@@ -46,6 +46,12 @@ class TierPolicy:
         last.
     watermark : float
         A tier that is full is emptied to this part of its budget.
+    read_ahead : int
+        The number of reads that are made in the background ahead of a reader that walks along an
+        axis, chunk after chunk or by a stride; 0: none.
+    submit : callable, optional
+        Takes a function without arguments, and has it called in the background. Default: one
+        thread, which ends when there is nothing to do.
     clock : callable
         The time in seconds.
     """
@@ -58,6 +64,8 @@ class TierPolicy:
     cold_to_home: str | float | None = None
     should_keep: Callable[[str, CopyStats, float], bool] | None = None
     watermark: float = 0.9
+    read_ahead: int = 2
+    submit: Callable[[Callable[[], None]], object] | None = field(default=None, repr=False)
     clock: Callable[[], float] = field(default=time.time, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +75,10 @@ class TierPolicy:
             raise InputError(
                 f"promote_after is {brief(self.promote_after)}; expected a number of reads, 1 or "
                 "more"
+            )
+        if type(self.read_ahead) is not int or self.read_ahead < 0:
+            raise InputError(
+                f"read_ahead is {brief(self.read_ahead)}; expected a number of reads, 0 for none"
             )
         if not isinstance(self.watermark, (int, float)) or not 0 < self.watermark <= 1:
             raise InputError(
@@ -116,6 +128,10 @@ class TierMetrics:
     evictions: int = 0
     damaged: int = 0
     """Copies that were dropped because they did not hold what the manifest says."""
+    prefetched: int = 0
+    """Of the hits of home: chunks that were read ahead of a reader that walks along an axis."""
+    prefetched_used: int = 0
+    """Chunks among these that were asked for since."""
 
     @property
     def hit_rate(self) -> float:

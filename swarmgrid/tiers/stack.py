@@ -2,7 +2,8 @@
 
 A read asks memory, then the disk, then home, and leaves copies on the way back. A write goes home,
 and replaces the copies. Whether a copy is right is not decided here: the reader holds every chunk
-against the manifest, and drops a copy that does not hold what the rows say.
+against the manifest, and drops a copy that does not hold what the rows say. Where memory holds
+decoded chunks, each is kept with the rows that it was held against.
 """
 
 from __future__ import annotations
@@ -10,33 +11,33 @@ from __future__ import annotations
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from swarmgrid.tiers.arrays import ArrayTier, held_nbytes
 from swarmgrid.tiers.blobs import TieredChunks, TieredWriter
+from swarmgrid.tiers.device import DeviceTier
 from swarmgrid.tiers.disk import DiskTier
 from swarmgrid.tiers.policy import TierMetrics, TierPolicy
 from swarmgrid.tiers.ram import RamTier
+from swarmgrid.tiers.read_ahead import ReadAhead, room
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.space.selection import Selection
     from swarmgrid.store.blobs import Blobs
+    from swarmgrid.tiers.device import Narrowed
+    from swarmgrid.tiers.read_ahead import Task, Walked
+    from swarmgrid.tiers.sizes import TierSizes
 
 Fetch = Callable[[Sequence[str]], list[bytes | None]]
+MOST_UNUSED = 10_000
+"""Chunks that were read ahead and are watched until they are used."""
 _shared: weakref.WeakValueDictionary[str, Tiers] = weakref.WeakValueDictionary()
 """The tiers of this process, by token: all copies of a store that travelled have the same ones."""
-
-
-@dataclass(frozen=True)
-class TierSizes:
-    """The tiers that a store has, and how large each is; 0 bytes: it has none."""
-
-    ram: int = 0
-    shared_ram: str = ""
-    """The folder of a tier in memory that the processes of a machine share."""
-    disk: int = 0
-    disk_folder: str = ""
-    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tiers:
@@ -59,15 +60,26 @@ class Tiers:
         self._token = token or secrets.token_hex(8)
         self._is_copy = bool(token)
         self._ram: RamTier[bytes] | DiskTier | None = None
+        self._arrays: ArrayTier[NDArray[Any]] | None = None
         if sizes.shared_ram:
             self._ram = DiskTier(sizes.shared_ram, sizes.ram, policy)
+        elif sizes.is_decoded:
+            self._arrays = ArrayTier(sizes.ram, policy, sizes.pools, self._place)
         elif sizes.ram:
             self._ram = RamTier(sizes.ram, policy, sizes.pools)
         self._disk = DiskTier(sizes.disk_folder, sizes.disk, policy) if sizes.disk else None
+        self.device: DeviceTier | None = None
+        if sizes.device is not None:
+            self.device = DeviceTier(
+                sizes.device, sizes.device_bytes, sizes.device_dtype, policy, self._place
+            )
+        self._ahead = ReadAhead(policy.read_ahead, policy.submit)
+        self._unused: OrderedDict[str, None] = OrderedDict()
         self._home = TierMetrics()
         self._lock = threading.Lock()
         self._reads: dict[str, int] = {}
         self.pool, self.priority = "", 0
+        self._behind = threading.local()
         _shared.setdefault(self._token, self)
 
     def read(self, keys: Sequence[str], fetch: Fetch) -> list[bytes | None]:
@@ -80,16 +92,58 @@ class Tiers:
         missing = [key for key in keys if key not in found]
         if missing:
             fetched = fetch(missing)
-            with self._lock:
-                n = sum(data is not None for data in fetched)
-                self._home = replace(self._home, hits=self._home.hits + len(missing),
-                    nbytes=self._home.nbytes + sum(len(d) for d in fetched if d is not None),
-                    copies=self._home.copies + n)  # fmt: skip
+            self._count_home(missing, fetched)
             for key, data in zip(missing, fetched, strict=True):
                 found[key] = data
                 if data is not None:
                     self._fill(key, data)
         return [found[key] for key in keys]
+
+    def held(self, key: str, rows: Hashable) -> NDArray[Any] | None:
+        """A decoded chunk as of some rows; None where the tiers hold none."""
+        if self._arrays is None:
+            return None
+        found = self._arrays.get(self._full(key), rows)
+        if found is not None:
+            self._note_use(self._full(key))
+        return found
+
+    def keep(self, key: str, rows: Hashable, values: NDArray[Any]) -> NDArray[Any]:
+        """Keep a decoded chunk that was held against some rows, if memory holds such: it."""
+        name = self._full(key)
+        if self._arrays is not None and self._count_read(name):
+            self._arrays.keep(name, rows, values, held_nbytes(values))
+        return values
+
+    def on_device(
+        self, array: Any, indices: list[tuple[int, ...]], dtype: str | None
+    ) -> Iterator[Narrowed]:
+        """Some chunks of a `GridArray` on the device, in a precision."""
+        tier = self.device
+        assert tier is not None
+        found: Iterator[Narrowed] = array.through(
+            indices,
+            lambda key, rows: tier.get(self._full(key), rows, dtype),
+            lambda key, rows, values: tier.keep(self._full(key), rows, dtype, values),
+        )
+        return found
+
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether memory holds decoded chunks."""
+        return self._arrays is not None
+
+    def lacks(self, key: str) -> bool:
+        """Whether no tier has a copy of a chunk; to ask is no use of one."""
+        name = self._full(key)
+        return not any(
+            tier is not None and tier.has(name) for tier in (self._ram, self._arrays, self._disk)
+        )
+
+    def saw(self, array: Walked, selection: Selection, chunk_nbytes: int) -> None:
+        """Note a read of chunks of some size, so that the next ones of a walk are read ahead."""
+        most = room(self._sizes.largest, chunk_nbytes)
+        self._ahead.saw(array, selection, self._from_behind, most)
 
     @property
     def pools(self) -> Mapping[str, int]:
@@ -113,6 +167,7 @@ class Tiers:
             self._disk.put(name, data)
         if isinstance(self._ram, RamTier) and not self._is_copy:
             self._keep_in_ram(name, data)
+        self._drop_arrays(name)
 
     def drop(self, key: str, *, is_damaged: bool = False) -> bool:
         """Forget the copies of an object: whether there were any."""
@@ -120,31 +175,32 @@ class Tiers:
         for tier in (self._ram, self._disk):
             if tier is not None:
                 was_there |= tier.drop(name, is_damaged=is_damaged)
+        self._drop_arrays(name)
         return was_there
 
     def pin(self, keys: Iterable[str], change: int) -> None:
         """Keep copies from eviction; ``-1`` takes that back."""
         names = [self._full(key) for key in keys]
-        for tier in (self._ram, self._disk):
-            if tier is not None:
-                tier.pin(names, change)
+        for tier in self._all():
+            tier.pin(names, change)
 
     def trim(self) -> None:
         """Move down what was not used for long."""
         if isinstance(self._ram, RamTier):
             self._demote(self._ram.trim())
-        if self._disk is not None:
-            self._disk.trim()
+        for tier in (self._arrays, self._disk, self.device):
+            if tier is not None:
+                tier.trim()
 
     def clear(self) -> None:
         """Forget all copies."""
-        for tier in (self._ram, self._disk):
-            if tier is not None:
-                tier.clear()
+        for tier in self._all():
+            tier.clear()
 
     def metrics(self) -> dict[str, TierMetrics]:
         """The figures of each tier, by name, and of home."""
-        tiers = {"ram": self._ram, "disk": self._disk}
+        ram = self._ram if self._arrays is None else self._arrays
+        tiers = {"device": self.device, "ram": ram, "disk": self._disk}
         found = {name: tier.metrics() for name, tier in tiers.items() if tier is not None}
         return {**found, "home": self._home}
 
@@ -155,6 +211,8 @@ class Tiers:
             data = self._disk.get(name)
             if data is not None:
                 self._promote(name, data)
+        if data is not None:
+            self._note_use(name)
         return data
 
     def _fill(self, key: str, data: bytes) -> None:
@@ -165,20 +223,22 @@ class Tiers:
 
     def _promote(self, name: str, data: bytes) -> None:
         """Keep a copy in memory, if it was read often enough."""
-        if self._ram is None:
-            return
-        if self._policy.promote_after > 1:
-            with self._lock:
-                reads = self._reads.get(name, 0) + 1
+        if self._ram is not None and self._count_read(name):
+            self._keep_in_ram(name, data)
+
+    def _count_read(self, name: str) -> bool:
+        """Count a read: whether the chunk was read often enough for a copy in memory."""
+        if self._policy.promote_after == 1:
+            return True
+        with self._lock:
+            reads = self._reads.pop(name, 0) + 1
+            if reads < self._policy.promote_after:
                 self._reads[name] = reads
-                if reads < self._policy.promote_after:
-                    return
-                del self._reads[name]
-        self._keep_in_ram(name, data)
+            return reads >= self._policy.promote_after
 
     def _keep_in_ram(self, name: str, data: bytes) -> None:
         if isinstance(self._ram, RamTier):
-            self._demote(self._ram.put(name, data, self.pool, self.priority))
+            self._demote(self._ram.put(name, data, *self._place()))
         elif self._ram is not None:
             self._ram.put(name, data)
 
@@ -188,6 +248,65 @@ class Tiers:
             for name, data in evicted:
                 if not self._disk.has(name):
                     self._disk.put(name, data)
+
+    def _count_home(self, keys: Sequence[str], fetched: Sequence[bytes | None]) -> None:
+        """Count what came from home; of what was read ahead, watch for its first use."""
+        sizes = [len(data) for data in fetched if data is not None]
+        is_ahead = hasattr(self._behind, "place")
+        with self._lock:
+            self._home = replace(
+                self._home,
+                hits=self._home.hits + len(keys),
+                nbytes=self._home.nbytes + sum(sizes),
+                copies=self._home.copies + len(sizes),
+                prefetched=self._home.prefetched + is_ahead * len(sizes),
+            )
+            for key, data in zip(keys, fetched, strict=True):
+                if is_ahead and data is not None:
+                    self._unused[self._full(key)] = None
+            while len(self._unused) > MOST_UNUSED:
+                self._unused.popitem(last=False)
+
+    def _note_use(self, name: str) -> None:
+        """Note the use of a copy: of one that was read ahead it is the first."""
+        if name not in self._unused or hasattr(self._behind, "place"):
+            return
+        with self._lock:
+            if name not in self._unused:  # another thread was first
+                return
+            del self._unused[name]
+            self._home = replace(self._home, prefetched_used=self._home.prefetched_used + 1)
+        for tier in (self._ram, self._arrays):
+            if isinstance(tier, (RamTier, ArrayTier)):
+                tier.prioritize(name, self._place()[1])
+
+    def _from_behind(self, task: Task) -> Task:
+        """A task that leaves copies in the present pool, evicted before those that were used."""
+        place = self.pool, self.priority - 1
+
+        def run() -> None:
+            self._behind.place = place
+            try:
+                task()
+            finally:
+                del self._behind.place
+
+        return run
+
+    def _place(self) -> tuple[str, int]:
+        """The pool and the priority of a copy that comes now, by this thread."""
+        found: tuple[str, int] = getattr(self._behind, "place", (self.pool, self.priority))
+        return found
+
+    def _drop_arrays(self, name: str) -> None:
+        """Free the memory of decoded copies; as of other rows they would be of no use."""
+        for tier in (self._arrays, self.device):
+            if tier is not None:
+                tier.drop(name)
+
+    def _all(self) -> list[Any]:
+        tiers = (self.device, self._ram, self._arrays, self._disk)
+        return [tier for tier in tiers if tier is not None]
 
     def _full(self, key: str) -> str:
         return f"{self._name}\0{key}"

@@ -1,27 +1,26 @@
-"""`swarmgrid.Tiered`: a store whose chunks have copies in memory and on a disk."""
+"""`swarmgrid.Tiered`: a store whose chunks have copies in memory, on a disk and on a device."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarr.storage import WrapperStore
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.quantities import size_bytes
 from swarmgrid.store.location import Location, to_location
 from swarmgrid.tiers.policy import TierMetrics, TierPolicy
-from swarmgrid.tiers.stack import Tiers, TierSizes
+from swarmgrid.tiers.sizes import to_sizes
+from swarmgrid.tiers.stack import Tiers
 
 if TYPE_CHECKING:
+    import os
+
     import xarray as xr
 
-_SHARED = Path("/dev/shm")  # noqa: S108  # memory that processes share, where Linux has it
+    from swarmgrid.tiers.device import Device
 
 
 class Tiered(WrapperStore[Any]):
@@ -37,11 +36,17 @@ class Tiered(WrapperStore[Any]):
     ----------
     home : str, path or zarr.abc.store.Store
         The store, as for `swarmgrid.compute`.
-    ram : str or int, optional
-        The bytes of the copies in memory, such as ``"2GB"``.
+    ram : str, int or (str or int, str), optional
+        The bytes of the copies in memory, such as ``"2GB"``. They are as stored. With
+        ``("2GB", "decoded")`` they are decoded and checked: they take more bytes, and are
+        read again without either.
     disk : (path, str or int), optional
         A folder of this tier alone, and the bytes of the copies in it, such as
         ``("/scratch/me", "50GB")``. The processes of a machine share it.
+    device : str, Device or tuple, optional
+        A device that holds decoded chunks for ``ds.swarmgrid.to_device()``: ``"cuda:0"``, with
+        bytes ``("cuda:0", "4GB")``, with a precision ``("cuda:0", "4GB", "float16")``. Without
+        bytes it is half of what is free there. Needs the extra ``gpu``.
     shared : bool, default False
         Whether the processes of a machine share the copies in memory, too (on Linux).
     pools : mapping, optional
@@ -50,11 +55,13 @@ class Tiered(WrapperStore[Any]):
         The rules by which copies are kept.
     storage_options : mapping, optional
         Options with which a URL is opened.
+    read_only : bool, default False
+        Whether the store refuses to be written; reading leaves copies in the tiers.
 
     Raises
     ------
     InputError
-        If there is no tier, or a size cannot be understood.
+        If there is no tier, a size cannot be understood, or there is no such device.
 
     Examples
     --------
@@ -76,29 +83,40 @@ class Tiered(WrapperStore[Any]):
         self,
         home: str | os.PathLike[str] | Any,
         *,
-        ram: str | int | None = None,
+        ram: str | int | tuple[str | int, str] | None = None,
         disk: tuple[str | os.PathLike[str], str | int] | None = None,
+        device: str | Device | tuple[Any, ...] | None = None,
         shared: bool = False,
         pools: Mapping[str, str | int] | None = None,
         policy: TierPolicy | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
     ) -> None:
         location = to_location(home, storage_options)
         if location.tiers is not None:
             raise InputError(f"home is {brief(home)}, which has tiers already; expected a store")
-        sizes = _sizes(location, ram, disk, pools, is_shared=shared)
+        sizes = to_sizes(location, ram, disk, device, pools, is_shared=shared)
         rules = TierPolicy() if policy is None else policy
         if not isinstance(rules, TierPolicy):
             raise InputError(f"policy is {brief(policy)}; expected a swarmgrid.TierPolicy")
-        super().__init__(location.zarr_store())
+        store = location.zarr_store()
+        super().__init__(store.with_read_only(True) if read_only else store)
         self._tiers = Tiers(sizes, rules, location.url)
-        self.location = replace(location, tiers=self._tiers)
+        self.location = _over(location, self._store, self._tiers)
         """The store and its tiers, as swarmgrid opens them."""
 
-    def metrics(self) -> dict[str, TierMetrics]:
-        """The figures of each tier: ``"ram"``, ``"disk"``, and ``"home"``.
+    @classmethod
+    async def open(cls, *args: Any, **options: Any) -> Tiered:
+        """The store of these arguments, opened, as zarr opens stores."""
+        store = cls(*args, **options)
+        await store._ensure_open()
+        return store
 
-        A hit of home is a chunk that no tier had.
+    def metrics(self) -> dict[str, TierMetrics]:
+        """The figures of each tier: ``"device"``, ``"ram"``, ``"disk"``, and ``"home"``.
+
+        A hit of home is a chunk that no tier had; ``prefetched`` are those of them that were read
+        ahead, and ``prefetched_used`` those of these that were asked for since.
         """
         return self._tiers.metrics()
 
@@ -110,13 +128,11 @@ class Tiered(WrapperStore[Any]):
         ds : xr.Dataset
             A lazy Dataset of swarmgrid, or a part of one: ``ds.isel(s=slice(50, 100))``.
         """
-        from swarmgrid.view.chunk_keys import chunk_keys
+        from swarmgrid.view.chunk_keys import lazy_arrays
 
         before = self.metrics()["home"].nbytes
-        reader = self.location.open_chunks()
-        keys = chunk_keys(ds)
-        for start in range(0, len(keys), 64):
-            reader.get_many(keys[start : start + 64])
+        for array, index in lazy_arrays(ds):
+            array.fetch(array.chunks_at(index), is_anew=True)
         return self.metrics()["home"].nbytes - before
 
     @contextlib.contextmanager
@@ -162,8 +178,7 @@ class Tiered(WrapperStore[Any]):
         self._tiers.clear()
 
     def _with_store(self, store: Any) -> Tiered:
-        location = self.location
-        return _made(store, location if location.store is None else replace(location, store=store))
+        return _made(store, _over(self.location, store, self._tiers))
 
     def __repr__(self) -> str:
         return f"<swarmgrid.Tiered {self.location.url!r}: {', '.join(self.metrics())}>"
@@ -185,6 +200,16 @@ def _travelled(location: Location) -> Tiered:
     return _made(location.zarr_store(), location)
 
 
+def _over(location: Location, store: Any, tiers: Tiers) -> Location:
+    """A location with tiers that opens a Zarr store: by its path, where that may be written."""
+    if store.read_only:
+        location = replace(location, store=store)
+    elif location.store is not None:
+        is_directory = to_location(store).is_directory
+        location = replace(location, store=None if is_directory else store)
+    return replace(location, tiers=tiers)
+
+
 def _made(home: Any, location: Location) -> Tiered:
     """The store over a Zarr store, with the tiers that a location has."""
     store = Tiered.__new__(Tiered)
@@ -192,41 +217,3 @@ def _made(home: Any, location: Location) -> Tiered:
     store._tiers = location.tiers  # noqa: SLF001  # of the same class
     store.location = location
     return store
-
-
-def _sizes(
-    location: Location,
-    ram: str | int | None,
-    disk: Any,
-    pools: Mapping[str, str | int] | None,
-    *,
-    is_shared: bool,
-) -> TierSizes:
-    if ram is None and disk is None:
-        raise InputError("there is no tier; pass ram='2GB' or disk=('/scratch/me', '50GB')")
-    folder, disk_bytes = "", 0
-    if disk is not None:
-        if not isinstance(disk, (tuple, list)) or len(disk) != 2:
-            raise InputError(
-                f"disk is {brief(disk)}; expected a folder and its size: ('/scratch/me', '50GB')"
-            )
-        folder = str(Path(os.fspath(disk[0])).expanduser().absolute())
-        disk_bytes = int(size_bytes("the size of disk", disk[1]))
-        if location.is_directory and folder == location.url:
-            raise InputError(f"disk is the home store, {folder!r}; expected a folder of its own")
-    ram_bytes = 0 if ram is None else int(size_bytes("ram", ram))
-    limits = {name: int(size_bytes(f"pool {name!r}", n)) for name, n in (pools or {}).items()}
-    shared = _shared_folder(location) if is_shared and ram_bytes else ""
-    return TierSizes(ram_bytes, shared, disk_bytes, folder, limits)
-
-
-def _shared_folder(location: Location) -> str:
-    if not _SHARED.is_dir():
-        raise InputError(
-            f"shared=True needs {_SHARED}, which this machine does not have; pass "
-            f"disk=({tempfile.gettempdir()!r}, ...) or shared=False"
-        )
-    import hashlib
-
-    name = hashlib.blake2b(location.url.encode(), digest_size=8).hexdigest()
-    return str(_SHARED / f"swarmgrid-{os.getuid()}-{name}")

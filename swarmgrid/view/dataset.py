@@ -26,9 +26,9 @@ from swarmgrid.format.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.encoding import fill_value
 from swarmgrid.space.outputs import STRING
-from swarmgrid.space.selection import outer_index
 from swarmgrid.space.texts import to_text
 from swarmgrid.store.checked_json import MAX_DOCUMENT
+from swarmgrid.view.near import NearChunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,7 +156,7 @@ def failure_table(axes: tuple[str, ...], failures: list[FailedPoint]) -> pd.Data
     return pd.DataFrame(rows, columns=[*axes, *columns])
 
 
-class GridArray(BackendArray):
+class GridArray(NearChunks, BackendArray):
     """One output of a request, as an array that xarray indexes lazily.
 
     Only the chunks that an index touches are read; each is held against the checksums of the
@@ -223,15 +223,10 @@ class GridArray(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index: per dim an int, a slice or an array of ints."""
-        n_axes = len(self._order)
-        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
-        by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
-        rest = outer_index(tuple(chosen[n_axes:])) if self._output.shape else ()
-        selection = self._coverage.selection.at(by_stored)
-        present = self._coverage.is_computed(by_stored) if self._has_missing else None
-        values = self._gather(selection, present, tuple(map(len, chosen[n_axes:])), rest)
-        values = values.transpose([*self._order, *range(n_axes, values.ndim)])
-        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+        asked = self.request(key)
+        values = self._gather(asked.selection, asked.present, asked.own_shape, asked.rest)
+        self._note(asked.selection)
+        return self.arranged(values, key)
 
     def _gather(
         self,
@@ -285,7 +280,7 @@ class GridArray(BackendArray):
             )
         return values
 
-    def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+    def _stored_blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [chunk_key(self._grid, self._name, index) for index in indices]
         found = self._chunks.get_many(keys, chunk_limit(self._grid, self._name))
@@ -342,26 +337,6 @@ class GridArray(BackendArray):
 
     def __getstate__(self) -> Mapping[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in {"_blobs", "_chunks"}}
-
-    def keys_at(self, key: tuple[Any, ...]) -> list[str]:
-        """The keys of the chunks that an outer index touches, of those with computed points."""
-        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
-        by_stored = [chosen[self._order.index(d)] for d in range(len(self._order))]
-        selection = self._coverage.selection.at(by_stored)
-        touched = map(selection.chunk_index, selection.touched())
-        return [
-            chunk_key(self._grid, self._name, index)
-            for index in touched
-            if len(self._manifest.rows_of(index))
-        ]
-
-
-def indices(key: Any, n: int) -> NDArray[np.intp]:
-    """The indices that one part of an outer index means, as an array."""
-    if isinstance(key, slice):
-        return np.arange(n, dtype=np.intp)[key]
-    array = np.atleast_1d(np.asarray(key, np.intp))
-    return np.where(array < 0, array + n, array)
 
 
 def _has_inexact(integers: NDArray[Any]) -> bool:

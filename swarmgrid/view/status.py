@@ -13,7 +13,8 @@ from xarray.core import indexing
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.row_values import n_points, row_values
 from swarmgrid.space.selection import AxisSelection, Selection
-from swarmgrid.view.dataset import coordinates, indices
+from swarmgrid.view.dataset import coordinates
+from swarmgrid.view.near import indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

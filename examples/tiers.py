@@ -1,0 +1,71 @@
+"""Keep copies near: memory and a disk in front of a store that is far.
+
+A folder stands for the bucket, so that this runs anywhere. What was read once is not asked of it
+again; where points are added by someone else, exactly their chunks are. The last step puts arrays
+on a GPU, if there is one.
+
+    python examples/tiers.py [--store DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+import swarmgrid
+
+
+def wing(speed: float, angle: float) -> float:
+    """Return the lift of a wing, very roughly."""
+    stall = 1 / (1 + np.exp(2 * (angle - 14)))
+    return float(0.6 * speed**2 * 0.11 * angle * stall)
+
+
+def main(store: str) -> None:
+    """Fill the store, read it through tiers, add to it, and read it again."""
+    axes = {"speed": np.arange(10.0, 50.0), "angle": np.arange(0.0, 20.0, 0.5)}
+    options = {"func": wing, "chunks": {"speed": 5, "angle": 40}, "executor": "sync"}
+    far = swarmgrid.Tiered(store, ram="50MB", disk=(f"{store}-scratch", "500MB"))
+
+    # writes go to the store itself first, and leave copies
+    _, done = swarmgrid.run(axes=axes, store=far, **options)
+    print(f"through the tiers:      {done}")
+
+    def read(what: str) -> None:
+        before = far.metrics()["home"].hits
+        ds = swarmgrid.open(func=wing, store=far)
+        lift = float(ds["value"].max())
+        asked = far.metrics()["home"].hits - before
+        print(f"{what:23} best lift {lift:.0f}; {asked} chunks asked of the store")
+
+    far.clear_copies()  # as on another machine
+    read("read:")
+    read("read again:")
+
+    # someone else adds points, without these tiers: the copies of their chunks are old
+    more = {**axes, "speed": np.arange(10.0, 52.0)}
+    _, done = swarmgrid.run(axes=more, store=store, **options)
+    print(f"by someone else:        {done}")
+    read("read after that:")
+
+    # a part that is needed soon, and shall stay
+    part = swarmgrid.open(func=wing, store=far).sel(speed=slice(30, 40))
+    far.prefetch(part)
+    with far.pinned(part):
+        print(f"a pinned part:          mean lift {float(part['value'].mean()):.0f}")
+    ram = far.metrics()["ram"]
+    print(f"memory:                 {ram.copies} copies, {ram.percent_used:.2f} % of its bytes")
+
+    try:
+        half = part.swarmgrid.to_device("cuda", dtype="float16")
+    except swarmgrid.InputError as error:
+        print(f"no GPU here:            {str(error).partition(';')[0]}")
+    else:
+        print(f"on the GPU:             {half['value'].data.nbytes} bytes")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Tiers in front of a store.")
+    parser.add_argument("--store", default="cache", help="directory or URL (default: cache)")
+    main(parser.parse_args().store)

@@ -1,0 +1,128 @@
+"""The tiers that a user asks for: which there are, and how large each is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.quantities import size_bytes
+from swarmgrid.tiers.device import checked_dtype, opened
+
+if TYPE_CHECKING:
+    from swarmgrid.store.location import Location
+
+_SHARED = Path("/dev/shm")  # noqa: S108  # memory that processes share, where Linux has it
+
+
+@dataclass(frozen=True)
+class TierSizes:
+    """The tiers that a store has, and how large each is; 0 bytes: it has none."""
+
+    ram: int = 0
+    is_decoded: bool = False
+    """Whether the memory holds decoded chunks."""
+    shared_ram: str = ""
+    """The folder of a tier in memory that the processes of a machine share."""
+    disk: int = 0
+    disk_folder: str = ""
+    pools: Mapping[str, int] = field(default_factory=dict)
+    device: Any = None
+    """The device's name, or the `Device`; None: there is none."""
+    device_bytes: int | None = None
+    device_dtype: str | None = None
+
+    @property
+    def largest(self) -> int:
+        """The bytes of the largest tier of chunks as they are read."""
+        return max(self.ram, self.disk)
+
+
+def to_sizes(
+    location: Location,
+    ram: Any,
+    disk: Any,
+    device: Any,
+    pools: Mapping[str, str | int] | None,
+    *,
+    is_shared: bool,
+) -> TierSizes:
+    """The tiers that the arguments of `swarmgrid.Tiered` describe.
+
+    Raises
+    ------
+    InputError
+        If there is none, an argument cannot be understood, or there is no such device here.
+    """
+    if ram is None and disk is None and device is None:
+        raise InputError(
+            "there is no tier; pass ram='2GB', disk=('/scratch/me', '50GB') or device='cuda:0'"
+        )
+    ram_bytes, is_decoded = _ram(ram)
+    folder, disk_bytes = _disk(location, disk)
+    limits = {name: int(size_bytes(f"pool {name!r}", n)) for name, n in (pools or {}).items()}
+    if is_shared and is_decoded:
+        raise InputError("shared=True holds chunks as they are stored; leave out 'decoded'")
+    shared = _shared_folder(location) if is_shared and ram_bytes else ""
+    return TierSizes(ram_bytes, is_decoded, shared, disk_bytes, folder, limits, *_device(device))
+
+
+def _ram(ram: Any) -> tuple[int, bool]:
+    """The bytes in memory, and whether they hold decoded chunks."""
+    form = "stored"
+    if isinstance(ram, (tuple, list)):
+        if len(ram) != 2 or ram[1] not in ("stored", "decoded"):
+            raise InputError(
+                f"ram is {brief(ram)}; expected bytes, and maybe the form: ('2GB', 'decoded') or "
+                "('2GB', 'stored')"
+            )
+        ram, form = ram
+    nbytes = 0 if ram is None else int(size_bytes("ram", ram))
+    return nbytes, form == "decoded" and nbytes > 0
+
+
+def _disk(location: Location, disk: Any) -> tuple[str, int]:
+    """The folder on a disk, and its bytes."""
+    if disk is None:
+        return "", 0
+    if not isinstance(disk, (tuple, list)) or len(disk) != 2:
+        raise InputError(
+            f"disk is {brief(disk)}; expected a folder and its size: ('/scratch/me', '50GB')"
+        )
+    folder = str(Path(os.fspath(disk[0])).expanduser().absolute())
+    nbytes = int(size_bytes("the size of disk", disk[1]))
+    if location.is_directory and folder == location.url:
+        raise InputError(f"disk is the home store, {folder!r}; expected a folder of its own")
+    return folder, nbytes
+
+
+def _device(device: Any) -> tuple[Any, int | None, str | None]:
+    """The device, its bytes, None if they are not said, and its precision."""
+    if device is None:
+        return None, None, None
+    given = tuple(device) if isinstance(device, (tuple, list)) else (device,)
+    if not 1 <= len(given) <= 3:
+        raise InputError(
+            f"device is {brief(device)}; expected a device, its bytes and a precision, such as "
+            "('cuda:0', '4GB', 'float16')"
+        )
+    which, nbytes, dtype = (*given, None, None)[:3]
+    limit = None if nbytes is None else int(size_bytes("the size of device", nbytes))
+    precision = checked_dtype(dtype)
+    opened(which)  # an error tells at once that there is none
+    return which, limit, precision
+
+
+def _shared_folder(location: Location) -> str:
+    if not _SHARED.is_dir():
+        raise InputError(
+            f"shared=True needs {_SHARED}, which this machine does not have; pass "
+            f"disk=({tempfile.gettempdir()!r}, ...) or shared=False"
+        )
+    name = hashlib.blake2b(location.url.encode(), digest_size=8).hexdigest()
+    return str(_SHARED / f"swarmgrid-{os.getuid()}-{name}")

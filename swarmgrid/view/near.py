@@ -1,0 +1,200 @@
+"""An array of a grid whose chunks may be held decoded near by: in memory, or on a device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from swarmgrid.format.chunk_io import chunk_key
+from swarmgrid.format.chunk_parts import in_parts
+from swarmgrid.space.selection import outer_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.space.outputs import Output
+    from swarmgrid.space.selection import Selection
+    from swarmgrid.store.location import Location
+
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The meaning of an outer index for a stored array."""
+
+    selection: Selection
+    """Along the stored axes, in their order."""
+    present: NDArray[np.bool_] | None
+    """The points of the selection that are computed; None: all."""
+    own_shape: tuple[int, ...]
+    """The number of requested places of each of the output's own dims."""
+    rest: tuple[Any, ...]
+    """The index into these; empty where the output has none."""
+
+
+class NearChunks:
+    """The part of a `GridArray` that deals with tiers, where its store has some."""
+
+    _location: Location
+    _grid: StoredGrid
+    _manifest: Manifest
+    _name: str
+    _output: Output
+    _column: int
+    _coverage: Coverage
+    _has_missing: bool
+    _order: list[int]
+    _chunks: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def tiers(self) -> Any:
+        """The tiers of the store; None where it has none."""
+        return self._location.tiers
+
+    @property
+    def name(self) -> str:
+        """The output."""
+        return self._name
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether the values have the dtype of the stored ones, though some may be missing."""
+        return self.dtype == self._output.memory_dtype
+
+    def request(self, key: tuple[Any, ...]) -> Request:
+        """The meaning of an outer index: per dim an int, a slice or an array of ints."""
+        n_axes = len(self._order)
+        chosen = [indices(k, n) for k, n in zip(key, self.shape, strict=True)]
+        by_stored = [chosen[self._order.index(d)] for d in range(n_axes)]
+        own = chosen[n_axes:]
+        return Request(
+            self._coverage.selection.at(by_stored),
+            self._coverage.is_computed(by_stored) if self._has_missing else None,
+            tuple(map(len, own)),
+            outer_index(tuple(own)) if self._output.shape else (),
+        )
+
+    def arranged(self, values: Any, key: tuple[Any, ...]) -> Any:
+        """Values in the order of the stored axes in the requested order, without scalar dims."""
+        values = values.transpose((*self._order, *range(len(self._order), values.ndim)))
+        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+    def chunks_at(self, key: tuple[Any, ...]) -> list[tuple[int, ...]]:
+        """The chunks that an outer index touches, of those with computed points."""
+        selection = self.request(key).selection
+        touched = map(selection.chunk_index, selection.touched())
+        return [index for index in touched if len(self._manifest.rows_of(index))]
+
+    def keys_at(self, key: tuple[Any, ...]) -> list[str]:
+        """The keys of these chunks."""
+        return [self.key_of(index) for index in self.chunks_at(key)]
+
+    def key_of(self, index: tuple[int, ...]) -> str:
+        """The key of a chunk."""
+        return chunk_key(self._grid, self._name, index)
+
+    def rows_of(self, index: tuple[int, ...]) -> Hashable:
+        """The checksums of all rows of a chunk, and the points of those about a part of it.
+
+        Where these are equal, so are the values.
+        """
+        rows = self._manifest.rows
+        is_whole = self._manifest.is_whole(self._grid.chunk_shape)
+        return tuple(
+            (int(rows.checksums[i, self._column]), None if is_whole[i] else rows.points(i))
+            for i in self._manifest.rows_of(index).tolist()
+        )
+
+    def read(self, key: tuple[Any, ...]) -> Any:
+        """The values at an outer index."""
+        return self._read(key)
+
+    def through(
+        self,
+        indices: list[tuple[int, ...]],
+        get: Callable[[str, Hashable], V | None],
+        keep: Callable[[str, Hashable, NDArray[Any]], V],
+        read: Callable[[list[tuple[int, ...]]], Iterator[NDArray[Any]]] | None = None,
+    ) -> Iterator[V]:
+        """Some chunks as a tier holds them, and all others at once as they are read and kept.
+
+        Parameters
+        ----------
+        indices : list of tuple
+            The chunks.
+        get, keep : callable
+            The tier's: by key and rows.
+        read : callable, optional
+            Gives some chunks' values, checked. Default: as for any reader.
+        """
+        keys = [self.key_of(index) for index in indices]
+        rows = [self.rows_of(index) for index in indices]
+        held = [get(key, of) for key, of in zip(keys, rows, strict=True)]
+        missing = [index for index, found in zip(indices, held, strict=True) if found is None]
+        fresh = (read or self._blocks)(missing)
+        for key, of, found in zip(keys, rows, held, strict=True):
+            yield keep(key, of, next(fresh)) if found is None else found
+
+    def place(self) -> str:
+        """The name of the array within its store."""
+        return f"{self._grid.path.group}/{self._name}"
+
+    def fetch(self, indices: list[tuple[int, ...]], *, is_anew: bool = False) -> None:
+        """Read chunks into the tiers, checked; unless ``is_anew``, those that no tier has."""
+        there = [
+            index
+            for index in indices
+            if len(self._manifest.rows_of(index))
+            and (is_anew or self.tiers.lacks(self.key_of(index)))
+        ]
+
+        def take_in(part: Sequence[tuple[int, ...]]) -> None:
+            for _ in self._blocks(list(part)):
+                pass
+
+        in_parts(there, self.chunk_nbytes, take_in)
+
+    @property
+    def chunk_nbytes(self) -> int:
+        """The size of a chunk in memory."""
+        return math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
+
+    def _note(self, selection: Selection) -> None:
+        """Tell the tiers of a read, so that they can read ahead."""
+        if self.tiers is not None:
+            self.tiers.saw(self, selection, self.chunk_nbytes)
+
+    def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+        """Some chunks' values, checked."""
+        tiers = self.tiers
+        if tiers is None or not tiers.holds_arrays:
+            return self._stored_blocks(indices)
+        return self.through(indices, tiers.held, tiers.keep, self._stored_blocks)
+
+    def _stored_blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+        """The same, from the nearest stored copies."""
+        raise NotImplementedError
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        """The values at an outer index."""
+        raise NotImplementedError
+
+
+def indices(key: Any, n: int) -> NDArray[np.intp]:
+    """The indices that one part of an outer index means, as an array."""
+    if isinstance(key, slice):
+        return np.arange(n, dtype=np.intp)[key]
+    array = np.atleast_1d(np.asarray(key, np.intp))
+    return np.where(array < 0, array + n, array)

@@ -1,0 +1,82 @@
+"""Leases and fences through tiers: as of the home store, and no copy of a zombie's write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import swarmgrid
+from swarmgrid import Tiered
+from swarmgrid.errors import LeaseLostError
+from swarmgrid.store.lease import acquire
+from swarmgrid.store.lease_record import record_key
+from swarmgrid.store.location import to_location
+from tests.long import first
+from tests.stores import key_value
+from tests.stores.grids import PATH
+from tests.stores.test_key_value import ZOMBIE
+from tests.tiers.test_tiered import fill, opened
+
+KINDS = first(1, ["sqlite", "directory", "lmdb", "redis", "dynamodb"])
+
+
+@pytest.fixture(params=KINDS)
+def tiered(request: pytest.FixtureRequest, tmp_path: Path) -> Tiered:
+    """A store with tiers over an empty one of every kind that fences by itself."""
+    place: tuple[str, dict[str, Any]] = (str(tmp_path / "home"), {})
+    if request.param != "directory":
+        place = key_value.place(request.param, request, tmp_path)
+    return Tiered(
+        place[0], ram="1MB", disk=(tmp_path / "disk", "1MB"), storage_options=place[1] or None
+    )
+
+
+@pytest.mark.parametrize("act", first(2, ZOMBIE.values()), ids=ZOMBIE)
+def test_nothing_of_a_zombie_arrives_at_home_or_in_a_tier(tiered: Tiered, act: Any) -> None:
+    location, home = tiered.location, to_location(tiered._store)
+    with acquire(location, PATH) as held:
+        held.blobs.put("data.zarr/old", b"first")
+        helper = location.open(PATH.grid, held.writer)
+        location.open().delete(record_key(PATH.grid, 0))
+        with acquire(location, PATH) as second:
+            for zombie in (held.blobs, helper):
+                with pytest.raises(LeaseLostError):
+                    act(zombie)
+            keys = ["data.zarr/old", "data.zarr/new", "data.zarr/by worker"]
+            assert home.open().get_many(keys) == [b"first", None, None]
+            chunks = location.open_chunks()
+            assert chunks.get_many(keys) == [b"first", None, None]
+            second.blobs.put("data.zarr/old", b"second")
+            assert chunks.get_many(["data.zarr/old"]) == [b"second"]
+    assert home.open().get("data.zarr/old") == b"second"
+
+
+def test_only_one_creates_a_lease_through_the_tiers_or_beside_them(tiered: Tiered) -> None:
+    through, beside = tiered.location, to_location(tiered._store)
+    assert through.open().create("locks/a", b"one")
+    assert not beside.open().create("locks/a", b"two")
+    assert not through.open().create("locks/a", b"three")
+    assert beside.open().get("locks/a") == through.open().get("locks/a") == b"one"
+    assert through.open().is_create_atomic
+
+
+def test_two_fill_one_grid_through_tiers_of_their_own(tiered: Tiered, tmp_path: Path) -> None:
+    other = Tiered(tiered._store, ram="1MB", disk=(tmp_path / "other", "1MB"))
+    for n, store in ((6, tiered), (11, other), (13, tiered), (16, other)):
+        fill(store, n)
+        for reader in (tiered, other, tiered._store):
+            found = opened(reader, n)["value"]
+            assert found.values[:, 1].tolist() == [2 * x for x in range(n)]
+    assert swarmgrid.Grid.open(tiered, "product/").verify().is_clean
+
+
+def test_a_read_only_store_with_tiers_reads_and_is_never_written(tiered: Tiered) -> None:
+    fill(tiered, 6)
+    reader = tiered.with_read_only(True)
+    assert opened(reader, 6)["value"].sum() == opened(tiered, 6)["value"].sum()
+    with pytest.raises(swarmgrid.StoreError, match="read-only"):
+        fill(reader, 9)
+    fill(reader.with_read_only(False), 9)
+    assert int(opened(tiered, 9)["value"].count()) == 18
