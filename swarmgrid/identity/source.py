@@ -10,14 +10,17 @@ import threading
 import tokenize
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from swarmgrid.identity import escapes, syntax
 from swarmgrid.identity.encode import digest, encode
 from swarmgrid.identity.ownership import frame_of_walk
 
+_Place = tuple[int, str]
+"""The first line of a function, that of a decorator included, and its name."""
 _parsing = threading.Lock()
 """Held while source is parsed: Python 3.11 fails when two threads do that at once."""
 
@@ -29,12 +32,12 @@ def own_text(code: CodeType) -> bytes:
     """
     if frame_of_walk() is not None:
         return _instructions(id(code), code)
-    return _read(id(code), code)[0]
+    return _read(id(code), code).text
 
 
 def shown_text(code: CodeType) -> str:
     """Return the source of a function without comments and layout; empty if it is not known."""
-    node = _node_of(code)
+    node = _read(id(code), code).node
     try:
         return "" if node is None else ast.unparse(node)
     except (ValueError, RecursionError):
@@ -43,29 +46,41 @@ def shown_text(code: CodeType) -> str:
 
 def only_called(code: CodeType) -> frozenset[str]:
     """Return the names that code does nothing but call, as far as its source is known."""
-    return frozenset() if frame_of_walk() is not None else _read(id(code), code)[1]
+    return frozenset() if frame_of_walk() is not None else _read(id(code), code).only_called
 
 
 def kept(code: CodeType) -> Mapping[str, frozenset[str]]:
     """Return what code calls and whose results it keeps to itself; see `escapes.kept`."""
-    node = None if frame_of_walk() is not None else _node_of(code)
-    return {} if node is None else escapes.kept(node)
+    return {} if frame_of_walk() is not None else _read(id(code), code).kept
 
 
 def reads_of_owner(code: CodeType, *, is_static: bool) -> frozenset[str] | None:
     """Return the attributes that a method reads of its object; None where it may leave."""
-    node = None if frame_of_walk() is not None else _node_of(code)
+    node = None if frame_of_walk() is not None else _read(id(code), code).node
     return None if node is None else escapes.reads_of_owner(node, is_static=is_static)
 
 
-# By identity too: code objects of different sources may be equal.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The words of a function's source, and what follows from them."""
+
+    text: bytes
+    """The digest of the syntax, or of the instructions."""
+    node: syntax.Function | None = None
+    """The function in its source; None if that is not known."""
+    only_called: frozenset[str] = frozenset()
+    kept: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+# By identity too: code objects of different sources may be equal. Once, as a code object never
+# changes: its file may, and would then say less of it than it did at first.
 @functools.lru_cache(maxsize=4096)
-def _read(_: int, code: CodeType) -> tuple[bytes, frozenset[str]]:
+def _read(_: int, code: CodeType) -> _Read:
     node = _node_of(code)
     if node is None:
-        return _instructions(id(code), code), frozenset()
-    text = digest(("syntax", *syntax.code_words(node)))
-    return bytes.fromhex(text), syntax.only_called(node)
+        return _Read(_instructions(id(code), code))
+    text = bytes.fromhex(digest(("syntax", *syntax.code_words(node))))
+    return _Read(text, node, syntax.only_called(node), escapes.kept(node))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -79,12 +94,16 @@ def _node_of(code: CodeType) -> syntax.Function | None:
     The file may have been edited since, and a line may hold several lambdas: so the file is
     compiled again, and only code that comes out equal to this one counts.
     """
-    tree, compiled = _parsed(_text(code.co_filename), code.co_filename)
+    nodes, compiled = _parsed(_text(code.co_filename), code.co_filename)
     place = (code.co_firstlineno, code.co_name)
     # Their encodings, because Python finds 1 and 1.0 equal.
     own = encode(_content(code, with_positions=True))
     same = (encode(_content(one, with_positions=True)) for one in compiled.get(place, ()))
-    return _node(tree, code) if own in same else None
+    if own not in same:
+        return None
+    # the innermost of those that begin where the code does and hold it
+    held = [node for node in nodes.get(place, ()) if _is_node_of(node, code)]
+    return max(held, key=lambda node: (node.lineno, node.col_offset), default=None)
 
 
 def _text(filename: str) -> str:
@@ -97,9 +116,12 @@ def _text(filename: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _parsed(text: str, filename: str) -> tuple[ast.Module, dict[tuple[int, str], list[CodeType]]]:
-    """Return a file's syntax tree, and its code objects by first line and name."""
-    compiled: dict[tuple[int, str], list[CodeType]] = {}
+def _parsed(
+    text: str, filename: str
+) -> tuple[dict[_Place, list[syntax.Function]], dict[_Place, list[CodeType]]]:
+    """Return a file's functions, as syntax and as code objects, by first line and name."""
+    nodes: dict[_Place, list[syntax.Function]] = {}
+    compiled: dict[_Place, list[CodeType]] = {}
     try:
         with warnings.catch_warnings(action="ignore"):  # Python gave them at the import
             with _parsing:
@@ -111,27 +133,23 @@ def _parsed(text: str, filename: str) -> tuple[ast.Module, dict[tuple[int, str],
                 alone = (ast.Module([one], []) for one in tree.body)
                 pending += [compile(one, filename, "exec", dont_inherit=True) for one in alone]
     except (SyntaxError, ValueError):  # half-written by an editor, or no Python at all
-        return ast.Module([], []), {}
+        return {}, {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            nodes.setdefault((node.lineno, "<lambda>"), []).append(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            line = min((node.lineno, *(one.lineno for one in node.decorator_list)))
+            nodes.setdefault((line, node.name), []).append(node)
     while pending:
         code = pending.pop()
         compiled.setdefault((code.co_firstlineno, code.co_name), []).append(code)
         pending += (const for const in code.co_consts if isinstance(const, CodeType))
-    return tree, compiled
+    return nodes, compiled
 
 
-def _node(tree: ast.Module, code: CodeType) -> syntax.Function | None:
-    """Return the innermost function in the tree that begins where the code does and holds it."""
-    held = [node for node in ast.walk(tree) if _is_node_of(node, code)]
-    return max(held, key=lambda node: (node.lineno, node.col_offset), default=None)
-
-
-def _is_node_of(node: ast.AST, code: CodeType) -> TypeGuard[syntax.Function]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        first = min((node.lineno, *(one.lineno for one in node.decorator_list)))
-        return (first, node.name) == (code.co_firstlineno, code.co_name)
-    if not isinstance(node, ast.Lambda) or code.co_name != "<lambda>":
-        return False
-    return node.lineno == code.co_firstlineno and _holds(node.body, code)
+def _is_node_of(node: syntax.Function, code: CodeType) -> bool:
+    """Tell whether code comes from a function of its line and name: a line may hold lambdas."""
+    return not isinstance(node, ast.Lambda) or _holds(node.body, code)
 
 
 def _holds(body: ast.expr, code: CodeType) -> bool:
