@@ -42,6 +42,7 @@ class RateLimiter:
             now = self._now()
             turn = max(self._next, now)
             self._next = turn + self.interval
+        # without the lock: others take their turns meanwhile, and `stop` wakes all of them
         self._pause(turn - now)
 
     def stop(self) -> None:

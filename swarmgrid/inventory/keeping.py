@@ -61,6 +61,7 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
     from swarmgrid.format.grid_state import read_state
 
     recording = Recording()
+    # first: readers look at a marked grid itself, whatever its row says, however the block ends
     with _told("a mark", path):
         objects.write_mark(held.blobs, path, held.writer)
     try:
@@ -68,7 +69,7 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
     finally:
         with _told("a row", path):
             held.check()  # what another owner does is for it to record
-            now = time.time_ns()
+            now = time.time_ns()  # before the look: of two rows, the one of the later look counts
             recording.state = read_state(held.blobs, path)
             row = _to_row(held.blobs, path, recording.state, now)
             _add(held.blobs, [] if row.is_gone and not may_delete else [row], path)
@@ -103,6 +104,7 @@ def _add(blobs: Blobs, rows: list[GridRow], path: GridPath) -> None:
     if rows:
         objects.write_rows(blobs, rows)
     names = blobs.names(objects.FOLDER)
+    # after the row: a grid with neither a mark nor a row is found in directories alone
     objects.delete(blobs, objects.marks_of(names, path.grid))
     _compact(blobs, names)
 

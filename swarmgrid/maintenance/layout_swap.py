@@ -73,6 +73,8 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
     path = new.path
     pairs = zip(old.stored_axes, new.stored_axes, strict=True)
     moved = [(a, b) for a, b in pairs if a.separator != b.separator]
+    # until the document is there, all of this is under keys that the old layout does not read, or
+    # says that it is of the new one: a reader of the old layout passes it over
     for _, axis in moved:
         held.check()
         write_axis(blobs, path, axis)
@@ -82,6 +84,7 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
         write_segments(blobs, path, lambda: _new_name(held), new, rows)
     held.check()
     swap_documents(blobs, new)
+    # a kill from here on leaves objects that no reader asks for; the next owner removes them
     gone = [path.manifest + n for n in (*state.manifest.sizes, *state.manifest.damaged)]
     gone += [path.manifest + name for name in state.failure_names]
     gone += [key for name in old.schema.outputs for key in own_chunks(blobs, old, name)]
@@ -93,6 +96,7 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
 
 def _write_failures(held: Lease, state: GridState, layout: NewLayout) -> None:
     """Write the failures of points again, at their new places."""
+    # a failure says its place by chunk and offset, which mean another point in the new layout
     old, new = state.grid, layout.grid
     found = failures.read_failures(held.blobs, old.path, state.failure_names)
     moved = [

@@ -131,6 +131,7 @@ class LayoutWriter:
         settle: Callable[[StoredGrid, dict[str, NDArray[Any]]], StoredGrid] | None = None,
     ) -> Rows:
         """Write all chunks, and return their rows; after an error nothing of them is left."""
+        # of a change that a kill cut short: chunks of its layout would be taken for those of this
         _drop_chunks(self._held, self.grid)
         try:
             return self._write(settle or (lambda grid, _: grid))
@@ -198,6 +199,7 @@ class LayoutWriter:
             for array, value in (
                 (region.owner, int(rows.writer[i])),
                 (region.time, int(rows.time[i])),
+                # a row has the sum: what each of its points took was not noted
                 (region.seconds, float(rows.seconds[i]) / len(points)),
             ):
                 array[place] = np.where(mask, value, array[place])
@@ -217,12 +219,14 @@ class LayoutWriter:
             keys = [chunk_key(old, name, index) for _, index in part]
             read = self._held.blobs.get_many(keys, chunk_limit(old, name))
             for (touched, index), data in zip(part, read, strict=True):
+                # checked now: the new rows get checksums of what is read here, whatever that is
                 block = self._read(self._held.blobs, old, self._manifest, name, index, data)
                 self._seen[name, index] = len(data or b"")
                 place = selection.index_in_request(touched) or (...,)
                 is_there = region.owner[place] >= 0
                 inside = block[selection.index_in_chunk(touched)]
                 self._check_exact(name, inside[is_there])
+                # `place` may be of index arrays, which give a copy: it has to be put back
                 kept = region.blocks[name][place]
                 kept[is_there] = inside[is_there]
                 region.blocks[name][place] = kept
@@ -262,6 +266,7 @@ class LayoutWriter:
                 part = block[name][within]
                 part[there] = values[box][there]
                 block[name][within] = part
+            # before each: a successor may have begun to write the same keys for another layout
             self._held.check()
             yield from self._write_chunk(index, block, owner, region, box)
 
@@ -274,6 +279,7 @@ class LayoutWriter:
         box: Any,
     ) -> Iterator[Rows]:
         """Write one chunk of every output, and yield rows for the processes that filled it."""
+        # written once; its row is then replaced by one for each process that computed a part
         everything = Points.from_mask(owner >= 0)
         row, written = write_points(self._held.blobs, self.grid, index, block, everything, 0.0)
         self._written[0] += len(block)
@@ -325,6 +331,7 @@ def _groups(owner: NDArray[np.int64], time: NDArray[np.uint32]) -> NDArray[np.in
     times are taken together, and the row has the latest of them.
     """
     there = owner >= 0
+    # times are made coarser by a factor of two until the rows are few; at 32 bits all are one
     for bits in range(33):
         keys = owner * 2**32 + (time.astype(np.int64) >> bits)
         found = np.unique(keys[there])

@@ -72,6 +72,7 @@ def take(
         None if expires_after is None else now + expires_after,
         _n_points(state),
     )
+    # last: without its record a snapshot does not count, and the next one removes what is there
     held.check()
     held.blobs.put(place.record, found.to_bytes(place.record))
     return found

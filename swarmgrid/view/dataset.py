@@ -289,6 +289,7 @@ class GridArray(NearChunks, BackendArray):
                 block = self._checked(index, key, data)
             except DamageError as error:
                 if not self._is_past:
+                    # first: a mark of a chunk of the old layout would be one on a new, sound chunk
                     self._check_layout()
                     mark_chunk(self._location, self._grid.path, index, error)
                     raise
@@ -301,6 +302,7 @@ class GridArray(NearChunks, BackendArray):
             block = decoded_chunk(data, key, self._grid, self._name)
             self._check(index, key, block)
         except DamageError:
+            # a copy may be of before a repair or a conversion; only what home has is damage
             if self._location.tiers is None or not self._chunks.forget(key):
                 raise
             (data,) = self._chunks.get_many([key], chunk_limit(self._grid, self._name))
