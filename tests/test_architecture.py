@@ -59,9 +59,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"option_checks", "options", "handle", "api"},
     "memoized": GROUND | {"identity", "space", "store", "format", "option_checks", "options"},
     "notation": GROUND | {"inventory"},
+    "terminal": GROUND,
     "cli": GROUND
     | {"store", "format", "inventory", "planning", "observe", "view", "maintenance"}
-    | {"options", "handle", "api", "notation", "live"},
+    | {"options", "handle", "api", "notation", "terminal", "live"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""
@@ -69,10 +70,10 @@ FOREIGN = {
     "boto3": {"stores.dynamodb"},
     "botocore": {"stores.dynamodb"},
     "click": {
-        *("cli.about", "cli.asking", "cli.computing", "cli.endings", "cli.explaining"),
-        *("cli.flags", "cli.following", "cli.handing", "cli.listing", "cli.main", "cli.output"),
-        "cli.pages",
-        *("cli.removing", "cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
+        *("cli.about", "cli.computing", "cli.explaining", "cli.flags", "cli.following"),
+        *("cli.handing", "cli.listing", "cli.main", "cli.pages", "cli.removing"),
+        *("cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
+        *("terminal.asking", "terminal.endings", "terminal.output"),
     },
     "cupy": {"tiers.cuda"},
     "cryptography": {"codecs.aes_gcm", "codecs.keys"},
@@ -128,21 +129,17 @@ def modules() -> dict[str, ast.Module]:
 def imports(tree: ast.Module, *, with_types: bool = True) -> set[str]:
     """The modules that a tree imports, anywhere in it."""
     found = set()
-    skipped: set[int] = set()
-    for node in ast.walk(tree):
-        if (
-            not with_types
-            and isinstance(node, ast.If)
-            and ast.unparse(node.test) == "TYPE_CHECKING"
-        ):
-            skipped |= {id(inner) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        match node := nodes.pop():
+            case ast.If(test=ast.Name("TYPE_CHECKING")) if not with_types:
+                pass
+            case ast.Import(names=names):
+                found |= {alias.name for alias in names}
+            case ast.ImportFrom(module=str(module), names=names):
+                found |= {f"{module}.{alias.name}" for alias in names}
+            case ast.stmt() | ast.Module() | ast.ExceptHandler() | ast.match_case():
+                nodes += ast.iter_child_nodes(node)  # of expressions, none holds an import
     return found
 
 

@@ -8,9 +8,9 @@ from importlib import import_module, metadata
 
 import click
 
-from swarmgrid.cli.endings import OK
-from swarmgrid.cli.output import write, write_json
 from swarmgrid.cli.stores import json_option
+from swarmgrid.terminal.endings import OK
+from swarmgrid.terminal.output import write, write_json
 
 DISTRIBUTION = "swarmgrid-zarr"
 NEEDED = ("zarr", "numpy", "xarray", "dask", "pandas", "numcodecs")

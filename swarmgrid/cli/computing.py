@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.endings import FOUND, OK
 from swarmgrid.cli.flags import to_number
-from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.requests import grid_options, to_request
-from swarmgrid.cli.streams import stdout_as_stderr
+from swarmgrid.terminal.endings import FOUND, OK
+from swarmgrid.terminal.output import note, plain, write, write_json
+from swarmgrid.terminal.streams import stdout_as_stderr
 
 if TYPE_CHECKING:
     from swarmgrid.observe.diagnostics import Diagnostics

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.endings import OK
-from swarmgrid.cli.output import plain, write, write_json
 from swarmgrid.cli.requests import grid_options, to_request
 from swarmgrid.cli.stores import Place, names_argument, to_place
-from swarmgrid.cli.streams import stdout_as_stderr
 from swarmgrid.errors import InputError
 from swarmgrid.notation.functions import is_function_name
 from swarmgrid.notation.sweeps import is_sweep
+from swarmgrid.terminal.endings import OK
+from swarmgrid.terminal.output import plain, write, write_json
+from swarmgrid.terminal.streams import stdout_as_stderr
 
 if TYPE_CHECKING:
     from swarmgrid.inventory.difference import Difference

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.endings import FOUND, OK, NothingError
-from swarmgrid.cli.output import (
+from swarmgrid.cli.stores import (
+    json_option,
+    names_argument,
+    query_of,
+    selection_options,
+    store_options,
+    to_place,
+)
+from swarmgrid.cli.watching import Follower, looks
+from swarmgrid.readable import count, duration
+from swarmgrid.terminal.endings import FOUND, OK, NothingError
+from swarmgrid.terminal.output import (
     bad,
     columns_of,
     good,
@@ -22,16 +32,6 @@ from swarmgrid.cli.output import (
     write,
     write_json,
 )
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
-from swarmgrid.cli.watching import Follower, looks
-from swarmgrid.readable import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,7 @@ from typing import Any
 
 import click
 
-from swarmgrid.cli.endings import FOUND, NOTHING, OK
 from swarmgrid.cli.listing import grid_table, to_document
-from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -19,6 +17,8 @@ from swarmgrid.cli.stores import (
     to_place,
     to_storage_options,
 )
+from swarmgrid.terminal.endings import FOUND, NOTHING, OK
+from swarmgrid.terminal.output import note, plain, write, write_json
 
 
 @click.command()

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.endings import NOTHING, OK
-from swarmgrid.cli.output import bad, note, plain, table, terminal_width, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -19,6 +17,8 @@ from swarmgrid.cli.stores import (
     to_place,
 )
 from swarmgrid.errors import InputError
+from swarmgrid.terminal.endings import NOTHING, OK
+from swarmgrid.terminal.output import bad, note, plain, table, terminal_width, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.inventory.row import GridRow

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import shell_complete
 
-from swarmgrid.cli.endings import PIPE_CLOSED, exit_code, message, to_document
-from swarmgrid.cli.output import note, plain, write
+from swarmgrid.terminal.endings import PIPE_CLOSED, exit_code, message, to_document
+from swarmgrid.terminal.output import note, plain, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

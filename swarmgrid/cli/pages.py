@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmgrid.cli.endings import OK
-from swarmgrid.cli.output import note, plain, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -18,6 +16,8 @@ from swarmgrid.cli.stores import (
     to_place,
 )
 from swarmgrid.errors import InputError
+from swarmgrid.terminal.endings import OK
+from swarmgrid.terminal.output import note, plain, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.live.server import LiveServer

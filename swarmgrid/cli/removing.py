@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.asking import is_agreed, yes_option
-from swarmgrid.cli.endings import FOUND, OK
 from swarmgrid.cli.listing import grid_table, to_document
-from swarmgrid.cli.output import note, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -20,6 +17,9 @@ from swarmgrid.cli.stores import (
 )
 from swarmgrid.errors import InputError
 from swarmgrid.readable import count, nbytes
+from swarmgrid.terminal.asking import is_agreed, yes_option
+from swarmgrid.terminal.endings import FOUND, OK
+from swarmgrid.terminal.output import note, write, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

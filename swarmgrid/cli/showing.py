@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.endings import FOUND, OK
 from swarmgrid.cli.listing import to_document
-from swarmgrid.cli.output import (
-    bad,
-    faint,
-    note,
-    plain,
-    table,
-    terminal_width,
-    write,
-    write_json,
-)
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -28,6 +17,17 @@ from swarmgrid.cli.stores import (
     to_place,
 )
 from swarmgrid.readable import count, nbytes, short_duration
+from swarmgrid.terminal.endings import FOUND, OK
+from swarmgrid.terminal.output import (
+    bad,
+    faint,
+    note,
+    plain,
+    table,
+    terminal_width,
+    write,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from swarmgrid.cli.endings import NothingError
 from swarmgrid.errors import InputError
 from swarmgrid.notation.conditions import to_query
+from swarmgrid.terminal.endings import NothingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

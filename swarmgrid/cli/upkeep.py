@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.asking import is_agreed, yes_option
-from swarmgrid.cli.endings import FOUND, OK
-from swarmgrid.cli.output import bad, good, plain, write, write_json
 from swarmgrid.cli.stores import (
     json_option,
     names_argument,
@@ -18,6 +15,9 @@ from swarmgrid.cli.stores import (
     to_place,
 )
 from swarmgrid.readable import count
+from swarmgrid.terminal.asking import is_agreed, yes_option
+from swarmgrid.terminal.endings import FOUND, OK
+from swarmgrid.terminal.output import bad, good, plain, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.cli.stores import Place

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
-from swarmgrid.cli.endings import PIPE_CLOSED
 from swarmgrid.cli.main import HOMES, main, program
+from swarmgrid.terminal.endings import PIPE_CLOSED
 from tests import programs
 from tests.cli.shell import IN_A_TERMINAL, MODEL, shell
 from tests.long import examples

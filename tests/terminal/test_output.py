@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.cli.output import columns_of, is_coloured, plain, shortened, table, to_json
+from swarmgrid.terminal.output import columns_of, is_coloured, plain, shortened, table, to_json
 
 CELLS = st.text("ab\n\x1b日é", max_size=40)
 HEADINGS = ("grid", "params", "bytes", "tags")

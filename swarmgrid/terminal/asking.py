@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from swarmgrid.cli.output import note
+from swarmgrid.terminal.output import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
