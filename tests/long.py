@@ -6,13 +6,13 @@ further with ``--hypothesis-profile=long``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-EXAMPLES, LONG_EXAMPLES = 20, 120
+EXAMPLES, LONG_EXAMPLES = 12, 120
 """Examples of a property that says nothing else, in the default run and in the long one."""
 USUAL = 50
 """Of so many, `examples` takes the part that the run has."""
@@ -26,6 +26,12 @@ def first(n: int, cases: Iterable[Any]) -> list[Any]:
     """The cases of a table, of which all but the first ``n`` run only when asked for."""
     found = list(cases)
     return [*found[:n], *(_long(case) for case in found[n:])]
+
+
+def pairs(longer: Sequence[Any], shorter: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """All pairs of two tables; the first ``len(longer)`` of them have every entry of both."""
+    n = len(shorter)
+    return [(one, shorter[(i + k) % n]) for k in range(n) for i, one in enumerate(longer)]
 
 
 def _long(case: Any) -> Any:

@@ -29,6 +29,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROSE = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 NEEDS_SERVER = {"use-s3.md"}
 """Pages whose blocks use the names ``store`` and ``storage_options`` of a server's."""
+NEEDS_CLUSTER = {"use-a-cluster.md"}
+"""Pages that start a cluster, which takes seconds: they run with the long tests."""
 NEEDS_PACKAGE = {"from-xyzpy.md": "xyzpy", "from-pipefunc.md": "pipefunc"}
 """Pages that run another package, which the extra ``docs`` brings."""
 
@@ -63,14 +65,15 @@ def reset_options() -> Iterator[None]:
 
 
 WITH_BLOCKS = [page for page in PAGES if any(python_blocks(page.read_text()))]
+MARKS = {
+    **dict.fromkeys(NEEDS_SERVER, pytest.mark.server),
+    **dict.fromkeys(NEEDS_CLUSTER, pytest.mark.long),
+}
 
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.server if page.name in NEEDS_SERVER else ())
-        for page in WITH_BLOCKS
-    ],
+    [pytest.param(page, marks=MARKS.get(page.name, ())) for page in WITH_BLOCKS],
     ids=_name,
 )
 @pytest.mark.filterwarnings("ignore:Port .* is already in use")  # of a dask cluster elsewhere
@@ -266,10 +269,20 @@ def test_an_error_names_its_page(error: type[Exception]) -> None:
     assert f"](../{page}).\n" in api.split(f"\n### {error.__name__}\n")[1].split("\n### ")[0]
 
 
-MODULES = ["swarmgrid", *(m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid."))]
+def has_examples(module: str) -> bool:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return ">>> " in Path(spec.origin).read_text()
 
 
-@pytest.mark.parametrize("module", MODULES)
+MODULES = [
+    "swarmgrid",
+    *(m.name for m in pkgutil.walk_packages(swarmgrid.__path__, "swarmgrid.") if not m.ispkg),
+]
+
+
+@pytest.mark.parametrize("module", list(filter(has_examples, MODULES)))
 @pytest.mark.usefixtures("reset_options")
 def test_the_examples_in_docstrings_are_true(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

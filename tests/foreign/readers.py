@@ -29,9 +29,12 @@ def read_xarray(path: Path, group: str | None = None) -> dict[str, np.ndarray]:
     return _arrays(_read_xarray(path, group))
 
 
-def read_xarray_dims(path: Path, group: str | None = None) -> dict[str, tuple[str, ...]]:
-    """Dims of every variable of `xr.open_zarr(path, group=group)`."""
-    return {name: tuple(doc["dims"]) for name, doc in _read_xarray(path, group).items()}
+def read_xarray_with_dims(
+    path: Path,
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
+    """The same, and the dims of every variable."""
+    found = _read_xarray(path, None)
+    return _arrays(found), {name: tuple(doc["dims"]) for name, doc in found.items()}
 
 
 def read_xarray_tree(path: Path) -> dict[str, np.ndarray]:

@@ -15,8 +15,8 @@ from tests.foreign.array_json import from_json, to_json
 from tests.foreign.readers import (
     read_tensorstore,
     read_xarray,
-    read_xarray_dims,
     read_xarray_tree,
+    read_xarray_with_dims,
     read_zarrita,
 )
 
@@ -103,11 +103,12 @@ def assert_identical(got: dict[str, np.ndarray], names: set[str], *, is_decoded:
 
 
 def test_xarray_reads_every_kind_decoded(store: Path) -> None:
-    group = store / "simulate" / "abc"
-    assert_identical(read_xarray(group), set(ARRAYS), is_decoded=True)
-    assert read_xarray_dims(group) == DIMS
+    arrays, dims = read_xarray_with_dims(store / "simulate" / "abc")
+    assert_identical(arrays, set(ARRAYS), is_decoded=True)
+    assert dims == DIMS
 
 
+@pytest.mark.long
 def test_xarray_reads_the_whole_tree(store: Path) -> None:
     tree = read_xarray_tree(store)
     prefix = "/simulate/abc/"
@@ -121,12 +122,14 @@ def test_tensorstore_reads_every_kind_but_strings(store: Path) -> None:
     assert_identical(read_tensorstore(store / "simulate/abc", names), names, is_decoded=False)
 
 
+@pytest.mark.long
 def test_zarrita_reads_every_kind_but_complex_numbers(store: Path, zarrita: Path) -> None:
     names = ARRAYS.keys() - {"wave"}
     got = read_zarrita(store / "simulate/abc", names, zarrita=zarrita)
     assert_identical(got, names, is_decoded=False)
 
 
+@pytest.mark.long
 def test_a_warning_of_xarray_fails_the_reader(store: Path) -> None:
     with pytest.raises(AssertionError, match="Failed to open Zarr store with consolidated"):
         read_xarray(store, group="simulate/abc")

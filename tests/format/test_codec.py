@@ -39,14 +39,14 @@ def assert_same(got: np.ndarray, expected: np.ndarray) -> None:
         np.testing.assert_array_equal(np.signbit(got.real), np.signbit(expected.real))
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_values_survive_being_stored(dtype: str, shape: tuple[int, ...]) -> None:
-    values = some_values(dtype, shape)
-    got = decoded(encoded(values, dtype), dtype, shape)
-    assert got.shape == shape
-    assert got.dtype == values.dtype
-    assert_same(got, values)
+def test_values_survive_being_stored(dtype: str) -> None:
+    for shape in SHAPES:
+        values = some_values(dtype, shape)
+        got = decoded(encoded(values, dtype), dtype, shape)
+        assert got.shape == shape
+        assert got.dtype == values.dtype
+        assert_same(got, values)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -125,10 +125,11 @@ def test_changed_bytes_are_refused_or_mean_the_same(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(2,), (4,), (2, 2), ()], ids=str)
-def test_a_chunk_of_another_size_is_refused(dtype: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="instead of"):
-        decoded(encoded(some_values(dtype, (3,)), dtype), dtype, shape)
+def test_a_chunk_of_another_size_is_refused(dtype: str) -> None:
+    data = encoded(some_values(dtype, (3,)), dtype)
+    for shape in [(2,), (4,), (2, 2), ()]:
+        with pytest.raises(ValueError, match="instead of"):
+            decoded(data, dtype, shape)
 
 
 @pytest.mark.parametrize("raw", [b"\3\0", b"\xff" * 24], ids=["short", "numbers"])

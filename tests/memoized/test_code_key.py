@@ -14,6 +14,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid import InputError, State, memoize
+from tests.long import first
 
 SCRIPT = """
 import swarmgrid, numpy as np
@@ -65,10 +66,13 @@ def runs(folder: Path, script: str, helpers: str = HELPERS) -> bool:
     return done.stdout.split()[-1] == "False"
 
 
-def test_edits_that_change_nothing_do_not_count_and_others_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", first(1, [2, 1]))
+def test_edits_that_change_nothing_do_not_count_and_others_do(tmp_path: Path, every: int) -> None:
+    same, other = list(SAME)[::every], list(OTHER)[::-every]
     assert runs(tmp_path, SCRIPT)
-    found = {what: runs(tmp_path, SCRIPT.replace(*edit)) for what, edit in (SAME | OTHER).items()}
-    assert found == {**dict.fromkeys(SAME, False), **dict.fromkeys(OTHER, True)}
+    edits = SAME | OTHER
+    found = {what: runs(tmp_path, SCRIPT.replace(*edits[what])) for what in [*same, *other]}
+    assert found == {**dict.fromkeys(same, False), **dict.fromkeys(other, True)}
     assert runs(tmp_path, SCRIPT, HELPERS.replace("10", "11"))
     assert not runs(tmp_path, SCRIPT)
 

@@ -150,9 +150,16 @@ def test_plain_readers_agree_before_and_after(kind: str, tmp_path: Any) -> None:
     assert_right(GRID.compute(axes=FLOATS, store=store), FLOATS)
 
 
-def test_a_kill_between_any_two_writes_loses_nothing(states: list[dict[str, bytes]]) -> None:
+EVERY = first(1, [3, 1])
+"""Which of the states are tried: the first, each third or each one after it, and the last."""
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_a_kill_between_any_two_writes_loses_nothing(
+    states: list[dict[str, bytes]], every: int
+) -> None:
     is_float = []
-    for k, objects in enumerate(states):
+    for k, objects in enumerate([*states[:-1:every], states[-1]]):
         store = store_of(objects)
         assert_clean(store)
         assert_right(GRID.open(store=store), AXES)
@@ -170,10 +177,11 @@ def test_a_kill_between_any_two_writes_loses_nothing(states: list[dict[str, byte
     assert (is_float[0], is_float[-1]) == (False, True)
 
 
+@pytest.mark.parametrize("every", EVERY)
 def test_after_a_kill_others_may_go_on_before_the_next_conversion(
-    states: list[dict[str, bytes]],
+    states: list[dict[str, bytes]], every: int
 ) -> None:
-    for k, objects in enumerate(states):
+    for k, objects in enumerate([*states[:-1:every], states[-1]]):
         store = store_of(objects)
         calls.clear()
         assert_right(GRID.compute(axes=MORE, store=store), MORE)

@@ -85,13 +85,14 @@ def damage(file: Path, how: str) -> None:
 
 
 HOW = ["delete", "truncate", "empty", "flip first", "flip middle", "flip last"]
-TURNS = first(1, range(len(HOW)))
-"""In each turn each file is damaged in one way; after all turns, in every way."""
+TURNS = first(1, range(2 * len(HOW)))
+"""In each turn every second file is damaged in one way; after all turns, each in every way."""
 
 
 def damages(store: Path, turn: int) -> Iterator[tuple[str, str]]:
-    for i, name in enumerate(files(store)):
-        yield name, HOW[(i + turn) % len(HOW)]
+    names = files(store)
+    for i in range(turn % 2, len(names), 2):
+        yield names[i], HOW[(i + turn) // 2 % len(HOW)]
 
 
 GROWN = {"x": [4, 0.5, 1, 2, 3], "s": ["a", "b", "c"]}

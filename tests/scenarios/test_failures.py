@@ -16,6 +16,7 @@ import pytest
 from zarr.storage import MemoryStore
 
 import swarmgrid
+from tests.long import first, pairs
 
 
 def flaky(x: int, bad: tuple[int, ...], calls: str) -> float:
@@ -38,8 +39,10 @@ def calls(tmp_path: Path) -> list[int]:
     return sorted(map(int, (tmp_path / "calls").read_text().split()))
 
 
-@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
-@pytest.mark.parametrize("chunks", [None, 1, 4])
+EXECUTORS = ["sync", "threads", "processes"]
+
+
+@pytest.mark.parametrize(("executor", "chunks"), first(3, pairs(EXECUTORS, [None, 1, 4])))
 def test_recorded_failures_read_as_missing_and_are_listed(
     grid: swarmgrid.GridFunction, tmp_path: Path, executor: str, chunks: Any
 ) -> None:
@@ -151,19 +154,19 @@ def deadly(x: int, how: str, at: tuple[int, ...] = (4,)) -> float:
     return x * 2.0
 
 
-@pytest.mark.parametrize(
-    ("how", "reason"),
-    [
-        ("exit", "its worker ended with exit code 3"),
-        ("kill", "its worker was killed by SIGKILL"),
-        ("segfault", "its worker was killed by SIGSEGV"),
-        ("hang", "TimeoutError: it took longer than 1 s"),
-    ],
-)
-@pytest.mark.parametrize("size", [None, 1, 100])
+ENDS = {
+    "exit": "its worker ended with exit code 3",
+    "kill": "its worker was killed by SIGKILL",
+    "segfault": "its worker was killed by SIGSEGV",
+    "hang": "TimeoutError: it took longer than 1 s",
+}
+
+
+@pytest.mark.parametrize(("how", "size"), first(4, pairs(list(ENDS), [None, 1, 100])))
 def test_a_deadly_point_is_isolated_and_the_rest_is_computed(
-    tmp_path: Path, how: str, reason: str, size: int | None
+    tmp_path: Path, how: str, size: int | None
 ) -> None:
+    reason = ENDS[how]
     func = functools.partial(deadly, how=how)
     options: dict[str, Any] = {"func": func, "version": how, "store": tmp_path / "s"}
     options |= {"executor": "processes", "workers": 2, "exec_chunk_size": size, "chunks": 6}
@@ -257,8 +260,7 @@ def test_block_functions_may_be_deadly_too(tmp_path: Path) -> None:
     assert (done.points_computed, done.points_failed) == (6, 3)
 
 
-@pytest.mark.parametrize("executor", ["sync", "processes"])
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("executor", "known"), first(2, pairs(EXECUTORS[::2], [False, True])))
 def test_a_failed_block_is_left_out_as_a_whole(tmp_path: Path, executor: str, known: bool) -> None:
     calls = tmp_path / "calls"
     calls.touch()
@@ -399,8 +401,7 @@ def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], mess
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
-@pytest.mark.parametrize("vectorized", [False, True])
+@pytest.mark.parametrize(("executor", "vectorized"), first(2, pairs(EXECUTORS[1:], [False, True])))
 def test_all_of_the_first_points_may_fail(tmp_path: Path, executor: str, vectorized: bool) -> None:
     calls = tmp_path / "calls"
     calls.touch()
@@ -429,8 +430,10 @@ def test_all_of_the_first_points_may_fail(tmp_path: Path, executor: str, vectori
     assert grid.verify().is_clean
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit])
+ERRORS = [KeyboardInterrupt, GeneratorExit, SystemExit]
+
+
+@pytest.mark.parametrize(("error", "executor"), first(3, pairs(ERRORS, EXECUTORS[1:])))
 def test_whatever_the_function_raises_is_its_failure(
     tmp_path: Path, executor: str, error: type[BaseException]
 ) -> None:
@@ -449,7 +452,7 @@ def test_whatever_the_function_raises_is_its_failure(
     assert grid.errors()["exception"].tolist() == [error.__name__]
 
 
-@pytest.mark.parametrize("chunks", [1, 2, 3])
+@pytest.mark.parametrize("chunks", first(1, [2, 1, 3]))
 def test_the_rate_holds_however_the_points_are_divided(tmp_path: Path, chunks: int) -> None:
     start = time.monotonic()
     swarmgrid.stream(

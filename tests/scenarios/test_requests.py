@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 
 import swarmgrid
+from tests.long import first, pairs
 
 
 def draw(x: float, s: str, rng: np.random.Generator) -> float:
@@ -98,11 +99,14 @@ CONDITIONS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("where", CONDITIONS)
-@pytest.mark.parametrize(("chunks", "shards"), [(None, None), (1, None), (2, None), (1, 2)])
+DIVIDED: list[tuple[Any, Any]] = [(None, None), (1, None), (2, None), (1, 2)]
+
+
+@pytest.mark.parametrize(("where", "divided"), first(4, pairs(list(CONDITIONS), DIVIDED)))
 def test_points_left_out_are_never_computed_and_read_as_missing(
-    tmp_path: Path, counter: Any, where: str, chunks: Any, shards: Any
+    tmp_path: Path, counter: Any, where: str, divided: tuple[Any, Any]
 ) -> None:
+    chunks, shards = divided
     func = functools.partial(product, counter=counter)
     options: dict[str, Any] = {"chunks": chunks, "shards": shards}
     call = functools.partial(swarmgrid.run, func=func, version="1", store=tmp_path, **options)

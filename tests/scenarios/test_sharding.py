@@ -14,6 +14,7 @@ import zarr
 
 import swarmgrid
 from swarmgrid.space.shards import MANY_CHUNKS
+from tests.long import first
 
 MANY = 3 * MANY_CHUNKS + 4
 
@@ -195,7 +196,7 @@ def costly(x: int, seconds: float, first: str = "") -> float:
     return x / 2
 
 
-@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
+@pytest.mark.parametrize("executor", first(1, ["threads", "processes", "sync"]))
 def test_chunks_of_costly_points_hold_a_minute_of_work(tmp_path: Path, executor: str) -> None:
     ds = swarmgrid.compute(
         {"seconds": 0.15},
@@ -212,8 +213,16 @@ def test_chunks_of_costly_points_hold_a_minute_of_work(tmp_path: Path, executor:
     np.testing.assert_array_equal(ds["value"], np.arange(6) / 2)
 
 
-@pytest.mark.parametrize("executor", ["sync", "threads", "processes"])
-@pytest.mark.parametrize("n", [1, 30])
+@pytest.mark.parametrize(
+    ("executor", "n"),
+    first(
+        2,
+        [
+            *[("processes", 30), ("sync", 1)],
+            *[("processes", 1), ("sync", 30), ("threads", 1), ("threads", 30)],
+        ],
+    ),
+)
 def test_a_first_call_that_takes_long_has_no_say_in_the_chunks(
     tmp_path: Path, executor: str, n: int
 ) -> None:

@@ -36,7 +36,7 @@ from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import Location
 from swarmgrid.transport.messages import Job
 from swarmgrid.transport.parcel import to_parcel, unpack_job
-from tests.long import examples
+from tests.long import examples, first
 
 # ruff: noqa: E501 - a program is a line
 
@@ -261,16 +261,16 @@ MODE = Mode.B
 """
 
 CHANGES = {
-    "a global": "helpers.SCALE = 7",
     "a global changed in place": "helpers.TABLE['k'][1] = 50",
+    "code": "helpers.hidden.__code__ = (lambda x: x + 77).__code__",
+    "a base's attribute": "helpers.Base.factor = 3",
+    "an instance": "helpers.MODEL.power = 3",
+    "a global": "helpers.SCALE = 7",
     "a private global": "helpers._hidden = 9",
     "a function": "helpers.scale = lambda x, by=1: x * 100",
     "a default": "helpers.scale.__defaults__ = (5,)",
-    "code": "helpers.hidden.__code__ = (lambda x: x + 77).__code__",
     "a class attribute": "helpers.Model.offset = 5",
-    "a base's attribute": "helpers.Base.factor = 3",
     "a method": "helpers.Base.go = lambda self, x: x * 11",
-    "an instance": "helpers.MODEL.power = 3",
     "a class": "helpers.Model = type('Model', (helpers.Model,), {'static': staticmethod(abs)})",
     "a new name": "helpers.Model.kept = 4",
 }
@@ -337,7 +337,7 @@ def everything(user: ModuleType) -> Callable[[int], list[Any]]:
     return all_of_them
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", first(4, CHANGES))
 def test_a_change_since_the_file_was_read_travels(
     change: str, modules: Modules, receiver: Receiver
 ) -> None:
@@ -351,7 +351,7 @@ def test_a_change_since_the_file_was_read_travels(
     check(receiver, everything(user), 3)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", first(6, FUNCTIONS))  # the test before has all in one
 def test_every_kind_of_function_travels(name: str, modules: Modules, receiver: Receiver) -> None:
     modules.write("helpers", HELPERS)
     user = modules.new(SCRIPT, "script")
