@@ -282,6 +282,8 @@ TARGETS = (
     Target("live page, first bytes", 300.0, "kB", _figure("live first bytes")),
     Target("live page, bytes a second", 5.0, "kB", _figure("live bytes a second")),
     Target("live page, processor", 3.0, "% of a core", _figure("live cpu")),
+    Target("an event, woken, the latest of 999", 1.5, "s", _figure("an event, woken")),
+    Target("an event, polled, the same", 1.5, "s", _figure("an event, polled")),
     Target("cluster of 50 workers, cold", 1.1, "x dask alone", _figure("cluster")),
 )
 """In the order of the table."""

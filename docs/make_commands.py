@@ -41,6 +41,8 @@ FIELDS = {
     "status": "`store`, and `grids` with `grid`, `function`, `state` (`complete`, `partial`, `failed`, `running`, `held`, "
     "`killed`, `damaged`), `points`, `process` (`host`, `pid`), `points_per_second`, `seconds_left`, `seconds`, "
     "`created`, `written`",
+    "watch": "a document for each event, one a line: `event`, `function`, `grid`, `writer`, `time`, the members of its class "
+    "([react to events](../how-to/react-to-events.md)), `points` by axis, `token`",
     "errors": "`store`, `failed`, and `grids` with `grid`, `function`, `failures`: `point`, `exception`, `reason`, "
     "`traceback`, `attempt`, `time`",
     "plan": "`store`, `function`, `grid`, `points` (`total`, `cached`, `missing`, `skipped`), `lengths`, `chunks`, `shards`, "

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from swarmgrid.api.pruning import prune
     from swarmgrid.api.report import report
     from swarmgrid.api.serve import serve
+    from swarmgrid.api.watching import watch
     from swarmgrid.codecs.keys import Key
     from swarmgrid.errors import (
         AxisError,
@@ -39,6 +40,20 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerLostError,
     )
+    from swarmgrid.following.events import (
+        Event,
+        GridCreated,
+        GridDamaged,
+        GridDeleted,
+        GridGrown,
+        MemberJoined,
+        MemberLeft,
+        PointsComputed,
+        PointsFailed,
+        PointsRemoved,
+        RunFinished,
+    )
+    from swarmgrid.following.watch import Watch
     from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
@@ -75,6 +90,24 @@ _HOMES = {
     "serve": "api.serve",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
+    **dict.fromkeys(
+        [
+            "Event",
+            "GridCreated",
+            "GridDamaged",
+            "GridDeleted",
+            "GridGrown",
+            "MemberJoined",
+            "MemberLeft",
+            "PointsComputed",
+            "PointsFailed",
+            "PointsRemoved",
+            "RunFinished",
+        ],
+        "following.events",
+    ),
+    "Watch": "following.watch",
+    "watch": "api.watching",
     "Output": "space.outputs",
     "SwarmMemo": "memo.swarm",
     "TierPolicy": "tiers.policy",
@@ -97,22 +130,33 @@ __all__ = [
     "DamageError",
     "Diagnostics",
     "EncryptionError",
+    "Event",
     "FormatError",
     "Grid",
+    "GridCreated",
+    "GridDamaged",
+    "GridDeleted",
     "GridDiff",
     "GridFunction",
+    "GridGrown",
     "IdentityError",
     "InputError",
     "Key",
     "LeaseLostError",
+    "MemberJoined",
+    "MemberLeft",
     "MergedGrid",
     "Merging",
     "Output",
     "OutputError",
     "Plan",
     "PointError",
+    "PointsComputed",
+    "PointsFailed",
+    "PointsRemoved",
     "Problem",
     "Report",
+    "RunFinished",
     "SignatureError",
     "Snapshot",
     "State",
@@ -122,6 +166,7 @@ __all__ = [
     "TierPolicy",
     "Tiered",
     "UnsafeStoreError",
+    "Watch",
     "WorkerError",
     "WorkerLostError",
     "catalog",
@@ -137,6 +182,7 @@ __all__ = [
     "serve",
     "set_options",
     "stream",
+    "watch",
 ]
 """All public names but `open`: ``from swarmgrid import *`` leaves Python's own alone."""
 

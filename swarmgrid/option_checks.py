@@ -230,6 +230,12 @@ def _size(name: str, value: Any) -> Any:
     return value
 
 
+def _callback(name: str, value: Any) -> Any:
+    if not callable(value) or isinstance(value, type):
+        raise _wrong(name, value, "a function of one swarmgrid.Event, or None")
+    return value
+
+
 def _log(name: str, value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong(name, value, "the path of a file")
@@ -332,6 +338,7 @@ CHECKS: dict[str, Check] = {
     "durability": _one_of("process", "power"),
     "lease_seconds": _lease,
     "log": _optional(_log),
+    "on_event": _optional(_callback),
     "view_chunks": _optional(_view_chunks),
     "verbose": _one_of(0, 1, 2),
 }

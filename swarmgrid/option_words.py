@@ -39,6 +39,7 @@ PEERS_WORDS = {
     "vectorized": "vectorize batch batched block",
     "flush_interval": "flush save_every checkpoint",
     "log": "logfile log_file logger",
+    "on_event": "callback callbacks on_progress hook hooks on_result webhook",
     "view_chunks": "dask_chunks",
     "lease_seconds": "lock_timeout lease",
     "durability": "fsync sync",

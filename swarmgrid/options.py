@@ -57,6 +57,7 @@ class OptionTypes(TypedDict, total=False):
     durability: Literal["process", "power"]
     lease_seconds: float
     log: str | os.PathLike[str] | None
+    on_event: Callable[[Any], Any] | None
     view_chunks: Literal["auto"] | Mapping[str, Any] | None
     verbose: Literal[0, 1, 2]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,8 @@ class RunOptions:
     power, too."""
     log: str | os.PathLike[str] | None = None
     """A file that gets one JSON line per event of the run."""
+    on_event: Callable[[Any], Any] | None = None
+    """Called with each event of the grid while the run goes on; see `swarmgrid.watch`."""
     verbose: int = 1
     """0: nothing is shown; 1: a bar in a terminal or notebook, elsewhere a line a minute in the
     log; 2: a bar always."""

@@ -43,7 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
     # above the view: what moves to a device was read and checked as for any reader
     "tiers": GROUND | {"space", "store", "format", "view"},
-    "live": GROUND | {"space", "store", "format", "inventory", "pictures"},
+    # events need rows, records of failures, leases and the inventory; their values, the view
+    "following": GROUND | {"space", "store", "format", "inventory", "planning", "view"},
+    "live": GROUND | {"space", "store", "format", "inventory", "pictures", "following"},
     "search": GROUND,
     "handle": GROUND
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
     | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
-    | {"pictures", "live", "transfer", "tiers"},
+    | {"pictures", "live", "transfer", "tiers", "following"},
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
@@ -62,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "terminal": GROUND,
     "cli": GROUND
     | {"store", "format", "inventory", "planning", "observe", "view", "maintenance"}
-    | {"options", "handle", "api", "notation", "terminal", "live"},
+    | {"options", "handle", "api", "notation", "terminal", "live", "following"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""
@@ -70,7 +72,14 @@ FOREIGN = {
     "boto3": {"stores.dynamodb"},
     "botocore": {"stores.dynamodb"},
     "click": {
-        *("cli.about", "cli.computing", "cli.explaining", "cli.flags", "cli.following"),
+        *(
+            "cli.about",
+            "cli.computing",
+            "cli.events",
+            "cli.explaining",
+            "cli.flags",
+            "cli.following",
+        ),
         *("cli.handing", "cli.listing", "cli.main", "cli.pages", "cli.removing"),
         *("cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
         *("terminal.asking", "terminal.endings", "terminal.output"),
@@ -95,6 +104,7 @@ FOREIGN = {
     "starlette": {"live.app"},
     "tqdm": {"observe.bars"},
     "uvicorn": {"live.server"},
+    "watchfiles": {"following.waking"},
     "xarray": {
         *("api.backend", "memo.memo_request", "memoized.labelled", "search.nearest"),
         *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),

@@ -30,7 +30,7 @@ FIGURES = {
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
-    *("a bar", "cluster", "short axis"),
+    *("a bar", "cluster", "short axis", "an event, woken", "an event, polled"),
     *(
         "usual codec",
         "no codec",

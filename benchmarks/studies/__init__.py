@@ -30,6 +30,7 @@ STUDIES = {
     "codecs": "chunks by several codecs, and encrypted, beside the usual ones",
     "tiers": "chunks that are read again through tiers, beside reading them from a folder",
     "watching": "a run with a bar beside one without",
+    "events": "a watcher of a grid whose segments are merged: what it misses, and how late it is",
     "short_axis": "a block function whose grid grows along a short axis",
     "pages": "a report of many grids, and a live page: bytes, and what they cost",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",

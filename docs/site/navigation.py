@@ -22,6 +22,7 @@ SECTIONS = {
         "how-to/look-around",
         "how-to/look-at-a-store",
         "how-to/follow-a-run",
+        "how-to/react-to-events",
         "how-to/from-the-shell",
         "how-to/why-computed-again",
         "how-to/use-a-cluster",

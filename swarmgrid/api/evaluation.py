@@ -32,6 +32,8 @@ from swarmgrid.planning.request import Request, to_request
 from swarmgrid.space.match import NEAR, near_misses
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import xarray as xr
 
     from swarmgrid.format.code_record import CodePart
@@ -154,7 +156,8 @@ class Call:
         has_code = self._snapshot is not None and NAME in self._snapshot.names
         code = () if has_code or before is None else code_parts(before)
         options = self._options.of_the_run()
-        done, state = fill(self.request, options, self._remember, self._known())
+        with self._telling():
+            done, state = fill(self.request, options, self._remember, self._known())
         self._damage = None
         if state is None:
             self._look()
@@ -165,6 +168,15 @@ class Call:
         self._check_kept(done)
         self._warn_of_changes(before, held, done)
         return done
+
+    def _telling(self) -> AbstractContextManager[None]:
+        """Tell the events of the run, where something listens: the store is read for that."""
+        if self._options.on_event is None:
+            return contextlib.nullcontext()
+        from swarmgrid.following.telling import told
+
+        grid = self.request.grid
+        return told(grid.location, grid.path, [self._options.on_event])
 
     def _remember(self, done: Diagnostics) -> None:
         """Let a decorated function know what its last run did."""

@@ -167,6 +167,11 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         hour.
     log : path-like, optional
         A file to which the run appends one JSON line per event.
+    on_event : callable, optional
+        A function that is called with each `Event` of the grid from the beginning of the run to
+        its end, one after the other, in a thread of this process: with points once they are
+        stored. The call returns after the last event was told. An error of it harms no run; the
+        first is logged.
     verbose : {0, 1, 2}, default 1
         0: the run shows nothing; 1: a bar in a terminal or notebook, elsewhere a line a minute by
         ``logging``; 2: always a bar.

@@ -23,6 +23,7 @@ EXTRAS = {
     "notebook": ("ipywidgets", "a widget as progress bar"),
     "plot": ("matplotlib", "ds['value'].plot()"),
     "redis": ("redis", "stores at redis://"),
+    "watch": ("watchfiles", "swarmgrid.watch of a directory without polling"),
     "web": ("starlette", "a page that follows runs: swarmgrid.serve"),
 }
 STORES = {

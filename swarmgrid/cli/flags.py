@@ -66,6 +66,7 @@ ELSEWHERE = {
     "store": "--store",
     "storage_options": "--storage-option",
     "outputs": "a declaration in Python; see the decorator `grid`",
+    "on_event": "a function; `swarmgrid watch --json` writes the events of a run",
     "client": "an object; see the decorator `grid`",
     "key": "the variable SWARMGRID_KEY, or `Grid.rotate` in Python: no secret stands in a command",
     "view_chunks": "of the Dataset, which the shell does not return",

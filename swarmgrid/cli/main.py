@@ -23,6 +23,7 @@ HOMES = {
     "ls": "listing",
     "show": "showing",
     "status": "following",
+    "watch": "events",
     "errors": "showing",
     "plan": "computing",
     "run": "computing",

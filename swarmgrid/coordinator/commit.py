@@ -101,7 +101,7 @@ class Committer:
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
         new_name = functools.partial(lease.new_name, suffix_of(grid.layout))
-        self._failure_log = FailureLog(lease.blobs, grid.path, new_name)
+        self._failure_log = FailureLog(lease.blobs, grid.path, new_name, lease.new_commit)
         self._looked = time.monotonic()
 
     @property
@@ -303,7 +303,10 @@ class Committer:
         assert self._stored is not None
         new_name = functools.partial(self._lease.new_name, ".seg")
         path = self._grid.path
-        self._sizes |= write_segments(self._lease.blobs, path, new_name, self._stored, rows)
+        lease = self._lease
+        self._sizes |= write_segments(
+            lease.blobs, path, new_name, self._stored, rows, lease.new_commit
+        )
 
     def _compact(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""

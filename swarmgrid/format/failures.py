@@ -56,6 +56,8 @@ class FailedPoint:
     """Of a block that failed as one: the box of its points within the chunk. See `Points`."""
     bits: str = ""
     """The points of that box, as a bitmap in hex; empty: all."""
+    commit: int = 0
+    """The number of the commit that it came with, as of rows; 0: it is still to be committed."""
 
     @property
     def points(self) -> Points:
@@ -80,19 +82,28 @@ class FailureLog:
     ----------
     blobs, path
         The grid, as the holder of its lease writes it.
-    new_name : callable
-        A name that comes after all that were used before.
+    new_name, new_commit : callable
+        A name, and a number, that come after all that were used before.
     """
 
-    def __init__(self, blobs: Blobs, path: GridPath, new_name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        path: GridPath,
+        new_name: Callable[[], str],
+        new_commit: Callable[[], int],
+    ) -> None:
         self._blobs = blobs
         self._path = path
         self._new_name = new_name
+        self._new_commit = new_commit
         self._sizes: dict[str, int] = {}
 
     def write(self, failures: Sequence[FailedPoint]) -> None:
         """Keep some failures."""
-        self._sizes |= write_failures(self._blobs, self._path, self._new_name(), failures)
+        self._sizes |= write_failures(
+            self._blobs, self._path, self._new_name(), failures, self._new_commit
+        )
         names = newest_to_compact(self._sizes)
         if names:
             written = compact_failures(self._blobs, self._path, names, self._new_name())
@@ -162,14 +173,20 @@ def is_of(name: str, layout: int) -> bool:
 
 
 def write_failures(
-    blobs: Blobs, path: GridPath, name: str, failures: Sequence[FailedPoint]
+    blobs: Blobs,
+    path: GridPath,
+    name: str,
+    failures: Sequence[FailedPoint],
+    new_commit: Callable[[], int] = lambda: 0,
 ) -> dict[str, int]:
     """Keep some failures under a new name: by object the failures in it.
 
-    Several objects, where one would be larger than the store takes; their names begin alike.
+    Several objects, where one would be larger than the store takes; their names begin alike. Each
+    failure that has no number yet gets one.
     """
+    numbered = [replace(f, commit=f.commit or new_commit()) for f in failures]
     # axis values may be no JSON: they are kept as text
-    records = json.loads(json.dumps([asdict(failure) for failure in failures], default=str))
+    records = json.loads(json.dumps([asdict(failure) for failure in numbered], default=str))
     return _write_records(blobs, path, name, records)
 
 
@@ -248,12 +265,14 @@ def _from_record(record: dict[str, Any]) -> FailedPoint:
     failure = FailedPoint(**known)
     places = (failure.index, failure.offset, failure.extent or ())
     numbers = [failure.attempt, *itertools.chain.from_iterable(places)]
+    is_commit = type(failure.commit) is int and 0 <= failure.commit < 2**64
     texts = (failure.exception, failure.reason, failure.traceback, failure.time, failure.bits)
     if not (
         all(type(n) is int and 0 <= n < 2**31 for n in numbers)
         and len(failure.index) == len(failure.offset) == len(failure.extent or failure.index)
         and all(type(text) is str for text in texts)
         and type(failure.point) is dict
+        and is_commit
     ):
         raise ValueError("a member is of another type, or out of bounds")
     return failure

@@ -229,11 +229,24 @@ def write_segment(blobs: Blobs, path: GridPath, name: str, stored: StoredGrid, r
 
 
 def write_segments(
-    blobs: Blobs, path: GridPath, new_name: Callable[[], str], stored: StoredGrid, rows: Rows
+    blobs: Blobs,
+    path: GridPath,
+    new_name: Callable[[], str],
+    stored: StoredGrid,
+    rows: Rows,
+    new_commit: Callable[[], int] | None = None,
 ) -> dict[str, int]:
-    """Commit any number of rows: the segments that they make, by name, with their sizes."""
+    """Commit any number of rows: the segments that they make, by name, with their sizes.
+
+    Rows that were never committed get a number of ``new_commit``, those of each segment one of
+    their own: a reader that sees a number sees all rows of it. Rows that are only written again
+    keep theirs. None: all rows have one.
+    """
     sizes = {}
-    for part in rows.divided(max_rows_nbytes(blobs)):
+    for some in rows.divided(max_rows_nbytes(blobs)):
+        part = some
+        if new_commit is not None and not part.commit.all():
+            part = part.committed_as(new_commit())
         name = new_name()
         write_segment(blobs, path, name, stored, part)
         sizes[name] = part.nbytes

@@ -61,6 +61,8 @@ class Row:
     """The end of that, in whole seconds since 1970 by the clock of its machine; 0: not known."""
     chunk_bytes: int = 0
     """Bytes of the chunk's objects, of all outputs, as they were written with it; 0: not known."""
+    commit: int = 0
+    """The number of the commit that it came with; 0: it is still to be committed."""
 
 
 COLUMNS = {
@@ -74,9 +76,10 @@ COLUMNS = {
     "time": "<u4",
     "writer": "<u4",
     "chunk_bytes": "<u8",
+    "commit": "<u8",
 }
 """The columns of `Rows` and their dtypes, in the order in which they are stored."""
-_LATER = ("time", "writer", "chunk_bytes")
+_LATER = ("time", "writer", "chunk_bytes", "commit")
 """Columns that may be absent: they describe how a row came about, and no value depends on them."""
 
 
@@ -103,6 +106,8 @@ class Rows:
     """``(n,)``: the number of the row's writer in ``writers``."""
     chunk_bytes: NDArray[np.uint64]
     """``(n,)``: see `Row`."""
+    commit: NDArray[np.uint64]
+    """``(n,)``: see `Row`; `swarmgrid.store.lease_record.to_commit` says what the numbers mean."""
     writers: tuple[WriterId, ...] = (UNKNOWN,)
     """The processes whose runs committed the rows."""
 
@@ -125,11 +130,17 @@ class Rows:
             time=np.array([r.time for r in rows], "<u4"),
             writer=np.zeros(n, "<u4"),
             chunk_bytes=np.array([r.chunk_bytes for r in rows], "<u8"),
+            commit=np.array([r.commit for r in rows], "<u8"),
         )
 
     def written_by(self, writer: WriterId) -> Rows:
         """The rows, with one writer for all of them."""
         return replace(self, writer=np.zeros(len(self), "<u4"), writers=(writer,))
+
+    def committed_as(self, number: int) -> Rows:
+        """The rows, with a number for those that have none."""
+        commit = np.where(self.commit == 0, np.uint64(number), self.commit)
+        return replace(self, commit=commit.astype("<u8"))
 
     @classmethod
     def concatenated(cls, parts: Sequence[Rows], n_axes: int, n_outputs: int) -> Rows:
@@ -162,7 +173,9 @@ class Rows:
         # a bitmap begins where the one before it ended, in the rows as they were
         starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end])[numbers]
         ends = self.bits_end[numbers]
-        bits = [self.bits[start:end] for start, end in zip(starts, ends, strict=True)]
+        has_bits = len(self.bits) > 0
+        pairs = zip(starts, ends, strict=True) if has_bits else ()
+        bits = [self.bits[start:end] for start, end in pairs]
         columns = {n: getattr(self, n)[numbers] for n in COLUMNS if n not in {"bits", "bits_end"}}
         return replace(
             self,

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from swarmgrid.errors import SwarmgridError
+from swarmgrid.following.sight import WORKING
 from swarmgrid.live import metrics
 from swarmgrid.live.catalog_follow import CatalogFollower
 from swarmgrid.live.channel import MAX_PAUSE, Channel
@@ -20,7 +21,6 @@ from swarmgrid.live.feed import CatalogFeed, GridFeed, Message, encoded
 from swarmgrid.live.follow import GridFollower, GridView
 from swarmgrid.live.guard import Guard
 from swarmgrid.live.page import page
-from swarmgrid.live.sight import WORKING
 from swarmgrid.pictures.report_style import STYLE
 from swarmgrid.pictures.section import cut
 
@@ -116,7 +116,7 @@ class Live:
             return PlainTextResponse(f"{cut(str(error))}\n", 404)
         channel = self._grids.get(path.grid)
         if channel is None:
-            follower = GridFollower(self._location.open(), path, self._clock)
+            follower = GridFollower(self._location.open(), path, self._clock, self._location)
             channel = self._grids[path.grid] = self._channel(follower)
         feed = GridFeed(tracebacks=self._tracebacks)
         return self._stream(request, channel, lambda view: feed.messages(view, self._clock()))

@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import StoreError
+from swarmgrid.following.sight import IDLE
 from swarmgrid.inventory import objects
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.live.feed import row_of
 from swarmgrid.live.follow import GridFollower
-from swarmgrid.live.sight import IDLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.following.events import Event
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.live.follow import GridView
@@ -60,6 +61,7 @@ class GridFeed:
         self._failures: set[Any] = set()
         self._n_failures = -1
         self._lanes_at = -np.inf
+        self._last_event = 0
 
     def messages(self, view: GridView, now: float) -> Iterator[Message]:
         """The messages that bring the viewer up to date, the most urgent first.
@@ -87,6 +89,10 @@ class GridFeed:
                 self._sent[first : first + n] = state
             yield "cells", {"runs": runs}
         yield from self._about_failures(view)
+        new = [event for number, event in view.events if number > self._last_event]
+        if new:
+            self._last_event = view.events[-1][0]
+            yield "happened", {"rows": [_happened(event) for event in new]}
         if view.revision != self._revision and now - self._lanes_at >= LANES_SECONDS:
             self._revision, self._lanes_at = view.revision, now
             yield "lanes", _lanes(view)
@@ -281,6 +287,12 @@ def _lanes(view: GridView) -> dict[str, Any]:
         "cuts": [at for at, _ in found.cuts],
         "rate": [round(part, 2) for part in found.rate],
     }
+
+
+def _happened(event: Event) -> dict[str, str]:
+    """An event in words; of which grid it is, the page says."""
+    by = f", by {event.writer}" if event.writer else ""
+    return {"time": f"{event.time:%Y-%m-%d %H:%M:%S}", "text": cut(f"{event.summary}{by}", 300)}
 
 
 def _digits(value: float, n: int = 3) -> float:

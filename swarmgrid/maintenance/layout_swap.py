@@ -81,7 +81,7 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
     held.check()
     _write_failures(held, state, layout)
     if len(rows):
-        write_segments(blobs, path, lambda: _new_name(held), new, rows)
+        write_segments(blobs, path, lambda: _new_name(held), new, rows, held.new_commit)
     held.check()
     swap_documents(blobs, new)
     # a kill from here on leaves objects that no reader asks for; the next owner removes them

@@ -199,6 +199,7 @@ class LayoutWriter:
             for array, value in (
                 (region.owner, int(rows.writer[i])),
                 (region.time, int(rows.time[i])),
+                (region.commit, int(rows.commit[i])),
                 # a row has the sum: what each of its points took was not noted
                 (region.seconds, float(rows.seconds[i]) / len(points)),
             ):
@@ -299,6 +300,7 @@ class LayoutWriter:
                 checksums=sums,
                 seconds=float(region.seconds[box][here].sum(dtype=np.float64)),
                 time=int(region.time[box][here].max()),
+                commit=int(region.commit[box][here].max()),
             )
             made = Rows.from_rows([one], n_axes, n_outputs)
             writers = self._manifest.rows.writers
@@ -348,6 +350,8 @@ class _Region:
     owner: NDArray[np.int64]
     """The number of the process that computed a point; -1: it is not computed."""
     time: NDArray[np.uint32]
+    commit: NDArray[np.uint64]
+    """The number of the commit of each point."""
     seconds: NDArray[np.float32]
 
     @classmethod
@@ -359,6 +363,7 @@ class _Region:
             },
             np.full(shape, -1, np.int64),
             np.zeros(shape, np.uint32),
+            np.zeros(shape, np.uint64),
             np.zeros(shape, np.float32),
         )
 

@@ -204,6 +204,7 @@ def _rest(
             float(rows.seconds[i]) * int(rest.sum()) / int(mask.sum()),
             int(rows.time[i]),
             int(rows.chunk_bytes[i]),
+            int(rows.commit[i]),
         )
         made = Rows.from_rows([one], len(index), len(sums))
         kept.append(replace(made, writer=rows.writer[i : i + 1], writers=rows.writers))

@@ -22,7 +22,7 @@ from swarmgrid.maintenance.kept import has_layout_of, keep, state_at
 from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
 from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
 from swarmgrid.maintenance.repair import read_tidy
-from swarmgrid.maintenance.snapshots import computed_mask, other_chunks
+from swarmgrid.maintenance.snapshots import computed_mask, other_chunks, row_ids
 from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store.layout import SnapshotPath
@@ -78,7 +78,7 @@ def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
             for key, data in objects.items():
                 held.check()
                 blobs.put(key, data)
-    _replace_rows(held, grid, then.manifest.rows, old)
+    _replace_rows(held, grid, _recommitted(then.manifest.rows, now_rows), old)
     return _n_lost(state, then)
 
 
@@ -91,7 +91,7 @@ def _restored_elsewhere(held: Lease, state: GridState, then: GridState) -> int:
     layout = NewLayout(moved(state.grid), tuple(place for _, place in grown))
     keep(held.blobs, state.grid)
     writer = LayoutWriter(held, old, layout, _then_chunk)
-    rows = writer.write_all()
+    rows = _recommitted(writer.write_all(), None)
     as_now = tuple(np.arange(len(axis)) for axis in state.grid.axes)
     swap(held, state, NewLayout(writer.grid, as_now), rows)
     return _n_lost(state, replace(state, manifest=Manifest(rows, {})))
@@ -140,6 +140,19 @@ def _n_lost(now: GridState, then: GridState) -> int:
     return lost
 
 
+def _recommitted(then: Rows, now: Rows | None) -> Rows:
+    """The rows of a snapshot: with their numbers those that are there, the others without one.
+
+    So a watcher is told of what counts again, although it was told of it before.
+    """
+    commit = np.zeros_like(then.commit)
+    if now is not None and len(now) and len(then):
+        ids, first = np.unique(row_ids(now), return_index=True)
+        at = np.minimum(np.searchsorted(ids, row_ids(then)), len(ids) - 1)
+        commit = np.where(ids[at] == row_ids(then), now.commit[first[at]], 0).astype("<u8")
+    return replace(then, commit=commit)
+
+
 def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str]) -> list[str]:
     """Write rows as the only ones of a grid, and return the names of their segments."""
 
@@ -147,7 +160,10 @@ def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str
         return f"{held.epoch:012d}-{secrets.token_hex(4)}-restored.seg"
 
     held.check()
-    names = list(write_segments(held.blobs, grid.path, new_name, grid, rows)) if len(rows) else []
+    names = []
+    if len(rows):
+        path, new_commit = grid.path, held.new_commit
+        names = [*write_segments(held.blobs, path, new_name, grid, rows, new_commit)]
     for name in old:
         held.check()
         held.blobs.delete(grid.path.manifest + name)

@@ -25,6 +25,7 @@ from swarmgrid.store.lease_record import (
     epochs,
     highest_record,
     record_key,
+    to_commit,
 )
 from swarmgrid.store.nesting import runs_around
 
@@ -56,6 +57,7 @@ class Lease:
         self.epoch = epoch
         """The number of the lease: later owners have higher ones."""
         self._numbers = itertools.count()
+        self._commits = itertools.count(1)
         self.writer = record.writer
         """The name of the owner's staging folder."""
         self._path = path
@@ -72,6 +74,10 @@ class Lease:
     def new_name(self, suffix: str) -> str:
         """A name for an object of the owner's, which comes after all that were used before."""
         return f"{self.epoch:012d}-{next(self._numbers):08d}-{self.writer}{suffix}"
+
+    def new_commit(self) -> int:
+        """The number of the next commit: higher than all of this owner, and of earlier ones."""
+        return to_commit(self.epoch, next(self._commits))
 
     def check(self) -> None:
         """Raise LeaseLostError if the lease is known to be another's, or gone."""

@@ -27,6 +27,27 @@ _NAME = re.compile(r"(\d{12})\.json", re.ASCII)
 _PROC = Path("/proc")
 
 
+_COMMIT_BITS = 24
+
+
+def to_commit(epoch: int, number: int) -> int:
+    """The number of a commit: those of a grid ascend in the order in which they are written.
+
+    Parameters
+    ----------
+    epoch : int
+        The number of the lease.
+    number : int
+        Counts the commits of its owner from 1. All after the last that fits have its number.
+    """
+    return epoch << _COMMIT_BITS | min(number, (1 << _COMMIT_BITS) - 1)
+
+
+def epoch_of(commit: int) -> int:
+    """The number of the lease whose owner has made a commit."""
+    return commit >> _COMMIT_BITS
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
     """The content of a lease file."""

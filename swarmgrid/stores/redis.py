@@ -31,9 +31,19 @@ else
     redis.call('SET', KEYS[2], ARGV[5])
     redis.call('ZADD', KEYS[1], 0, ARGV[1])
 end
+if KEYS[4] then
+    redis.pcall('XADD', KEYS[4], 'NOMKSTREAM', 'MAXLEN', '~', '1000', '*', 'key', ARGV[1])
+end
 return 1
 """
-"""Checks the condition and writes the object and its name in the index, as one step."""
+"""Checks the condition and writes the object and its name in the index, as one step. In the same
+step it adds a hint to the stream of hints, if some watcher has made one."""
+_HINTS = "!hints"
+"""The name of the stream; it is not in the index, and so no object of the store."""
+_HINTED = ("manifest/", "locks/")
+"""The prefixes of keys that watchers are interested in."""
+_HINTS_SECONDS = 120
+"""A stream that no watcher has used for so long is gone, and writers add nothing."""
 
 
 class Redis(KeyValueStore):
@@ -115,6 +125,7 @@ class Redis(KeyValueStore):
         on = name if condition is None else self._name(condition.key)
         act = "delete" if data is None else "set"
         keys = [self._name(""), name, on]
+        keys += [self._name(_HINTS)] if key.startswith(_HINTED) else []
         return bool(write(keys=keys, args=[key, act, kind, value, data or b""]))
 
     def keys(self, first: str, end: str) -> Iterator[str]:
@@ -126,6 +137,25 @@ class Redis(KeyValueStore):
             if len(page) < n:
                 return
             start, n = b"(" + page[-1], _PAGE
+
+    def wait_for_hint(self, last: str, seconds: float) -> str:
+        """Wait until a process writes something that a watcher is interested in, or for so long.
+
+        Parameters
+        ----------
+        last : str
+            The result of the call before; "": from now on, without waiting.
+        seconds : float
+            The longest wait.
+        """
+        client, stream = self._client.get(), self._name(_HINTS)
+        if not last or not client.expire(stream, _HINTS_SECONDS):
+            with client.pipeline(transaction=True) as pipeline:
+                pipeline.xadd(stream, {"key": ""}, maxlen=1000, approximate=True)
+                pipeline.expire(stream, _HINTS_SECONDS)
+                return str(pipeline.execute()[0].decode())
+        found = client.xread({stream: last}, block=max(1, int(seconds * 1000)))
+        return str(found[0][1][-1][0].decode()) if found else last
 
     def close(self) -> None:
         self._client.close()

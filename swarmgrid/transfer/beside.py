@@ -95,7 +95,8 @@ def add_failures(held: Lease, fit: Fit, failures: list[FailedPoint]) -> None:
     """Keep failures with the target, which must have grown for them."""
     if failures:
         held.check()
-        write_failures(held.blobs, fit.grid.path, held.new_name(SUFFIX), failures)
+        path, new = fit.grid.path, [replace(failure, commit=0) for failure in failures]
+        write_failures(held.blobs, path, held.new_name(SUFFIX), new, held.new_commit)
 
 
 def new_tags(source: Source, blobs: Blobs, there: GridState | None) -> dict[str, Any]:

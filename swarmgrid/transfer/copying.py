@@ -58,17 +58,20 @@ def copy_grid(
     fitting = tuple(axis.within(target.max_nbytes) for axis in grid.stored_axes)
     write_grid(target, replace(grid, stored_axes=fitting), None)
     nbytes = sum(_copy_output(source, state, held, name) for name in grid.schema.outputs)
-    beside = [n for n in state.names if n.endswith((failures.SUFFIX, tags.SUFFIX))]
+    beside = [n for n in state.names if n.endswith(tags.SUFFIX)]
     beside += [code_record.NAME] * (code_record.NAME in state.names)
     keys = [grid.path.manifest + name for name in beside]
     for key, data in zip(keys, source.get_many(keys, failures.MAX_NBYTES), strict=True):
         if data is not None:  # else a writer of the source has folded it meanwhile
             target.put(key, data)
+    _copy_failures(source, state, held)
     # before the rows: a grid that has these is left alone by the next call
     n_snapshots, kept = copy_snapshots(source, state, held) if snapshots else (0, 0)
     held.check()
     if len(rows):
-        write_segments(target, grid.path, lambda: _new_name(held), grid, rows)
+        # the numbers of its commits are those of the leases of the other store
+        new = replace(rows, commit=np.zeros_like(rows.commit))
+        write_segments(target, grid.path, lambda: _new_name(held), grid, new, held.new_commit)
     return nbytes + kept, n_snapshots
 
 
@@ -77,6 +80,17 @@ def is_to_be_copied(state: GridState, there: GridState | None) -> bool:
     if there is None:
         return True
     return not len(there.manifest.rows) and {*there.names} <= {*state.names}
+
+
+def _copy_failures(source: Blobs, state: GridState, held: Lease) -> None:
+    """Copy the records of points that failed, under numbers of the target."""
+    grid = state.grid
+    found = failures.read_failures(source, grid.path, state.failure_names)
+    if found:
+        new = [replace(failure, commit=0) for failure in found.values()]
+        # one of the source's names: a copy that is cut short has no others, see `is_to_be_copied`
+        name = max(state.failure_names)
+        failures.write_failures(held.blobs, grid.path, name, new, held.new_commit)
 
 
 def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int:

@@ -89,7 +89,8 @@ class Writer:
         grid = self._grid
         made = Rows.from_rows(self._rows, len(grid.axes), len(grid.schema.outputs))
         made = replace(made, writer=rows.writer[self._numbers], writers=rows.writers)
-        write_segments(self._held.blobs, grid.path, self._new_name, grid, made)
+        held = self._held
+        write_segments(held.blobs, grid.path, self._new_name, grid, made, held.new_commit)
         self._rows, self._numbers = [], []
         self._committed = self.nbytes
 

@@ -109,7 +109,7 @@ def test_a_log_of_any_sizes_stays_short_and_says_the_last_of_each_point(
     chance = random.Random(seed)
     numbers = itertools.count()
     written = Recorder(files)
-    log = FailureLog(written, PATH, lambda: f"{next(numbers):08d}.err")
+    log = FailureLog(written, PATH, lambda: f"{next(numbers):08d}.err", lambda: 1)
     expected: dict[int, int] = {}
     total = 0
     for attempt in range(150):

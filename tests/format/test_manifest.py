@@ -199,7 +199,7 @@ def test_a_manifest_is_the_union_of_its_segments(files: FileBlobs, grid: StoredG
     files.put(f"{PATH.manifest}note.txt", b"not a segment")
     found = read(files, grid)
     assert found.rows.index.tolist() == [[0, 0], [1, 0]]
-    assert dict(found.sizes) == {"a.seg": 64, "b.seg": 64}
+    assert dict(found.sizes) == {"a.seg": 72, "b.seg": 72}
 
 
 def test_no_segments_make_an_empty_manifest(files: FileBlobs, grid: StoredGrid) -> None:

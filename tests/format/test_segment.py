@@ -35,6 +35,7 @@ def row_lists(draw: st.DrawFn, n_axes: int, n_outputs: int) -> list[Row]:
             seconds=draw(st.floats(0, 1e6, width=32)),
             time=draw(st.integers(0, 2**32 - 1)),
             chunk_bytes=draw(st.integers(0, 2**64 - 1)),
+            commit=draw(st.integers(0, 2**64 - 1)),
         )
 
     return [row() for _ in range(draw(st.integers(0, 5)))]
@@ -60,6 +61,7 @@ def as_rows(rows: Rows) -> list[Row]:
             float(rows.seconds[i]),
             int(rows.time[i]),
             int(rows.chunk_bytes[i]),
+            int(rows.commit[i]),
         )
         for i in range(len(rows))
     ]
@@ -131,7 +133,7 @@ def test_the_bytes_of_a_segment_are_those_of_format_1() -> None:
     assert written == GOLDEN, "stores in format 1 exist: see format.md"
 
 
-GOLDEN = "0fc5c96b081475ba63ac9a2da86a15863104b84565b72887741916b4aead617c"
+GOLDEN = "19b19bac2a99ac7995b577bbeb13165cba3c3037429602d6360e9eb82916dfc7"
 
 
 def test_a_segment_that_is_cut_off_is_refused() -> None:
@@ -208,6 +210,7 @@ def test_columns_and_members_that_a_later_swarmgrid_adds_are_ignored(
 def test_a_segment_without_time_and_writer_does_not_know_them() -> None:
     def drop(header: dict[str, Any], columns: dict[str, Any]) -> None:
         del header["writers"], columns["time"], columns["writer"], columns["chunk_bytes"]
+        del columns["commit"]
 
     rows = Segment.from_bytes(with_header(drop)).rows
     assert [row.checksums for row in as_rows(rows)] == [(0xDEADBEEF, 7), (0, 2**32 - 1)]

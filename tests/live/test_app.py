@@ -125,7 +125,10 @@ def test_the_stream_of_a_grid_begins_with_its_map_and_failures_are_text(store: P
                 found[name] = data
                 if name == "lanes":
                     break
-        assert list(found) == ["grid", "numbers", "failures", "lanes"]
+        assert list(found) == ["grid", "numbers", "failures", "happened", "lanes"]
+        texts = [row["text"].partition(", by")[0] for row in found["happened"]["rows"]]
+        assert texts[:2] == ["grid created: x (6)", "joined"]
+        assert texts[-2:] == ["run finished: 5 computed, 1 failed", "left: released"]
         assert found["numbers"]["computed"] == 5
         assert found["numbers"]["state"] == "idle"
         assert NASTY in found["failures"]["rows"][0]["reason"]

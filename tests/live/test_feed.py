@@ -11,11 +11,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmgrid.following.sight import Holder
 from swarmgrid.format.manifest import Manifest
 from swarmgrid.live.feed import CatalogFeed, GridFeed, encoded
 from swarmgrid.live.follow import GridView
 from swarmgrid.live.pace import Pace
-from swarmgrid.live.sight import Holder
 from swarmgrid.pictures.chunk_map import grid_map
 from swarmgrid.store.lease_record import LeaseRecord
 from tests.pictures.looks import failure, many_chunks, stored_grid, whole_rows

@@ -47,6 +47,7 @@ def whole_rows(index: NDArray[Any], chunks: Sequence[int], **columns: Any) -> Ro
         "time": np.full(n, 1_700_000_000, "<u4"),
         "writer": np.zeros(n, "<u4"),
         "chunk_bytes": np.full(n, 80, "<u8"),
+        "commit": np.ones(n, "<u8"),
         "writers": (WriterId("node-1", 4711),),
     }
     return Rows(**{**found, **columns})

@@ -148,6 +148,7 @@ function gridPage() {
   const note = make("p", { class: "note" });
   const lanes = make("div", { class: "lanes" });
   const lanesNote = make("p", { class: "note" });
+  const happened = make("ul", { class: "happened" });
   const failures = make("div", { class: "failures" });
   const failuresHead = make("h3");
   const more = make("div");
@@ -155,6 +156,7 @@ function gridPage() {
     card(title, params, facts, progress, sums, make("figure", {}, legend, figures, note)),
     card(make("h3", { text: "Who computed when" }), lanes, lanesNote),
     card(failuresHead, failures),
+    card(make("h3", { text: "Events" }), happened),
     card(more),
   );
 
@@ -278,6 +280,10 @@ function gridPage() {
       else failures.prepend(...rows);
       while (failures.children.length > 30) failures.lastChild.remove();
     },
+    happened(data) {
+      for (const row of data.rows) happened.prepend(make("li", {}, make("span", { class: "note", text: `${row.time} UTC ` }), row.text));
+      while (happened.children.length > 30) happened.lastChild.remove();
+    },
     lanes(data) {
       const shown = [];
       for (const lane of data.lanes) {
@@ -302,7 +308,7 @@ const problem = make("p", { class: "card problem", hidden: true });
 main.before(problem);
 const query = [grid ? `grid=${encodeURIComponent(grid)}` : "", words].filter(Boolean).join("&");
 const source = new EventSource(`/events?${query}`);
-for (const name of ["catalog", "grid", "cells", "numbers", "failures", "lanes"]) {
+for (const name of ["catalog", "grid", "cells", "numbers", "failures", "happened", "lanes"]) {
   source.addEventListener(name, (event) => {
     problem.hidden = true;
     if (view[name]) view[name](JSON.parse(event.data));

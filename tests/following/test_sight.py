@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from swarmgrid.live.sight import IDLE, KILLED, SILENT, WORKING, LeaseSight
+from swarmgrid.following.sight import IDLE, KILLED, SILENT, WORKING, LeaseSight
 from swarmgrid.store.lease_record import LeaseRecord
 from tests import programs
 

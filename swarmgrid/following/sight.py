@@ -42,10 +42,13 @@ class LeaseSight:
         self._clock = clock
         self._seen: tuple[int, bytes | None] | None = None
         self._since = 0.0
+        self.epoch = -1
+        """The number of the lease that was looked at last; -1: there was none."""
 
     def look(self, blobs: Blobs, grid: str) -> Holder:
         """Read the lease of a grid: one listing, and one object."""
         found = epochs(blobs, grid)
+        self.epoch = found[-1] if found else -1
         if not found:
             return Holder(IDLE)
         data = blobs.get(record_key(grid, found[-1]), _MAX_NBYTES)

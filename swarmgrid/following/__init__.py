@@ -1,0 +1,1 @@
+"""Following stored grids: what is new in them, as events, by the store alone."""

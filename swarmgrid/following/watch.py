@@ -1,0 +1,152 @@
+"""The iterator over events, also for ``async for``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from swarmgrid.following.waking import MAX_SECONDS, Pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from swarmgrid.following.events import Event
+    from swarmgrid.following.store import StoreFollower
+    from swarmgrid.following.waking import Waker
+
+
+class Watch:
+    """The events of stored grids, one after the other; made by `swarmgrid.watch`.
+
+    It is an iterator, also for ``async for``, and a context manager. It reads the store only while
+    it is asked for the next event, and never after it is closed.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width):
+    ...     return width * 2.0
+    >>> ds = swarmgrid.compute(area, axes={"width": [1, 2]}, store="memory://watch")
+    >>> with swarmgrid.watch("memory://watch", area, timeout=0) as watch:
+    ...     for event in watch:
+    ...         match event:
+    ...             case swarmgrid.PointsComputed(n_points=n):
+    ...                 print(n, event.points["width"])
+    2 [1 2]
+    """
+
+    __module__ = "swarmgrid"
+
+    def __init__(
+        self,
+        follower: StoreFollower,
+        waker: Waker,
+        *,
+        interval: float = 1.0,
+        timeout: float | None = None,
+        until: Callable[[Event], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._follower = follower
+        self._waker = waker
+        self._pauses = Pauses(interval, clock)
+        self._timeout = timeout
+        self._until = until
+        self._clock = clock
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        """Held while the store is looked at, and between looks: two threads may wait at once."""
+        self._is_over = False
+        self._position = follower.position
+
+    @property
+    def token(self) -> str:
+        """A text that stands for all events that were taken so far; see `Event.token`."""
+        return self._position.to_text()
+
+    def close(self) -> None:
+        """End the iteration, from any thread; nothing is read any more."""
+        self._closed.set()
+        self._waker.wake()
+        if self._lock.acquire(blocking=False):  # else the thread that waits does it
+            try:
+                self._waker.close()
+            finally:
+                self._lock.release()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        if not self._find():
+            self.close()
+            raise StopIteration
+        return self._taken()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        is_given_up = threading.Event()
+        try:
+            # only found in the thread: where the task is cancelled, the event is not lost
+            is_found = await asyncio.to_thread(self._find, is_given_up)
+        except asyncio.CancelledError:
+            is_given_up.set()
+            self._waker.wake()
+            raise
+        if not is_found:
+            self.close()
+            raise StopAsyncIteration
+        return self._taken()
+
+    def _taken(self) -> Event:
+        event = self._follower.ready.popleft()
+        self._position = event.position
+        self._is_over = self._until is not None and bool(self._until(event))
+        return event
+
+    def _find(self, is_given_up: threading.Event | None = None) -> bool:
+        """Wait for an event; False if none is to come, or none is waited for any more."""
+        begun = self._clock()
+        with self._lock:
+            try:
+                while not self._follower.ready:
+                    if self._closed.is_set() or self._is_over:
+                        return False
+                    if is_given_up is not None and is_given_up.is_set():
+                        return False
+                    self._follower.look()
+                    if self._follower.ready:
+                        break
+                    left = MAX_SECONDS
+                    if self._timeout is not None:
+                        left = begun + self._timeout - self._clock()
+                        if left <= 0:
+                            return False
+                    # a hint may end it; in a directory, processes of other machines give none
+                    pause = self._pauses.next(is_busy=self._follower.is_working)
+                    self._waker.wait(min(left, pause), self._follower.folders)
+                self._pauses.next(is_busy=True)
+                return not (self._closed.is_set() or self._is_over)
+            finally:
+                if self._closed.is_set():
+                    self._waker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed.is_set() else f"woken by {self._waker.name}"
+        return f"<swarmgrid.Watch {state}>"
