@@ -58,6 +58,9 @@ FIELDS = {
     "export": "`store`, `grid`, `function`, `path`, `bytes`",
     "copy": "`source`, `target`, `bytes`, `copied` and `left` as `grids` of `ls`",
     "merge": "`source`, `target`, `dry_run`, `added`, `alike`, `conflicting`, `bytes`, `grids`, `conflicts`",
+    "scopes": "`store`, and `scopes`: `scope`, `grids`, `points`",
+    "publish": "`store`, `scope`, and the members of `merge` from `dry_run` on",
+    "discard": "`store`, `scope`, `grids`, `points`, `deleted`",
     "why": "of two grids `store`, `grid`, `other`, `code`, `values`, `versions`, `functions`, `params`, `axes`, `text`; of a "
     "function `store`, `function`, `grid`, `stored`, `text`",
     "report": "`store`, `path`, `grids`, `bytes`",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from swarmgrid.api.lookups import plan
     from swarmgrid.api.merging import MergedGrid, Merging, merge
     from swarmgrid.api.pruning import prune
+    from swarmgrid.api.putting import put_many
     from swarmgrid.api.report import report
+    from swarmgrid.api.scopes import Scope, scope, scopes
     from swarmgrid.api.serve import serve
     from swarmgrid.api.watching import watch
     from swarmgrid.codecs.keys import Key
@@ -86,6 +88,8 @@ _HOMES = {
     "Adoption": "handle.adopting",
     "Conflict": "transfer.joining",
     "prune": "api.pruning",
+    "put_many": "api.putting",
+    **dict.fromkeys(["Scope", "scope", "scopes"], "api.scopes"),
     "report": "api.report",
     "serve": "api.serve",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
@@ -157,6 +161,7 @@ __all__ = [
     "Problem",
     "Report",
     "RunFinished",
+    "Scope",
     "SignatureError",
     "Snapshot",
     "State",
@@ -177,8 +182,11 @@ __all__ = [
     "merge",
     "plan",
     "prune",
+    "put_many",
     "report",
     "run",
+    "scope",
+    "scopes",
     "serve",
     "set_options",
     "stream",

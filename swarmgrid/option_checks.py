@@ -21,6 +21,7 @@ from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
 from swarmgrid.space.chunks import to_lengths
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.lease_record import MAX_LEASE_SECONDS
+from swarmgrid.store.location import Location
 
 if TYPE_CHECKING:
     from swarmgrid.space.outputs import Schema
@@ -136,6 +137,8 @@ def _depends(name: str, value: Any) -> Any:
 def _store(name: str, value: Any) -> Any:  # noqa: ARG001  # as every check
     if isinstance(value, (str, os.PathLike)) or hasattr(value, "set_if_not_exists"):
         return value
+    if isinstance(value, Location) or isinstance(getattr(value, "location", None), Location):
+        return value  # the place of a store, or a scope
     raise InputError(
         f"store is {brief(value)}, a {type(value).__name__}; expected a path, a URL or a "
         "zarr.abc.store.Store"

@@ -81,7 +81,7 @@ FOREIGN = {
             "cli.following",
         ),
         *("cli.handing", "cli.listing", "cli.main", "cli.pages", "cli.removing"),
-        *("cli.requests", "cli.showing", "cli.stores", "cli.upkeep"),
+        *("cli.requests", "cli.scoping", "cli.showing", "cli.stores", "cli.upkeep"),
         *("terminal.asking", "terminal.endings", "terminal.output"),
     },
     "cupy": {"tiers.cuda"},
@@ -107,7 +107,8 @@ FOREIGN = {
     "watchfiles": {"following.waking"},
     "xarray": {
         *("api.backend", "memo.memo_request", "memoized.labelled", "search.nearest"),
-        *("view.dataset", "view.export", "view.status", "view.tables", "pictures.plots"),
+        *("view.dataset", "view.export", "view.layers", "view.selecting"),
+        *("view.status", "view.tables", "pictures.plots"),
     },
     "yaml": {"notation.sweeps"},
     "zarr": {

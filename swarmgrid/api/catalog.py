@@ -278,7 +278,31 @@ def catalog(
         raise InputError(f"check is {brief(check)}; expected True or False")
     hold_keys("key", key)
     now = time.time()
-    return Catalog(location, tuple(stored_rows(location, check=check)), now)
+    return Catalog(location, tuple(_rows(location, check=check)), now)
+
+
+def _rows(location: Location, *, check: bool) -> list[GridRow]:
+    """The rows of a store; in a scope also those of the shared store, and one for each grid."""
+    rows = stored_rows(location, check=check)
+    if location.below is None:
+        return rows
+    own = {row.grid: row for row in rows}
+    shared = stored_rows(location.below, check=check, keeps=False)
+    both = [row for row in shared if row.grid in own]
+    for row in both:
+        state = Grid(GridRef(location, GridPath(row.function or row.folder, row.grid))).state()
+        mine = own[row.grid]
+        own[row.grid] = mine._replace(
+            points_total=state.points_total,
+            points_computed=state.points_computed,
+            points_failed=state.points_failed,
+            chunks=mine.chunks + row.chunks,
+            nbytes=mine.nbytes + row.nbytes,
+            seconds=mine.seconds + row.seconds,
+            created=min(mine.created, row.created),
+        )
+    found = [*own.values(), *(row for row in shared if row.grid not in own)]
+    return sorted(found, key=lambda row: (row.function, row.created, row.time_ns))
 
 
 def _named(row: GridRow) -> str:

@@ -17,6 +17,7 @@ from swarmgrid.options import current_options
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.transfer.copying import copy_grid
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def chosen_grids(
     found = catalog(source, storage_options=source_options).query(query, function=function)
     given = {"store": target, "storage_options": target_options}
     goal = location_of(current_options().updated(given))
+    for location in (found.location, goal):
+        check_no_scope("copying or merging whole stores", location)
     if goal == found.location:
         raise InputError(f"source and target are the same store, {goal.url!r}")
     return found, goal

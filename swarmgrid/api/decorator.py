@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from swarmgrid.api.functions import compute, run, stream
 from swarmgrid.api.lookups import open, plan  # noqa: A004
+from swarmgrid.api.putting import put_many
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.handle.grid import Grid
 from swarmgrid.handle.resolve import grid_ref
@@ -181,6 +182,23 @@ class GridFunction(Generic[P, R]):
         return open(params, axes, **self._with(options))
 
     @signed(has_func=False)
+    def put_many(
+        self,
+        values: Any,
+        params: Mapping[str, Any] | None = None,
+        axes: Mapping[str, Any] | Sequence[str] | None = None,
+        *,
+        where: Any = None,
+        missing: str = "raise",
+        on_conflict: str = "raise",
+        **options: Unpack[OptionTypes],
+    ) -> int:
+        """Put known results: they count as computed; see `swarmgrid.put_many`."""
+        __tracebackhide__ = True
+        chosen = {"where": where, "missing": missing, "on_conflict": on_conflict}
+        return put_many(values, params, axes, **chosen, **self._with(options))
+
+    @signed(has_func=False)
     def errors(
         self,
         params: Mapping[str, Any] | None = None,
@@ -294,7 +312,7 @@ def grid(
     -------
     GridFunction
         Called, it is the function; its methods are ``compute``, ``run``, ``stream``, ``plan``,
-        ``open``, ``errors``, ``verify``, ``repair``, ``convert`` and ``grid``.
+        ``open``, ``put_many``, ``errors``, ``verify``, ``repair``, ``convert`` and ``grid``.
 
     Examples
     --------

@@ -6,18 +6,16 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from swarmgrid.api.explanation import explanation
+from swarmgrid.api.near_values import warn_of_near_misses
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format.code_record import NAME, code_parts, write_code
 from swarmgrid.format.grid_state import read_state
-from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import axis_names, func_of, grid_ref, location_of, not_stored
+from swarmgrid.handle.resolve import func_of, location_of
 from swarmgrid.handle.versions import stored_code, without_present_code
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
 from swarmgrid.inventory.keeping import tag
@@ -27,9 +25,9 @@ from swarmgrid.planning.coverage import Coverage
 from swarmgrid.planning.estimate import Plan, planned
 from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.growth import covered, new_grid
+from swarmgrid.planning.layers import Beneath
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
-from swarmgrid.space.match import NEAR, near_misses
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -70,6 +68,8 @@ class Call:
         self.request = request
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
+        self._beneath: Beneath | None = None
+        """In a scope the part of the request that the shared store has."""
         self._damage: DamageError | None = None
         """The damage found in the metadata, if any; the next run repairs it."""
         try:
@@ -81,18 +81,18 @@ class Call:
             self.request = _request(self._options, params, axes, where)
             self._coverage = self._covered()
         self._check_view_chunks()
-        self._warn_of_near_misses()
-        if self._snapshot is not None:
-            warn_of_another_origin(self.request.grid, self._snapshot.grid.attributes)
+        warn_of_near_misses(self._states(), self.request.domain)
+        for state in self._states():
+            warn_of_another_origin(self.request.grid, state.grid.attributes)
 
     def plan(self, *, explain: bool = False) -> Plan:
         """Count the points that `compute` would compute; nothing is called."""
         self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
-        plan = planned(self.request, self._coverage, manifest)
+        plan = planned(self.request, self._counted(), manifest)
         if not explain:
             return plan
-        why = None if self._snapshot is not None else explanation(self.request, self._code())
+        why = None if self.is_stored else explanation(self.request, self._code())
         return replace(plan, parts=self._parts(), why=why)
 
     def _code(self) -> tuple[CodePart, ...]:
@@ -135,13 +135,20 @@ class Call:
         self._keep_tags()
         return done
 
+    def keep_beside(self) -> None:
+        """Keep tags and code beside points that were put."""
+        self._look()
+        self._keep_tags()
+        if self._snapshot is not None and NAME not in self._snapshot.names:
+            self._keep_code(self._code())
+
     def _keep_tags(self) -> None:
         if self._options.tags:
             tag(self.request.grid.location, self.request.grid.path, self._options.tags)
 
     def _fill(self) -> Diagnostics:
         start = time.monotonic()
-        coverage = self._coverage
+        coverage = self._counted()
         requested = self.request.domain.n_requested
         missing = requested if coverage is None else coverage.n_missing()
         if missing == 0 and self._damage is None:
@@ -156,8 +163,17 @@ class Call:
         has_code = self._snapshot is not None and NAME in self._snapshot.names
         code = () if has_code or before is None else code_parts(before)
         options = self._options.of_the_run()
+        request, known = self.request, self._known()
+        if self._beneath is not None:
+            request, known = replace(request, domain=self._beneath.rest(request.domain)), None
         with self._telling():
-            done, state = fill(self.request, options, self._remember, self._known())
+            done, state = fill(request, options, self._remember, known)
+        if self._beneath is not None:
+            n = requested - request.domain.n_requested
+            done = replace(
+                done, points_cached=done.points_cached + n, points_skipped=done.points_skipped - n
+            )
+            self._remember(done)
         self._damage = None
         if state is None:
             self._look()
@@ -249,14 +265,25 @@ class Call:
         self._check_view_chunks()
         from swarmgrid.store.sources import remember
         from swarmgrid.view import dataset
+        from swarmgrid.view.layered import Under
 
         remember(self.request.grid.location)
         ref, axes, coverage = self.request.grid, self.request.domain.axes, self._coverage
+        under, chunks = self._beneath, self._options.view_chunks
+        if under is not None and under.coverage.selection.size:
+            shared = ref.location.layers[-1]
+            if self._snapshot is None or coverage is None:
+                manifest = under.state.manifest
+                ref = replace(ref, location=shared)
+                return dataset.dataset(ref, axes, under.coverage, manifest, chunks)
+            below = Under(shared, under.coverage, under.state.manifest)
+            manifest = self._snapshot.manifest
+            return dataset.dataset(ref, axes, coverage, manifest, chunks, under=below)
         if coverage is None or self._snapshot is None or coverage.selection.size == 0:
             schema = coverage.grid.schema if coverage else self.request.layout.schema
             return dataset.empty_dataset(ref, axes, schema)
         manifest = self._snapshot.manifest
-        return dataset.dataset(ref, axes, coverage, manifest, self._options.view_chunks)
+        return dataset.dataset(ref, axes, coverage, manifest, chunks)
 
     def _log(self, done: Diagnostics) -> None:
         """Tell the log of a run that had nothing to compute."""
@@ -272,12 +299,30 @@ class Call:
     def is_stored(self) -> bool:
         """Whether there is such a grid in the store."""
         self._check()
-        return self._snapshot is not None
+        return bool(self._states())
+
+    def _states(self) -> list[GridState]:
+        """The grid in each store that counts."""
+        shared = None if self._beneath is None else self._beneath.state
+        return [state for state in (self._snapshot, shared) if state is not None]
 
     def _look(self) -> None:
         """Read what is stored."""
-        self._snapshot = read_state(self.request.grid.location.open(), self.request.grid.path)
+        location, path = self.request.grid.location, self.request.grid.path
+        self._snapshot = read_state(location.open(), path)
+        if location.below is not None:
+            shared = read_state(location.below.open(), path)
+            self._beneath = None if shared is None else Beneath.of(self.request, shared)
+            if self._beneath is not None and self._snapshot is None:
+                layout = self._beneath.layout(self.request.layout)
+                self.request = replace(self.request, layout=layout)
         self._coverage = self._covered()
+
+    def _counted(self) -> Coverage | None:
+        """The coverage, with the points of the shared store; see `Beneath.counted`."""
+        if self._beneath is None or self._coverage is None:
+            return self._coverage
+        return self._beneath.counted(self._coverage, self.request.domain)
 
     def _check(self) -> None:
         if self._damage is not None:
@@ -289,28 +334,9 @@ class Call:
         schema = request.layout.schema if coverage is None else coverage.grid.schema
         check_view_chunks(self._options.view_chunks, domain.names, domain.shape, schema)
 
-    def _warn_of_near_misses(self) -> None:
-        """Warn of floats that are new for a digit at their end."""
-        if self._snapshot is None:
-            return
-        stored = {axis.name: axis for axis in self._snapshot.grid.axes}
-        for axis in self.request.domain.axes:
-            tolerance = self.request.domain.tolerance.get(axis.name, 0.0)
-            near = near_misses(stored[axis.name], axis, tolerance)
-            if len(near):
-                largest = float(np.abs(near).max())
-                warnings.warn(
-                    f"axis {axis.name!r}: {len(near)} of {len(axis)} values, such as "
-                    f"{float(near[0])!r}, differ from stored ones by less than 1e-9 of their "
-                    "size, and count as new. If they are meant to be the same, pass "
-                    f"tolerance={{{axis.name!r}: {largest * NEAR:.0e}}}",
-                    RuntimeWarning,
-                    stacklevel=5,
-                )
-
     def _check_kept(self, done: Diagnostics) -> None:
         """Raise if the manifest no longer has a row for every computed point."""
-        coverage = self._coverage
+        coverage = self._counted()
         n = 0 if coverage is None else coverage.n_missing() - done.points_failed
         if n > 0:
             manifest = self.request.grid.path.manifest
@@ -341,22 +367,6 @@ class Call:
             seconds=seconds,
             seconds_in_function=0.0,
         )
-
-
-def opened(
-    options: Options,
-    params: Mapping[str, Any] | None,
-    axes: Mapping[str, Any] | Sequence[str] | None,
-) -> xr.Dataset:
-    """Open the stored points of some params; see `swarmgrid.open`."""
-    if isinstance(axes, Mapping):
-        call = Call(options, params, axes, None, is_lookup=True)
-        if not call.is_stored:
-            raise not_stored(call.request.grid)
-        return call.dataset()
-    names = axis_names(axes)
-    grid = Grid(grid_ref(options, params, names))
-    return grid.dataset(names, view_chunks=options.view_chunks)
 
 
 def _request(

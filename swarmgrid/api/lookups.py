@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from swarmgrid.api.evaluation import Call, opened
+from swarmgrid.api.evaluation import Call
 from swarmgrid.api.given import given
 from swarmgrid.api.tracebacks import UserFrames
+from swarmgrid.handle.grid import Grid
+from swarmgrid.handle.resolve import axis_names, grid_ref, not_stored
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
+    from swarmgrid.options import Options
     from swarmgrid.planning.estimate import Plan
 
 
@@ -148,7 +152,22 @@ def open(*args: Any, **given_options: Any) -> xr.Dataset:  # noqa: A001
     __tracebackhide__ = True
     with UserFrames():
         params, axes, options = given("open", args, given_options)
-        return opened(current_options().updated(options), params, axes)
+        return _opened(current_options().updated(options), params, axes)
+
+
+def _opened(
+    options: Options,
+    params: Mapping[str, Any] | None,
+    axes: Mapping[str, Any] | Sequence[str] | None,
+) -> xr.Dataset:
+    if isinstance(axes, Mapping):
+        call = Call(options, params, axes, None, is_lookup=True)
+        if not call.is_stored:
+            raise not_stored(call.request.grid)
+        return call.dataset()
+    names = axis_names(axes)
+    grid = Grid(grid_ref(options, params, names))
+    return grid.dataset(names, view_chunks=options.view_chunks)
 
 
 for _public in (plan, open):

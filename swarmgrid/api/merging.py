@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import os
 
     from swarmgrid.codecs.keys import Key
+    from swarmgrid.inventory.row import GridRow
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.location import Location
     from swarmgrid.transfer.joining import Conflict
@@ -181,28 +182,47 @@ def merge(
     """
     __tracebackhide__ = True
     with UserFrames():
-        if on_conflict not in ("keep", "raise"):
-            raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
-        if not isinstance(dry_run, bool):
-            raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+        check_merging(on_conflict, dry_run)
         if not isinstance(decrypt, bool):
             raise InputError(f"decrypt is {brief(decrypt)}; expected True or False")
         hold_keys("key", key)
         found, goal = chosen_grids(source, target, query, function, source_options, target_options)
-        paths = [GridPath(row.function or row.folder, row.grid) for row in found.rows]
-        blobs = found.location.open()
-        plans = _planned(blobs, goal, paths, decrypt=decrypt)
-        merging = _to_merging((plan.merged for plan in plans), dry_run=True)
-        if on_conflict == "raise" and merging.conflicts:
-            raise ConflictError(merging.conflicts, merging.points_conflicting, _REMEDY)
-        if dry_run or not any(plan.has_news for plan in plans):
-            return _to_merging((plan.merged for plan in plans), dry_run=dry_run)
-        check_writable(goal)
-        done = (
-            _merged(blobs, goal, p.path, decrypt=decrypt) if p.has_news else p.merged
-            for p in plans
+        return merged_grids(
+            found.location, found.rows, goal, on_conflict, dry_run=dry_run, decrypt=decrypt
         )
-        return _to_merging(done, dry_run=False)
+
+
+def check_merging(on_conflict: object, dry_run: object) -> None:
+    """Raise InputError where a merge cannot be carried out so."""
+    if on_conflict not in ("keep", "raise"):
+        raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
+    if not isinstance(dry_run, bool):
+        raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+
+
+def merged_grids(
+    source: Location,
+    rows: Iterable[GridRow],
+    goal: Location,
+    on_conflict: str,
+    *,
+    dry_run: bool,
+    decrypt: bool = False,
+) -> Merging:
+    """Merge some grids of a store into another; see `merge`."""
+    paths = [GridPath(row.function or row.folder, row.grid) for row in rows]
+    blobs = source.open()
+    plans = _planned(blobs, goal, paths, decrypt=decrypt)
+    merging = _to_merging((plan.merged for plan in plans), dry_run=True)
+    if on_conflict == "raise" and merging.conflicts:
+        raise ConflictError(merging.conflicts, merging.points_conflicting, _REMEDY)
+    if dry_run or not any(plan.has_news for plan in plans):
+        return _to_merging((plan.merged for plan in plans), dry_run=dry_run)
+    check_writable(goal)
+    done = (
+        _merged(blobs, goal, p.path, decrypt=decrypt) if p.has_news else p.merged for p in plans
+    )
+    return _to_merging(done, dry_run=False)
 
 
 def _points(n: int) -> str:

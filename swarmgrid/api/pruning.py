@@ -20,6 +20,7 @@ from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.store import lease
 from swarmgrid.store.layout import SNAPSHOTS, GridPath
 from swarmgrid.store.lease_record import highest_record
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     import os
@@ -116,6 +117,7 @@ def prune(
     age = math.inf if older_than is None else span_seconds("older_than", older_than)
     limit = math.inf if max_bytes is None else size_bytes("max_bytes", max_bytes)
     whole = catalog(store, storage_options=storage_options)
+    check_no_scope("prune", whole.location)
     kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
     kept |= _with_snapshots(whole, dry_run=dry_run)
     chosen = _chosen(whole, kept, time.time() - age, limit)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.catalog import catalog
 from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError, brief
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,7 @@ def report(
                 raise InputError(f"{name} is {brief(value)}; expected True or False")
         target = _checked(path, overwrite=overwrite)
         chosen = catalog(store, storage_options=storage_options).query(query)
+        check_no_scope("the report", chosen.location)
         page = report_page(chosen.location, chosen.rows, time.time(), tracebacks=tracebacks)
         _write(target, page)
         return target

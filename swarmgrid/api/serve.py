@@ -11,6 +11,7 @@ from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.resolve import location_of, named_ref
 from swarmgrid.options import current_options
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     import os
@@ -79,6 +80,7 @@ def serve(
         _check(host, port, token, interval, tracebacks)
         given = {"storage_options": storage_options} | ({} if store is None else {"store": store})
         location = location_of(current_options().updated(given))
+        check_no_scope("the live page", location)
         try:
             from swarmgrid.live.app import Live
             from swarmgrid.live.server import LiveServer

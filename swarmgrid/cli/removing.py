@@ -120,7 +120,8 @@ def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
     """The computed points of a selection; InputError if it selects what there is not."""
     from swarmgrid.format.grid_state import read_state
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.view.status import COMPUTED, positions, status_array
+    from swarmgrid.view.selecting import positions
+    from swarmgrid.view.status import COMPUTED, status_array
 
     path = GridPath(row.function or row.folder, row.grid)
     state = read_state(place.location.open(), path)

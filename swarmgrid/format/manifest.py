@@ -144,7 +144,7 @@ class Manifest:
 
     def seconds_per_point(self) -> float | None:
         """The mean time that a point took inside the function; None where nothing is computed."""
-        whole = ~self.rows.has_bitmap()
+        whole = ~(self.rows.has_bitmap() | self.rows.is_put())
         points = int(np.prod(self.rows.extent[whole].astype(np.int64), axis=1).sum())
         return float(self.rows.seconds[whole].sum()) / points if points else None
 

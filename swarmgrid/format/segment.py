@@ -204,6 +204,10 @@ class Rows:
         bits = self.bits[start : int(self.bits_end[i])].tobytes()
         return Points(tuple(map(int, self.extent[i])), bits or None)
 
+    def is_put(self) -> NDArray[np.bool_]:
+        """``(n,)``: whether the row is of results that were put, and says nothing of the cost."""
+        return np.array([writer.is_putting for writer in self.writers], bool)[self.writer]
+
     def has_bitmap(self) -> NDArray[np.bool_]:
         """``(n,)``: whether the row's points are less than its whole box."""
         if not len(self.bits):

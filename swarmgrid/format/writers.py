@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 """Environment variables in which batch systems (Slurm, PBS, LSF, Grid Engine) name their job."""
+PUT = "put_many"
+"""The word before the job of a process that put known results, which no run computed."""
 _MAX_TEXT = 256
 
 
@@ -28,7 +30,8 @@ class WriterId:
     pid: int
     """The number of the process; 0: not known."""
     job: str = ""
-    """The job of a batch system in which it ran; empty: none."""
+    """The job of a batch system in which it ran; empty: none. `PUT` comes before that of a process
+    that computed nothing, and put results that were known."""
 
     @classmethod
     def of_this_process(cls) -> WriterId:
@@ -37,6 +40,15 @@ class WriterId:
         job = next((job for job in jobs if job), "")
         # bounded: every segment repeats it
         return cls(socket.gethostname()[:_MAX_TEXT], os.getpid(), job[:_MAX_TEXT])
+
+    def putting(self) -> WriterId:
+        """The process as one that puts known results."""
+        return replace(self, job=f"{PUT} {self.job}".rstrip()[:_MAX_TEXT])
+
+    @property
+    def is_putting(self) -> bool:
+        """Whether its rows are of results that were put."""
+        return self.job.partition(" ")[0] == PUT
 
     def to_list(self) -> list[str | int]:
         """The process as a segment's header names it."""

@@ -217,9 +217,12 @@ class GridAdopting(GridBase):
         source = named_ref(self._ref.location, old) if isinstance(old, str) else old._ref  # noqa: SLF001  # of the same class
         if (source.location, source.path) == (self._ref.location, self._ref.path):
             raise InputError("a grid cannot adopt itself; pass the handle of another one")
-        blobs = source.location.open()
-        state = read_state(blobs, source.path)
-        if state is None:
+        for location in source.location.layers:
+            blobs = location.open()
+            state = read_state(blobs, source.path)
+            if state is not None:
+                break
+        else:
             raise not_stored(source)
         there = read_state(self._ref.location.open(), self._ref.path)
         attributes = self._ref.attributes if there is None else there.grid.attributes

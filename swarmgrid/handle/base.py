@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.format.failures import read_all_failures, still_failed, within
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.planning.layers import Layer
 from swarmgrid.store import lease
 
 if TYPE_CHECKING:
@@ -46,14 +48,33 @@ class GridBase:
         return lease.acquire(self._ref.location, self._ref.path)
 
     def _read(self) -> GridState:
+        """The grid where it is written: of a scope, not in the shared store."""
         state = read_state(self._ref.location.open(), self._ref.path)
         if state is None:
             raise not_stored(self._ref)
         return state
 
-    def _failures(self, state: GridState) -> list[FailedPoint]:
+    def _stored_layers(self) -> list[Layer]:
+        """The grid in each store that counts; InputError where it is in none."""
+        layers = self._layers()
+        if not layers:
+            raise not_stored(self._ref)
+        return layers
+
+    def _layers(self) -> list[Layer]:
+        """The grid in each store that counts, as it is stored there; none where it is in none."""
+        ref, found = self._ref, []
+        for location in ref.location.layers:
+            state = read_state(location.open(), ref.path)
+            if state is not None:
+                found.append(Layer(replace(ref, location=location), state))
+        return found
+
+    def _failures(self, layer: Layer) -> list[FailedPoint]:
         """The failures of points that are not computed since."""
+        state = layer.state
         if not state.failure_names:
             return []
-        failures = read_all_failures(self._ref.location.open(), self._ref.path, state.grid.layout)
+        blobs = layer.ref.location.open()
+        failures = read_all_failures(blobs, self._ref.path, state.grid.layout)
         return still_failed(within(failures, state.grid), state.manifest)

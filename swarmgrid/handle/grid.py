@@ -10,6 +10,8 @@ from swarmgrid.handle.adopting import GridAdopting
 from swarmgrid.handle.history import GridHistory
 from swarmgrid.handle.layout import GridLayout
 from swarmgrid.handle.plotting import GridPlotting
+from swarmgrid.handle.points import GridPoints
+from swarmgrid.handle.putting import GridPutting
 from swarmgrid.handle.reading import GridReading
 from swarmgrid.handle.removing import GridRemoving
 from swarmgrid.handle.resolve import location_of, named_ref
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
 
 
 class Grid(
-    GridReading, GridPlotting, GridHistory, GridUpkeep, GridLayout, GridRemoving, GridAdopting
+    GridReading,
+    GridPoints,
+    GridPlotting,
+    GridHistory,
+    GridUpkeep,
+    GridLayout,
+    GridRemoving,
+    GridPutting,
+    GridAdopting,
 ):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 

@@ -40,7 +40,8 @@ class GridPlotting(GridBase):
         """Read all that a picture needs."""
         from swarmgrid.pictures.reading import read_look
 
-        look = read_look(self._ref.location.open(), self._ref.path)
-        if look is None:
-            raise not_stored(self._ref)
-        return look
+        for location in self._ref.location.layers:
+            look = read_look(location.open(), self._ref.path)
+            if look is not None:
+                return look
+        raise not_stored(self._ref)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.code_record import read_code
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.moments import state_of
 from swarmgrid.handle.resolve import axis_names, in_order, not_stored
@@ -18,6 +17,7 @@ from swarmgrid.inventory.keeping import current_row
 from swarmgrid.option_checks import check_view_chunks, checked
 from swarmgrid.planning.estimate import remaining
 from swarmgrid.planning.growth import covered
+from swarmgrid.planning.layers import Beneath, joint_axes
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
 from swarmgrid.store.sources import remember
@@ -53,8 +53,18 @@ class GridReading(GridBase):
         StoreError
             If the store cannot be used, or what is read from it is damaged.
         """
-        state = self._read()
-        return self._summary(state, self._failures(state))
+        layers = self._stored_layers()
+        found = self._summary(layers[0].state, self._failures(layers[0]))
+        if len(layers) == 1:
+            return found
+        status = self.status().values
+        return replace(
+            found,
+            lengths={axis.name: len(axis) for axis in joint_axes(layers)},
+            points_total=status.size,
+            points_computed=int((status == 1).sum()),
+            points_failed=int((status == 2).sum()),
+        )
 
     def _summary(self, state: GridState, failures: Sequence[FailedPoint]) -> GridSummary:
         grid = state.grid
@@ -101,23 +111,29 @@ class GridReading(GridBase):
             If nothing is stored of it, or there is no such snapshot.
         """
         from swarmgrid.view import dataset
+        from swarmgrid.view.layers import layered_dataset
 
         checked("view_chunks", view_chunks)
-        state = state_of(self._ref, at)
+        layers = self._stored_layers()
+        if at is None:
+            ordered = in_order(joint_axes(layers), axis_names(axes))
+            names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
+            check_view_chunks(view_chunks, names, shape, layers[0].state.grid.schema)
+            warn_of_another_origin(self._ref, layers[0].state.grid.attributes)
+            remember(self._ref.location)
+            return layered_dataset(layers, ordered, view_chunks)
+        ref = layers[0].ref
+        state = state_of(ref, at)
         grid = state.grid
         warn_of_another_origin(self._ref, grid.attributes)
         ordered = in_order(grid.axes, axis_names(axes))
         coverage = covered(Domain(ordered), Layout(), grid, state.manifest)
         names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
         check_view_chunks(view_chunks, names, shape, grid.schema)
-        ref = self._ref
         if not ref.attributes:
             ref = replace(ref, attributes=grid.attributes)
         remember(ref.location)
-        is_past = at is not None
-        return dataset.dataset(
-            ref, ordered, coverage, state.manifest, view_chunks, is_past=is_past
-        )
+        return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks, is_past=True)
 
     def errors(self) -> pd.DataFrame:
         """The points at which the function failed and that are not computed since.
@@ -130,10 +146,19 @@ class GridReading(GridBase):
         """
         from swarmgrid.view import dataset
 
-        state = read_state(self._ref.location.open(), self._ref.path)
-        if state is None:
+        layers = self._layers()
+        if not layers:
             return dataset.failure_table((), [])
-        return dataset.failure_table(state.grid.names, self._failures(state))
+        first, *rest = layers
+        failures = self._failures(first)
+        known = {str(one.point) for one in failures}
+        for layer in rest:
+            found = [one for one in self._failures(layer) if str(one.point) not in known]
+            if found:
+                from swarmgrid.view.layers import computed_at
+
+                failures += [one for one in found if not computed_at([first], one.point).all()]
+        return dataset.failure_table(first.state.grid.names, failures)
 
     def status(self) -> xr.DataArray:
         """The status of every point of the grid, lazily.
@@ -162,10 +187,10 @@ class GridReading(GridBase):
         >>> grid.status().values
         array([1, 0, 1], dtype=int8)
         """
-        from swarmgrid.view.status import status_array
+        from swarmgrid.view.layers import joint_status
 
-        state = self._read()
-        return status_array(state.grid, state.manifest, self._failures(state))
+        layers = self._stored_layers()
+        return joint_status(layers, [self._failures(layer) for layer in layers])
 
     def plan(self) -> Plan:
         """The work that is left in the grid: its missing points, chunk by chunk, and their time.
@@ -180,9 +205,13 @@ class GridReading(GridBase):
         InputError
             If nothing is stored of it.
         """
-        state = self._read()
-        coverage = covered(Domain(state.grid.axes), Layout(), state.grid, state.manifest)
-        return remaining(coverage, state.manifest)
+        first, *rest = layers = self._stored_layers()
+        axes = joint_axes(layers)
+        coverage = first.coverage(axes)
+        for layer in rest:
+            beneath = Beneath(layer.state, layer.coverage(axes))
+            coverage = beneath.counted(coverage, Domain(axes))
+        return remaining(coverage, first.state.manifest)
 
     def missing(self) -> pd.DataFrame:
         """The points that are neither computed nor failed.
@@ -199,6 +228,8 @@ class GridReading(GridBase):
     def timings(self) -> xr.Dataset:
         """The cost of every computed point, and when and by which process it was computed, lazily.
 
+        In a scope, of the points that were computed in it.
+
         Returns
         -------
         xr.Dataset
@@ -208,7 +239,7 @@ class GridReading(GridBase):
         """
         from swarmgrid.view.status import timings_dataset
 
-        state = self._read()
+        state = self._stored_layers()[0].state
         return timings_dataset(state.grid, state.manifest)
 
     def export(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -269,7 +300,8 @@ class GridReading(GridBase):
 
     def _brief(self) -> tuple[GridRow, tuple[CodePart, ...]]:
         """The inventory's row of the grid as it is now, and the code that made it."""
-        blobs, path = self._ref.location.open(), self._ref.path
+        layers, path = self._layers(), self._ref.path
+        blobs = (layers[0].ref if layers else self._ref).location.open()
         row = current_row(blobs, path)
         if row.is_gone:
             raise not_stored(self._ref)

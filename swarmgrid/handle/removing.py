@@ -87,13 +87,9 @@ class GridRemoving(GridBase):
     def _remove(
         self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool
     ) -> int:
-        from swarmgrid.view.status import positions
+        from swarmgrid.view.selecting import positions, to_selection
 
-        if selection is not None and not isinstance(selection, Mapping):
-            raise InputError(
-                f"the selection is {brief(selection)}; expected a mapping from axes to labels"
-            )
-        chosen = {**(selection or {}), **labels}
+        chosen = to_selection(selection, labels)
         if not chosen:
             raise InputError(
                 "nothing is selected; name an axis and its labels, such as s=slice(0, 9), or call "

@@ -19,6 +19,7 @@ from swarmgrid.store import checked_json
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import DATA, METADATA, GridPath
 from swarmgrid.store.location import Location, to_location
+from swarmgrid.store.scoping import in_scope
 
 if TYPE_CHECKING:
     from swarmgrid.options import Options
@@ -63,8 +64,8 @@ def grid_ref(
     )
     params = to_params(params)
     names = axis_names(axes)
-    if names is None:
-        names = _stored_axis_names(location.open(), function, params)
+    for one in () if names else location.layers:
+        names = names or _stored_axis_names(one.open(), function, params)
     if names is None:
         names = _free_parameters(func, {*params, options.rng})
     return function.ref(location, params, names)
@@ -92,7 +93,7 @@ def named_ref(location: Location, name: object) -> GridRef:
             "such as '324fd638' or 'simulate/324fd638'"
         )
     function, prefix = parts[1], parts[2]
-    stored = list(stored_grids(location.open()))
+    stored = list(dict.fromkeys(p for one in location.layers for p in stored_grids(one.open())))
     found = [
         path for path in stored if path.grid.startswith(prefix) and function in (None, path.folder)
     ]
@@ -161,7 +162,7 @@ def location_of(options: Options) -> Location:
             "there is no store; pass store= (a directory, a URL or a Zarr store), or set it with "
             "swarmgrid.set_options"
         )
-    return to_location(options.store, options.storage_options)
+    return in_scope(to_location(options.store, options.storage_options))
 
 
 def _stored_axis_names(

@@ -29,8 +29,11 @@ class GridUpkeep(GridBase):
     @property
     def tags(self) -> dict[str, Any]:
         """The tags of the grid: those given to `compute`, with the changes made by `tag`."""
-        blobs, path = self._ref.location.open(), self._ref.path
-        return read_tags(blobs, path, blobs.names(path.manifest))
+        path, found = self._ref.path, dict[str, Any]()
+        for location in reversed(self._ref.location.layers):
+            blobs = location.open()
+            found |= read_tags(blobs, path, blobs.names(path.manifest))
+        return found
 
     def tag(self, tags: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
         """Add or change tags, and return all tags of the grid; None removes one.

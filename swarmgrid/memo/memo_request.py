@@ -19,6 +19,7 @@ from swarmgrid.memo.point_records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.points import boxes
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,6 +65,7 @@ class MemoRequest:
 
         A grid that exists keeps its chunks, whatever the spec says.
         """
+        check_no_scope("SwarmMemo")
         options = current_options().updated(self.options)
         return Call(options, self.params, self.axes, self._where(), chunks_if_new=self.spec)
 

@@ -23,6 +23,7 @@ from swarmgrid.memoized.state import State, StateTarget
 from swarmgrid.option_checks import checked
 from swarmgrid.options import current_options
 from swarmgrid.store.location import to_location
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     import os
@@ -116,6 +117,9 @@ def memoize(
     if store is None and mode != "ignore":
         raise InputError("memoize needs a store: give store=..., or set_options(store=...)")
     location = to_location(store, storage_options) if mode != "ignore" else None
+    if location is not None:
+        check_no_scope("memoize")
+        check_no_scope("memoize", location)
     return Block(state, _BlockOptions(location, salt, frozenset(parts), mode))
 
 

@@ -131,6 +131,9 @@ def fitted_costs(grid: StoredGrid, rows: Rows, *, has_band: bool = True) -> Cost
     has_band : bool
         Whether the band is asked for, which takes most of the time.
     """
+    is_put = rows.is_put()
+    if is_put.any():
+        rows = rows.subset(np.flatnonzero(~is_put))
     if not len(rows):
         return None
     axes = grid.axes

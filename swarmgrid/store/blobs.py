@@ -86,14 +86,19 @@ class ZarrBlobs:
     files : Blobs, optional
         The same objects as files, to read them from: zarr's own reading of a directory waits
         for ever at a fifo.
+    prefix : str
+        The folder of the Zarr store in which all of them lie, with its slash.
     """
 
     max_nbytes = MAX_OBJECT
 
-    def __init__(self, store: Store, name: str = "", files: Blobs | None = None) -> None:
+    def __init__(
+        self, store: Store, name: str = "", files: Blobs | None = None, prefix: str = ""
+    ) -> None:
         self._store = store
         self._name = name or str(store)
         self._files = files
+        self._prefix = prefix
 
     @property
     def is_create_atomic(self) -> bool:
@@ -122,22 +127,25 @@ class ZarrBlobs:
                         return None
                 return None if buffer is None else buffer.to_bytes()
 
-            return list(await asyncio.gather(*map(read, keys)))
+            return list(await asyncio.gather(*(read(self._prefix + key) for key in keys)))
 
         return self._wait(read_all())
 
     def put(self, key: str, data: bytes) -> None:
-        self._wait(self._store.set(key, self._buffer(data)))
+        self._wait(self._store.set(self._prefix + key, self._buffer(data)))
 
     def create(self, key: str, data: bytes) -> bool:
-        self._wait(self._store.set_if_not_exists(key, self._buffer(data)))
+        self._wait(self._store.set_if_not_exists(self._prefix + key, self._buffer(data)))
         return self.get(key, len(data)) == data  # the call itself does not tell which writer won
 
     def delete(self, key: str) -> None:
-        if not is_folder(self._store, key):  # zarr would delete it with all that is in it
-            self._wait(self._store.delete(key))
+        whole = self._prefix + key
+        if not is_folder(self._store, whole):  # zarr would delete it with all that is in it
+            self._wait(self._store.delete(whole))
 
     def names(self, prefix: str) -> list[str]:
+        prefix = self._prefix + prefix
+
         async def read() -> list[str]:
             try:
                 return [key async for key in self._store.list_dir(prefix.rstrip("/"))]

@@ -39,16 +39,26 @@ class KeyValueBlobs:
         The name of the store in errors.
     group, writer : str
         The grid, and the name of the writer in its lease. None: it needs no lease.
+    prefix : str
+        The folder of the store in which all objects lie, with its slash.
     """
 
     is_create_atomic = True
 
-    def __init__(self, store: KeyValueStore, name: str, group: str, writer: str | None) -> None:
+    def __init__(
+        self,
+        store: KeyValueStore,
+        name: str,
+        group: str,
+        writer: str | None,
+        prefix: str = "",
+    ) -> None:
         self._store = store
         self._name = name
         self.max_nbytes = MAX_OBJECT if store.max_nbytes is None else store.max_nbytes
         self._group = group
-        self._own = "" if writer is None else f"{STAGING}/{group}-{writer}"
+        self._prefix = prefix
+        self._own = "" if writer is None else f"{prefix}{STAGING}/{group}-{writer}"
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         return self.get_many([key], limit)[0]
@@ -56,7 +66,8 @@ class KeyValueBlobs:
     def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
         with self._told():
             # one byte more than the limit says that it is exceeded
-            found = self._store.read_many(keys, 0, limit + 1) if keys else []
+            whole = [self._prefix + key for key in keys]
+            found = self._store.read_many(whole, 0, limit + 1) if keys else []
         return [UNREADABLE if data and len(data) > limit else data for data in found]
 
     def put(self, key: str, data: bytes) -> None:
@@ -66,7 +77,8 @@ class KeyValueBlobs:
         from swarmgrid.stores.key_value import Condition
 
         with self._told():
-            is_new = self._store.write_if(key, data, Condition(key, None))
+            whole = self._prefix + key
+            is_new = self._store.write_if(whole, data, Condition(whole, None))
         # a client that lost the answer asked again, and was told that the object is there
         return is_new or self.get(key, len(data)) == data
 
@@ -75,7 +87,7 @@ class KeyValueBlobs:
 
     def names(self, prefix: str) -> list[str]:
         with self._told():
-            return self._store.names(prefix)
+            return self._store.names(self._prefix + prefix)
 
     def begin_writing(self) -> None:
         if self._own:
@@ -90,14 +102,15 @@ class KeyValueBlobs:
     def fence_others(self) -> None:
         for name in self.names(f"{STAGING}/"):
             key = f"{STAGING}/{name}"
-            if name.startswith(f"{self._group}-") and key != self._own:
+            if name.startswith(f"{self._group}-") and self._prefix + key != self._own:
                 self._write(key, None)
 
     def _write(self, key: str, data: bytes | None) -> None:
         from swarmgrid.stores.key_value import Condition
 
         with self._told():
-            if not self._store.write_if(key, data, Condition(self._own) if self._own else None):
+            condition = Condition(self._own) if self._own else None
+            if not self._store.write_if(self._prefix + key, data, condition):
                 raise self._lost()
 
     def _lost(self) -> LeaseLostError:

@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from swarmgrid.store.bounded import innermost
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.key_value import KeyValueBlobs, is_key_value_store
 from swarmgrid.store.known import Known
-from swarmgrid.store.layout import DATA
+from swarmgrid.store.layout import DATA, SCOPES
 from swarmgrid.store.object_store import FencedBlobs, is_object_store
 from swarmgrid.stores import schemes
 
 if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.scoping import OpenScope
 
 _memory: dict[str, Any] = {}
 """The stores of ``memory://`` URLs; they live as long as the process."""
@@ -43,11 +44,23 @@ class Location:
     """The nearer copies of chunks, where the user asked for such; see `swarmgrid.Tiered`."""
     is_durable: bool = False
     """Whether files are flushed to the disk itself before they count as written."""
+    prefix: str = ""
+    """The folder of the opened store in which this one lies, with its slash; the URL ends with
+    it. Empty: it is the opened store itself."""
+    below: Location | None = None
+    """Of a scope the shared store, whose points count where this one has none."""
+    scope: OpenScope | None = field(default=None, repr=False, compare=False)
+    """Of a scope its name, and the stores that it is of."""
 
     @property
     def is_directory(self) -> bool:
         """Whether the store is a directory of the file system."""
         return self.store is None and "://" not in self.url
+
+    @property
+    def layers(self) -> tuple[Location, ...]:
+        """The stores whose points count: of a scope its own, and then the shared one."""
+        return (self,) if self.below is None else (self, self.below)
 
     def open(self, group: str = "free", writer: str | None = None) -> Blobs:
         """The store's objects; nothing is read or written yet.
@@ -80,10 +93,10 @@ class Location:
             return FileBlobs(self.url, group, writer, is_durable=self.is_durable)
         store = self._zarr_store()
         if is_key_value_store(store):
-            return KeyValueBlobs(store, self.url, group, writer)
+            return KeyValueBlobs(store, self.url, group, writer, self.prefix)
         if writer is not None and is_object_store(store):
-            return FencedBlobs(store, self.url, group, writer)
-        return ZarrBlobs(store, self.url, _files_of(store))
+            return FencedBlobs(store, self.url, group, writer, self.prefix)
+        return ZarrBlobs(store, self.url, _files_of(store, self.prefix), self.prefix)
 
     @property
     def max_nbytes(self) -> int:
@@ -95,7 +108,26 @@ class Location:
         """The folder or URL of a group of the data; without the options of the URL."""
         return f"{self.url.rstrip('/')}/{DATA}/{group}"
 
+    def scoped(self, scope: OpenScope) -> Location:
+        """The store of a scope: a whole store, in a folder of this one."""
+        path = f"{SCOPES}/{scope.name}"
+        url = f"{self.url.rstrip('/')}/{path}"
+        scheme = self.url.partition("://")[0]
+        # a bucket's or a folder's part is a store that opens by its own address
+        has_address = self.store is None and ("://" not in self.url or scheme in schemes.CLOUD)
+        return replace(
+            self,
+            url=url,
+            prefix="" if has_address else f"{path}/",
+            below=self,
+            scope=scope,
+            tiers=None,
+        )
+
     def _zarr_store(self) -> Any:
+        if self.prefix:
+            url = self.url.removesuffix(f"/{self.prefix.rstrip('/')}")
+            return replace(self, url=url, prefix="", below=None)._zarr_store()  # noqa: SLF001  # of the same class
         if self.store is not None:
             _open_zip(self.store)
             return self.store
@@ -203,11 +235,11 @@ def _from_zarr_store(store: Any) -> Location:
     return Location(str(store), store=store)
 
 
-def _files_of(store: Any) -> FileBlobs | None:
+def _files_of(store: Any, prefix: str) -> FileBlobs | None:
     """The files of a store of zarr's that is a directory; None for any other."""
     from zarr.storage import LocalStore
 
-    return FileBlobs(str(store.root)) if type(store) is LocalStore else None
+    return FileBlobs(str(store.root / prefix)) if type(store) is LocalStore else None
 
 
 def _open_zip(store: Any) -> None:

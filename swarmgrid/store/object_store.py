@@ -38,10 +38,12 @@ class FencedBlobs(ZarrBlobs):
         The name of the store in errors.
     group, writer : str
         The grid, and the name in the lease that this writer holds.
+    prefix : str
+        See `ZarrBlobs`.
     """
 
-    def __init__(self, store: Store, name: str, group: str, writer: str) -> None:
-        super().__init__(store, name)
+    def __init__(self, store: Store, name: str, group: str, writer: str, prefix: str = "") -> None:
+        super().__init__(store, name, prefix=prefix)
         self._group = group
         self._writer = writer
 
@@ -69,7 +71,8 @@ class FencedBlobs(ZarrBlobs):
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         try:
-            obstore.put(self._store.store, key, data, mode=mode)  # type: ignore[attr-defined]
+            whole = self._prefix + key
+            obstore.put(self._store.store, whole, data, mode=mode)  # type: ignore[attr-defined]
         except (AlreadyExistsError, PreconditionError):
             return False
         except BaseError as error:
@@ -82,7 +85,8 @@ class FencedBlobs(ZarrBlobs):
         from obstore.exceptions import BaseError
 
         try:
-            return str(obstore.head(self._store.store, key)["e_tag"])  # type: ignore[attr-defined]
+            whole = self._prefix + key
+            return str(obstore.head(self._store.store, whole)["e_tag"])  # type: ignore[attr-defined]
         except FileNotFoundError:
             return None
         except BaseError as error:

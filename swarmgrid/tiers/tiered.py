@@ -95,6 +95,11 @@ class Tiered(WrapperStore[Any]):
         location = to_location(home, storage_options)
         if location.tiers is not None:
             raise InputError(f"home is {brief(home)}, which has tiers already; expected a store")
+        if location.below is not None:
+            raise InputError(
+                f"home is {brief(home)}, a scope; give the tiers to the shared store, and open "
+                "the scope of that: swarmgrid.scope(name, store=tiered)"
+            )
         sizes = to_sizes(location, ram, disk, device, pools, is_shared=shared)
         rules = TierPolicy() if policy is None else policy
         if not isinstance(rules, TierPolicy):

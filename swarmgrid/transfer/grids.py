@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.repair import read_tidy
@@ -14,12 +14,15 @@ from swarmgrid.transfer.joining import join
 from swarmgrid.transfer.source import to_source
 
 if TYPE_CHECKING:
+    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
     from swarmgrid.transfer.joining import Joint
+    from swarmgrid.transfer.known import KnownPart
+    from swarmgrid.transfer.source import Source
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,23 @@ class Part:
     may_decrypt: bool = False
     """Whether values that are encrypted may be written into a grid that is not."""
 
+    is_one_commit: ClassVar[bool] = False
+    """Whether all its points count from one instant on, or none."""
+
     @property
     def is_same_grid(self) -> bool:
         """Whether it is the same grid in another store, with the same code and tags."""
         return self.path == self.state.grid.path
+
+    def source(self, order: Sequence[str] | None) -> Source:
+        """Its points with the axes in the order that the grid has."""
+        return to_source(
+            self.blobs, self.state, order=order, renamed=self.renamed, constants=self.constants
+        )
+
+    def empty(self, source: Source, max_nbytes: int) -> StoredGrid:
+        """The grid to make, should it not be stored, in a store of so large objects."""
+        return empty_grid(source, self.path, self.attributes, max_nbytes)
 
 
 @dataclass(frozen=True)
@@ -55,12 +71,12 @@ class Outcome:
     """Whether the grid is not, or was not, the same before."""
 
 
-def join_part(part: Part, blobs: Blobs, held: Lease | None = None) -> Outcome:
+def join_part(part: Part | KnownPart, blobs: Blobs, held: Lease | None = None) -> Outcome:
     """Join a part to a grid.
 
     Parameters
     ----------
-    part : Part
+    part : Part or KnownPart
         The part.
     blobs : Blobs
         The store of the grid.
@@ -76,21 +92,15 @@ def join_part(part: Part, blobs: Blobs, held: Lease | None = None) -> Outcome:
     """
     there = read_state(blobs, part.path) if held is None else read_tidy(held, part.path)
     order = None if there is None else there.grid.names
-    source = to_source(
-        part.blobs, part.state, order=order, renamed=part.renamed, constants=part.constants
-    )
-    stored = (
-        empty_grid(source, part.path, part.attributes, blobs.max_nbytes)
-        if there is None
-        else there.grid
-    )
+    source = part.source(order)
+    stored = part.empty(source, blobs.max_nbytes) if there is None else there.grid
     fit = fitted(source, stored)
     if not part.may_decrypt:
-        check_encryption(part.state.grid.schema, stored.schema)
+        check_encryption(source.state.grid.schema, stored.schema)
     failures = beside.new_failures(source, blobs, there, fit)
     tags = beside.new_tags(source, blobs, there) if part.is_same_grid else {}
     grows = there is None or there.grid.axes_differ(fit.grid)
-    joint = join(source, blobs, there, fit, held)
+    joint = join(source, blobs, there, fit, held, is_one_commit=part.is_one_commit)
     joint.failures = len(failures)
     if held is not None:
         beside.add_failures(held, fit, failures)

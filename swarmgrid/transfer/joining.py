@@ -18,7 +18,7 @@ from swarmgrid.format.chunk_io import empty_block, stored_as
 from swarmgrid.format.chunk_parts import READ_AT_ONCE
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.widening import inexact
-from swarmgrid.transfer.source import SourceReader, read_blocks
+from swarmgrid.transfer.source import read_blocks
 from swarmgrid.transfer.writing import Writer
 
 if TYPE_CHECKING:
@@ -95,7 +95,13 @@ class _Chunk:
 
 
 def join(
-    source: Source, target: Blobs, there: GridState | None, fit: Fit, held: Lease | None
+    source: Source,
+    target: Blobs,
+    there: GridState | None,
+    fit: Fit,
+    held: Lease | None,
+    *,
+    is_one_commit: bool = False,
 ) -> Joint:
     """Write what a source has more than a grid, and compare what both have.
 
@@ -111,6 +117,8 @@ def join(
         The places of the points in it.
     held : Lease or None
         The right to write the grid; None: nothing is written, only counted.
+    is_one_commit : bool
+        Whether all points count from one instant on, or none.
 
     Raises
     ------
@@ -119,29 +127,38 @@ def join(
     InputError
         If a value of the source is no exact one of the target's dtype.
     """
-    return _Join(source, target, there, fit, held).run()
+    writer = None
+    if held is not None:
+        old = None if there is None else there.grid
+        writer = Writer(held, fit.grid, old, is_one_commit=is_one_commit)
+    return _Join(source, target if held is None else held.blobs, there, fit, writer).run()
 
 
 class _Join:
     """One join."""
 
     def __init__(
-        self, source: Source, target: Blobs, there: GridState | None, fit: Fit, held: Lease | None
+        self,
+        source: Source,
+        target: Blobs,
+        there: GridState | None,
+        fit: Fit,
+        writer: Writer | None,
     ) -> None:
         self._source = source
-        self._reader = SourceReader(source)
-        self._target = target if held is None else held.blobs
+        self._reader = source.reader()
+        self._target = target
         self._there = there
         self._fit = fit
-        self._writer = None
-        if held is not None:
-            self._writer = Writer(held, fit.grid, None if there is None else there.grid)
+        self._writer = writer
         self._found = Joint()
         self._dtypes = {name: o.dtype for name, o in fit.grid.schema.outputs.items()}
         own = source.state.grid.schema.outputs
         dims = [d for d in source.dims if d is not None]
-        self._may_compare_sums = dims == sorted(dims) and all(
-            own[name].dtype == dtype for name, dtype in self._dtypes.items()
+        self._may_compare_sums = (
+            source.has_checksums
+            and dims == sorted(dims)
+            and all(own[name].dtype == dtype for name, dtype in self._dtypes.items())
         )
         names = list(own)
         self._columns = [names.index(name) for name in self._dtypes]

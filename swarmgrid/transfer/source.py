@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,13 @@ class Source:
     """The values that it has on every axis of the other: its own, or the one of a constant."""
     dims: tuple[int | None, ...]
     """For each of these the number of its own axis; None for a constant."""
+
+    has_checksums: ClassVar[bool] = True
+    """Whether its rows have the checksums of its values."""
+
+    def reader(self) -> SourceReader:
+        """A reader of its points."""
+        return SourceReader(self)
 
     @property
     def names(self) -> tuple[str, ...]:

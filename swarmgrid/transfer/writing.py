@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swarmgrid.errors import InputError
 from swarmgrid.format.chunk_io import to_row, write_block
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import write_segments
+from swarmgrid.format.manifest import max_rows_nbytes, write_segments
 from swarmgrid.format.segment import Rows
 from swarmgrid.space.points import Points
 
@@ -36,9 +37,18 @@ class Writer:
         The grid, with room for all that will be written.
     old : StoredGrid or None
         The grid as it is stored; None: it is not.
+    is_one_commit : bool
+        Whether all rows are committed by one object, which is there or is not.
     """
 
-    def __init__(self, held: Lease, grid: StoredGrid, old: StoredGrid | None) -> None:
+    def __init__(
+        self,
+        held: Lease,
+        grid: StoredGrid,
+        old: StoredGrid | None,
+        *,
+        is_one_commit: bool = False,
+    ) -> None:
         self.nbytes = 0
         """The bytes of all chunks that were written."""
         self._held = held
@@ -46,6 +56,7 @@ class Writer:
         self._rows: list[Row] = []
         self._numbers: list[int] = []
         self._committed = 0
+        self._is_one_commit = is_one_commit
         if old is None or old.axes_differ(grid):
             held.check()
             write_grid(held.blobs, grid, old)
@@ -76,6 +87,8 @@ class Writer:
             points = Points.from_mask(mask)
             self._rows.append(to_row(self._grid, index, block, points, seconds, ended, written))
             self._numbers.append(i)
+        if self._is_one_commit:
+            return
         if len(self._rows) >= _ROWS or self.nbytes - self._committed >= _NBYTES:
             self._commit(rows)
 
@@ -89,6 +102,11 @@ class Writer:
         grid = self._grid
         made = Rows.from_rows(self._rows, len(grid.axes), len(grid.schema.outputs))
         made = replace(made, writer=rows.writer[self._numbers], writers=rows.writers)
+        if self._is_one_commit and len(made.divided(max_rows_nbytes(self._held.blobs))) > 1:
+            raise InputError(
+                f"the points lie in {len(made)} chunks, more than one object of the manifest can "
+                "hold; nothing counts as computed. Put them in several calls"
+            )
         held = self._held
         write_segments(held.blobs, grid.path, self._new_name, grid, made, held.new_commit)
         self._rows, self._numbers = [], []

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.location import Location
+    from swarmgrid.view.layered import Under
 
 
 def dataset(
@@ -53,9 +54,11 @@ def dataset(
     chunks: Any = None,
     *,
     is_past: bool = False,
+    under: Under | None = None,
 ) -> xr.Dataset:
     """The part of a stored grid at some axes' values, in their order; nothing is read yet.
 
+    ``under`` is the same grid in another store, whose points count where this one has none.
     ``is_past`` says that chunks may have been changed since by right, and then are read from the
     copies that were kept.
 
@@ -69,6 +72,8 @@ def dataset(
     variables = {}
     for name, output in grid.schema.outputs.items():
         array = GridArray(ref.location, manifest, name, coverage, order, is_past=is_past)
+        if under is not None:
+            array = under.beneath(array)
         dims = (*names, *output.dims)
         data: Any = indexing.LazilyIndexedArray(array)
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
@@ -101,7 +106,7 @@ def empty_dataset(ref: GridRef, axes: tuple[Axis, ...], schema: Schema | None) -
             (*(axis.name for axis in axes), *output.dims),
             np.full(
                 tuple(map(len, axes)) + output.shape,
-                *_missing(np.dtype(object) if output.dtype == STRING else output.memory_dtype),
+                *missing_of(np.dtype(object) if output.dtype == STRING else output.memory_dtype),
             ),
         )
         for name, output in schema.outputs.items()
@@ -207,7 +212,7 @@ class GridArray(NearChunks, BackendArray):
         if grid.inner_shape is not None:
             self.encoding["shards"] = self.lengths
         stored = self._output.memory_dtype
-        self.dtype = _missing(stored)[1] if self._has_missing else stored
+        self.dtype = missing_of(stored)[1] if self._has_missing else stored
 
     def _lengths(self, along_axes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(along_axes[d] for d in self._order) + self._output.shape
@@ -234,14 +239,20 @@ class GridArray(NearChunks, BackendArray):
         present: NDArray[np.bool_] | None,
         own_shape: tuple[int, ...],
         rest: tuple[Any, ...],
+        into: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """The values of a selection, in the order of the stored axes."""
+        """The values of a selection, in the order of the stored axes.
+
+        They are put into an array that has values for points that are not computed, if one is
+        given.
+        """
         shape = selection.shape + own_shape
-        missing: Any = _missing(self._output.memory_dtype)[0]
-        if present is None:
+        if into is not None:
+            values = into
+        elif present is None:
             values = np.empty(shape, self.dtype)
         else:
-            values = np.full(shape, missing, self.dtype)
+            values = np.full(shape, missing_of(self._output.memory_dtype)[0], self.dtype)
         todo = [
             touched
             for touched in selection.touched()
@@ -257,18 +268,19 @@ class GridArray(NearChunks, BackendArray):
             for touched, block in zip(part, self._blocks(indices), strict=True):
                 inside = block[selection.index_in_chunk(touched)]
                 inside = inside[(..., *rest)] if rest else inside
+                at = selection.index_in_request(touched)
                 if present is not None:
                     keep = present[np.ix_(*selection.request_block(touched))]
                     if may_round and _has_inexact(inside[keep]):
                         rounded.append(touched)
                     inside = np.where(
                         keep.reshape(keep.shape + (1,) * len(own_shape)),
-                        inside.astype(self.dtype),  # as np.where would make a float of a bool
-                        missing,
+                        inside.astype(values.dtype),  # as np.where would make a float of a bool
+                        values[at],
                     )
-                values[selection.index_in_request(touched)] = inside
+                values[at] = inside
 
-        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * self.dtype.itemsize
+        chunk_nbytes = math.prod(self._grid.block_shape(self._output)) * values.dtype.itemsize
         in_parts(todo, chunk_nbytes, take_in)
         if rounded:
             warnings.warn(
@@ -347,7 +359,7 @@ def _has_inexact(integers: NDArray[Any]) -> bool:
     return any(int(float(value)) != value for value in large.tolist())
 
 
-def _missing(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
+def missing_of(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
     """The missing value, and the dtype that values of ``dtype`` and it have in common.
 
     The promotion that xarray makes: small integers to float32, others to float64, bools to object.

@@ -10,26 +10,22 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from swarmgrid.errors import InputError, brief
 from swarmgrid.format.row_values import n_points, row_values
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.view.dataset import coordinates
 from swarmgrid.view.near import indices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
-    from swarmgrid.space.axis import Axis
 
 MISSING, COMPUTED, FAILED = range(3)
 """The values of a status."""
-_SORTED_KINDS = {"int", "float", "datetime", "timedelta", "str"}
-"""Kinds of axes whose values have an order of their own."""
 
 
 def status_array(
@@ -105,43 +101,6 @@ def missing_table(status: xr.DataArray) -> pd.DataFrame:
         for dim, places in zip(status.dims, at, strict=True)
     }
     return pd.DataFrame(columns)
-
-
-def positions(axes: Sequence[Axis], selection: Mapping[str, Any]) -> list[NDArray[np.intp]]:
-    """For each axis the positions that a label selection means, ascending; all, if it names none.
-
-    Labels mean what they mean for ``Dataset.sel``: a value, a list, or a slice whose end is part
-    of it. A slice of an axis whose stored values are in no order is one of its sorted values.
-
-    Raises
-    ------
-    InputError
-        If there is no such axis, or no such value on it.
-    """
-    names = [axis.name for axis in axes]
-    for name in selection:
-        if name not in names:
-            raise InputError(
-                f"the selection names {brief(name)}, which is no axis; the axes are "
-                f"{', '.join(names) or 'none'}"
-            )
-    return [_positions(axis, selection[axis.name]) if axis.name in selection
-            else np.arange(len(axis)) for axis in axes]  # fmt: skip
-
-
-def _positions(axis: Axis, labels: Any) -> NDArray[np.intp]:
-    index = xr.DataArray(np.arange(len(axis)), coordinates((axis,), None))
-    is_sorted = index.indexes[axis.name].is_monotonic_increasing
-    if isinstance(labels, slice) and axis.kind in _SORTED_KINDS and not is_sorted:
-        index = index.sortby(axis.name)
-    try:
-        found = np.atleast_1d(index.sel({axis.name: labels}).values)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise InputError(
-            f"{axis.name}={brief(labels)} selects nothing that axis {axis.name!r} has: {error}; "
-            f"its values are {brief(axis.labels().tolist())}"
-        ) from None
-    return np.unique(found.astype(np.intp))
 
 
 class _StateArray(BackendArray):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.store.nesting import inside
+from swarmgrid.store.scoping import opened
 from swarmgrid.store.sharing import is_visible
 from swarmgrid.transport.messages import TaskResult
 from swarmgrid.worker.arguments import with_own_arguments
@@ -73,6 +75,8 @@ def run_task(
     with (
         (watchdog or Watchdog()).watching(report),
         inside(job.runs),
+        # what the function computes itself stays in the scope, too
+        nullcontext() if job.grid.location.scope is None else opened(job.grid.location.scope),
         records_with_points(job, task, heartbeat),
     ):
         try:

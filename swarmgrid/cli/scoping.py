@@ -1,0 +1,142 @@
+"""``swarmgrid scopes``, ``publish`` and ``discard``: the private parts of a store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swarmgrid.cli.stores import json_option, names_argument, store_options, to_place
+from swarmgrid.readable import count
+from swarmgrid.terminal.asking import is_agreed, yes_option
+from swarmgrid.terminal.endings import FOUND, NOTHING, OK
+from swarmgrid.terminal.output import note, plain, write, write_json
+
+if TYPE_CHECKING:
+    from swarmgrid.api.scopes import Scope
+    from swarmgrid.cli.stores import Place
+
+
+@click.command()
+@names_argument("[STORE]")
+@json_option
+@store_options
+def scopes(
+    names: tuple[str, ...], as_json: bool, store: str | None, storage: tuple[str, ...]
+) -> int:
+    """List the scopes of a store, with their grids and points.
+
+    \b
+    Examples:
+      swarmgrid scopes cache
+    """
+    from swarmgrid.api.scopes import scopes as names_of
+    from swarmgrid.inventory.table import text_table
+
+    place = to_place(names, store, storage)
+    found = []
+    for name in names_of(place.location):
+        rows = _scope(place, name).catalog().rows
+        found.append((name, len(rows), sum(row.points_computed for row in rows)))
+    if as_json:
+        members = [{"scope": name, "grids": n, "points": points} for name, n, points in found]
+        write_json({"store": place.location.url, "scopes": members})
+    elif found:
+        cells = [(name, count(n), count(points)) for name, n, points in found]
+        write(text_table(("scope", "grids", "points"), cells))
+    if not found:
+        note(f"there is no scope in {place.location.url!r}")
+    return OK if found else NOTHING
+
+
+@click.command()
+@names_argument("[STORE] SCOPE", required=True)
+@click.option("-n", "--dry-run", is_flag=True, help="Write nothing, and say what would be done.")
+@click.option("--keep", is_flag=True, help="Where both have a point with other values, keep that "
+              "of the shared store.")  # fmt: skip
+@json_option
+@store_options
+def publish(
+    names: tuple[str, ...],
+    dry_run: bool,
+    keep: bool,
+    as_json: bool,
+    store: str | None,
+    storage: tuple[str, ...],
+) -> int:
+    """Merge the points of a scope into the shared store, and leave them in the scope.
+
+    Without --keep, a point that both have with other values is an error before anything is
+    written.
+
+    \b
+    Examples:
+      swarmgrid publish cache alice --dry-run
+      swarmgrid publish cache alice
+    """
+    place, scope = _named(names, store, storage)
+    done = scope.publish(on_conflict="keep" if keep else "raise", dry_run=dry_run)
+    if as_json:
+        write_json(
+            {
+                "store": place.location.url,
+                "scope": scope.name,
+                "dry_run": done.is_dry_run,
+                "added": done.points_added,
+                "alike": done.points_alike,
+                "conflicting": done.points_conflicting,
+                "bytes": done.nbytes,
+                "grids": [asdict(grid) for grid in done.grids],
+                "conflicts": [asdict(one) for one in done.conflicts],
+            }
+        )
+    elif done.grids:
+        write(plain(str(done), lines=True))
+    if not done.grids:
+        note(f"there is nothing in scope {scope.name!r} of {place.location.url!r}")
+        return NOTHING
+    return FOUND if done.points_conflicting else OK
+
+
+@click.command()
+@names_argument("[STORE] SCOPE", required=True)
+@yes_option("Delete without asking.")
+@json_option
+@store_options
+def discard(
+    names: tuple[str, ...], yes: bool, as_json: bool, store: str | None, storage: tuple[str, ...]
+) -> int:
+    """Delete all that is stored in a scope; the shared store stays as it is.
+
+    \b
+    Examples:
+      swarmgrid discard cache alice
+      swarmgrid discard cache alice --yes
+    """
+    place, scope = _named(names, store, storage)
+    rows = scope.catalog().rows
+    points = sum(row.points_computed for row in rows)
+    if not as_json:
+        write(f"scope {scope.name}: {count(len(rows))} grids, {count(points)} computed points")
+    agreed = bool(rows) and is_agreed("Delete them?", yes=yes, as_json=as_json)
+    n = scope.discard() if agreed or not rows else 0
+    if as_json:
+        members = {"grids": len(rows), "points": points, "deleted": n}
+        write_json({"store": place.location.url, "scope": scope.name, **members})
+    return (OK if agreed else FOUND) if rows else NOTHING
+
+
+def _named(
+    names: tuple[str, ...], store: str | None, storage: tuple[str, ...]
+) -> tuple[Place, Scope]:
+    """The store and the scope that the arguments name."""
+    *rest, name = names
+    place = to_place(rest, store, storage)
+    return place, _scope(place, name)
+
+
+def _scope(place: Place, name: Any) -> Scope:
+    from swarmgrid.api.scopes import Scope
+
+    return Scope(name, place.location)

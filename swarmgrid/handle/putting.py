@@ -1,0 +1,224 @@
+"""Putting known results into a grid: they count as computed, all from one instant on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swarmgrid.errors import ConflictError, InputError, brief
+from swarmgrid.format.grid_state import read_state
+from swarmgrid.format.letter_case import array_names, check_letter_case
+from swarmgrid.handle.base import GridBase
+from swarmgrid.handle.resolve import axis_names
+from swarmgrid.inventory.keeping import recorded
+from swarmgrid.planning.chosen_codecs import with_chosen_codecs
+from swarmgrid.planning.known_results import known_results
+from swarmgrid.planning.where import requested_points
+from swarmgrid.space.axis import to_axis
+from swarmgrid.store import lease
+from swarmgrid.store.preflight import check_writable
+from swarmgrid.transfer.grids import join_part
+from swarmgrid.transfer.known import KnownPart
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.planning.known_results import KnownResults
+    from swarmgrid.space.axis import Axis
+    from swarmgrid.space.outputs import Schema
+    from swarmgrid.store.grid_ref import GridRef
+    from swarmgrid.transfer.grids import Outcome
+
+_REMEDY = (
+    "If the results that you put are right, invalidate these points first: Grid.invalidate. With "
+    "on_conflict='keep' the grid keeps its own values, and the other points are put."
+)
+_MISSING = ("raise", "skip", "put")
+
+
+class GridPutting(GridBase):
+    """A stored grid, as far as known results are put into it; see `Grid`."""
+
+    def put_many(
+        self,
+        values: Any,
+        axes: Sequence[str] | None = None,
+        *,
+        where: Any = None,
+        missing: str = "raise",
+        on_conflict: str = "raise",
+    ) -> int:
+        """Put known results into the grid: they count as computed, all of them or none.
+
+        For a grid that is not stored yet, see `GridFunction.put_many`, which makes it.
+
+        Parameters
+        ----------
+        values : mapping, xr.Dataset or xr.DataArray
+            By point, a tuple of axis values (or the value on the only axis), what the function
+            returns there: ``{(0.1, 3): 5.0}``. Or the results at every point of the product of a
+            Dataset's coordinates.
+        axes : sequence of str, optional
+            The order of the axes in the tuples. Default: that of the stored grid.
+        where, missing, on_conflict
+            As for `swarmgrid.put_many`.
+
+        Returns
+        -------
+        int
+            The number of points that count as computed now, and did not before.
+
+        Raises
+        ------
+        InputError
+            If a point, or a value, does not fit the grid, or nothing is stored of it.
+        ConflictError
+            If a point is computed already, with another value.
+
+        Examples
+        --------
+        >>> import swarmgrid
+        >>> @swarmgrid.grid(store="memory://put", executor="sync")
+        ... def area(width, height):
+        ...     return width * height
+        >>> ds = area.compute(axes={"width": [1, 2], "height": [3]})
+        >>> grid = area.grid(axes=["width", "height"])
+        >>> grid.put_many({(1, 4): 4, (2, 4): 8})
+        2
+        >>> grid.get(width=2, height=4)["value"].item()
+        8
+        """
+        first = self._stored_layers()[0]
+        stored = first.state.grid
+        names = axis_names(axes) or list(stored.names)
+        if sorted(names) != sorted(stored.names):
+            raise InputError(f"axes is {names}; expected the grid's axes, {list(stored.names)}")
+        known = known_results(values, names)
+        own = tuple(to_axis(name, labels) for name, labels in known.labels.items())
+        asked = requested_points(where, own, {})
+
+        def new_grid(_: Schema) -> StoredGrid:  # in a scope, like that of the shared store
+            return replace(stored, layout=0, v2_keys=frozenset())
+
+        return put(self._ref, known, own, asked, None, new_grid, missing, on_conflict)
+
+
+def put(
+    ref: GridRef,
+    known: KnownResults,
+    axes: tuple[Axis, ...],
+    where: NDArray[np.bool_] | None,
+    declared: Schema | None,
+    new_grid: Callable[[Schema], StoredGrid],
+    missing: str = "raise",
+    on_conflict: str = "raise",
+) -> int:
+    """Put known results: how many points count as computed now and did not before.
+
+    Parameters
+    ----------
+    ref : GridRef
+        The grid.
+    known : KnownResults
+        The results.
+    axes : tuple of Axis
+        Their values on each axis.
+    where : array or None
+        Over the axes: the points to put; None: all that are known.
+    declared : Schema or None
+        The outputs of the grid, should it not be stored; None: those that the results show.
+    new_grid : callable
+        Makes the grid of some outputs, should it not be stored.
+    missing, on_conflict : str
+        As for `swarmgrid.put_many`.
+    """
+    if missing not in _MISSING:
+        raise InputError(f"missing is {brief(missing)}; expected one of {', '.join(_MISSING)}")
+    if on_conflict not in ("raise", "keep"):
+        raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
+    mask = _mask(known, where, missing)
+    if not mask.any():
+        return 0
+    blobs = ref.location.open()
+    states = [read_state(one.open(), ref.path) for one in ref.location.layers]
+    stored = next((state for state in states if state is not None), None)
+    if stored is not None:
+        axes = tuple(_as_stored(axis, stored) for axis in axes)
+        schema = stored.grid.schema
+    else:
+        schema = known.schema(mask) if declared is None else declared
+    arrays = known.arrays(schema, mask)
+    made = new_grid(schema) if states[0] is None else stored.grid if stored is not None else None
+    assert made is not None
+    if states[0] is None and stored is None:
+        computed = {name: array[mask] for name, array in arrays.items()}
+        made = with_chosen_codecs(made, computed)
+    part = KnownPart(blobs, made, axes, schema, arrays, mask)
+    if len(states) > 1 and states[1] is not None:  # what the shared store has need not be here
+        shared = ref.location.layers[1].open()
+        _check(join_part(part, shared), on_conflict)
+        part = replace(part, mask=mask & ~_computed(axes, states[1]))
+    outcome = _check(join_part(part, blobs), on_conflict)
+    if not outcome.joint.added:
+        return 0
+    check_writable(ref.location)
+    with lease.acquire(ref.location, ref.path) as held, recorded(held, ref.path):
+        check_letter_case(held.blobs, array_names([axis.name for axis in axes], schema))
+        # again: another process may have computed some of the points since
+        _check(join_part(part, held.blobs), on_conflict)
+        return join_part(part, held.blobs, held).joint.added
+
+
+def _mask(known: KnownResults, where: NDArray[np.bool_] | None, missing: str) -> NDArray[np.bool_]:
+    """The points to put, over the axes."""
+    mask = known.mask() if where is None else known.mask() & where
+    absent = known.missing() & mask
+    if missing == "skip":
+        return mask & ~absent
+    if missing == "raise" and absent.any():
+        at = np.argwhere(absent)[0].tolist()
+        point = {n: v[i] for (n, v), i in zip(known.labels.items(), at, strict=True)}
+        raise InputError(
+            f"{int(absent.sum())} points have no value in any output, such as "
+            f"{', '.join(f'{name}={value!s}' for name, value in point.items())}, as points that "
+            "are not computed read. missing='skip' leaves them out; missing='put' says that NaN "
+            "is their result"
+        )
+    return mask
+
+
+def _check(outcome: Outcome, on_conflict: str) -> Outcome:
+    joint = outcome.joint
+    if joint.conflicting and on_conflict == "raise":
+        raise ConflictError(tuple(joint.conflicts), joint.conflicting, _REMEDY)
+    return outcome
+
+
+def _computed(axes: tuple[Axis, ...], state: GridState) -> NDArray[np.bool_]:
+    """The points that a grid has computed, over some axes in their order."""
+    from swarmgrid.planning.growth import covered
+    from swarmgrid.planning.request import Domain, Layout
+
+    names = [axis.name for axis in axes]
+    coverage = covered(Domain(axes), Layout(), state.grid, state.manifest)
+    return coverage.is_computed().transpose([state.grid.names.index(name) for name in names])
+
+
+def _as_stored(axis: Axis, stored: GridState) -> Axis:
+    """An axis of texts that are labels, or names of members, on the stored one."""
+    theirs = next(one for one in stored.grid.axes if one.name == axis.name)
+    if axis.kind != "str" or theirs.kind not in {"label", "enum"}:
+        return axis
+    unknown = sorted({*axis.values.tolist()} - {*theirs.values.tolist()})
+    if unknown:
+        raise InputError(
+            f"axis {axis.name!r} has no {theirs.kind} {unknown[0]!r}, and a text alone does not "
+            "say what it stands for; pass the axes with their values to put_many of the function: "
+            f"axes={{{axis.name!r}: ...}}"
+        )
+    return replace(axis, kind=theirs.kind, enum_name=theirs.enum_name)

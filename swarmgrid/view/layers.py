@@ -1,0 +1,171 @@
+"""The values of a grid that may lie in two stores; see `swarmgrid.planning.layers`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from swarmgrid.format.grid import StoredAxis
+from swarmgrid.format.growing import grown_axis
+from swarmgrid.planning.layers import joint_axes
+from swarmgrid.view.dataset import coordinates, dataset
+from swarmgrid.view.layered import Under
+from swarmgrid.view.selecting import Chosen, check_names, chosen
+from swarmgrid.view.status import COMPUTED, FAILED, MISSING, status_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.planning.layers import Layer
+    from swarmgrid.space.axis import Axis
+
+
+def layered_dataset(
+    layers: Sequence[Layer], axes: tuple[Axis, ...], chunks: Any = None
+) -> xr.Dataset:
+    """The values of a grid at some axes' values, lazily: each from the first layer that has it."""
+    first, *rest = layers
+    grid = first.state.grid
+    ref = first.ref if first.ref.attributes else replace(first.ref, attributes=grid.attributes)
+    unders = [Under(one.ref.location, one.coverage(axes), one.state.manifest) for one in rest]
+    under = unders[0] if unders else None
+    return dataset(ref, axes, first.coverage(axes), first.state.manifest, chunks, under=under)
+
+
+def joint_status(
+    layers: Sequence[Layer], failures: Sequence[Iterable[FailedPoint]]
+) -> xr.DataArray:
+    """The status of every point: computed in a layer, failed in one, or missing in all."""
+    arrays = [
+        status_array(one.state.grid, one.state.manifest, failed)
+        for one, failed in zip(layers, failures, strict=True)
+    ]
+    if len(layers) == 1:
+        return arrays[0]
+    axes = joint_axes(layers)
+    found = np.full(tuple(map(len, axes)), MISSING, np.int8)
+    for layer, array in zip(layers, arrays, strict=True):
+        own = {axis.name: axis for axis in layer.state.grid.axes}
+        at = np.ix_(*(grown_axis(StoredAxis(a, 1, 1), own[a.name])[1] for a in axes))
+        status, before = array.transpose(*(axis.name for axis in axes)).values, found[at]
+        is_new = (status != MISSING) & (before != COMPUTED)
+        found[at] = np.where(is_new, np.where(status == COMPUTED, COMPUTED, FAILED), before)
+    dims = [axis.name for axis in axes]
+    return xr.DataArray(found, coordinates(axes, None), dims, "status", arrays[0].attrs)
+
+
+def computed_at(layers: Sequence[Layer], selection: Mapping[str, Any]) -> xr.DataArray:
+    """For each point that labels select a bool: it is computed. An axis with one label is no dim.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis, or a label is of another kind than its values.
+    """
+    if not layers:
+        return _none_computed(selection)
+    axes = joint_axes(layers)
+    picked = picked_of(axes, selection)
+    found = np.zeros(tuple(len(one.places) for one in picked), bool)
+    for layer in layers:
+        coverage = layer.coverage(axes)
+        places, at = [], []
+        for one in picked:
+            is_there = one.places >= 0
+            places.append(one.places[is_there].astype(np.intp))
+            at.append(np.flatnonzero(is_there))
+        # without axes np.ix_ is empty, and means the whole array
+        found[np.ix_(*at)] |= coverage.is_computed(places)
+    return _over(axes, picked, found)
+
+
+def picked_of(axes: tuple[Axis, ...], selection: Mapping[str, Any]) -> list[Chosen]:
+    """For each axis the values that labels select; all, if they name none."""
+    check_names([axis.name for axis in axes], selection)
+    return [
+        chosen(axis, selection[axis.name], may_lack=True)
+        if axis.name in selection
+        else Chosen(np.arange(len(axis)), axis.labels(), is_scalar=False)
+        for axis in axes
+    ]
+
+
+def values_at(
+    layers: Sequence[Layer],
+    selection: Mapping[str, Any],
+    is_computed: NDArray[np.bool_],
+    default: Any,
+) -> xr.Dataset:
+    """The values of the points that labels select, in memory.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The grid.
+    selection : mapping
+        By axis its labels.
+    is_computed : array
+        Over the axes with several labels: whether a point is computed.
+    default : any
+        The value of the others.
+    """
+    axes = joint_axes(layers)
+    picked = picked_of(axes, selection)
+    there = [np.unique(one.places[one.places >= 0]).astype(np.intp) for one in picked]
+    part = tuple(axis.take(along) for axis, along in zip(axes, there, strict=True))
+    ds = layered_dataset(layers, part).load()
+    turned = [np.searchsorted(along, one.places) for along, one in zip(there, picked, strict=True)]
+    is_scalar = tuple(one.is_scalar for one in picked)
+    whole = is_computed.reshape([len(one.places) for one in picked])
+    variables = {}
+    for name, variable in ds.data_vars.items():
+        values, own = variable.values, variable.ndim - len(axes)
+        shape = (*whole.shape, *values.shape[len(axes) :])
+        if values.size:
+            at = [np.minimum(t, n - 1) for t, n in zip(turned, values.shape, strict=False)]
+            found = values[(*np.ix_(*at), ...)].reshape(shape)
+        else:
+            found = np.full(shape, default)
+        if not whole.all():
+            found = np.where(whole.reshape(whole.shape + (1,) * own), found, default)
+        kept = tuple(0 if one else slice(None) for one in is_scalar)
+        dims = [d for d, one in zip(variable.dims, is_scalar, strict=False) if not one]
+        variables[name] = (
+            [*dims, *variable.dims[len(axes) :]],
+            found[(*kept, ...)],
+            variable.attrs,
+        )
+    rest = {n: c for n, c in ds.coords.items() if n not in {axis.name for axis in axes}}
+    coords = _coords(axes, picked) | {str(n): (c.dims, c.values, c.attrs) for n, c in rest.items()}
+    return xr.Dataset(variables, coords, ds.attrs)
+
+
+def _over(axes: Iterable[Axis], picked: Sequence[Chosen], values: NDArray[Any]) -> xr.DataArray:
+    pairs = list(zip(axes, picked, strict=True))
+    values = values[tuple(0 if one.is_scalar else slice(None) for one in picked)]
+    dims = [axis.name for axis, one in pairs if not one.is_scalar]
+    return xr.DataArray(values, _coords(axes, picked), dims, name="exists")
+
+
+def _coords(axes: Iterable[Axis], picked: Sequence[Chosen]) -> dict[str, Any]:
+    return {
+        axis.name: one.labels[0] if one.is_scalar else ([axis.name], one.labels)
+        for axis, one in zip(axes, picked, strict=True)
+    }
+
+
+def _none_computed(selection: Mapping[str, Any]) -> xr.DataArray:
+    """The same of a grid that is not stored, of which not even the axes are known."""
+    lists = {
+        name: [] if isinstance(labels, slice) else labels
+        for name, labels in selection.items()
+        if isinstance(labels, slice) or np.ndim(labels)
+    }
+    shape = [len(labels) for labels in lists.values()]
+    return xr.DataArray(np.zeros(shape, bool), lists, list(lists), name="exists")

@@ -1,0 +1,484 @@
+"""In a scope, reads fall through to the shared store, and writes stay private until published."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from zarr.storage import MemoryStore
+
+import swarmgrid
+from swarmgrid import Grid
+from swarmgrid.store import lease
+from tests.conftest import Killed
+from tests.long import examples, first
+
+OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
+X, Y = [3, 1, 2, 7], [10, 30, 20]
+CALLS: list[tuple[int, int]] = []
+
+
+def product(x: int, y: int) -> int:
+    CALLS.append((x, y))
+    return x * y
+
+
+def bound(store: Any, func: Any = product, **options: Any) -> Any:
+    return swarmgrid.GridFunction(func, store=store, **{**OPTIONS, **options})
+
+
+def computed(grid: Grid) -> dict[tuple[int, int], int]:
+    """The computed points of a grid, and their values, as every way to ask for them says."""
+    try:
+        ds = grid.dataset().load()
+    except swarmgrid.InputError:
+        assert not grid.exists()
+        return {}
+    found = {}
+    status, exists = grid.status(), grid.exists()
+    for x, y in itertools.product(ds["x"].values.tolist(), ds["y"].values.tolist()):
+        at = {"x": x, "y": y}
+        assert (status.sel(at).item() == 1) == exists.sel(at).item()  # type: ignore[union-attr]
+        if exists.sel(at).item():  # type: ignore[union-attr]
+            found[x, y] = int(ds["value"].sel(at).item())
+            assert grid.get(at)["value"].item() == found[x, y]
+        else:
+            assert np.isnan(ds["value"].sel(at).item())
+    assert grid.state().points_computed == len(found)
+    assert grid.plan().points_missing == status.size - len(found)
+    return found
+
+
+class Scopes(RuleBasedStateMachine):
+    """Three views of one store, shared and two scopes, against three dicts."""
+
+    axes = st.fixed_dictionaries(
+        {
+            "x": st.lists(st.sampled_from(X), min_size=1, unique=True),
+            "y": st.lists(st.sampled_from(Y), min_size=1, unique=True),
+        }
+    ).flatmap(lambda axes: st.permutations(list(axes.items())).map(dict))
+    view = st.sampled_from(["", "a", "b"])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.own: dict[str, dict[tuple[int, int], int]] = {"": {}, "a": {}, "b": {}}
+
+    def seen(self, name: str) -> dict[tuple[int, int], int]:
+        return self.own[""] | self.own[name]
+
+    def function(self, name: str) -> Any:
+        store = swarmgrid.scope(name, self.store) if name else self.store
+        return bound(store, chunks={"x": 2, "y": 2})
+
+    @rule(name=view, axes=axes)
+    def compute(self, name: str, axes: Any) -> None:
+        before, asked = self.seen(name), {*itertools.product(axes["x"], axes["y"])}
+        CALLS.clear()
+        f = self.function(name)
+        assert f.plan({}, axes).points_missing == len(asked - before.keys())
+        ds, done = f.run({}, axes)
+        assert {*CALLS} == asked - before.keys()
+        assert len(CALLS) == len({*CALLS}) == done.points_computed
+        assert done.points_cached == len(asked & before.keys())
+        self.own[name] |= {(x, y): x * y for x, y in CALLS}
+        assert ds["value"].dtype == "int64"
+        for x, y in asked:
+            assert ds["value"].sel(x=x, y=y).item() == self.seen(name)[x, y]
+
+    @rule(name=view, axes=axes, conflicts=st.booleans())
+    def put_many(self, name: str, axes: Any, conflicts: bool) -> None:
+        values = {(x, y): x * y for x, y in itertools.product(axes["x"], axes["y"])}
+        before = self.seen(name)
+        known = [point for point in values if point in before]
+        f = self.function(name)
+        if conflicts and known:
+            values[known[0]] += 1
+            with pytest.raises(swarmgrid.ConflictError):
+                f.put_many(values)
+            n = f.put_many(values, on_conflict="keep")
+        else:
+            n = f.put_many(values)
+        assert n == len(values.keys() - before.keys())
+        self.own[name] |= {p: v for p, v in values.items() if p not in before}
+
+    @rule(name=view, x=st.sampled_from(X))
+    def delete(self, name: str, x: int) -> None:
+        gone = {p for p in self.own[name] if p[0] == x}
+        try:
+            assert self.function(name).grid().delete(x=x) == len(gone)
+        except swarmgrid.InputError:
+            assert not gone
+        for p in gone:
+            del self.own[name][p]
+
+    @rule(name=st.sampled_from(["a", "b"]))
+    def publish(self, name: str) -> None:
+        mine = swarmgrid.scope(name, self.store)
+        news = self.own[name].keys() - self.own[""].keys()
+        assert mine.publish(dry_run=True).points_added == len(news)
+        assert mine.publish().points_added == len(news)
+        assert mine.publish().points_added == 0
+        self.own[""] |= self.own[name]
+
+    @rule(name=st.sampled_from(["a", "b"]))
+    def discard(self, name: str) -> None:
+        swarmgrid.scope(name, self.store).discard()
+        self.own[name] = {}
+        assert name not in swarmgrid.scopes(self.store)
+
+    @invariant()
+    def every_view_has_its_points(self) -> None:
+        for name in self.own:
+            grid = self.function(name).grid(axes=["x", "y"])
+            assert computed(grid) == self.seen(name)
+            location = swarmgrid.scope(name, self.store).location if name else self.store
+            rows = swarmgrid.catalog(location if not name else swarmgrid.scope(name, self.store))
+            assert sum(row.points_computed for row in rows.rows) == len(self.seen(name))
+
+
+Scopes.TestCase.settings = settings(max_examples=examples(2), stateful_step_count=6, deadline=None)
+test_any_sequence_of_steps_is_what_dicts_say = Scopes.TestCase
+
+
+def test_a_with_block_reaches_every_call_and_leaves_the_shared_store_alone(tmp_path: Path) -> None:
+    f = bound(tmp_path / "s")
+    f.stream({}, {"x": [1, 2], "y": [10]})
+    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*") if p.is_file())
+    with swarmgrid.scope("alice") as mine:
+        ds = f.compute({}, {"x": [2, 3], "y": [10]})
+        assert f.put_many({(9, 9): 81}) == 1
+        assert f.open({}, {"x": [1, 3], "y": [10]})["value"].values.tolist() == [[10], [30]]
+        assert sorted(f.open()["x"].values.tolist()) == [1, 2, 3, 9]
+        assert len(swarmgrid.catalog(tmp_path / "s")) == 1
+        assert swarmgrid.catalog(tmp_path / "s").rows[0].points_computed == 4
+        (row,) = mine.catalog().rows
+        assert row.points_computed == 2
+        assert Grid.open(tmp_path / "s", f.grid().id[:9]).exists(x=9, y=9) is True
+        assert ds.swarmgrid.grid.exists(x=1, y=10) is True
+    private = tmp_path / "s" / "scopes" / "alice"
+    after = sorted(
+        (p, p.stat().st_mtime_ns)
+        for p in tmp_path.rglob("*")
+        if p.is_file() and not p.is_relative_to(private)
+    )
+    assert after == before
+    assert f.grid().state().points_computed == 2
+    assert ds["value"].values.tolist() == [[20], [30]]  # also after the block
+    assert swarmgrid.scopes(tmp_path / "s") == ["alice"]
+    assert len(swarmgrid.catalog(tmp_path / "s")) == 1
+    group = zarr.open_group(private / "data.zarr" / f.grid()._ref.path.group, mode="r")
+    assert group["value"].shape == (3, 2)  # type: ignore[union-attr]
+    assert bound(private).grid().state().points_computed == 2  # a store as any other
+    assert mine.publish().points_added == 2
+    assert mine.discard() == 1
+    assert not private.exists()
+    assert f.grid().verify().is_clean
+    assert f.grid().state().points_computed == 4
+
+
+def test_the_shared_store_may_grow_and_lose_points_while_a_scope_is_open() -> None:
+    store = MemoryStore()
+    f, g = bound(store, chunks=2), bound(swarmgrid.scope("a", store))
+    f.stream({}, {"x": [1], "y": [10]})
+    g.stream({}, {"x": [2], "y": [10]})
+    f.stream({}, {"x": [3, 4], "y": [20, 10]})  # the same chunk, other places
+    CALLS.clear()
+    ds = g.compute({}, {"x": [4, 3, 2, 1], "y": [10]})
+    assert CALLS == []
+    assert ds["value"].values.tolist() == [[40], [30], [20], [10]]
+    f.grid().delete(x=1)
+    assert g.plan({}, {"x": [1, 2], "y": [10]}).points_missing == 1
+    assert g.compute({}, {"x": [1, 2], "y": [10]})["value"].values.tolist() == [[10], [20]]
+    assert g.grid().verify().is_clean
+    assert f.grid().verify().is_clean
+
+
+def test_conflicts_are_told_before_anything_is_published() -> None:
+    store = MemoryStore()
+    f, mine = bound(store), swarmgrid.scope("a", store)
+    g = bound(mine)
+    g.put_many({(1, 1): 5, (2, 2): 4})
+    f.stream({}, {"x": [1], "y": [1]})
+    assert computed(g.grid())[1, 1] == 5  # the scope's own goes before
+    with pytest.raises(swarmgrid.ConflictError, match=r"value is 1, not 5"):
+        mine.publish()
+    assert computed(f.grid()) == {(1, 1): 1}
+    done = mine.publish(on_conflict="keep")
+    assert (done.points_added, done.points_conflicting) == (1, 1)
+    assert computed(f.grid()) == {(1, 1): 1, (2, 2): 4}
+
+
+def halves(x: int) -> float:
+    return x / 2
+
+
+def test_the_grid_of_a_scope_is_laid_out_as_the_shared_one() -> None:
+    store = MemoryStore()
+    key = swarmgrid.Key(b"k" * 32)
+    encoding = {"value": {"dtype": "float32"}}
+    f = bound(store, halves, chunks={"x": 3}, encoding=encoding, key=key)
+    f.stream({}, {"x": [1, 2]})
+    mine = swarmgrid.scope("a", store)
+    g = bound(mine, halves)
+    assert g.compute({}, {"x": [1, 5]})["value"].values.tolist() == [0.5, 2.5]
+    state = mine.catalog()[f.grid().id].state()
+    assert (state.chunks, state.encodings) == (f.grid().state().chunks, f.grid().state().encodings)
+    with pytest.raises(swarmgrid.ChunksError):
+        bound(mine, halves, chunks={"x": 4}).plan({}, {"x": [1]})
+    assert mine.publish().points_added == 1
+    assert f.open()["value"].values.tolist() == [0.5, 1.0, 2.5]
+
+
+def mixed(x: int) -> Any:
+    return x if x < 3 else x / 2
+
+
+def test_ints_of_one_layer_and_floats_of_the_other_are_floats() -> None:
+    store = MemoryStore()
+    mine = swarmgrid.scope("a", store)
+    bound(mine, mixed).stream({}, {"x": [1, 2]})
+    bound(store, mixed).stream({}, {"x": [3, 5]})
+    ds = bound(mine, mixed).open()
+    assert (ds["value"].dtype, ds["value"].values.tolist()) == ("float64", [1.0, 2.0, 1.5, 2.5])
+
+
+def outer(n: int) -> int:
+    return int(bound(STORE[0]).compute({}, {"x": [n], "y": [10]})["value"].item())
+
+
+STORE: list[Any] = []
+
+
+@pytest.mark.parametrize("executor", ["sync", "threads"])
+def test_what_a_function_computes_itself_stays_in_the_scope_of_its_run(executor: str) -> None:
+    STORE[:] = [MemoryStore()]
+    with swarmgrid.scope("a"):
+        bound(STORE[0], outer, executor=executor, workers=2).stream({}, {"n": [1, 2, 3]})
+        assert len(swarmgrid.catalog(STORE[0])) == 2
+    assert len(swarmgrid.catalog(STORE[0])) == 0
+
+
+def test_threads_and_tasks_have_scopes_of_their_own() -> None:
+    store = MemoryStore()
+    barrier = threading.Barrier(2, timeout=60)
+
+    def in_thread(name: str) -> None:
+        with swarmgrid.scope(name):
+            barrier.wait()
+            bound(store).stream({}, {"x": [len(name)], "y": [10]})
+            barrier.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(in_thread, ["a", "bb"]))
+
+    async def task(name: str, other: asyncio.Event, mine: asyncio.Event) -> None:
+        with swarmgrid.scope(name):
+            mine.set()
+            await other.wait()
+            axes = {"x": [len(name)], "y": [20]}
+            await asyncio.to_thread(lambda: bound(store).stream({}, axes))
+
+    async def main() -> None:
+        one, two = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(task("a", one, two), task("bb", two, one))
+
+    asyncio.run(main())
+    assert len(swarmgrid.catalog(store)) == 0
+    for name in ("a", "bb"):
+        grid = bound(swarmgrid.scope(name, store)).grid()
+        assert computed(grid) == {(len(name), y): len(name) * y for y in (10, 20)}
+
+
+def test_a_scope_is_of_one_store_or_of_every_store_that_is_used() -> None:
+    one, two = MemoryStore(), MemoryStore()
+    axes = {"x": [1], "y": [1]}
+    with swarmgrid.scope("a", one):
+        bound(one).stream({}, axes)
+        bound(two).stream({}, axes)
+    assert (len(swarmgrid.catalog(one)), len(swarmgrid.catalog(two))) == (0, 1)
+    with swarmgrid.scope("b") as mine:
+        bound(one).stream({}, axes)
+        bound(two).stream({}, {"x": [2], "y": [1]})
+        with pytest.raises(swarmgrid.InputError, match="scopes do not nest"), swarmgrid.scope("c"):
+            pass
+    with pytest.raises(swarmgrid.InputError, match="is of no one store"):
+        mine.catalog()
+    assert mine.publish().points_added == 2
+    assert mine.discard() == 2
+    with pytest.raises(swarmgrid.InputError, match=r"used here: none\); name it"):
+        swarmgrid.scope("b").publish()
+    with swarmgrid.set_options(store=one):
+        assert swarmgrid.scope("a").publish().points_alike == 1
+    assert pickle.loads(pickle.dumps(swarmgrid.scope("a", "somewhere"))).name == "a"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Alice", "a/b", "..", ".a", "a.", "a b", "é", "a" * 65, None, 3, "a\n"]
+)
+def test_names_that_are_no_folders_everywhere_are_refused(name: Any) -> None:
+    with pytest.raises(swarmgrid.InputError, match="the name of the scope"):
+        swarmgrid.scope(name)
+
+
+REFUSED: dict[str, Callable[[Any], Any]] = {
+    "copy": lambda store: swarmgrid.copy(store, MemoryStore()),
+    "merge": lambda store: swarmgrid.merge(MemoryStore(), store),
+    "prune": lambda store: swarmgrid.prune(store, max_bytes=0, dry_run=False),
+    "report": swarmgrid.report,
+    "memoize": lambda store: swarmgrid.memoize({}, store=store),
+    "tiers": lambda store: swarmgrid.Tiered(swarmgrid.scope("a", store), ram="1MB"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_knows_nothing_of_scopes_is_refused_in_one(what: str) -> None:
+    store = MemoryStore()
+    bound(store).stream({}, {"x": [1], "y": [1]})
+    with swarmgrid.scope("a"), pytest.raises(swarmgrid.InputError, match="scope"):
+        REFUSED[what](store)
+    assert len(swarmgrid.catalog(store)) == 1
+
+
+def test_failures_of_the_scope_and_of_the_shared_store_are_told_together() -> None:
+    store = MemoryStore()
+
+    def fragile(x: int) -> float:
+        if x in FRAGILE:
+            raise ValueError("fragile")
+        return float(x)
+
+    f = bound(store, fragile, on_error="record", ignore={"FRAGILE"})
+    g = bound(swarmgrid.scope("a", store), fragile, on_error="record", ignore={"FRAGILE"})
+    FRAGILE[:] = [1, 2, 3]
+    f.stream({}, {"x": [1, 2, 4]})
+    FRAGILE.remove(1)
+    g.stream({}, {"x": [1, 3, 4]})
+    assert sorted(g.grid().errors()["x"]) == [2, 3]
+    assert g.grid().status().sortby("x").values.tolist() == [1, 2, 2, 1]
+    assert g.grid().state().points_failed == 2
+    assert sorted(f.grid().errors()["x"]) == [1, 2]
+
+
+FRAGILE: list[int] = []
+
+
+@pytest.mark.parametrize("every", first(1, [29, 1]))
+@pytest.mark.parametrize("what", ["publish", "discard"])
+def test_a_kill_at_any_step_harms_nothing_and_the_call_again_completes_it(
+    tmp_path: Path, kill_at: Callable[[int], None], what: str, every: int
+) -> None:
+    for k in itertools.count(every // 2, every):
+        store = tmp_path / str(k)
+        f, mine = bound(store, chunks=2), swarmgrid.scope("a", store)
+        f.stream({}, {"x": [1, 3], "y": [10]})
+        bound(mine).stream({}, {"x": [1, 2], "y": [20, 10]})
+        bound(mine, halves).stream({}, {"x": [1]})
+        shared, whole = {(1, 10): 10, (3, 10): 30}, computed(bound(mine).grid())
+        kill_at(k)
+        try:
+            getattr(mine, what)()
+            is_done = True
+        except Killed:
+            is_done = False
+        kill_at(-1)
+        lease._own.clear()  # as in a process that has ended
+        left = computed(f.grid())
+        assert shared.items() <= left.items() <= whole.items()
+        assert f.grid().verify().is_clean
+        again = computed(bound(mine).grid())
+        assert shared.items() <= again.items() <= whole.items()
+        getattr(mine, what)()
+        assert computed(f.grid()) == (whole if what == "publish" else shared)
+        if what == "discard":
+            assert computed(bound(mine).grid()) == shared
+            assert swarmgrid.scopes(store) == []
+        else:
+            assert bound(store, halves).grid().exists(x=1) is True
+            assert again == whole
+        if is_done:
+            break
+    assert k > 8
+
+
+def test_two_processes_in_one_scope_compute_no_point_twice(tmp_path: Path) -> None:
+    def work(calls: Path) -> int:
+        def counted(x: int, y: int) -> int:
+            with calls.open("a") as file:
+                file.write(f"{x},{y}\n")
+            return x * y
+
+        f = bound(tmp_path / "s", counted)
+        with swarmgrid.scope("a"):
+            ds = f.compute({}, {"x": list(range(20)), "y": [10]})
+            assert ds["value"].values[:, 0].tolist() == [10 * x for x in range(20)]
+        return 0
+
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os._exit(work(tmp_path / "calls"))
+            finally:
+                os._exit(1)
+        pids.append(pid)
+    try:
+        assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0, 0]
+    except BaseException:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        raise
+    assert len((tmp_path / "calls").read_text().split()) == 20
+    assert len(swarmgrid.catalog(tmp_path / "s")) == 0
+
+
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "memory": lambda _: "memory://test-scopes",
+    "directory": lambda path: path / "s",
+    "sqlite": lambda path: f"sqlite:///{path}/a.db",
+}
+
+
+def _wrapped(path: Path) -> Any:
+    from zarr.storage import LocalStore, WrapperStore
+
+    class Wrapped(WrapperStore[LocalStore]):
+        pass
+
+    return Wrapped(LocalStore(path / "w"))
+
+
+KINDS["wrapper"] = _wrapped
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_store_has_scopes(kind: str, tmp_path: Path) -> None:
+    store = KINDS[kind](tmp_path)
+    f, mine = bound(store), swarmgrid.scope("a-1.b", store)
+    f.stream({}, {"x": [1], "y": [10]})
+    bound(mine).stream({}, {"x": [1, 2], "y": [10]})
+    bound(swarmgrid.scope("other", store)).stream({}, {"x": [5], "y": [10]})
+    assert swarmgrid.scopes(store) == ["a-1.b", "other"]
+    assert computed(f.grid()) == {(1, 10): 10}
+    assert computed(bound(mine).grid()) == {(1, 10): 10, (2, 10): 20}
+    assert mine.publish().points_added == 1
+    assert mine.discard() == 1
+    assert swarmgrid.scopes(store) == ["other"]
+    assert computed(f.grid()) == {(1, 10): 10, (2, 10): 20}
+    assert swarmgrid.scope("other", store).discard() == 1
