@@ -19,18 +19,12 @@ from tests.stores.grids import PATH
 from tests.stores.test_key_value import ZOMBIE
 from tests.tiers.test_tiered import fill, opened
 
-KINDS = first(1, ["sqlite", "directory", "lmdb", "redis", "dynamodb"])
 
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=key_value.FEW)
 def tiered(request: pytest.FixtureRequest, tmp_path: Path) -> Tiered:
-    """A store with tiers over an empty one of every kind that fences by itself."""
-    place: tuple[str, dict[str, Any]] = (str(tmp_path / "home"), {})
-    if request.param != "directory":
-        place = key_value.place(request.param, request, tmp_path)
-    return Tiered(
-        place[0], ram="1MB", disk=(tmp_path / "disk", "1MB"), storage_options=place[1] or None
-    )
+    """A store with tiers over an empty key-value store of every kind."""
+    url, options = key_value.place(request.param, request, tmp_path)
+    return Tiered(url, ram="1MB", disk=(tmp_path / "disk", "1MB"), storage_options=options or None)
 
 
 @pytest.mark.parametrize("act", first(2, ZOMBIE.values()), ids=ZOMBIE)
@@ -72,7 +66,12 @@ def test_two_fill_one_grid_through_tiers_of_their_own(tiered: Tiered, tmp_path: 
     assert swarmgrid.Grid.open(tiered, "product/").verify().is_clean
 
 
-def test_a_read_only_store_with_tiers_reads_and_is_never_written(tiered: Tiered) -> None:
+@pytest.mark.parametrize("has_files", [False, True])
+def test_a_read_only_store_with_tiers_reads_and_is_never_written(
+    tiered: Tiered, tmp_path: Path, has_files: bool
+) -> None:
+    if has_files:  # its path says nothing of that it must not be written
+        tiered = Tiered(tmp_path / "home", ram="1MB")
     fill(tiered, 6)
     reader = tiered.with_read_only(True)
     assert opened(reader, 6)["value"].sum() == opened(tiered, 6)["value"].sum()

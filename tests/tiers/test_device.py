@@ -157,6 +157,10 @@ def test_a_precision_is_for_real_numbers_and_never_the_exact_chunk(home: Countin
     assert not (half["real"].values == exact["real"].values).all()
     # other readers, and another precision, have the exact values
     xr.testing.assert_identical(opened(store).load(), exact)
+    plain = Tiered(home, device=(device, "1MB"))
+    for dtype in ("float16", None):
+        last = on_host(opened(plain).swarmgrid.to_device(dtype=dtype))
+    xr.testing.assert_identical(last, exact)
     double = on_host(opened(store).swarmgrid.to_device(dtype="float64"))
     xr.testing.assert_identical(double.drop_vars("small"), exact.drop_vars("small"))
     assert swarmgrid.Grid.open(store, "several/").verify().is_clean
@@ -223,16 +227,22 @@ def test_new_rows_of_a_chunk_are_seen_on_the_device() -> None:
 
     store = Tiered(home, ram="1MB", device=(device, "1MB"))
 
-    def there() -> list[float]:
-        ds = swarmgrid.open({}, {"x": range(4), "y": [1]}, func=several, store=store, version="1")[
-            ["real"]
-        ]
-        return on_host(ds.swarmgrid.to_device())["real"].values.ravel().tolist()
+    def asked() -> xr.Dataset:
+        axes = {"x": range(8), "y": [1]}
+        return swarmgrid.open({}, axes, func=several, store=store, version="1")[["real"]]
+
+    def there(ds: xr.Dataset) -> list[float]:
+        found = on_host(ds.swarmgrid.to_device())["real"].values.ravel()
+        assert np.isnan(found[4:]).all()  # of a chunk that there is not
+        return found[:4].tolist()
 
     fill(2)
-    assert np.isnan(there()).tolist() == [False, False, True, True]
+    old = asked()
+    assert np.isnan(there(old)).tolist() == [False, False, True, True]
     fill(4)  # as by another process: not through the tiers
-    assert there() == [x / 3 + 1 for x in range(4)]
+    assert there(asked()) == [x / 3 + 1 for x in range(4)]
+    store.clear_copies()  # the chunk of today has more points than the Dataset of before
+    assert np.isnan(there(old)).tolist() == [False, False, True, True]
 
 
 def test_damage_is_no_value_on_the_device(tmp_path: Any) -> None:

@@ -121,6 +121,16 @@ def test_a_reader_that_is_faster_reads_itself_and_leaves_nothing_to_do(
     assert store.metrics()["home"].prefetched_used == 0
 
 
+def test_a_reader_that_leaves_its_walk_has_nothing_read_there(home: CountingStore) -> None:
+    later = Later()
+    ds = opened(Tiered(home, ram="1MB", policy=TierPolicy(submit=later)))
+    for number in (0, 1, 2, 9):
+        chunk(ds, number)
+    assert later.tasks
+    later.run()
+    assert numbers(home) == [0, 1, 2, 9]
+
+
 @pytest.mark.parametrize(
     ("options", "policy"),
     [
