@@ -137,7 +137,8 @@ class Tiered(WrapperStore[Any]):
 
         before = self.metrics()["home"].nbytes
         for array, index in lazy_arrays(ds):
-            array.fetch(array.chunks_at(index), is_anew=True)
+            for layer in array.layers():
+                layer.fetch(layer.chunks_at(index), is_anew=True)
         return self.metrics()["home"].nbytes - before
 
     @contextlib.contextmanager

@@ -62,9 +62,9 @@ def to_device(ds: xr.Dataset, device: str | Device | None = None, dtype: Any = N
 def _tier_of(variable: xr.Variable) -> DeviceTier | None:
     """The device tier of the store that a variable is read from; None where there is none."""
     array = array_behind(variable)
-    tiers = None if array is None else array.tiers
-    found: DeviceTier | None = None if tiers is None else tiers.device
-    return found
+    tiers = [] if array is None else [layer.tiers for layer in array.layers()]
+    found = [tier.device for tier in tiers if tier is not None and tier.device is not None]
+    return found[0] if found else None
 
 
 def _assembled(

@@ -21,7 +21,7 @@ def chunk_keys(ds: xr.Dataset) -> list[str]:
     InputError
         If none of its variables is a lazy one of swarmgrid.
     """
-    keys = (array.keys_at(index) for array, index in lazy_arrays(ds))
+    keys = (layer.keys_at(index) for array, index in lazy_arrays(ds) for layer in array.layers())
     return list(dict.fromkeys(key for some in keys for key in some))
 
 

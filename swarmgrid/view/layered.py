@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.space.outputs import Output, Schema
     from swarmgrid.store.location import Location
+    from swarmgrid.view.near import NearChunks
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,15 @@ class LayeredArray(GridArray):
         self._is_filled = _any_missing(self._coverage, self._order, under.coverage, order)
         self.dtype = missing_of(stored)[1] if self._is_filled else stored
 
+    @property
+    def is_as_stored(self) -> bool:
+        """False: a chunk of one of the stores is not all that there is."""
+        return False
+
+    def layers(self) -> list[NearChunks]:
+        """The arrays of the two stores: this one and the other."""
+        return [self, self._under]
+
     def _read(self, key: tuple[Any, ...]) -> Any:
         asked, below = self.request(key), self._under.request(key)
         shape = asked.selection.shape + asked.own_shape
@@ -97,7 +107,7 @@ def _common(mine: Output, theirs: Output) -> np.dtype[Any] | None:
 def _any_missing(one: Coverage, order: list[int], other: Coverage, turned: list[int]) -> bool:
     """Whether a point is missing in both of two coverages, whose axes have an order each."""
     if one.mask is not None:
-        return True
+        return False
     if not one.has_missing() or not other.has_missing():
         return False
     found: NDArray[np.bool_] = one.is_computed().transpose(order)

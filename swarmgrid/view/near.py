@@ -73,6 +73,10 @@ class NearChunks:
         """Whether the values have the dtype of the stored ones, though some may be missing."""
         return self.dtype == self._output.memory_dtype
 
+    def layers(self) -> list[NearChunks]:
+        """The arrays that its values are read from: of a grid in one store, itself."""
+        return [self]
+
     def request(self, key: tuple[Any, ...]) -> Request:
         """The meaning of an outer index: per dim an int, a slice or an array of ints."""
         n_axes = len(self._order)
@@ -153,6 +157,8 @@ class NearChunks:
 
     def fetch(self, indices: list[tuple[int, ...]], *, is_anew: bool = False) -> None:
         """Read chunks into the tiers, checked; unless ``is_anew``, those that no tier has."""
+        if self.tiers is None:
+            return
         there = [
             index
             for index in indices

@@ -314,3 +314,21 @@ def test_a_real_gpu_gives_the_same_values() -> None:
     found = cupy.asnumpy(more["real"].data)
     expected = opened(filled(), x=range(12))["real"].values.astype("float16")
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("has_tier", [True, False])
+def test_a_scope_over_a_tiered_store_has_the_values_of_both(has_tier: bool) -> None:
+    shared, device = MemoryStore(), StandIn()
+    store = Tiered(shared, ram=("1MB", "decoded"), device=(device, "1MB")) if has_tier else shared
+    axes: dict[str, Any] = {"x": range(6), "y": [1]}
+    swarmgrid.stream({}, axes, func=several, store=store, **OPTIONS)
+    more = {**axes, "x": range(9)}
+    with swarmgrid.scope("alice", store):
+        swarmgrid.stream({}, more, func=several, store=store, **OPTIONS)
+        ds = swarmgrid.open({}, more, func=several, store=store, version="1")[["real"]]
+        if has_tier:
+            store.prefetch(ds)
+            with store.pinned(ds):
+                assert store.metrics()["ram"].copies == 2  # of the shared grid
+        moved = on_host(ds.swarmgrid.to_device(None if has_tier else device))
+        assert moved["real"].values.ravel().tolist() == [x / 3 + 1 for x in range(9)]
