@@ -284,6 +284,10 @@ TARGETS = (
     Target("live page, processor", 3.0, "% of a core", _figure("live cpu")),
     Target("an event, woken, the latest of 999", 1.5, "s", _figure("an event, woken")),
     Target("an event, polled, the same", 1.5, "s", _figure("an event, polled")),
+    Target("exact search, 100,000 x 64", 3.0, "ms a query", _figure("exact search")),
+    Target("index of 1,000,000 x 64", 0.5, "ms a query", _figure("index query")),
+    Target("index, what it misses", 0.05, "of ten hits", _figure("index recall")),
+    Target("index, what an update reads", 0.02, "of the chunks", _figure("index update")),
     Target("cluster of 50 workers, cold", 1.1, "x dask alone", _figure("cluster")),
 )
 """In the order of the table."""

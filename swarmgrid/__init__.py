@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.handle.grid_index import GridIndex
     from swarmgrid.handle.history import GridDiff
     from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
@@ -80,6 +81,7 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
+    "GridIndex": "handle.grid_index",
     "Key": "codecs.keys",
     "GridDiff": "handle.history",
     "Snapshot": "format.snapshot",
@@ -143,6 +145,7 @@ __all__ = [
     "GridDiff",
     "GridFunction",
     "GridGrown",
+    "GridIndex",
     "IdentityError",
     "InputError",
     "Key",

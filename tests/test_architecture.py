@@ -47,9 +47,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "following": GROUND | {"space", "store", "format", "inventory", "planning", "view"},
     "live": GROUND | {"space", "store", "format", "inventory", "pictures", "following"},
     "search": GROUND,
+    # its files are of a grid's rows; the vectors are handed to it
+    "indexes": GROUND | {"space", "codecs", "store", "format", "maintenance", "search"},
     "handle": GROUND
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
-    | {"option_checks", "options", "inventory", "pictures", "transfer"},
+    | {"option_checks", "options", "inventory", "pictures", "transfer"}
+    | {"search", "indexes"},
     "api": GROUND
     | {"search"}
     | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
@@ -93,6 +96,7 @@ FOREIGN = {
     "matplotlib": {"pictures.plots"},
     "google_crc32c": {
         *("format.codec", "format.segment", "format.snapshot", "store.checked_json"),
+        "indexes.container",
         "tiers.disk",
     },
     "numcodecs": {"format.codec"},
@@ -103,10 +107,12 @@ FOREIGN = {
     "redis": {"stores.redis"},
     "starlette": {"live.app"},
     "tqdm": {"observe.bars"},
+    "usearch": {"indexes.graph"},
     "uvicorn": {"live.server"},
     "watchfiles": {"following.waking"},
     "xarray": {
-        *("api.backend", "memo.memo_request", "memoized.labelled", "search.nearest"),
+        *("api.backend", "memo.memo_request", "memoized.labelled"),
+        *("search.hits", "search.nearest"),
         *("view.dataset", "view.export", "view.layers", "view.selecting"),
         *("view.status", "view.tables", "pictures.plots"),
     },

@@ -41,6 +41,8 @@ FIGURES = {
     ),
     *("snapshot seconds", "snapshot bytes", "snapshot opened"),
     *(f"tiers, {form}{what}" for form in TIERS for what in ("", ", requests")),
+    *("exact search", "exact search ratio", "index query", "index query, one", "index recall"),
+    "index update",
     *(f"{kind}, {size} kB" for kind in STORES for size in (4, 300)),
 }
 """What the studies find."""

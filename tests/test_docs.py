@@ -31,8 +31,13 @@ NEEDS_SERVER = {"use-s3.md"}
 """Pages whose blocks use the names ``store`` and ``storage_options`` of a server's."""
 NEEDS_CLUSTER = {"use-a-cluster.md"}
 """Pages that start a cluster, which takes seconds: they run with the long tests."""
-NEEDS_PACKAGE = {"from-xyzpy.md": "xyzpy", "from-pipefunc.md": "pipefunc"}
-"""Pages that run another package, which the extra ``docs`` brings."""
+NEEDS_PACKAGE = {
+    "from-xyzpy.md": "xyzpy",
+    "from-pipefunc.md": "pipefunc",
+    "search-in-chroma.md": "chromadb",
+    "search-outputs.md": "usearch",
+}
+"""Pages that run another package, which an extra brings."""
 
 
 @dataclass(frozen=True)
@@ -288,6 +293,8 @@ def test_the_examples_in_docstrings_are_true(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if module == "swarmgrid.handle.grid_index":
+        pytest.importorskip("usearch")
     for name in dir(swarmgrid) if module == "swarmgrid" else ():
         getattr(swarmgrid, name)  # classes say that they belong here
     result = doctest.testmod(importlib.import_module(module))

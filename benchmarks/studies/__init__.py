@@ -33,6 +33,7 @@ STUDIES = {
     "events": "a watcher of a grid whose segments are merged: what it misses, and how late it is",
     "short_axis": "a block function whose grid grows along a short axis",
     "pages": "a report of many grids, and a live page: bytes, and what they cost",
+    "search": "the points nearest to a vector: exactly, and by an index",
     "cluster": "the workers of a dask.distributed client, beside dask by itself",
 }
 """By module, what each looks at."""

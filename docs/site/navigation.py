@@ -38,6 +38,7 @@ SECTIONS = {
         "how-to/snapshots",
         "how-to/use-tiers",
         "how-to/search-outputs",
+        "how-to/search-in-chroma",
         "how-to/repair",
         "how-to/memoize-a-block",
         "how-to/faq",

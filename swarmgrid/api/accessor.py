@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.handle.grid_index import GridIndex
     from swarmgrid.planning.estimate import Plan
+    from swarmgrid.search.chroma import Collection
     from swarmgrid.search.ranking import Metric
     from swarmgrid.tiers.device import Device
 
@@ -210,6 +212,83 @@ class DatasetAccessor:
         from swarmgrid.tiers.to_device import to_device
 
         return to_device(self._ds, device, dtype)
+
+    def index(
+        self,
+        output: str,
+        *,
+        metric: Metric = "cosine",
+        connectivity: int = 16,
+        expansion: int = 128,
+    ) -> GridIndex:
+        """An approximate index of the vectors of an output, of the whole stored grid.
+
+        For many searches of a large grid: `nearest` reads all of an output, the index looks at
+        some hundred vectors. Needs the extra ``search``.
+
+        Parameters
+        ----------
+        output, metric, connectivity, expansion
+            See `Grid.index`.
+
+        Returns
+        -------
+        GridIndex
+            Its `GridIndex.query` gives what `nearest` gives, but for hits that it may miss. They
+            may be points that the Dataset does not have.
+
+        Raises
+        ------
+        InputError
+            If the Dataset was not opened from a grid, or a setting cannot be used.
+        """
+        return self.grid.index(
+            output, metric=metric, connectivity=connectivity, expansion=expansion
+        )
+
+    def to_chroma(
+        self,
+        collection: Collection,
+        output: str,
+        *,
+        dim: str | Sequence[str] | None = None,
+        document: str | None = None,
+        batch_size: int | None = None,
+    ) -> int:
+        """Hand points to a collection of ChromaDB: their vectors, and their axis values.
+
+        A point that is there is replaced: its id follows from the grid, the output and its axis
+        values. Points that are not computed are left out, and none is removed. The output is
+        read block by block.
+
+        Parameters
+        ----------
+        collection : chromadb.Collection
+            The collection; it decides about the distance. Any object with such an ``upsert``.
+        output : str
+            The output; its own dims make the vector, which is handed over in single precision.
+        dim : str or sequence of str, optional
+            The dims that make a vector, as for `nearest`.
+        document : str, optional
+            An axis, or an output with one text for each point: the document of the record.
+        batch_size : int, optional
+            Points that are handed over together. Default: as many as ChromaDB takes.
+
+        Returns
+        -------
+        int
+            The number of points that were handed over.
+
+        Raises
+        ------
+        InputError
+            If it is no collection, or the output or an option cannot be used.
+        """
+        from swarmgrid.search.chroma import to_chroma
+
+        return to_chroma(
+            self._ds, collection, output, dim=dim, document=document, batch_size=batch_size
+        )
 
     def plot_status(self, x: str | None = None, y: str | None = None, **options: Any) -> Any:
         """Plot which points of the stored grid are computed, which failed, and which are missing.

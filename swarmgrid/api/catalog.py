@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.keys import hold_keys
@@ -15,6 +15,7 @@ from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
 from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, text_table
+from swarmgrid.inventory.text_search import checked_text, ranked
 from swarmgrid.options import current_options
 from swarmgrid.readable import count, page, table
 from swarmgrid.store.grid_ref import GridRef
@@ -51,6 +52,8 @@ class Catalog:
     """The grids in brief, ordered by function and time of creation."""
     read_at: float = 0.0
     """The time at which the store was read, in seconds since 1970."""
+    scores: tuple[float, ...] = ()
+    """Of a search the relevance of each row, larger than 0; else empty."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -102,12 +105,58 @@ class Catalog:
         holds = to_condition({} if query is None else query, ROOTS)
         if function is not None and not isinstance(function, str):
             raise InputError(f"function is {brief(function)}; expected a function's name")
-        rows = tuple(
-            row
-            for row in self.rows
+        kept = [
+            i
+            for i, row in enumerate(self.rows)
             if (function is None or row.is_of(function)) and holds(row.document)
-        )
-        return Catalog(self.location, rows, self.read_at)
+        ]
+        rows = tuple(self.rows[i] for i in kept)
+        return replace(self, rows=rows, scores=tuple(self.scores[i] for i in kept if self.scores))
+
+    def search(self, text: str, /) -> Catalog:
+        """The grids whose names and tags have words of a text, the most relevant first.
+
+        It looks at the names of function, params, axes and outputs, at the values of params, and
+        at the tags: what is said in a tag such as ``description`` is found. Words are compared
+        without case and accents, and a word finds those that begin with it; a rare word counts
+        more than a common one (BM25).
+
+        Parameters
+        ----------
+        text : str
+            Some words. A grid need not have all of them.
+
+        Returns
+        -------
+        Catalog
+            The grids that have any of the words, with their `scores`; of equally relevant ones in
+            the order of this catalog.
+
+        Raises
+        ------
+        InputError
+            If there is no word in the text.
+
+        Examples
+        --------
+        >>> import swarmgrid
+        >>> def ising(temperature, field):
+        ...     return {"magnetisation": field / temperature}
+        >>> options = dict(func=ising, store="memory://search", executor="sync")
+        >>> for about in ("low temperature", "high field"):
+        ...     ds = swarmgrid.compute(
+        ...         {"field": float(len(about))},
+        ...         {"temperature": [1.0, 2.0]},
+        ...         tags={"description": about},
+        ...         **options,
+        ...     )
+        >>> found = swarmgrid.catalog("memory://search").search("magnetisation low temperature")
+        >>> [row.tags["description"] for row in found.rows]
+        ['low temperature', 'high field']
+        """
+        found = ranked(self.rows, checked_text(text))
+        rows = tuple(row for _, row in found)
+        return replace(self, rows=rows, scores=tuple(score for score, _ in found))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table with a row for each grid; its index is the grid id.
@@ -117,11 +166,12 @@ class Catalog:
         pandas.DataFrame
             The columns ``function``, ``version``, a column for each param (``params.alpha``),
             ``axes``, ``points``, ``computed``, ``failed``, ``missing``, ``bytes``, ``chunks``,
-            ``created``, ``written``, ``seconds``, and one for each tag (``tags.site``).
+            ``created``, ``written``, ``seconds``, and one for each tag (``tags.site``); of a
+            search the ``score`` before them.
         """
         from swarmgrid.view.tables import catalog_table
 
-        return catalog_table(self.rows)
+        return catalog_table(self.rows, self.scores)
 
     def datatree(self) -> xr.DataTree:
         """Open all grids as one tree, ``/function/id``; values are read when they are used."""

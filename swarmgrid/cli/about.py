@@ -15,6 +15,7 @@ from swarmgrid.terminal.output import write, write_json
 DISTRIBUTION = "swarmgrid-zarr"
 NEEDED = ("zarr", "numpy", "xarray", "dask", "pandas", "numcodecs")
 EXTRAS = {
+    "chroma": ("chromadb", "handing points to ChromaDB"),
     "cloud": ("obstore", "stores at s3://, gs://, az://"),
     "distributed": ("distributed", "dask clusters: client="),
     "dynamodb": ("boto3", "stores at dynamodb://"),
@@ -23,6 +24,7 @@ EXTRAS = {
     "notebook": ("ipywidgets", "a widget as progress bar"),
     "plot": ("matplotlib", "ds['value'].plot()"),
     "redis": ("redis", "stores at redis://"),
+    "search": ("usearch", "approximate search: grid.index"),
     "watch": ("watchfiles", "swarmgrid.watch of a directory without polling"),
     "web": ("starlette", "a page that follows runs: swarmgrid.serve"),
 }

@@ -31,6 +31,8 @@ OPTIONAL = ("tags", "seconds", "bytes", "written")
 @click.command()
 @names_argument("[STORE] [GRID]...")
 @selection_options
+@click.option("--search", metavar="TEXT", help="Only grids whose names, params or tags have words "
+              "of a text, the most relevant first.")  # fmt: skip
 @click.option("--sort", metavar="PATH", help="Order by a value, such as written or params.alpha; "
               "-written begins with the largest.")  # fmt: skip
 @click.option(
@@ -44,6 +46,7 @@ def ls(
     where: tuple[str, ...],
     function: str | None,
     tags: tuple[str, ...],
+    search: str | None,
     sort: str | None,
     limit: int | None,
     check: bool,
@@ -58,21 +61,32 @@ def ls(
       swarmgrid ls cache
       swarmgrid ls cache --where 'params.alpha>=0.3' --tag site=north
       swarmgrid ls cache --function simulate --sort -written -n 5
+      swarmgrid ls cache --search 'magnetisation low temperature'
       swarmgrid ls s3://bucket/cache --storage-option region=eu-west-1
     """
     place = to_place(names, store, storage)
     rows = place.rows(query_of(where, tags), function, check=check)
+    scores: dict[str, float] = {}
+    if search is not None:
+        from swarmgrid.inventory.text_search import checked_text, ranked
+
+        found = ranked(rows, checked_text(search))
+        rows, scores = [row for _, row in found], {row.grid: score for score, row in found}
     if sort is not None:
         rows = in_order(rows, sort)
     shown = rows[:limit]
     if as_json:
-        write_json({"store": place.location.url, "grids": [to_document(row) for row in shown]})
+        grids = [to_document(row) for row in shown]
+        for document in grids if search is not None else ():
+            document["score"] = scores[document["grid"]]
+        write_json({"store": place.location.url, "grids": grids})
     elif shown:
         write(grid_table(shown))
         if len(shown) < len(rows):
             note(f"... and {len(rows) - len(shown):,} more")
     if not rows:
-        note(f"no grid {'fits ' if where or tags or function else ''}in {place.location.url!r}")
+        is_asked = bool(where or tags or function or search)
+        note(f"no grid {'fits ' if is_asked else ''}in {place.location.url!r}")
     return OK if rows else NOTHING
 
 

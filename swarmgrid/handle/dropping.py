@@ -44,5 +44,6 @@ def drop(
                 return False
         drop_grid(held, path)
     if location.is_directory:
-        remove_empty_folders(location.url, [path.prefix, path.manifest, path.snapshots])
+        folders = [path.prefix, path.manifest, path.snapshots, path.indexes]
+        remove_empty_folders(location.url, folders)
     return True

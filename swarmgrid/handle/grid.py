@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import SwarmgridError
 from swarmgrid.handle.adopting import GridAdopting
 from swarmgrid.handle.history import GridHistory
+from swarmgrid.handle.indexing import GridIndexing
 from swarmgrid.handle.layout import GridLayout
 from swarmgrid.handle.plotting import GridPlotting
 from swarmgrid.handle.points import GridPoints
@@ -31,6 +32,7 @@ class Grid(
     GridReading,
     GridPoints,
     GridPlotting,
+    GridIndexing,
     GridHistory,
     GridUpkeep,
     GridLayout,

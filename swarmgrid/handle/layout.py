@@ -17,6 +17,7 @@ from swarmgrid.format.shard import inner_codecs
 from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
+from swarmgrid.indexes.files import delete_indexes
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
 from swarmgrid.maintenance.rechunk import rechunk_grid
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
@@ -181,7 +182,11 @@ class GridLayout(GridBase):
                 )
         try:
             with self._written() as held:
+                # they are of the old layout; and what is encrypted from now on is not to be left
+                # in an index that is not, or with the old key
+                delete_indexes(held.blobs, self._ref.path)
                 change = rechunk_grid(held, self._ref.path, plan, with_chosen_codecs)
+                delete_indexes(held.blobs, self._ref.path)  # that were being written meanwhile
         except MisfitError as error:
             raise InputError(f"{error}. Nothing was changed") from None
         if change is None:

@@ -10,6 +10,7 @@ from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.format.tags import read_tags
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
+from swarmgrid.indexes.files import delete_unsound, index_findings
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
@@ -76,10 +77,15 @@ class GridUpkeep(GridBase):
         if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
             raise not_stored(self._ref)
         report = verify_grid(blobs, path)
-        if not snapshot_paths(blobs, path):
-            return report
-        found = to_report(list(snapshot_findings(blobs, path)))
-        return replace(report, problems=report.problems + found.problems)
+        findings = list(index_findings(blobs, path))
+        if snapshot_paths(blobs, path):
+            findings += snapshot_findings(blobs, path)
+        found = to_report(findings)
+        return replace(
+            report,
+            problems=report.problems + found.problems,
+            notes=report.notes + found.notes,
+        )
 
     def repair(self) -> Report:
         """Repair what `verify` finds, and return what it found before.
@@ -94,6 +100,7 @@ class GridUpkeep(GridBase):
         check_writable(self._ref.location)
         with self._written(may_delete=True) as held:
             repair_grid(held, self._ref)
+            delete_unsound(held.blobs, self._ref.path)
         return before
 
     def convert(self, output: str, dtype: str) -> None:

@@ -114,6 +114,7 @@ def drop_grid(held: Lease, path: GridPath) -> None:
     for name in blobs.names(path.manifest):
         blobs.delete(path.manifest + name)
     delete_all(held, path.snapshots)
+    delete_all(held, path.indexes)
 
 
 def _outputs(blobs: Blobs, path: GridPath) -> list[str]:

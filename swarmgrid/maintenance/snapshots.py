@@ -116,6 +116,8 @@ def snapshot_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
 
 def row_ids(rows: Rows) -> NDArray[np.void]:
     """``(n,)``: the same bytes for rows that refer to the same values of the same points."""
+    if not len(rows):
+        return np.zeros(0, "V1")
     bitmaps = np.zeros(len(rows), "<u8")
     for i in np.flatnonzero(rows.has_bitmap()).tolist():
         bits = rows.points(i).bits or b""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import xarray as xr
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.search.hits import check_names, is_loaded, to_hits
 from swarmgrid.search.ranking import Metric, Nearest
 
 if TYPE_CHECKING:
@@ -31,20 +33,41 @@ def nearest(
     dim: str | Sequence[str] | None = None,
 ) -> xr.Dataset:
     """The points whose vectors are nearest to a query; see `DatasetAccessor.nearest`."""
+    array, axes, own = vectors_of(ds, output, dim)
+    shape, n = tuple(array.sizes[name] for name in axes), math.prod(array.sizes[d] for d in own)
+    queries, is_one = to_queries(query, [array.sizes[d] for d in own], metric)
+    check_metric(metric)
+    check_k(k)
+    check_names(ds)
+    found = Nearest(queries, k, metric)
+    for box, vectors in blocks(array, axes, n):
+        found.add(vectors, box.numbers)
+    positions = found.positions
+    places = np.unravel_index(np.maximum(positions, 0), shape) if shape else ()
+    at = [np.where(positions < 0, -1, one) for one in places]
+    return to_hits(ds, axes, at, found.distances, is_one=is_one)
+
+
+def check_metric(metric: object) -> None:
+    """Raise InputError unless it is the name of a metric."""
+    if metric not in get_args(Metric):
+        raise InputError(f"metric is {brief(metric)}; expected one of {get_args(Metric)}")
+
+
+def check_k(k: object) -> None:
+    """Raise InputError unless it is a number of hits."""
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise InputError(f"k is {brief(k)}; expected a number of hits, 1 or more")
+
+
+def vectors_of(
+    ds: xr.Dataset, output: str, dim: Any = None
+) -> tuple[xr.DataArray, list[Any], list[str]]:
+    """An output with its axes first, the axes, and the dims that make a vector."""
     array = _array(ds, output)
     own = _own_dims(ds, array, dim)
     axes = [name for name in array.dims if name not in own]
-    array = array.transpose(*axes, *own)
-    shape, n = tuple(array.sizes[name] for name in axes), math.prod(array.sizes[d] for d in own)
-    queries, is_one = _queries(query, [array.sizes[d] for d in own], metric)
-    if metric not in get_args(Metric):
-        raise InputError(f"metric is {brief(metric)}; expected one of {get_args(Metric)}")
-    if type(k) is not int or k < 1:
-        raise InputError(f"k is {brief(k)}; expected a number of hits, 1 or more")
-    found = Nearest(queries, k, metric)
-    for start, block in _blocks(array, axes, n):
-        found.add(block, start)
-    return _hits(ds, axes, shape, found, is_one=is_one)
+    return array.transpose(*axes, *own), axes, own
 
 
 def _array(ds: xr.Dataset, output: str) -> xr.DataArray:
@@ -81,7 +104,7 @@ def _own_dims(ds: xr.Dataset, array: xr.DataArray, dim: Any) -> list[str]:
     return own
 
 
-def _queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.float64], bool]:
+def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.float64], bool]:
     """The queries, ``(q, n)``, and whether there is only one that is no list."""
     values = np.asarray(query.values if isinstance(query, xr.DataArray) else query)
     if values.dtype.kind not in "biuf":
@@ -101,24 +124,51 @@ def _queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.floa
     return asked, is_one
 
 
-def _blocks(
+def blocks(
     array: xr.DataArray, axes: Sequence[Any], n: int
-) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    """The vectors in C order, block by block: the number of the first, and ``(m, n)``."""
-    if not axes:
-        yield 0, _vectors(array.values, n)
-        return
-    is_loaded = isinstance(array.variable._data, np.ndarray)  # noqa: SLF001  # no public way
-    rest = math.prod(array.sizes[name] for name in axes[1:])
-    step = max(1, BLOCK_NBYTES // max(1, rest * n * 8))
-    chunks = array.encoding.get("chunks") or (1,)
-    if chunks[0] < step:  # whole chunks: none is read twice
-        step -= step % chunks[0]
-    if is_loaded:
-        step = max(step, 1)
-    for start in range(0, array.sizes[axes[0]], step):
-        part = array.isel({axes[0]: slice(start, start + step)})
-        yield start * rest, _vectors(part.values, n)
+) -> Iterator[tuple[Box, NDArray[np.floating]]]:
+    """The vectors, box by box: the box's place, and its vectors in C order, ``(m, n)``."""
+    shape = tuple(array.sizes[name] for name in axes)
+    lengths = _box_lengths(array, axes, n)
+    values = array.values if is_loaded(array.variable) else None
+    steps = (range(0, size, length) for size, length in zip(shape, lengths, strict=True))
+    for start in itertools.product(*steps):
+        ends = map(sum, zip(start, lengths, strict=True))
+        box = tuple(slice(a, min(b, c)) for a, b, c in zip(start, ends, shape, strict=True))
+        if values is not None:
+            part = values[box]
+        else:
+            part = array.isel(dict(zip(axes, box, strict=True))).values
+        yield Box(start, part.shape[: len(axes)], shape), _vectors(part, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The place of a box of points among all."""
+
+    start: tuple[int, ...]
+    """Its first point, along each axis."""
+    extent: tuple[int, ...]
+    shape: tuple[int, ...]
+    """The lengths of the axes."""
+
+    def numbers(self, within: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The numbers, among all points in C order, of some points of the box."""
+        if not self.shape:
+            return within.astype(np.int64)
+        at = np.unravel_index(within, self.extent)
+        places = tuple(one + first for one, first in zip(at, self.start, strict=True))
+        return np.ravel_multi_index(places, self.shape).astype(np.int64)
+
+
+def _box_lengths(array: xr.DataArray, axes: Sequence[Any], n: int) -> list[int]:
+    """The lengths of boxes of whole chunks: none is read twice, and few are in memory."""
+    chunks = array.encoding.get("preferred_chunks", {})
+    lengths = [max(1, min(array.sizes[name], chunks.get(name, 1))) for name in axes]
+    for d in reversed(range(len(axes))):
+        room = BLOCK_NBYTES // max(1, math.prod(lengths) * n * 8)
+        lengths[d] = max(1, min(array.sizes[axes[d]], lengths[d] * max(1, room)))
+    return lengths
 
 
 def _vectors(values: NDArray[Any], n: int) -> NDArray[np.floating]:
@@ -126,50 +176,3 @@ def _vectors(values: NDArray[Any], n: int) -> NDArray[np.floating]:
     if vectors.dtype not in (np.float32, np.float64):  # float16 would overflow in products
         vectors = vectors.astype(np.float32 if vectors.dtype == np.float16 else np.float64)
     return vectors
-
-
-def _hits(
-    ds: xr.Dataset, axes: Sequence[Any], shape: tuple[int, ...], found: Nearest, *, is_one: bool
-) -> xr.Dataset:
-    """The hits: their axis values and outputs, each read by itself."""
-    positions, distances = found.positions, found.distances
-    names = {n: name for n, name in (("hit", "hit"), ("query", "query")) if name in ds.variables}
-    if names:
-        raise InputError(f"the Dataset has variables named {sorted(names)}; rename them first")
-    n_queries, width = positions.shape
-    parts: dict[int, xr.Dataset] = {}
-    for position in sorted({*positions[positions >= 0].tolist()}):
-        at = np.unravel_index(position, shape) if shape else ()
-        parts[position] = ds.isel({name: int(i) for name, i in zip(axes, at, strict=True)}).load()
-    dims = ("hit",) if is_one else ("query", "hit")
-    variables: dict[str, Any] = {"distance": (dims, distances[0] if is_one else distances)}
-    sample = next(iter(parts.values()), None)
-    if sample is None:
-        return xr.Dataset(variables)
-    places = list(itertools.product(range(n_queries), range(width)))
-    for name, variable in sample.variables.items():
-        if name in sample.dims or (name not in axes and set(ds[name].dims).isdisjoint(axes)):
-            variables[str(name)] = variable
-            continue
-        stacked = _stacked(parts, str(name), [int(positions[place]) for place in places])
-        whole = stacked.reshape(n_queries, width, *stacked.shape[1:])
-        own = (*dims, *variable.dims)
-        variables[str(name)] = (own, whole[0] if is_one else whole, variable.attrs)
-    coords = [name for name in variables if name in ds.coords]
-    hits = xr.Dataset(variables).set_coords(coords)
-    return hits.assign_attrs(ds.attrs)
-
-
-def _stacked(parts: dict[int, xr.Dataset], name: str, positions: list[int]) -> NDArray[Any]:
-    """One variable at several points; NaN, NaT or None where there is no hit."""
-    arrays = {p: np.asarray(part[name].values) for p, part in parts.items()}
-    if -1 in positions:
-        one = next(iter(arrays.values()))
-        filler: Any = np.full_like(one, np.nan if one.dtype.kind == "f" else None, dtype=(
-            one.dtype if one.dtype.kind in "fmM" else object))  # fmt: skip
-        if one.dtype.kind in "mM":
-            filler = np.full(one.shape, np.array("NaT", one.dtype))
-        elif one.dtype.kind in "biu":
-            filler = np.full(one.shape, np.nan)
-        arrays[-1] = filler
-    return np.stack([arrays[p] for p in positions])

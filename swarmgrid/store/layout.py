@@ -13,6 +13,7 @@ LOCKS = "locks"
 SNAPSHOTS = "snapshots"
 SCOPES = "scopes"
 """The folder of the scopes, each of which is a whole store."""
+INDEXES = "indexes"
 BLOCKS = "memoized-blocks"
 """The group of recorded blocks. No function has this name, as it is no identifier."""
 METADATA = "zarr.json"
@@ -80,6 +81,11 @@ class GridPath:
     def snapshots(self) -> str:
         """The prefix of the keys of the grid's snapshots."""
         return f"{SNAPSHOTS}/{self.grid}/"
+
+    @property
+    def indexes(self) -> str:
+        """The prefix of the keys of the grid's search indexes."""
+        return f"{INDEXES}/{self.grid}/"
 
     def kept(self, key: str) -> str:
         """The prefix of the copies of one chunk that are kept for snapshots."""

@@ -265,7 +265,7 @@ class GridArray(NearChunks, BackendArray):
             # several threads do this at once: each fills its own part of the array, and appending
             # to a list is one step of the interpreter
             indices = [selection.chunk_index(touched) for touched in part]
-            for touched, block in zip(part, self._blocks(indices), strict=True):
+            for touched, block in zip(part, self.blocks(indices), strict=True):
                 inside = block[selection.index_in_chunk(touched)]
                 inside = inside[(..., *rest)] if rest else inside
                 at = selection.index_in_request(touched)

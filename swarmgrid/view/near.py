@@ -147,7 +147,7 @@ class NearChunks:
         rows = [self.rows_of(index) for index in indices]
         held = [get(key, of) for key, of in zip(keys, rows, strict=True)]
         missing = [index for index, found in zip(indices, held, strict=True) if found is None]
-        fresh = (read or self._blocks)(missing)
+        fresh = (read or self.blocks)(missing)
         for key, of, found in zip(keys, rows, held, strict=True):
             yield keep(key, of, next(fresh)) if found is None else found
 
@@ -167,7 +167,7 @@ class NearChunks:
         ]
 
         def take_in(part: Sequence[tuple[int, ...]]) -> None:
-            for _ in self._blocks(list(part)):
+            for _ in self.blocks(list(part)):
                 pass
 
         in_parts(there, self.chunk_nbytes, take_in)
@@ -182,7 +182,7 @@ class NearChunks:
         if self.tiers is not None:
             self.tiers.saw(self, selection, self.chunk_nbytes)
 
-    def _blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
+    def blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         tiers = self.tiers
         if tiers is None or not tiers.holds_arrays:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from swarmgrid.maintenance.changes import ChunkChange
 
 
-def catalog_table(rows: Sequence[GridRow]) -> pd.DataFrame:
+def catalog_table(rows: Sequence[GridRow], scores: Sequence[float] = ()) -> pd.DataFrame:
     """Return a table with a row for each grid; params and tags have a column for each name."""
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     tags = list(dict.fromkeys(name for row in rows for name in row.tags))
     columns: dict[str, Any] = {
+        **({"score": list(scores)} if scores else {}),
         "function": [row.function for row in rows],
         "version": [row.version for row in rows],
         **{f"params.{name}": _column([row.params.get(name) for row in rows]) for name in params},

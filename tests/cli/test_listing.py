@@ -60,3 +60,12 @@ def test_a_mistake_is_named(arguments: list[str], store: str) -> None:
     done = shell("ls", store, *arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err
+
+
+def test_grids_are_searched_by_words(store: str) -> None:
+    grids = shell("ls", store, "--search", "north simulate", "--json").document["grids"]
+    assert [grid["params"]["alpha"] for grid in grids] == [0.2, 0.6, 0.4]
+    assert grids[0]["score"] == grids[1]["score"] > grids[2]["score"] > 0
+    assert alphas(store, "--search", "north", "--sort", "-params.alpha") == [0.6, 0.2]
+    assert shell("ls", store, "--search", "unknown").code == 3
+    assert "expected some words" in shell("ls", store, "--search", "...").err

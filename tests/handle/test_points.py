@@ -82,13 +82,13 @@ def test_what_exists_is_what_get_reads_and_delete_deletes(chosen: dict[str, Any]
 
 def test_exists_reads_no_chunk_and_get_those_of_its_points(monkeypatch: Any) -> None:
     read: list[Any] = []
-    plain = GridArray._blocks
+    plain = GridArray.blocks
 
     def counted(self: Any, indices: Any) -> Any:
         read.extend(indices)
         return plain(self, indices)
 
-    monkeypatch.setattr(GridArray, "_blocks", counted)
+    monkeypatch.setattr(GridArray, "blocks", counted)
     _, grid = stored(chunks=1)
     assert grid.exists(s=0.1, r=[1, 3]).values.all()  # type: ignore[union-attr]
     assert read == []

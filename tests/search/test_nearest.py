@@ -148,3 +148,73 @@ def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
     complex_one = xr.Dataset({"z": (("x", "f"), np.ones((2, 2), complex))})
     with pytest.raises(swarmgrid.InputError, match="expected real numbers"):
         complex_one.swarmgrid.nearest("z", [1, 1])
+
+
+def test_any_part_of_a_grid_is_searched_in_boxes_of_whole_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(7, 3, 11, 4)).astype(np.float32)
+    ds = xr.Dataset({"v": (("a", "f", "b", "c"), values.transpose(0, 3, 2, 1))})
+    query = rng.normal(size=4)
+    whole = ds.swarmgrid.nearest("v", query, k=300, dim="f")
+    chunks = {"a": 3, "b": 2, "c": 2}
+    lazy = ds.chunk(chunks)
+    lazy["v"].encoding["preferred_chunks"] = chunks
+    seen: list[int] = []
+    vectors = module._vectors
+
+    def counted(part: Any, n: int) -> Any:
+        seen.append(part.size)
+        return vectors(part, n)
+
+    monkeypatch.setattr(module, "_vectors", counted)
+    for nbytes in (1, 3 * 2 * 2 * 4 * 8 * 3, 2**13):
+        seen.clear()
+        monkeypatch.setattr(module, "BLOCK_NBYTES", nbytes)
+        xr.testing.assert_identical(lazy.swarmgrid.nearest("v", query, k=300, dim="f"), whole)
+        xr.testing.assert_identical(ds.swarmgrid.nearest("v", query, k=300, dim="f"), whole)
+        assert max(seen) * 8 <= max(nbytes, 3 * 2 * 2 * 4 * 8)
+
+
+def test_memory_stays_flat_on_a_short_first_axis_and_for_many_queries() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(2, 4000, 3))
+    ds = xr.Dataset({"v": (("a", "b", "f"), values)})
+    queries = rng.normal(size=(40, 3))
+    whole = ds.swarmgrid.nearest("v", queries, k=2)
+    for i, query in enumerate(queries):
+        one = ds.swarmgrid.nearest("v", query, k=2)
+        xr.testing.assert_identical(whole.isel(query=i), one)
+
+
+def test_hits_are_read_when_they_are_used(grid: xr.Dataset) -> None:
+    hits = grid.swarmgrid.nearest("spectrum", spectrum(7, 2)["spectrum"], k=40)
+    assert not hits["spectrum"].variable._in_memory
+    np.testing.assert_array_equal(
+        hits["spectrum"].isel(hit=[3, 1], spectrum_dim_0=slice(2, 9, 3)),
+        hits["spectrum"].values[[3, 1], 2:9:3],
+    )
+    for i in range(hits.sizes["hit"]):
+        point = grid.sel(a=hits["a"][i], b=hits["b"][i])
+        np.testing.assert_array_equal(hits["spectrum"][i], point["spectrum"])
+        assert hits["peak"][i] == point["peak"]
+
+
+def test_fewer_hits_than_asked_for_are_missing_values() -> None:
+    values = np.array([[1.0, 0], [np.nan, 1], [0, 0], [0, 1]])
+    ds = xr.Dataset(
+        {
+            "v": (("x", "f"), values),
+            "whole": ("x", [1, 2, 3, 4]),
+            "word": ("x", ["a", "b", "c", "d"]),
+            "day": ("x", np.array(["2026-01-01"] * 4, "datetime64[ns]")),
+        },
+        {"f": [10, 20]},
+    )
+    hits = ds.swarmgrid.nearest("v", [[1, 1], [1, 0]], k=3)
+    assert dict(hits.sizes) == {"query": 2, "hit": 2, "f": 2}
+    none = ds.isel(x=[1, 2]).swarmgrid.nearest("v", [1.0, 0])
+    assert dict(none.sizes) == {"hit": 0, "f": 2}
+    assert hits["f"].values.tolist() == [10, 20]
+    assert hits.sel(f=20)["v"].shape == (2, 2)

@@ -1,0 +1,99 @@
+"""Approximate indexes of a stored grid: made, listed and deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmgrid.errors import InputError, brief
+from swarmgrid.handle.base import GridBase
+from swarmgrid.store.directory import remove_empty_folders
+from swarmgrid.store.preflight import check_writable
+
+if TYPE_CHECKING:
+    from swarmgrid.handle.grid_index import GridIndex
+    from swarmgrid.indexes.files import IndexBrief
+    from swarmgrid.search.ranking import Metric
+
+
+class GridIndexing(GridBase):
+    """A stored grid, as far as its vectors are indexed; see `Grid`."""
+
+    def index(
+        self,
+        output: str,
+        *,
+        metric: Metric = "cosine",
+        connectivity: int = 16,
+        expansion: int = 128,
+    ) -> GridIndex:
+        """An approximate index of the vectors of an output, for many searches of a large grid.
+
+        It is kept beside the grid, under ``indexes/``, and brought up to date by this call: only
+        the chunks of points that it does not hold yet are read. One that is damaged is built
+        again. Of an encrypted output it is encrypted. It waits for no run; two processes may
+        build the same one. Needs the extra ``search``.
+
+        Parameters
+        ----------
+        output : str
+            The output; its own dims make the vector.
+        metric : {"cosine", "euclidean", "dot"}, default "cosine"
+            The distance, as for `DatasetAccessor.nearest`.
+        connectivity : int, default 16
+            The links of a vector: more of them miss less, and take more memory.
+        expansion : int, default 128
+            The candidates for these links: more of them miss less, and take longer to build.
+
+        Returns
+        -------
+        GridIndex
+            The index, in memory. Other settings make another one.
+
+        Raises
+        ------
+        InputError
+            If nothing is stored of the grid, the output or a setting cannot be used, or usearch
+            is not installed.
+        DamageError
+            If a value is damaged; the next `compute` computes it again.
+        """
+        from swarmgrid.handle.grid_index import GridIndex
+        from swarmgrid.indexes.graph import index_class
+        from swarmgrid.indexes.settings import IndexSettings
+
+        settings = IndexSettings(output, metric, connectivity, expansion)
+        settings.check(dict(self._read().grid.schema.outputs))
+        index_class()
+        index = GridIndex(self._ref, settings)
+        index.update()
+        return index
+
+    def indexes(self) -> list[IndexBrief]:
+        """The indexes that are kept beside the grid, with their sizes; each is read for that."""
+        from swarmgrid.indexes.files import briefs
+
+        return briefs(self._ref.location.open(), self._read().grid)
+
+    def delete_index(self, output: str | None = None) -> int:
+        """Delete the indexes of an output, or all of the grid; `index` makes them again.
+
+        Parameters
+        ----------
+        output : str, optional
+            The output. Default: all.
+
+        Returns
+        -------
+        int
+            The number of indexes that were deleted.
+        """
+        from swarmgrid.indexes.files import delete_indexes
+
+        if output is not None and not isinstance(output, str):
+            raise InputError(f"output is {brief(output)}; expected the name of an output")
+        location, path = self._ref.location, self._ref.path
+        check_writable(location)
+        n = delete_indexes(location.open(), path, output)
+        if location.is_directory:
+            remove_empty_folders(location.url, [path.indexes])
+        return n

@@ -1,0 +1,1 @@
+"""Approximate indexes of the vectors of an output, kept beside their grid."""

@@ -1,0 +1,601 @@
+"""An approximate index finds what the exact search finds, of what is computed, and no more."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr.storage
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from zarr.storage import MemoryStore, WrapperStore
+
+import swarmgrid
+from swarmgrid import Grid, GridIndex, Key
+from swarmgrid.codecs import keys
+from swarmgrid.indexes import container
+from swarmgrid.store.location import Location
+from tests.conftest import Killed
+from tests.long import examples, first
+
+pytest.importorskip("usearch")
+METRICS = ["cosine", "euclidean", "dot"]
+LENGTH = 16
+SCALE = [1.0]
+"""A change of the function that its version does not tell."""
+
+
+def spectrum(a: int, b: int) -> dict[str, Any]:
+    if (a, b) == (3, 1):
+        raise ValueError("no spectrum")
+    x = np.linspace(0, 1, LENGTH)
+    center, width = a % 41 / 40, 0.05 + b / 20 + a // 41 / 200
+    line = np.exp(-(((x - center) / width) ** 2)) + 0.01 * (a % 41)
+    return {"spectrum": (SCALE[0] * line).astype(np.float32), "peak": a / 40}
+
+
+@pytest.fixture(autouse=True)
+def _scale() -> Any:
+    SCALE[0] = 1.0
+    yield
+    SCALE[0] = 1.0
+
+
+def fill(store: Any, a: Any = range(40), b: Any = (0, 1, 2), **options: Any) -> None:
+    options = {"chunks": {"a": 8, "b": 3}, "executor": "sync", **options}
+    swarmgrid.stream(
+        {}, {"a": a, "b": b}, func=spectrum, store=store, version="1", verbose=0,
+        on_error="record", **options,
+    )  # fmt: skip
+
+
+def filled(store: Any, *args: Any, **options: Any) -> Grid:
+    fill(store, *args, **options)
+    return Grid.open(store, "spectrum/")
+
+
+def asked(n: int = 6, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    lines = [spectrum(int(a), 2)["spectrum"] for a in rng.integers(0, 40, n)]
+    return np.stack(lines) + 0.02 * rng.normal(size=(n, LENGTH))
+
+
+def check_same(index: GridIndex, grid: Grid, query: np.ndarray, k: int = 5) -> None:
+    """What an index answers is what the exact search of all computed points does."""
+    found = index.query(query, k=k)
+    exact = grid.dataset().swarmgrid.nearest(index.output, query, k=k, metric=index.metric)
+    assert dict(found.sizes) == dict(exact.sizes)
+    np.testing.assert_allclose(found["distance"], exact["distance"], rtol=1e-4, atol=2e-6)
+    assert {*found.variables} == {*exact.variables}
+    assert found.attrs == exact.attrs
+    if found.sizes.get("hit"):
+        # equal distances of single and double precision may be in another order
+        distances = exact["distance"].values
+        is_clear = (np.diff(distances, axis=-1) > 1e-4).all()
+        if is_clear:
+            xr.testing.assert_equal(found.drop_vars("distance"), exact.drop_vars("distance"))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_hits_are_those_of_the_exact_search(metric: Any) -> None:
+    grid = filled(MemoryStore())
+    index = grid.index("spectrum", metric=metric)
+    assert len(index) == 119  # a point that failed is in no index
+    assert (index.output, index.metric) == ("spectrum", metric)
+    assert "119 vectors" in repr(index)
+    check_same(index, grid, asked())
+    check_same(index, grid, asked()[0])
+    check_same(index, grid, asked(1), k=1)
+    assert index.query(asked()[0], k=500).sizes["hit"] == 119
+    hits = grid.dataset().swarmgrid.index("spectrum", metric=metric).query(asked()[0])
+    assert hits["spectrum"].dims[0] == "hit"
+
+
+def test_most_of_many_spectra_are_found() -> None:
+    rng = np.random.default_rng(1)
+    x = np.linspace(0, 1, 32)
+    centers, widths = rng.uniform(0, 1, 4000), rng.uniform(0.02, 0.2, 4000)
+
+    def line(i: Any) -> dict[str, Any]:
+        lines = np.exp(-(((x - centers[i][:, None]) / widths[i][:, None]) ** 2))
+        return {"line": xr.DataArray(lines.astype(np.float32), dims=("i", "x"))}
+
+    ds = swarmgrid.compute(
+        line, axes={"i": np.arange(4000)}, store=MemoryStore(), vectorized=True, version="1",
+        executor="sync", verbose=0,
+    )  # fmt: skip
+    queries = np.exp(-(((x - rng.uniform(0, 1, (100, 1))) / 0.1) ** 2))
+    found = ds.swarmgrid.index("line", connectivity=8, expansion=48).query(queries, k=10)
+    exact = ds.load().swarmgrid.nearest("line", queries, k=10)
+    pairs = zip(found["i"].values, exact["i"].values, strict=True)
+    assert np.mean([len({*one} & {*two}) / 10 for one, two in pairs]) >= 0.95
+
+
+class CountingStore(WrapperStore[MemoryStore]):
+    """Counts what is read of outputs' chunks."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
+        self.read: list[str] = []
+        self.nbytes = 0
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        found = await self._store.get(key, prototype, byte_range)
+        if "/spectrum/c" in key and found is not None:
+            self.read.append(key)
+            self.nbytes += len(found)
+        return found
+
+
+def test_an_update_reads_only_what_is_new() -> None:
+    store = CountingStore()
+    grid = filled(store, range(400), [0], chunks={"a": 4, "b": 1})
+    index = grid.index("spectrum")
+    n, nbytes = len(store.read), store.nbytes
+    assert n == len({*store.read}) == 100  # each once
+    fill(store, range(404), [0], chunks={"a": 4, "b": 1})
+    store.read.clear()
+    store.nbytes = 0
+    assert index.is_stale()
+    assert store.read == []
+    assert index.update() == 4
+    assert len(store.read) <= 0.02 * n
+    assert store.nbytes <= 0.02 * nbytes
+    fill(store, range(408), [0], chunks={"a": 4, "b": 1})
+    store.read.clear()
+    other = grid.index("spectrum")  # as another process opens it
+    assert len(store.read) <= 0.02 * n
+    assert len(other) == 408
+    store.read.clear()
+    assert len(grid.index("spectrum")) == 408
+    assert store.read == []
+    index.update()
+    check_same(index, grid, asked())
+
+
+def test_merged_segments_hold_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CountingStore()
+    grid = filled(store, range(4), [0], chunks={"a": 4, "b": 1})
+    index = grid.index("spectrum")
+    segments = []
+    for n in range(8, 44, 4):
+        fill(store, range(n), [0], chunks=None)
+        index.update()
+        names = Location("", store=store).open().names(f"manifest/{grid.id}/")
+        segments.append([name for name in names if name.endswith(".seg")])
+    assert min(map(len, segments)) < len(segments)  # they were merged
+    store.read.clear()
+    assert not index.is_stale()
+    assert index.update() == 0
+    assert len(grid.index("spectrum")) == 40
+    assert store.read == []
+
+
+def test_points_that_do_not_count_any_more_are_never_hits() -> None:
+    store = MemoryStore()
+    grid = filled(store)
+    index = grid.index("spectrum", metric="euclidean")
+    query = spectrum(20, 0)["spectrum"]
+
+    def nearest_a() -> int:
+        return int(index.query(query, k=1)["a"][0])
+
+    assert nearest_a() == 20
+    grid.invalidate(a=20)
+    assert nearest_a() != 20
+    assert index.is_stale()  # those that share a chunk with them are to be looked at again
+    index.update()
+    check_same(index, grid, asked())
+    grid.delete(a=slice(18, 22), b=[0, 1])
+    assert nearest_a() not in range(18, 23)
+    SCALE[0] = 3.0
+    fill(store)  # they have other values now
+    assert nearest_a() not in range(18, 23)
+    assert index.is_stale()
+    index.update()
+    check_same(index, grid, asked())
+    check_same(index, grid, 3 * query)
+    assert int(index.query(3 * query, k=1)["a"][0]) == 20
+    check_same(grid.index("spectrum", metric="euclidean"), grid, 3 * query)
+
+
+def test_a_damaged_point_is_no_hit_after_it_was_found(tmp_path: Path) -> None:
+    grid = filled(tmp_path)
+    index = grid.index("spectrum", metric="euclidean")
+    (chunk,) = tmp_path.glob("data.zarr/spectrum/*/spectrum/c.2.0.0")
+    chunk.write_bytes(b"damaged")
+    with pytest.raises(swarmgrid.DamageError):
+        grid.dataset().load()
+    assert int(index.query(spectrum(20, 0)["spectrum"], k=1)["a"][0]) not in range(16, 24)
+    check_same(index, grid, asked())
+    grid.repair()
+    check_same(index, grid, asked())
+    fill(tmp_path)
+    index.update()
+    check_same(index, grid, asked())
+
+
+def test_damage_ends_the_building_of_an_index(tmp_path: Path) -> None:
+    grid = filled(tmp_path)
+    (chunk,) = tmp_path.glob("data.zarr/spectrum/*/spectrum/c.2.0.0")
+    chunk.write_bytes(b"damaged")
+    with pytest.raises(swarmgrid.DamageError):
+        grid.index("spectrum")
+    assert len(grid.index("spectrum")) == 95  # what is damaged counts no more
+    fill(tmp_path)
+    check_same(grid.index("spectrum"), grid, asked())
+
+
+def _remove(name: str, grid: Grid, first_a: int, n: int) -> None:
+    values = grid.dataset()["a"].values
+    chosen = [a for a in range(first_a, first_a + n) if a in values]
+    getattr(grid, name)(a=chosen or values[:1])
+
+
+def _restore(grid: Grid) -> None:
+    for each in grid.snapshots()[-1:]:
+        with contextlib.suppress(swarmgrid.InputError):  # of another layout
+            grid.restore(each.id)
+
+
+def _drop(store: Any, grid: Grid, index: GridIndex) -> None:
+    grid.drop(snapshots=True)
+    assert grid_objects(store, "indexes") == []
+    with pytest.raises(swarmgrid.InputError, match="nothing is stored"):
+        index.query(asked()[0])
+    fill(store, [0, 1], [0])
+
+
+OPERATE: dict[str, Callable[..., Any]] = {
+    "grow": lambda store, _g, _i, n, b: fill(store, range(n), b, chunks=None),
+    "invalidate": lambda _s, grid, _i, a, n: _remove("invalidate", grid, a, n),
+    "delete": lambda _s, grid, _i, a, n: _remove("delete", grid, a, n),
+    "rechunk": lambda _s, grid, _i, n, sort: grid.rechunk(chunks={"a": n, "b": 1}, sort=sort),
+    "snapshot": lambda _s, grid, _i, *_: grid.snapshot("then"),
+    "restore": lambda _s, grid, _i, *_: _restore(grid),
+    "values": lambda _s, _g, _i, scale, _: SCALE.__setitem__(0, scale),
+    "update": lambda _s, _g, index, *_: index.update(),
+    "drop": lambda store, grid, index, *_: _drop(store, grid, index),
+}
+OPERATIONS = st.one_of(
+    st.tuples(st.just("grow"), st.integers(1, 48), st.sampled_from([(0,), (0, 1, 2), (2, 5)])),
+    st.tuples(st.just("invalidate"), st.integers(0, 40), st.integers(1, 9)),
+    st.tuples(st.just("delete"), st.integers(0, 40), st.integers(1, 9)),
+    st.tuples(st.just("rechunk"), st.integers(1, 9), st.booleans()),
+    st.tuples(st.just("snapshot"), st.just(0), st.just(0)),
+    st.tuples(st.just("restore"), st.just(0), st.just(0)),
+    st.tuples(st.just("values"), st.sampled_from([1.0, 2.0]), st.just(0)),
+    st.tuples(st.just("update"), st.just(0), st.just(0)),
+    st.tuples(st.just("drop"), st.just(0), st.just(0)),
+)
+
+
+@settings(max_examples=examples(12))
+@given(operations=st.lists(OPERATIONS, max_size=6), metric=st.sampled_from(METRICS))
+@example([("rechunk", 3, True), ("grow", 44, (2, 5))], "cosine")
+@example([("invalidate", 0, 9), ("values", 2.0, 0), ("grow", 12, (0, 1, 2))], "euclidean")
+@example([("drop", 0, 0), ("values", 2.0, 0), ("grow", 12, (0,))], "dot")
+def test_whatever_is_done_to_a_grid_an_index_holds_what_is_computed(
+    operations: list[Any], metric: Any
+) -> None:
+    SCALE[0] = 1.0
+    store = MemoryStore()
+    grid = filled(store, range(0, 24, 2))
+    index = grid.index("spectrum", metric=metric)
+    for operation in operations:
+        OPERATE[operation[0]](store, grid, index, *operation[1:])
+        ds = grid.dataset().load()
+        hits = index.query(asked()[0], k=300)
+        if hits.sizes["hit"]:  # each is a computed point as it is now
+            points = ds.sel(a=hits["a"], b=hits["b"])["spectrum"].values
+            assert np.isfinite(points).all()
+            np.testing.assert_array_equal(hits["spectrum"], points)
+    index.update()
+    assert not index.is_stale()
+    check_same(index, grid, asked(2))
+    check_same(grid.index("spectrum", metric=metric), grid, asked(2))
+    assert grid.verify().is_clean
+
+
+def grid_objects(store: Any, folder: str) -> list[str]:
+    return sorted(key for key in store._store_dict if key.startswith(f"{folder}/"))
+
+
+def test_settings_are_part_of_the_name_and_grids_take_their_indexes_along() -> None:
+    store = MemoryStore()
+    grid = filled(store)
+    assert grid.indexes() == []
+    for options in ({}, {"metric": "dot"}, {"connectivity": 8}, {"expansion": 64}, {}):
+        grid.index("spectrum", **options)
+    found = grid.indexes()
+    assert {(one.metric, one.connectivity, one.expansion) for one in found} == {
+        ("cosine", 16, 128), ("dot", 16, 128), ("cosine", 8, 128), ("cosine", 16, 64),
+    }  # fmt: skip
+    keys_stored = grid_objects(store, "indexes")
+    assert [f"indexes/{grid.id}/{one.name}" for one in found] == keys_stored
+    assert [one.nbytes for one in found] == [len(store._store_dict[key]) for key in keys_stored]
+    assert all(one.name.startswith("spectrum-") for one in found)
+    assert grid.verify().is_clean
+    assert not grid.verify().notes
+
+    target = MemoryStore()
+    swarmgrid.copy(store, target)
+    assert grid_objects(target, "indexes") == []
+    swarmgrid.merge(store, target)
+    assert grid_objects(target, "indexes") == []
+    assert grid.delete_index("peak") == 0
+    assert grid.delete_index("spectrum") == 4
+    assert grid.delete_index() == 0
+    grid.index("spectrum")
+    grid.drop()
+    assert grid_objects(store, "indexes") == []
+
+
+@pytest.mark.parametrize(
+    "at", first(3, [0.5, "short", "other", 0, 5, 9, 40, 0.2, 0.9, -1, "empty"])
+)
+def test_an_index_that_is_damaged_is_found_and_built_again(
+    at: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = CountingStore()
+    grid = filled(store, range(8), [0])
+    grid.index("spectrum")
+    blobs = Location("", store=store).open()
+    (name,) = blobs.names(f"indexes/{grid.id}/")
+    key = f"indexes/{grid.id}/{name}"
+    data = blobs.get(key)
+    assert data is not None
+    if at == "other":
+        grid.index("spectrum", metric="dot")
+        (other,) = {*blobs.names(f"indexes/{grid.id}/")} - {name}
+        changed = blobs.get(f"indexes/{grid.id}/{other}") or b""
+        blobs.delete(f"indexes/{grid.id}/{other}")
+    elif at in {"short", "empty"}:
+        changed = data[:-7] if at == "short" else b""
+    else:
+        place = int(at * len(data)) if isinstance(at, float) else at
+        changed = bytearray(data)
+        changed[place] ^= 0x10
+    blobs.put(key, bytes(changed))
+    store.read.clear()
+    report = grid.verify()
+    assert [problem.key for problem in report.problems] == [key]
+    with caplog.at_level(logging.WARNING, "swarmgrid"):
+        index = grid.index("spectrum")
+    assert "is built again" in caplog.text
+    check_same(index, grid, asked())
+    assert grid.verify().is_clean
+    blobs.put(key, bytes(changed))
+    grid.repair()
+    assert blobs.get(key) is None
+    assert grid.verify().is_clean
+
+
+def test_a_kill_at_any_write_leaves_the_old_index_or_the_new(
+    tmp_path: Path, kill_at: Callable[[int], None]
+) -> None:
+    grid = filled(tmp_path)
+    grid.index("spectrum")
+    fill(tmp_path, range(44))
+    (file,) = tmp_path.glob("indexes/*/*")
+    old = file.read_bytes()
+    n_killed = 0
+    for k in range(1, 20):
+        file.write_bytes(old)
+        kill_at(k)
+        try:
+            grid.index("spectrum")
+        except Killed:
+            n_killed += 1
+        finally:
+            kill_at(-1)
+        now = file.read_bytes()
+        settings_found, covered, _ = container.from_bytes_of(now, f"indexes/{grid.id}/{file.name}")
+        assert settings_found.output == "spectrum"
+        assert covered.n_points() in {119, 131}
+        if n_killed < k:
+            break
+    assert n_killed > 0
+    check_same(grid.index("spectrum"), grid, asked(1))
+    assert [path.name for path in tmp_path.glob("indexes/*/*")] == [file.name]
+    assert grid.verify().is_clean
+
+
+def test_two_that_build_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    grid = filled(tmp_path)
+    with ThreadPoolExecutor(4) as pool:  # as processes, they share nothing but the store
+        indexes = list(pool.map(lambda _: grid.index("spectrum"), range(4)))
+        fill(tmp_path, range(44))
+        assert [*pool.map(lambda index: index.update(), indexes)] == [12] * 4
+        list(pool.map(lambda _: check_same(indexes[0], grid, asked(1)), range(8)))
+    assert len(list(tmp_path.glob("indexes/*/*"))) == 1
+    assert grid.verify().is_clean
+    assert grid.index("spectrum").update() == 0
+
+
+@pytest.fixture
+def no_keys_held() -> Any:
+    keys._held.clear()
+    yield
+    keys._held.clear()
+
+
+@pytest.mark.usefixtures("no_keys_held")
+def test_the_index_of_an_encrypted_grid_is_encrypted(tmp_path: Path) -> None:
+    SCALE[0] = 0.0  # every vector is a number of its own, sixteen times
+    key, other = Key.generate(), Key.generate()
+    grid = filled(tmp_path, key=key, codec=[])
+    index = grid.index("spectrum", metric="euclidean")
+    SCALE[0] = 1.0
+    check_same(index, grid, asked())
+    (file,) = tmp_path.glob("indexes/*/*")
+    assert file.read_bytes()[:4] == b"SGE1"
+    assert grid.verify().is_clean
+    assert len(grid.indexes()) == 1
+
+    keys._held.clear()
+    with pytest.raises(swarmgrid.EncryptionError, match=key.id):
+        grid.index("spectrum", metric="euclidean")
+    keys.hold(key)
+    before = file.read_bytes()
+    grid.rotate(other)
+    assert not file.exists()  # what the old key opens is gone
+    check_same(index, grid, asked())  # which builds it again
+    file.write_bytes(before)
+    assert not grid.verify().is_clean
+    check_same(grid.index("spectrum", metric="euclidean"), grid, asked())
+    assert grid.verify().is_clean
+
+
+@pytest.mark.usefixtures("no_keys_held")
+def test_a_plain_index_of_a_grid_that_is_encrypted_now_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = filled(tmp_path)
+    index = grid.index("spectrum")
+    (file,) = tmp_path.glob("indexes/*/*")
+    plain = file.read_bytes()
+    fill(tmp_path, range(44))
+    to_bytes = container.to_bytes
+
+    def late(*args: Any) -> bytes:
+        monkeypatch.setattr(container, "to_bytes", to_bytes)
+        data = to_bytes(*args)
+        grid.rotate(Key.generate())  # while an index of the plain grid is on its way
+        return data
+
+    monkeypatch.setattr(container, "to_bytes", late)
+    index.update()
+    assert not file.exists()
+    index.update()
+    assert file.read_bytes()[:4] == b"SGE1"
+    file.write_bytes(plain)  # a process was killed between its write and its look
+    assert [problem.key.rpartition("/")[2] for problem in grid.verify().problems] == [file.name]
+    grid.repair()
+    assert not file.exists()
+    check_same(grid.index("spectrum"), grid, asked())
+
+
+def test_an_index_that_cannot_be_kept_is_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    grid = filled(store)
+    monkeypatch.setattr(container, "MAX_NBYTES", 1000)
+    with caplog.at_level(logging.WARNING, "swarmgrid"):
+        check_same(grid.index("spectrum"), grid, asked())
+    assert "it is used, and not kept" in caplog.text
+    monkeypatch.undo()
+    read_only = Grid.open(MemoryStore(store._store_dict, read_only=True), "spectrum/")
+    check_same(read_only.index("spectrum"), grid, asked())
+    assert grid_objects(store, "indexes") == []
+
+
+def homes(tmp_path: Path) -> dict[str, Any]:
+    obstore = pytest.importorskip("obstore")
+    return {
+        "directory": tmp_path / "store",
+        "sqlite": f"sqlite:///{tmp_path}/a.db",
+        "object store": zarr.storage.ObjectStore(obstore.store.MemoryStore()),
+        "wrapped": WrapperStore(MemoryStore()),
+    }
+
+
+@pytest.mark.parametrize("home", first(3, ["directory", "sqlite", "object store", "wrapped"]))
+def test_every_store_keeps_indexes(home: str, tmp_path: Path) -> None:
+    store = homes(tmp_path)[home]
+    grid = filled(store, range(8))
+    grid.index("spectrum")
+    fill(store, range(12))
+    index = grid.index("spectrum")
+    check_same(index, grid, asked())
+    assert len(grid.indexes()) == 1
+    assert grid.verify().is_clean
+    grid.drop()
+    if home == "directory":
+        assert not (store / "indexes" / grid.id).exists()
+
+
+def test_an_index_travels_by_its_place(tmp_path: Path) -> None:
+    grid = filled(tmp_path)
+    index = pickle.loads(pickle.dumps(grid.index("spectrum")))
+    assert len(index) == 0
+    check_same(index, grid, asked())
+    shutil.rmtree(tmp_path / "indexes")
+    check_same(pickle.loads(pickle.dumps(index)), grid, asked())
+
+
+def test_a_grid_without_axes_and_one_of_strings_and_a_float_axis_are_searched() -> None:
+    def vector(name: str = "a", x: float = 1) -> dict[str, Any]:
+        return {"v": np.array([len(name), x, 1.0])}
+
+    options = {"func": vector, "version": "1", "executor": "sync", "verbose": 0}
+    ds = swarmgrid.compute(axes={}, store=MemoryStore(), **options)
+    assert ds.swarmgrid.index("v").query([1, 1, 1], k=3)["distance"].shape == (1,)
+    store = MemoryStore()
+    swarmgrid.compute(axes={"name": ["a", "bcd"], "x": [1, 2]}, store=store, **options)
+    index = Grid.open(store, "vector/").index("v", metric="euclidean")
+    swarmgrid.compute(axes={"name": ["bc", "a"], "x": [0.5, 1, 7]}, store=store, **options)
+    assert index.update() == 5  # the axis became one of floats: what was there is not new
+    hits = index.query([2, 7, 1], k=1)
+    assert (hits["name"].item(), hits["x"].item()) == ("bc", 7.0)
+
+
+def test_vectors_without_a_direction_or_a_value_are_no_hits_and_large_ones_are() -> None:
+    table = np.array([[0, 0], [np.nan, 1], [1e200, 1e200], [1, 0], [np.inf, 1], [1e-200, 0]])
+
+    def vector(i: int) -> dict[str, Any]:
+        return {"v": table[i]}
+
+    ds = swarmgrid.compute(
+        axes={"i": range(6)}, func=vector, store=MemoryStore(), version="1", executor="sync",
+        verbose=0,
+    )  # fmt: skip
+    hits = ds.swarmgrid.index("v").query([1.0, 0.0], k=6)
+    exact = ds.swarmgrid.nearest("v", [1.0, 0.0], k=6)
+    assert {3} <= {*exact["i"].values.tolist()} <= {2, 3, 5}
+    assert {*hits["i"].values.tolist()} == {2, 3, 5}
+    for metric in ("euclidean", "dot"):
+        with pytest.raises(swarmgrid.InputError, match="too large for float32"):
+            ds.swarmgrid.index("v", metric=metric)
+
+
+def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = filled(MemoryStore(), range(4))
+    for arguments, options, match in [
+        (("spectra",), {}, "no output 'spectra'; expected one of 'spectrum', 'peak'"),
+        (("peak",), {}, r"shape \(\) at each point; expected vectors"),
+        (("spectrum",), {"metric": "l2"}, "metric is 'l2'"),
+        (("spectrum",), {"connectivity": 1}, "connectivity is 1; expected a number from 2"),
+        (("spectrum",), {"expansion": "x"}, "expansion is 'x'"),
+    ]:
+        with pytest.raises(swarmgrid.InputError, match=match):
+            grid.index(*arguments, **options)
+    index = grid.index("spectrum")
+    for query, k, match in [
+        ([1, 2], 1, r"shape \(2,\); expected \(16,\)"),
+        (np.zeros(16), 1, "vector of zeros"),
+        (np.ones(16), 0, "k is 0"),
+        ("abc", 1, "expected one vector"),
+    ]:
+        with pytest.raises(swarmgrid.InputError, match=match):
+            index.query(query, k=k)
+    with pytest.raises(swarmgrid.InputError, match="candidates is 0"):
+        index.query(np.ones(16), candidates=0)
+    with pytest.raises(swarmgrid.InputError, match="output is 3"):
+        grid.delete_index(3)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(swarmgrid.InputError, match=r"pip install 'swarmgrid-zarr\[search\]'"):
+        grid.index("spectrum")
+    assert grid.verify().is_clean  # needs no usearch
