@@ -107,7 +107,7 @@ def _common(mine: Output, theirs: Output) -> np.dtype[Any] | None:
 def _any_missing(one: Coverage, order: list[int], other: Coverage, turned: list[int]) -> bool:
     """Whether a point is missing in both of two coverages, whose axes have an order each."""
     if one.mask is not None:
-        return False
+        return True
     if not one.has_missing() or not other.has_missing():
         return False
     found: NDArray[np.bool_] = one.is_computed().transpose(order)
