@@ -247,7 +247,7 @@ class Segment:
         if self.attributes:
             header["attributes"] = dict(self.attributes)
         text = json.dumps(header).encode()
-        raw = b"".join(np.ascontiguousarray(column).tobytes() for _, column in columns)
+        raw = b"".join(np.ascontiguousarray(column).data for _, column in columns)
         body = struct.pack("<I", len(text)) + text + (compressed(raw) if raw else b"")
         return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
 

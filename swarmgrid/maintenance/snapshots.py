@@ -141,7 +141,8 @@ def other_chunks(then: Rows, now: Rows) -> list[tuple[int, ...]]:
 def _n_points(state: GridState) -> int:
     rows = state.manifest.rows
     whole = ~rows.has_bitmap()
-    n = int(np.prod(rows.extent[whole].astype(np.int64), axis=1).sum())
+    extent = rows.extent[whole] if len(rows.bits) else rows.extent
+    n = int(np.prod(extent, axis=1, dtype=np.int64).sum())
     return n + sum(len(rows.points(i)) for i in np.flatnonzero(~whole).tolist())
 
 

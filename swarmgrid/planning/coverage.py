@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Coverage:
 
     def parts(self) -> Iterator[ChunkPart]:
         """The missing points, chunk by chunk, in C order."""
-        for place in np.argwhere(~self.complete):
+        for place in np.argwhere(self._incomplete):
             touched = tuple(place.tolist())
             points = self._missing_points(touched)
             if len(points):
@@ -71,13 +72,27 @@ class Coverage:
             The others, by their place among the touched ones: see `missing_mask`.
         """
         if self.mask is not None:
-            begun = [tuple(place) for place in np.argwhere(~self.complete).tolist()]
+            begun = [tuple(place) for place in np.argwhere(self._incomplete).tolist()]
             return np.zeros_like(self.complete), begun
         begun = [at for at in {*self.partial, *self.failed} if not self.complete[at]]
         untouched = ~self.complete
         for touched in begun:
             untouched[touched] = False
         return untouched, begun
+
+    @functools.cached_property
+    def _incomplete(self) -> NDArray[np.bool_]:
+        """The chunks of which some points that are asked for may be missing."""
+        if self.mask is None or not self.mask.size:
+            return ~self.complete
+        asked: NDArray[Any] = self.mask
+        for d, axis in enumerate(
+            self.selection.axes
+        ):  # to look at each of a million takes minutes
+            asked = np.logical_or.reduceat(
+                np.take(asked, axis.order, d), axis.ends - axis.counts, axis=d
+            )
+        return np.asarray(asked & ~self.complete, bool)
 
     def n_incomplete(self) -> int:
         """The number of chunks that hold a missing point."""

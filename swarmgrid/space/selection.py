@@ -52,17 +52,19 @@ class AxisSelection:
         return np.bincount(self._bin_of_position, minlength=len(self.bins))
 
     @cached_property
-    def _order(self) -> NDArray[np.intp]:
+    def order(self) -> NDArray[np.intp]:
+        """``(k,)``: the places in the request, those of each bin together."""
         return np.argsort(self._bin_of_position, kind="stable")
 
     @cached_property
-    def _ends(self) -> NDArray[np.intp]:
+    def ends(self) -> NDArray[np.intp]:
+        """``(n_bins,)``: where those of each bin end in `order`."""
         return np.cumsum(self.counts)
 
     def places(self, i: int) -> NDArray[np.intp]:
         """The places in the request of the values of the ``i``-th touched bin."""
-        end = self._ends[i]
-        return self._order[end - self.counts[i] : end]
+        end = self.ends[i]
+        return self.order[end - self.counts[i] : end]
 
     def inside(self, i: int) -> NDArray[np.intp]:
         """The positions within the ``i``-th touched bin of its requested values."""
@@ -71,12 +73,12 @@ class AxisSelection:
     @cached_property
     def place_runs(self) -> Runs:
         """The places of every touched bin, as runs."""
-        return Runs.of(self._order, self._ends, self.counts)
+        return Runs.of(self.order, self.ends, self.counts)
 
     @cached_property
     def inside_runs(self) -> Runs:
         """The positions within every touched bin, as runs."""
-        return Runs.of(self.positions[self._order] % self.length, self._ends, self.counts)
+        return Runs.of(self.positions[self.order] % self.length, self.ends, self.counts)
 
 
 @dataclass(frozen=True)

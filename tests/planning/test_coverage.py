@@ -89,3 +89,20 @@ def test_a_request_of_more_chunks_than_can_be_counted_is_refused() -> None:
     check_n_chunks((MAX_CHUNKS,))
     with pytest.raises(swarmgrid.ChunksError, match=r"\(8192 x 8193\).*fewer values at once"):
         check_n_chunks((8192, 8193))
+
+
+def test_chunks_that_are_not_asked_for_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = np.zeros((300, 200), bool)
+    wanted[7, 8] = wanted[299, 199] = True
+    coverage = coverage_of((1, 2), [], [list(range(300)), list(range(200))], wanted)
+    looked = []
+    plain = Coverage.missing_mask
+
+    def noted(self: Coverage, touched: Point) -> Any:
+        looked.append(touched)
+        return plain(self, touched)
+
+    monkeypatch.setattr(Coverage, "missing_mask", noted)
+    assert coverage.n_missing() == 2
+    assert [part.index for part in coverage.parts()] == [(7, 4), (299, 99)]
+    assert len(looked) == 4
