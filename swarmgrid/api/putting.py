@@ -105,6 +105,7 @@ def put_many(
             lambda schema: new_grid(request, schema),
             missing,
             on_conflict,
+            request.domain.tolerance,
         )
         call.keep_beside()
         return n

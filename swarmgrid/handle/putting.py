@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.known_results import known_results
 from swarmgrid.planning.where import requested_points
 from swarmgrid.space.axis import to_axis
+from swarmgrid.space.match import positions, reconciled
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.transfer.grids import join_part
@@ -117,6 +118,7 @@ def put(
     new_grid: Callable[[Schema], StoredGrid],
     missing: str = "raise",
     on_conflict: str = "raise",
+    tolerance: Mapping[str, float] | None = None,
 ) -> int:
     """Put known results: how many points count as computed now and did not before.
 
@@ -136,6 +138,8 @@ def put(
         Makes the grid of some outputs, should it not be stored.
     missing, on_conflict : str
         As for `swarmgrid.put_many`.
+    tolerance : mapping, optional
+        By float axis, how close a value must lie to a stored one to stand for it.
     """
     if missing not in _MISSING:
         raise InputError(f"missing is {brief(missing)}; expected one of {', '.join(_MISSING)}")
@@ -148,7 +152,7 @@ def put(
     states = [read_state(one.open(), ref.path) for one in ref.location.layers]
     stored = next((state for state in states if state is not None), None)
     if stored is not None:
-        axes = tuple(_as_stored(axis, stored) for axis in axes)
+        axes = tuple(_as_stored(axis, stored, tolerance or {}) for axis in axes)
         schema = stored.grid.schema
     else:
         schema = known.schema(mask) if declared is None else declared
@@ -209,9 +213,16 @@ def _computed(axes: tuple[Axis, ...], state: GridState) -> NDArray[np.bool_]:
     return coverage.is_computed().transpose([state.grid.names.index(name) for name in names])
 
 
-def _as_stored(axis: Axis, stored: GridState) -> Axis:
-    """An axis of texts that are labels, or names of members, on the stored one."""
+def _as_stored(axis: Axis, stored: GridState, tolerance: Mapping[str, float]) -> Axis:
+    """An axis with the values of the stored one that its own stand for.
+
+    Floats stand for those within the tolerance, texts for labels and names of members.
+    """
     theirs = next(one for one in stored.grid.axes if one.name == axis.name)
+    if tolerance.get(axis.name) and axis.kind in {"int", "float"}:
+        have, want = reconciled(theirs, axis)
+        at = positions(have, want, tolerance[axis.name])
+        return replace(want, values=np.where(at < 0, want.values, have.values[at]))
     if axis.kind != "str" or theirs.kind not in {"label", "enum"}:
         return axis
     unknown = sorted({*axis.values.tolist()} - {*theirs.values.tolist()})

@@ -47,7 +47,7 @@ def stored_code(
     if digits is None:
         return options, None
     name = function_name(func).rpartition(".")[2]
-    grids = list(_stored(location.open(), name))
+    grids = [one for layer in location.layers for one in _stored(layer.open(), name)]
     stored = Counter(one.version for one in grids)
     found = [version for version in stored if version.startswith(f"code-{digits}")]
     if len(found) != 1 and len(digits) < _WHOLE:

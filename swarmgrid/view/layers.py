@@ -73,15 +73,16 @@ def computed_at(layers: Sequence[Layer], selection: Mapping[str, Any]) -> xr.Dat
     axes = joint_axes(layers)
     picked = picked_of(axes, selection)
     found = np.zeros(tuple(len(one.places) for one in picked), bool)
+    names = [axis.name for axis in axes]
+    at = np.ix_(*(np.flatnonzero(one.places >= 0) for one in picked))
+    places = {
+        name: one.places[one.places >= 0].astype(np.intp)
+        for name, one in zip(names, picked, strict=True)
+    }
     for layer in layers:
-        coverage = layer.coverage(axes)
-        places, at = [], []
-        for one in picked:
-            is_there = one.places >= 0
-            places.append(one.places[is_there].astype(np.intp))
-            at.append(np.flatnonzero(is_there))
-        # without axes np.ix_ is empty, and means the whole array
-        found[np.ix_(*at)] |= coverage.is_computed(places)
+        order = layer.state.grid.names  # each layer has its axes in an order of its own
+        computed = layer.coverage(axes).is_computed([places[name] for name in order])
+        found[at] |= computed.transpose([order.index(name) for name in names])
     return _over(axes, picked, found)
 
 

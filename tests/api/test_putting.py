@@ -18,6 +18,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.store import lease
+from swarmgrid.transfer import writing
 from tests.conftest import Killed
 from tests.long import examples, first
 
@@ -45,7 +46,7 @@ POINTS = st.sets(st.tuples(st.sampled_from(X), st.sampled_from(Y)))
 CHUNKS = st.fixed_dictionaries({"x": st.integers(1, 4), "y": st.integers(1, 3)})
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(9))
 @given(st.lists(st.tuples(st.booleans(), POINTS), min_size=1, max_size=3), CHUNKS)
 def test_whatever_is_put_and_computed_is_there(steps: Any, chunks: Any) -> None:
     f = bound(MemoryStore())
@@ -202,6 +203,15 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     assert dict(f.__swarmgrid_options__["store"]._store_dict) == before
 
 
+def test_values_within_the_tolerance_are_the_stored_ones() -> None:
+    f = bound(MemoryStore(), scalar)
+    f.stream({}, {"x": [0.3, 1.0]})
+    with pytest.raises(swarmgrid.ConflictError):
+        f.put_many({0.1 + 0.2: 5.0}, tolerance={"x": 1e-9})
+    assert f.put_many({0.1 + 0.2: 0.6, 2.0: 4.0}, tolerance={"x": 1e-9}) == 1
+    assert f.open()["x"].values.tolist() == [0.3, 1.0, 2.0]
+
+
 def test_points_far_apart_are_no_grid() -> None:
     f = bound(MemoryStore(), scalar)
     with pytest.raises(swarmgrid.InputError, match="Put them in several calls"):
@@ -239,8 +249,12 @@ def test_encodings_and_layouts_of_a_new_grid_are_those_of_compute() -> None:
 
 @pytest.mark.parametrize("every", first(1, [13, 1]))
 def test_a_kill_at_any_step_leaves_none_of_the_points_or_all(
-    tmp_path: Path, kill_at: Callable[[int], None], every: int
+    tmp_path: Path,
+    kill_at: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    every: int,
 ) -> None:
+    monkeypatch.setattr(writing, "_ROWS", 1)  # each chunk would be a commit of its own
     known = {(x, y): model(x, y) for x, y in itertools.product(X, Y)}
     for k in itertools.count(every // 2, every):
         f = bound(tmp_path / str(k), chunks={"x": 2, "y": 1})

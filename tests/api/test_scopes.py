@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import pickle
-import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +23,10 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid import Grid
 from swarmgrid.store import lease
+from tests import programs
 from tests.conftest import Killed
 from tests.long import examples, first
+from tests.servers.s3 import S3Server
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 X, Y = [3, 1, 2, 7], [10, 30, 20]
@@ -48,16 +49,19 @@ def computed(grid: Grid) -> dict[tuple[int, int], int]:
     except swarmgrid.InputError:
         assert not grid.exists()
         return {}
+    names = ds["value"].dims
+    exists: Any = grid.exists()
+    got = grid.get(default=-1)["value"].transpose(*names).values
+    values, is_there = ds["value"].values, exists.transpose(*names).values
+    status = grid.status().transpose(*names).values
+    assert ((status == 1) == is_there).all()
+    assert np.array_equal(np.where(is_there, values, -1), got)
+    assert np.isnan(values.astype(float)[~is_there]).all()
+    labels = [ds[name].values.tolist() for name in names]
     found = {}
-    status, exists = grid.status(), grid.exists()
-    for x, y in itertools.product(ds["x"].values.tolist(), ds["y"].values.tolist()):
-        at = {"x": x, "y": y}
-        assert (status.sel(at).item() == 1) == exists.sel(at).item()  # type: ignore[union-attr]
-        if exists.sel(at).item():  # type: ignore[union-attr]
-            found[x, y] = int(ds["value"].sel(at).item())
-            assert grid.get(at)["value"].item() == found[x, y]
-        else:
-            assert np.isnan(ds["value"].sel(at).item())
+    for at in np.argwhere(is_there):
+        point = {name: along[i] for name, along, i in zip(names, labels, at, strict=True)}
+        found[point["x"], point["y"]] = int(values[tuple(at)])
     assert grid.state().points_computed == len(found)
     assert grid.plan().points_missing == status.size - len(found)
     return found
@@ -152,7 +156,7 @@ class Scopes(RuleBasedStateMachine):
             assert sum(row.points_computed for row in rows.rows) == len(self.seen(name))
 
 
-Scopes.TestCase.settings = settings(max_examples=examples(2), stateful_step_count=6, deadline=None)
+Scopes.TestCase.settings = settings(max_examples=examples(8), stateful_step_count=8, deadline=None)
 test_any_sequence_of_steps_is_what_dicts_say = Scopes.TestCase
 
 
@@ -207,6 +211,16 @@ def test_the_shared_store_may_grow_and_lose_points_while_a_scope_is_open() -> No
     assert g.compute({}, {"x": [1, 2], "y": [10]})["value"].values.tolist() == [[10], [20]]
     assert g.grid().verify().is_clean
     assert f.grid().verify().is_clean
+
+
+def test_each_layer_may_have_its_axes_in_an_order_of_its_own() -> None:
+    store = MemoryStore()
+    mine = swarmgrid.scope("a", store)
+    bound(mine).stream({}, {"y": [10, 30], "x": [3, 7, 2]})
+    bound(store).stream({}, {"x": [3, 1], "y": [30, 20, 10]})
+    expected = {*itertools.product([3, 7, 2], [10, 30]), *itertools.product([3, 1], [30, 20, 10])}
+    assert computed(bound(mine).grid()) == {(x, y): x * y for x, y in expected}
+    assert mine.publish().points_added == 4
 
 
 def test_conflicts_are_told_before_anything_is_published() -> None:
@@ -416,36 +430,49 @@ def test_a_kill_at_any_step_harms_nothing_and_the_call_again_completes_it(
     assert k > 8
 
 
+PROGRAM = """
+import sys
+import swarmgrid
+
+def counted(x, y):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{x},{y}\\n")
+    return x * y
+
+f = swarmgrid.GridFunction(counted, store=sys.argv[1], version="1", executor="sync", verbose=0)
+with swarmgrid.scope("a"):
+    ds = f.compute({}, {"x": list(range(20)), "y": [10]})
+    assert ds["value"].values[:, 0].tolist() == [10 * x for x in range(20)]
+"""
+
+
+@pytest.mark.long
 def test_two_processes_in_one_scope_compute_no_point_twice(tmp_path: Path) -> None:
-    def work(calls: Path) -> int:
-        def counted(x: int, y: int) -> int:
-            with calls.open("a") as file:
-                file.write(f"{x},{y}\n")
-            return x * y
-
-        f = bound(tmp_path / "s", counted)
-        with swarmgrid.scope("a"):
-            ds = f.compute({}, {"x": list(range(20)), "y": [10]})
-            assert ds["value"].values[:, 0].tolist() == [10 * x for x in range(20)]
-        return 0
-
-    pids = []
-    for _ in range(2):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os._exit(work(tmp_path / "calls"))
-            finally:
-                os._exit(1)
-        pids.append(pid)
-    try:
-        assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0, 0]
-    except BaseException:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        raise
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "s"), str(tmp_path / "calls")]
+    running = [programs.start(command) for _ in range(2)]
+    assert [one.wait() for one in running] == [0, 0]
     assert len((tmp_path / "calls").read_text().split()) == 20
     assert len(swarmgrid.catalog(tmp_path / "s")) == 0
+    assert swarmgrid.scopes(tmp_path / "s") == ["a"]
+
+
+def doubled(x: int) -> int:
+    return 2 * x
+
+
+def test_earlier_code_and_conditions_are_seen_through_a_scope() -> None:
+    store = MemoryStore()
+    f = bound(store, doubled, version=None)
+    f.stream({}, {"x": [1, 2, 3]}, where=lambda x: x != 2)
+    version = f.grid().state().version
+    with swarmgrid.scope("a"):
+        assert f.open({}, version=version[:12]).sizes["x"] == 3
+        done = f.run({}, {"x": [1, 2, 4, 5]}, where=lambda x: x != 5)[1]
+        assert (done.points_computed, done.points_cached, done.points_skipped) == (2, 1, 1)
+        ds = f.open({}, {"x": [4, 3, 2, 1]})
+        assert ds["value"].dtype == "int64"
+        assert ds["value"].values.tolist() == [8, 6, 4, 2]
+        assert f.stream({}, {"x": [1, 2]}).points_cached == 2
 
 
 KINDS: dict[str, Callable[[Path], Any]] = {
@@ -464,21 +491,45 @@ def _wrapped(path: Path) -> Any:
     return Wrapped(LocalStore(path / "w"))
 
 
-KINDS["wrapper"] = _wrapped
+def _object_store(_: Path) -> Any:
+    from obstore.store import MemoryStore as Objects
+    from zarr.storage import ObjectStore
+
+    return ObjectStore(Objects())
+
+
+KINDS |= {"wrapper": _wrapped, "objects": _object_store}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_store_has_scopes(kind: str, tmp_path: Path) -> None:
-    store = KINDS[kind](tmp_path)
-    f, mine = bound(store), swarmgrid.scope("a-1.b", store)
+    check_scopes_of(KINDS[kind](tmp_path))
+
+
+@pytest.mark.server
+@pytest.mark.long
+def test_a_bucket_has_scopes(s3: S3Server) -> None:
+    check_scopes_of(s3.url("scopes"), storage_options=s3.storage_options())
+
+
+@pytest.mark.server
+@pytest.mark.long
+def test_a_service_of_keys_and_values_has_scopes(place: tuple[str, dict[str, Any]]) -> None:
+    check_scopes_of(f"{place[0]}-scopes", storage_options=place[1])
+
+
+def check_scopes_of(store: Any, **options: Any) -> None:
+    f, mine = bound(store, **options), swarmgrid.scope("a-1.b", store, **options)
+    other = swarmgrid.scope("other", store, **options)
     f.stream({}, {"x": [1], "y": [10]})
     bound(mine).stream({}, {"x": [1, 2], "y": [10]})
-    bound(swarmgrid.scope("other", store)).stream({}, {"x": [5], "y": [10]})
-    assert swarmgrid.scopes(store) == ["a-1.b", "other"]
+    bound(other).stream({}, {"x": [5], "y": [10]})
+    assert swarmgrid.scopes(store, **options) == ["a-1.b", "other"]
     assert computed(f.grid()) == {(1, 10): 10}
     assert computed(bound(mine).grid()) == {(1, 10): 10, (2, 10): 20}
     assert mine.publish().points_added == 1
     assert mine.discard() == 1
-    assert swarmgrid.scopes(store) == ["other"]
+    assert swarmgrid.scopes(store, **options) == ["other"]
     assert computed(f.grid()) == {(1, 10): 10, (2, 10): 20}
-    assert swarmgrid.scope("other", store).discard() == 1
+    assert other.discard() == 1
+    assert swarmgrid.scopes(store, **options) == []

@@ -44,7 +44,7 @@ LABELS = {
 }
 
 
-@settings(max_examples=examples(6))
+@settings(max_examples=examples(25))
 @given(st.fixed_dictionaries({}, optional=LABELS))
 def test_what_exists_is_what_get_reads_and_delete_deletes(chosen: dict[str, Any]) -> None:
     _, grid = stored()

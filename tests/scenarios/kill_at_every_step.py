@@ -203,6 +203,64 @@ class Conversion:
         check_clean(grid)
 
 
+KNOWN = {(x, y): {"value": x * 10.0 + y, "word": "x" * x} for x in (1, 2, 3) for y in (1, 2)}
+
+
+class Putting:
+    """Known results are put into a grid that has one of their points."""
+
+    n_points, n_again = 1, 0
+
+    def prepare(self, store: Any) -> None:
+        bound(product, store).compute(axes={"x": [1], "y": [1]})
+
+    def doomed(self, store: Any) -> None:
+        bound(product, store).put_many(KNOWN)
+
+    def check(self, store: Any) -> None:
+        """None of them are there, or all; the same call again puts the rest."""
+        f = bound(product, store)
+        grid = f.grid()
+        left = grid.state().points_computed
+        assert left in (1, len(KNOWN)), left
+        assert grid.verify().is_clean
+        assert f.put_many(KNOWN) == len(KNOWN) - left
+        for (x, y), known in KNOWN.items():
+            point = grid.get(x=x, y=y)
+            assert (point["value"].item(), point["word"].item()) == (known["value"], known["word"])
+        grid.repair()
+        check_clean(f)
+
+
+class Publication:
+    """A scope is published, and then discarded."""
+
+    n_points, n_again = 6, 0
+
+    def prepare(self, store: Any) -> None:
+        bound(product, store).compute(axes=AXES[0])
+        bound(product, swarmgrid.scope("a", store)).compute(axes=AXES[1])
+
+    def doomed(self, store: Any) -> None:
+        scope = swarmgrid.scope("a", store)
+        scope.publish()
+        scope.discard()
+
+    def check(self, store: Any) -> None:
+        """The shared store is sound; the same calls again publish and discard the rest."""
+        shared, scope = bound(product, store), swarmgrid.scope("a", store)
+        assert shared.verify(axes=["x", "y"]).is_clean
+        seen = bound(product, scope).compute(axes=AXES[1]).load()  # computes nothing
+        scope.publish()
+        scope.discard()
+        assert swarmgrid.scopes(store) == []
+        assert shared.compute(axes=AXES[1]).equals(seen)
+        for x, y in itertools.product(AXES[1]["x"], AXES[1]["y"]):
+            assert seen["value"].sel(x=x, y=y).item() == x * 10.0 + y
+        shared.repair(axes=["x", "y"])
+        check_clean(shared)
+
+
 def halves(x: int, y: int) -> dict[str, Any]:
     with (FOLDER / "calls").open("a") as file:
         file.write(f"{x},{y}\n")
@@ -224,7 +282,12 @@ def check_clean(grid: Any) -> None:
     assert left == [], report  # a kill at the very end leaves a lease, until somebody needs it
 
 
-STORIES: dict[str, Any] = {"run": Run(), "conversion": Conversion()}
+STORIES: dict[str, Any] = {
+    "run": Run(),
+    "conversion": Conversion(),
+    "putting": Putting(),
+    "publication": Publication(),
+}
 
 
 def prepare(make_store: Any, prefix: str) -> None:

@@ -67,6 +67,14 @@ def test_a_kill_at_any_step_of_a_conversion_loses_nothing(tmp_path: Path, every:
     assert kills_at_every_step(tmp_path / "work", "conversion", every) > 40 // every
 
 
+@pytest.mark.parametrize("story", ["putting", "publication"])
+@pytest.mark.parametrize("every", first(0, [7, 1]))
+def test_a_kill_while_results_are_put_or_published_loses_nothing(
+    tmp_path: Path, story: str, every: int
+) -> None:
+    assert kills_at_every_step(tmp_path / "work", story, every) > 30 // every
+
+
 @pytest.mark.timeout(1200)
 @pytest.mark.server
 @pytest.mark.parametrize("every", first(0, [24, 1]))
