@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import functools
 import importlib
 import importlib.util
 import io
@@ -223,9 +224,14 @@ def test_every_test_that_the_reliability_page_names_exists() -> None:
         assert sign == sign_of(ROOT / named[0], named[1]), row
 
 
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def sign_of(path: Path, name: str) -> str:
     """The page's sign of a test: all of its cases are long ones, or some, or none."""
-    tree = ast.parse(path.read_text())
+    tree = _parsed(path)
     values = {
         ast.unparse(node.targets[0]): ast.unparse(node.value)
         for node in tree.body

@@ -158,7 +158,7 @@ def _copied(
         return None
     check_writable(target)
     with lease.acquire(target, path) as held, recorded(held, path):
-        there = read_state(held.blobs, path)
+        there = read_state(held.blobs, path)  # again: while it waited, another may have filled it
         if there is not None and len(there.manifest.rows):
             return None
         return copy_grid(blobs, state, held, snapshots=snapshots)
