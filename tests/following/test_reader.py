@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ swarmgrid.stream(simulate, axes={"x": range(int(sys.argv[2]))}, store=sys.argv[1
 """
 
 
-def commit_each(store: Any, n: int, after: Callable[[int], object]) -> None:
+def commit_each(store: Any, n: int) -> Iterator[int]:
     """Commit so many points of a grid, each in a segment of its own, merged as in any run."""
     location = to_location(store)
     stream(store, range(n), chunks=1, where=lambda x: x == 0)
@@ -55,7 +55,7 @@ def commit_each(store: Any, n: int, after: Callable[[int], object]) -> None:
             row, nbytes = write_points(held.blobs, grid, (x,), block, Points((1,)), 0.0)
             committer.receive(TaskResult(rows=[row], nbytes=nbytes))
             committer.commit()
-            after(x)
+            yield x
 
 
 def commits(events: list[Event]) -> list[tuple[tuple[int, int], ...]]:
@@ -67,12 +67,10 @@ def test_every_segment_is_told_once_and_in_order_while_others_are_merged(n: int)
     store, chance = grids.new_store(), random.Random(n)
     watcher, tokens = Steady(store), list[tuple[int, str]]()
 
-    def after(x: int) -> None:
+    for x in commit_each(store, n):
         if chance.random() < 0.2:
             watcher.look()
             tokens.append((x, watcher.events[-1].token))
-
-    commit_each(store, n, after)
     watcher.look()
     assert labels(watcher.events) == [*range(n)]
     assert commits(watcher.events) == sorted(commits(watcher.events))
@@ -81,40 +79,37 @@ def test_every_segment_is_told_once_and_in_order_while_others_are_merged(n: int)
         assert labels(told(store, token)) == [*range(x + 1, n)]
 
 
-def test_a_listing_that_misses_what_is_written_meanwhile_hides_nothing() -> None:
-    """A listing is no instant: it may have an object, and not the one that was written before."""
-    store = grids.new_store()
-    watcher = Steady(store)
-    hidden: set[str] = set()
-    chance = random.Random(1)
+class Torn:
+    """A store whose listings take long: what is written or deleted meanwhile may be in them."""
 
-    class Torn:
-        """The names of one listing, without some of the newest."""
+    def __init__(self, blobs: Any, write: Callable[[], object], chance: random.Random) -> None:
+        self._blobs, self._write, self._chance = blobs, write, chance
 
-        def __init__(self, blobs: Any) -> None:
-            self._blobs = blobs
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._blobs, name)
+    def names(self, prefix: str) -> list[str]:
+        before = {*self._blobs.names(prefix)}
+        for _ in range(self._chance.randrange(4)):
+            self._write()
+        after = {*self._blobs.names(prefix)}
+        unsure = [name for name in before ^ after if self._chance.random() < 0.5]
+        return sorted((before & after).union(unsure))
 
-        def names(self, prefix: str) -> list[str]:
-            found: list[str] = self._blobs.names(prefix)
-            new = [n for n in found if n.endswith(".seg") and n not in hidden]
-            hidden.update(new)  # the next listing began after these were written
-            lost = {n for n in new if chance.random() < 0.5}
-            return [n for n in found if n not in lost]
 
-    def after(x: int) -> None:
+@pytest.mark.parametrize("seed", first(2, range(40)))
+def test_a_listing_that_is_no_instant_hides_nothing(seed: int) -> None:
+    store, chance = grids.new_store(), random.Random(seed)
+    watcher, writer = Steady(store), commit_each(store, 80)
+    watcher.look()
+    while next(writer, None) is not None:
         for reader in watcher.follower._readers.values():
             if not isinstance(reader._blobs, Torn):
-                reader._blobs = Torn(reader._blobs)  # type: ignore[assignment]
-        if x % 3 == 0:
-            watcher.look()
-
-    commit_each(store, 60, after)
+                torn = Torn(reader._blobs, lambda: next(writer, None), chance)
+                reader._blobs = torn  # type: ignore[assignment]
+        watcher.look()
     watcher.look()
-    watcher.look()
-    assert sorted(labels(watcher.events)) == [*range(60)]
+    assert sorted(labels(watcher.events)) == [*range(80)]
     assert commits(watcher.events) == sorted(commits(watcher.events))
 
 

@@ -15,11 +15,6 @@ from tests.following import grids
 from tests.following.grids import OPTIONS, kinds, labels, new_store, simulate, stream, told
 
 
-@pytest.fixture(autouse=True)
-def _no_bad_values() -> None:
-    grids.BAD.clear()
-
-
 def test_a_callback_is_told_what_a_watcher_is_told_before_the_call_returns() -> None:
     store, seen, threads = new_store(), list[Event](), set[int]()
 

@@ -27,6 +27,9 @@ from swarmgrid import (
     PointsRemoved,
     RunFinished,
 )
+from swarmgrid.inventory.keeping import recorded
+from swarmgrid.store import lease
+from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import to_location
 from tests.following import grids
@@ -34,11 +37,6 @@ from tests.following.grids import Steady, kinds, labels, new_store, stream, told
 from tests.waiting import wait_until
 
 WHOLE_RUN = ["grid created", "joined", "points computed", "run finished", "left"]
-
-
-@pytest.fixture(autouse=True)
-def _no_bad_values() -> None:
-    grids.BAD.clear()
 
 
 def only(events: list[Event], kind: type[Event]) -> Any:
@@ -120,7 +118,9 @@ def test_what_counts_no_more_is_told_with_its_number() -> None:
     watcher.look()
     grid = swarmgrid.Grid.open(store, "simulate/")
     grid.delete(x=[1, 2, 3])
-    assert only(watcher.look(), PointsRemoved).n_points == 3
+    new = watcher.look()
+    assert only(new, PointsRemoved).n_points == 3
+    assert labels(new) == []  # what is left of a row is not told again
     stream(store, range(9))
     assert sorted(labels(watcher.look())) == [1, 2, 3]
     grid.invalidate(x=[4])
@@ -164,6 +164,26 @@ def test_what_a_snapshot_brings_back_is_told() -> None:
     watcher.look()
     grid.restore(snapshot)
     assert {2, 3, 5} <= {*labels(watcher.look())}
+
+
+def test_what_is_left_of_a_row_is_told_from_tokens_before_it() -> None:
+    store = new_store()
+    stream(store, range(4))
+    token = told(store)[-1].token
+    stream(store, range(8))
+    swarmgrid.Grid.open(store, "simulate/").delete(x=[5])
+    assert sorted(labels(told(store, token))) == [4, 6, 7]
+
+
+def test_failures_keep_their_place_when_their_records_are_merged() -> None:
+    store, tokens = new_store(), list[str]()
+    stream(store, [0])
+    grids.BAD.update(range(1, 15))
+    for x in range(1, 15):
+        tokens.append(told(store)[-1].token)
+        stream(store, [x])
+    for x, token in enumerate(tokens, 1):
+        assert labels(told(store, token), PointsFailed) == [*range(x, 15)]
 
 
 def test_a_copy_in_another_store_is_told_by_its_own_numbers(tmp_path: Path) -> None:
@@ -237,6 +257,19 @@ def test_a_process_that_holds_a_grid_is_a_member(record: LeaseRecord, how: str |
         new = watcher.look()
         assert only(new, MemberLeft).how == "followed"
         assert only(new, MemberJoined).epoch == 8
+
+
+def test_a_process_that_has_written_its_row_is_followed_until_it_leaves() -> None:
+    store = new_store()
+    stream(store, range(2))
+    watcher = Steady(store)
+    watcher.look()
+    path = GridPath("simulate", watcher.events[0].grid)
+    with lease.acquire(to_location(store), path) as held:
+        with recorded(held, path):
+            assert kinds(watcher.look()) == ["joined"]
+        assert watcher.look() == []  # the inventory knows of no process any more
+    assert only(watcher.look(), MemberLeft).how == "released"
 
 
 def test_an_event_is_plain_and_json_and_travels() -> None:
