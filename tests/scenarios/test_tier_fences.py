@@ -27,7 +27,7 @@ def tiered(request: pytest.FixtureRequest, tmp_path: Path) -> Tiered:
     return Tiered(url, ram="1MB", disk=(tmp_path / "disk", "1MB"), storage_options=options or None)
 
 
-@pytest.mark.parametrize("act", first(2, ZOMBIE.values()), ids=ZOMBIE)
+@pytest.mark.parametrize("act", first(1, ZOMBIE.values()), ids=ZOMBIE)
 def test_nothing_of_a_zombie_arrives_at_home_or_in_a_tier(tiered: Tiered, act: Any) -> None:
     location, home = tiered.location, to_location(tiered._store)
     with acquire(location, PATH) as held:

@@ -12,6 +12,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Tiered
+from tests.long import first
 from tests.tiers.test_tiered import CountingStore
 
 
@@ -29,7 +30,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("tier", ["ram", "decoded", "disk"])
+@pytest.mark.parametrize("tier", first(1, ["ram", "disk", "decoded"]))
 def test_a_thousand_whole_chunks_are_read_again_without_a_request(
     tmp_path: Path, tier: str
 ) -> None:

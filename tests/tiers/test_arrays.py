@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import InputError, Tiered, TierPolicy
+from tests.long import examples
 from tests.tiers.test_tiered import CountingStore, fill, opened, product
 
 
@@ -42,6 +43,7 @@ def test_what_was_read_once_is_neither_read_nor_decoded_again(
     assert (ram.hits, ram.misses, ram.copies) == (12, 10, 10)
 
 
+@settings(max_examples=examples(15))
 @given(
     st.lists(
         st.tuples(

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import InputError, Tiered, TierPolicy
+from tests.long import examples, first
 from tests.tiers.stand_in import DeviceArray, StandIn
 from tests.tiers.test_tiered import Clock, CountingStore
 
@@ -107,6 +108,7 @@ INDEX = st.one_of(
 )
 
 
+@settings(max_examples=examples(20))
 @given(x=INDEX, y=INDEX, more=st.booleans(), is_turned=st.booleans())
 def test_any_part_has_the_values_that_the_host_reads(
     x: Any, y: Any, more: bool, is_turned: bool
@@ -170,7 +172,7 @@ def itself(x: float) -> float:
     return x
 
 
-@pytest.mark.parametrize("has_tier", [True, False])
+@pytest.mark.parametrize("has_tier", first(1, [True, False]))
 def test_what_overflows_is_an_error_and_what_vanishes_a_warning(has_tier: bool) -> None:
     home, device = MemoryStore(), StandIn()
     swarmgrid.stream(
@@ -316,7 +318,7 @@ def test_a_real_gpu_gives_the_same_values() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("has_tier", [True, False])
+@pytest.mark.parametrize("has_tier", first(1, [True, False]))
 def test_a_scope_over_a_tiered_store_has_the_values_of_both(has_tier: bool) -> None:
     shared, device = MemoryStore(), StandIn()
     store = Tiered(shared, ram=("1MB", "decoded"), device=(device, "1MB")) if has_tier else shared
