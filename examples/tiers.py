@@ -24,7 +24,7 @@ def wing(speed: float, angle: float) -> float:
 
 def main(store: str) -> None:
     """Fill the store, read it through tiers, add to it, and read it again."""
-    axes = {"speed": np.arange(10.0, 50.0), "angle": np.arange(0.0, 20.0, 0.5)}
+    axes = {"speed": np.arange(10.0, 48.0), "angle": np.arange(0.0, 20.0, 0.5)}
     options = {"func": wing, "chunks": {"speed": 5, "angle": 40}, "executor": "sync"}
     far = swarmgrid.Tiered(store, ram="50MB", disk=(f"{store}-scratch", "500MB"))
 
@@ -37,13 +37,14 @@ def main(store: str) -> None:
         ds = swarmgrid.open(func=wing, store=far)
         lift = float(ds["value"].max())
         asked = far.metrics()["home"].hits - before
-        print(f"{what:23} best lift {lift:.0f}; {asked} chunks asked of the store")
+        print(f"{what:23} best lift {lift:.0f}; chunks asked of the store: {asked}")
 
     far.clear_copies()  # as on another machine
     read("read:")
     read("read again:")
 
-    # someone else adds points, without these tiers: the copies of their chunks are old
+    # someone else adds points, without these tiers: the copy of the last chunk is old, as it is
+    # fuller now, and there is one more
     more = {**axes, "speed": np.arange(10.0, 52.0)}
     _, done = swarmgrid.run(axes=more, store=store, **options)
     print(f"by someone else:        {done}")
