@@ -8,6 +8,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
 from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     from swarmgrid.handle.grid_index import GridIndex
@@ -61,6 +62,7 @@ class GridIndexing(GridBase):
         from swarmgrid.indexes.graph import index_class
         from swarmgrid.indexes.settings import IndexSettings
 
+        check_no_scope("an index", self._ref.location)
         settings = IndexSettings(output, metric, connectivity, expansion)
         settings.check(dict(self._read().grid.schema.outputs))
         index_class()

@@ -115,27 +115,22 @@ class Covered:
 
     def positions(self, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
         """``(m, d)``: the positions along the stored axes of the points of some keys."""
-        found = np.zeros((len(keys), len(self.chunk_shape)), np.intp)
         numbers, ranks = keys // _PLACE, (keys % _PLACE).astype(np.intp)
         places = np.searchsorted(self.numbers, numbers)
-        for place in np.unique(places).tolist():
+        ends = self.rows.bits_end
+        has_bitmap = ends[places] > np.where(places > 0, ends[places - 1], 0)
+        for place in np.unique(places[has_bitmap]).tolist():
             members = np.flatnonzero(places == place)
-            flat = ranks[members]
-            extent = tuple(map(int, self.rows.extent[place]))
-            within = self._within(place)
-            flat = flat if within is None else within[flat]
-            origin = self.rows.index[place].astype(np.intp) * np.array(self.chunk_shape, np.intp)
-            if extent:
-                found[members] = np.stack(np.unravel_index(flat, extent), axis=1) + origin
-        return found
+            ranks[members] = self._within(place)[ranks[members]]
+        found = np.zeros((len(keys), len(self.chunk_shape)), np.intp)
+        for d in reversed(range(len(self.chunk_shape))):
+            ranks, found[:, d] = np.divmod(ranks, self.rows.extent[places, d])
+        return found + self.rows.index[places] * np.array(self.chunk_shape, np.intp)
 
-    def _within(self, place: int) -> NDArray[np.intp] | None:
-        """The places in its box of the points of a row; None if they are all of it."""
-        points = self.rows.points(place)
-        if points.bits is None:
-            return None
+    def _within(self, place: int) -> NDArray[np.intp]:
+        """The places in its box of the points of a row."""
         if place not in self._places:
-            self._places[place] = np.flatnonzero(points.box_mask())
+            self._places[place] = np.flatnonzero(self.rows.points(place).box_mask())
             if len(self._places) > _KEPT_ROWS:
                 self._places.popitem(last=False)
         return self._places[place]

@@ -599,3 +599,11 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
     with pytest.raises(swarmgrid.InputError, match=r"pip install 'swarmgrid-zarr\[search\]'"):
         grid.index("spectrum")
     assert grid.verify().is_clean  # needs no usearch
+
+
+def test_an_index_knows_no_scopes(tmp_path: Path) -> None:
+    fill(tmp_path, range(4))
+    with swarmgrid.scope("alice", store=tmp_path):
+        grid = Grid.open(tmp_path, "spectrum/")
+        with pytest.raises(swarmgrid.InputError, match="an index knows nothing of scopes"):
+            grid.index("spectrum")
