@@ -37,7 +37,7 @@ command that fails writes `{"error": {"kind": ..., "message": ...}}`. Numbers th
 FIELDS = {
     "ls": "`store`, and `grids`: for each the members that `--where` asks for (`grid`, `function`, `version`, `params`, "
     "`axes`, `outputs`, `points`, `chunks`, `bytes`, `seconds`, `created`, `written`, `tags`), and `damaged`",
-    "show": "the members of `ls`, and `store`, `chunk_lengths`, `shard_lengths`, `group`; `outputs` with `shape`",
+    "show": "the members of `ls`, and `store`, `chunk_lengths`, `shard_lengths`, `group`, `archive`; `outputs` with `shape`",
     "status": "`store`, and `grids` with `grid`, `function`, `state` (`complete`, `partial`, `failed`, `running`, `held`, "
     "`killed`, `damaged`), `points`, `process` (`host`, `pid`), `points_per_second`, `seconds_left`, `seconds`, "
     "`created`, `written`",
@@ -61,6 +61,8 @@ FIELDS = {
     "scopes": "`store`, and `scopes`: `scope`, `grids`, `points`",
     "publish": "`store`, `scope`, and the members of `merge` from `dry_run` on",
     "discard": "`store`, `scope`, `grids`, `points`, `deleted`",
+    "archive": "`store`, `archived`, and `grids` with `grid`, `function`, `archive`, `chunks`, `bytes`",
+    "thaw": "`store`, `thawed`, and `grids` as of `archive`",
     "why": "of two grids `store`, `grid`, `other`, `code`, `values`, `versions`, `functions`, `params`, `axes`, `text`; of a "
     "function `store`, `function`, `grid`, `stored`, `text`",
     "report": "`store`, `path`, `grids`, `bytes`",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from swarmgrid.api.watching import watch
     from swarmgrid.codecs.keys import Key
     from swarmgrid.errors import (
+        ArchivedError,
         AxisError,
         ChunksError,
         ConflictError,
@@ -127,6 +128,7 @@ _HOMES = {
 
 __all__ = [
     "Adoption",
+    "ArchivedError",
     "AxisError",
     "CallOptions",
     "Catalog",

@@ -14,6 +14,7 @@
     │   └── WorkerLostError                 it took its worker process with it, again and again
     ├── WorkerError (RuntimeError)        workers cannot do as the caller does; see what it names
     └── StoreError (OSError)              look after the store
+        ├── ArchivedError                   the values of a grid are in an archive
         ├── EncryptionError                 an encrypted grid, and not its key
         ├── DamageError                     stored bytes are not what was written
         ├── FormatError                     the store belongs to a newer format
@@ -218,6 +219,41 @@ class StoreError(SwarmgridError, OSError):
 
     See docs/explanation/reliability.md
     """
+
+
+class ArchivedError(StoreError):
+    """The values of a grid are in an archive; none is lost.
+
+    See docs/how-to/archive.md
+
+    Parameters
+    ----------
+    grid : str
+        The grid, as ``function/id``.
+    archive : str
+        The folder or URL of the archive.
+    since : str
+        The time since which they are there, in UTC.
+    remedy : str
+        The next step.
+    """
+
+    def __init__(self, grid: str, archive: str, since: str, remedy: str) -> None:
+        super().__init__(grid, archive, since, remedy)
+        self.grid = grid
+        self.archive = archive
+        self.since = since
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # of four arguments, OSError keeps three
+        return type(self), (self.grid, self.archive, self.since, self.remedy)
+
+    def __str__(self) -> str:
+        return (
+            f"the values of grid {self.grid} are in the archive {self.archive!r} since "
+            f"{self.since}; none is lost. {self.remedy}"
+        )
 
 
 class DamageError(StoreError):

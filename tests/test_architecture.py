@@ -77,6 +77,7 @@ FOREIGN = {
     "click": {
         *(
             "cli.about",
+            "cli.archiving",
             "cli.computing",
             "cli.events",
             "cli.explaining",
@@ -120,6 +121,7 @@ FOREIGN = {
     "zarr": {
         *(
             "codecs.aes_gcm",
+            "codecs.archived_keys",
             "codecs.given",
             "codecs.pipeline",
             "store.blobs",

@@ -101,6 +101,7 @@ def test_every_error_survives_pickling() -> None:
         errors.PointError("f", {"x": 1}, "ValueError: no", "trace"),
         errors.OutputError("f", {"x": 1}, "too long"),
         errors.DamageError("a/b", "gone"),
+        errors.ArchivedError("f/12", "/tape", "2026-11-22T01:00:00+00:00", "Thaw it."),
         errors.WorkerLostError("f", {"x": 1}, "killed by SIGKILL"),
         errors.AxisError("axis"),
     ]

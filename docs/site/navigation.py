@@ -35,6 +35,7 @@ SECTIONS = {
         "how-to/constant-to-axis",
         "how-to/put-known-results",
         "how-to/clean-up",
+        "how-to/archive",
         "how-to/snapshots",
         "how-to/use-tiers",
         "how-to/search-outputs",

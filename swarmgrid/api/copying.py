@@ -88,6 +88,8 @@ def copy(
 
     Raises
     ------
+    ArchivedError
+        If the values of a grid are in an archive; those before it were copied.
     DamageError
         If a value of the source is damaged, or a snapshot: of that grid, the target has no
         computed points.
@@ -156,6 +158,7 @@ def _copied(
     state = read_state(blobs, path)
     if state is None:  # deleted meanwhile
         return None
+    state.grid.check_at_home()
     check_writable(target)
     with lease.acquire(target, path) as held, recorded(held, path):
         there = read_state(held.blobs, path)  # again: while it waited, another may have filled it

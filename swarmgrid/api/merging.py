@@ -254,6 +254,7 @@ def _planned(blobs: Blobs, goal: Location, paths: list[GridPath], *, decrypt: bo
         state = read_state(blobs, path)
         if state is None:  # deleted meanwhile
             continue
+        state.grid.check_at_home()
         if is_to_be_copied(state, read_state(target, path)):
             plans.append(_Plan(path, _of_copy(path, state, 0), has_news=True))
             continue

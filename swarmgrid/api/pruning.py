@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.described import archive_in
 from swarmgrid.format.snapshot import read_snapshots
 from swarmgrid.handle.dropping import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.maintenance.snapshots import expire
 from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.store import lease
+from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import SNAPSHOTS, GridPath
 from swarmgrid.store.lease_record import highest_record
 from swarmgrid.store.scoping import check_no_scope
@@ -67,8 +69,8 @@ def prune(
 ) -> Pruning:
     """Delete the grids of a store that were last written long ago, or the oldest above a size.
 
-    By default nothing is deleted: the result says what would be. Grids with snapshots are left
-    alone; snapshots that have expired are deleted.
+    By default nothing is deleted: the result says what would be. Grids with snapshots and archived
+    grids are left alone; snapshots that have expired are deleted.
 
     Parameters
     ----------
@@ -120,7 +122,9 @@ def prune(
     check_no_scope("prune", whole.location)
     kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
     kept |= _with_snapshots(whole, dry_run=dry_run)
-    chosen = _chosen(whole, kept, time.time() - age, limit)
+    archived = _archived(whole)
+    here = Catalog(whole.location, tuple(row for row in whole.rows if row.grid not in archived))
+    chosen = _chosen(here, kept, time.time() - age, limit)
     in_use = [row for row in chosen if _is_in_use(whole, row)]
     rows = [row for row in chosen if row not in in_use]
     if not dry_run:
@@ -160,6 +164,13 @@ def _with_snapshots(whole: Catalog, *, dry_run: bool) -> set[str]:
         if len(expired) < len(snapshots):
             found.add(row.grid)
     return found
+
+
+def _archived(whole: Catalog) -> set[str]:
+    """The grids whose values are in an archive: their bytes are not in this store."""
+    blobs, keys = whole.location.open(), [GridPath(r.folder, r.grid).metadata for r in whole.rows]
+    pairs = zip(whole.rows, blobs.get_many(keys, MAX_DOCUMENT), strict=True)
+    return {row.grid for row, data in pairs if archive_in(data) is not None}
 
 
 def _is_in_use(whole: Catalog, row: GridRow) -> bool:

@@ -37,6 +37,8 @@ HOMES = {
     "scopes": "scoping",
     "publish": "scoping",
     "discard": "scoping",
+    "archive": "archiving",
+    "thaw": "archiving",
     "why": "explaining",
     "report": "pages",
     "serve": "pages",

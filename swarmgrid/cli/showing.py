@@ -84,6 +84,7 @@ def _more(row: GridRow, state: GridSummary) -> dict[str, Any]:
         "chunk_lengths": dict(state.chunks),
         "shard_lengths": None if state.shards is None else dict(state.shards),
         "group": _group(row),
+        "archive": state.archive or None,
     }
 
 
@@ -113,6 +114,7 @@ def _page(url: str, row: GridRow, state: GridSummary) -> str:
                     if row.written else ""),
         ("tags", ", ".join(f"{name}={value}" for name, value in row.tags.items())),
         ("group", _group(row)),
+        ("archive", state.archive),
     ]  # fmt: skip
     lines = [click.style(plain(row.function or row.folder), bold=True)]
     for name, value in facts:

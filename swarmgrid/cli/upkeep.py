@@ -14,10 +14,11 @@ from swarmgrid.cli.stores import (
     store_options,
     to_place,
 )
+from swarmgrid.errors import ArchivedError
 from swarmgrid.readable import count
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, OK
-from swarmgrid.terminal.output import bad, good, plain, write, write_json
+from swarmgrid.terminal.output import bad, good, note, plain, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.cli.stores import Place
@@ -114,7 +115,14 @@ def repair(
 
 
 def _verified(place: Place, rows: list[GridRow]) -> list[tuple[GridRow, Report]]:
-    return [(row, place.grid(row).verify()) for row in rows]
+    """The reports of grids; of one that is archived, only a line says so."""
+    found = []
+    for row in rows:
+        try:
+            found.append((row, place.grid(row).verify()))
+        except ArchivedError as error:  # nothing is known to be wrong with it
+            note(f"swarmgrid: {plain(str(error), lines=True)}")
+    return found
 
 
 def _documents(found: list[tuple[GridRow, Report]]) -> list[dict[str, Any]]:

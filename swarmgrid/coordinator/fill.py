@@ -65,11 +65,15 @@ def fill(
 
     Raises
     ------
+    ArchivedError
+        If the values of the grid are in an archive; nothing was computed.
     PointError
         If the function failed at a point and ``on_error="raise"``; everything finished is kept.
     StoreError
         If the store cannot be written.
     """
+    if known is not None:
+        known[0].grid.check_at_home()  # before any wait for the lease
     if options.durability == "power":
         location = replace(request.grid.location, is_durable=True)
         request = replace(request, grid=replace(request.grid, location=location))

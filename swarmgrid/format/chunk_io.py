@@ -39,7 +39,11 @@ Block = dict[str, "NDArray[Any]"]
 
 
 def chunk_key(grid: StoredGrid, name: str, index: tuple[int, ...]) -> str:
-    """The key of one output's chunk."""
+    """The key of one output's chunk; ArchivedError where its values are in an archive.
+
+    Nothing reads or writes a chunk without its key: so no caller can forget to look.
+    """
+    grid.check_at_home()
     whole = index + (0,) * len(grid.schema.outputs[name].shape)
     return (grid.path.v2_chunk if name in grid.v2_keys else grid.path.chunk)(name, whole)
 

@@ -20,6 +20,7 @@ from swarmgrid.store import checked_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from swarmgrid.store.archive import Archive
     from swarmgrid.store.checked_json import Document
 
 MIN_COORD_CHUNK, MAX_COORD_CHUNK = 1024, 2**20
@@ -48,6 +49,7 @@ def check_array(document: Any, name: str) -> None:
             zarr_metadata.inner_shape(document),
             zarr_metadata.keys(document),
             zarr_metadata.stored_encoding(document),
+            zarr_metadata.stored_archive(document),
         )
         if not checked_json.is_same(made, document):
             raise ValueError("it is not described as swarmgrid does that")
@@ -126,6 +128,18 @@ def layout_in(data: bytes | None) -> int | None:
         document = checked_json.from_bytes(data or b"")
         names = checked_json.attributes_of(document)["swarmgrid_outputs"]
         return zarr_metadata.stored_layout(document["consolidated_metadata"]["metadata"][names[0]])
+    except checked_json.MALFORMED:
+        return None
+
+
+def archive_in(data: bytes | None) -> Archive | None:
+    """The archive that has the values of a group; None if they are at home, or it is no grid."""
+    try:
+        document = checked_json.from_bytes(data or b"")
+        names = checked_json.attributes_of(document)["swarmgrid_outputs"]
+        return zarr_metadata.stored_archive(
+            document["consolidated_metadata"]["metadata"][names[0]]
+        )
     except checked_json.MALFORMED:
         return None
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.store.archive import Archive
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
@@ -120,6 +121,8 @@ class StoredGrid:
     """Outputs whose chunk keys are of Zarr's second kind, as those of one that was converted."""
     layout: int = 0
     """The number of times that the chunks were laid out anew: rows of another do not count."""
+    archive: Archive | None = None
+    """The store that has the chunks of the outputs; None: this one."""
 
     @functools.cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -145,6 +148,15 @@ class StoredGrid:
         if self.inner_shape is None:
             return None
         return dict(zip(self.names, self.chunk_shape, strict=True))
+
+    def at_home(self) -> StoredGrid:
+        """The same grid with its values in this store."""
+        return replace(self, archive=None)
+
+    def check_at_home(self) -> None:
+        """Raise ArchivedError where the values are in an archive."""
+        if self.archive is not None:
+            raise self.archive.error(self.path)
 
     def axes_differ(self, other: StoredGrid) -> bool:
         """Whether the other grid has more values, or values of another kind."""
@@ -206,6 +218,7 @@ class StoredGrid:
                 inner=self.inner_block_shape(output),
                 keys=zarr_metadata.V2_KEYS if name in self.v2_keys else zarr_metadata.DEFAULT_KEYS,
                 encoding=self.schema.encodings.get(name),
+                archive=self.archive,
             )
         return found
 
@@ -310,7 +323,8 @@ def _interpreted(
     v2_keys = {n for n in outputs if zarr_metadata.keys(documents[n]) == zarr_metadata.V2_KEYS}
     layout = zarr_metadata.stored_layout(documents[outputs[0]])
     shards = inner and inner[:n_axes]
-    return StoredGrid(path, stored_axes, schema, own, shards, frozenset(v2_keys), layout)
+    archive = zarr_metadata.stored_archive(documents[outputs[0]])
+    return StoredGrid(path, stored_axes, schema, own, shards, frozenset(v2_keys), layout, archive)
 
 
 def _attrs(document: checked_json.Document) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import google_crc32c
 from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.codec import checksum
+from swarmgrid.format.described import archive_in
 from swarmgrid.space.tags import is_plain
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import FORMAT, SnapshotPath
@@ -195,7 +196,10 @@ def snapshot_chunk(
 def kept_chunk(
     blobs: Blobs, grid: StoredGrid, manifest: Manifest, name: str, index: tuple[int, ...]
 ) -> tuple[NDArray[Any], bytes]:
-    """The same, where the grid's own chunk does not hold the values: from the copies."""
+    """The same, where the grid's own chunk does not hold the values: from the copies.
+
+    ArchivedError where there is none because the grid was archived.
+    """
     key = chunk_key(grid, name, index)
     folder, limit = grid.path.kept(key), chunk_limit(grid, name)
     for copy in blobs.names(folder):
@@ -203,6 +207,9 @@ def kept_chunk(
         block = _as_in_rows(data, key, grid, manifest, name, index)
         if block is not None and data is not None:
             return block, data
+    archive = archive_in(blobs.get(grid.path.metadata, checked_json.MAX_DOCUMENT))
+    if archive is not None:
+        raise archive.error(grid.path)
     raise DamageError(
         key,
         "neither this chunk nor a copy that was kept of it has the values of the snapshot",

@@ -16,6 +16,7 @@ from swarmgrid.format.shard import inner_codecs, shard_codecs
 from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.names import checked_name
 from swarmgrid.space.outputs import STRING, Output
+from swarmgrid.store.archive import Archive, marked, unmarked
 from swarmgrid.store.checked_json import (
     Document,
     attributes_of,
@@ -72,6 +73,7 @@ def array_document(
     inner: Sequence[int] | None = None,
     keys: str = DEFAULT_KEYS,
     encoding: Encoding | None = None,
+    archive: Archive | None = None,
 ) -> Document:
     """The ``zarr.json`` of an array; with ``inner``, ``chunk_shape`` is that of its shards."""
     encoding = encoding or Encoding()
@@ -91,7 +93,9 @@ def array_document(
             "name": "regular",
             "configuration": {"chunk_shape": [max(1, int(n)) for n in chunk_shape]},
         },
-        "chunk_key_encoding": {"name": keys, "configuration": {"separator": separator}},
+        "chunk_key_encoding": marked(
+            {"name": keys, "configuration": {"separator": separator}}, archive
+        ),
         "fill_value": _json_fill(fill),
         "codecs": [
             *((chain or codecs(stored)) if inner is None else shard_codecs(stored, inner, chain)),
@@ -268,6 +272,11 @@ def rebuilt_group(
         dims = document["dimension_names"]
         shape = [lengths.get(d, n) for d, n in zip(dims, document["shape"], strict=True)]
         whole[name] = {**document, "shape": shape}
+    # a kill may have left some marked: the archive is whole from before that until after it
+    archive = next((one for one in map(stored_archive, whole.values()) if one), None)
+    for name in outputs if archive else ():
+        key_encoding, _ = unmarked(whole[name]["chunk_key_encoding"])
+        whole[name] = {**whole[name], "chunk_key_encoding": marked(key_encoding, archive)}
     own = {
         **attributes,
         "swarmgrid_format": FORMAT,
@@ -320,7 +329,7 @@ def stored_layout(document: Document) -> int:
 
 def keys(document: Document) -> str:
     """Of which kind the array's chunk keys are; ValueError if we know none such."""
-    found = document["chunk_key_encoding"]["name"]
+    found = unmarked(document["chunk_key_encoding"])[0]["name"]
     if found not in {DEFAULT_KEYS, V2_KEYS}:
         raise ValueError(f"its chunk keys are of the kind {shortened(found)}")
     return str(found)
@@ -328,7 +337,12 @@ def keys(document: Document) -> str:
 
 def separator(document: Document) -> str:
     """The separator of the parts of the array's chunk keys."""
-    return str(document["chunk_key_encoding"]["configuration"]["separator"])
+    return str(unmarked(document["chunk_key_encoding"])[0]["configuration"]["separator"])
+
+
+def stored_archive(document: Document) -> Archive | None:
+    """The archive that has the chunks of an array; None: they are in this store."""
+    return unmarked(document["chunk_key_encoding"])[1]
 
 
 def chunk_shape(document: Document) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import SwarmgridError
 from swarmgrid.handle.adopting import GridAdopting
+from swarmgrid.handle.archiving import GridArchiving
 from swarmgrid.handle.history import GridHistory
 from swarmgrid.handle.indexing import GridIndexing
 from swarmgrid.handle.layout import GridLayout
@@ -39,6 +40,7 @@ class Grid(
     GridRemoving,
     GridPutting,
     GridAdopting,
+    GridArchiving,
 ):
     """A stored grid: its values, its failures, and its soundness. No function is needed for them.
 

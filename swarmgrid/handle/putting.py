@@ -104,7 +104,7 @@ class GridPutting(GridBase):
         asked = requested_points(where, own, {})
 
         def new_grid(_: Schema) -> StoredGrid:  # in a scope, like that of the shared store
-            return replace(stored, layout=0, v2_keys=frozenset())
+            return replace(stored, layout=0, v2_keys=frozenset(), archive=None)
 
         return put(self._ref, known, own, asked, None, new_grid, missing, on_conflict)
 

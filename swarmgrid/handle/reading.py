@@ -83,6 +83,7 @@ class GridReading(GridBase):
             points_total=total,
             points_computed=total - coverage.n_missing(),
             points_failed=len(failures),
+            archive="" if grid.archive is None else grid.archive.store,
         )
 
     def dataset(

@@ -53,7 +53,7 @@ class GridRemoving(GridBase):
         """
         return self._remove(selection, labels, from_disk=False)
 
-    def drop(self, *, snapshots: bool = False) -> None:
+    def drop(self, *, snapshots: bool = False, archived: bool = False) -> None:
         """Delete everything that is stored of the grid.
 
         Waits while another process fills it.
@@ -62,9 +62,14 @@ class GridRemoving(GridBase):
         ----------
         snapshots : bool, default False
             Whether to delete its snapshots, too. Without that, a grid that has any is an error.
+        archived : bool, default False
+            Whether to delete a grid that is archived. Its values stay in the archive, which is a
+            store of its own. Without that, such a grid is an error.
 
         Raises
         ------
+        ArchivedError
+            If it is archived, and ``archived`` is not given.
         InputError
             If nothing is stored of it, or it has snapshots.
         """
@@ -74,15 +79,17 @@ class GridRemoving(GridBase):
             raise not_stored(self._ref)
         if not isinstance(snapshots, bool):
             raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
+        if not isinstance(archived, bool):
+            raise InputError(f"archived is {brief(archived)}; expected True or False")
         # looked at first, so as not to wait for the lease in vain
         n = len(snapshot_paths(blobs, path))
-        if not snapshots and (n or not drop(location, path)):
+        if not snapshots and (n or not drop(location, path, may_be_archived=archived)):
             raise InputError(
                 f"the grid has {n or 'new'} snapshot{'s' * (n != 1)}, which read its chunks; pass "
                 "snapshots=True to delete them with it"
             )
         if snapshots:
-            drop(location, path, snapshots=True)
+            drop(location, path, snapshots=True, may_be_archived=archived)
 
     def _remove(
         self, selection: Mapping[str, Any] | None, labels: Mapping[str, Any], *, from_disk: bool

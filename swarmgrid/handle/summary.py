@@ -44,6 +44,8 @@ class GridSummary:
     points_failed: int
     """Points, or blocks of a vectorized function, at which it failed and that are not computed
     since: the rows of `Grid.errors`."""
+    archive: str = ""
+    """The archive that has the values; empty: they are here."""
 
     def _repr_html_(self) -> str:
         return page("GridSummary", self.function, *self._contents())
@@ -56,6 +58,7 @@ class GridSummary:
             ("points", f"{count(done)} of {count(total)} computed{failed}"),
             ("params", code(self.params)),
             ("version", code(self.version)),
+            *([("archived in", code(self.archive))] if self.archive else []),
         ]
         axes = [
             (code(name), count(n), count(self.chunks[name])) for name, n in self.lengths.items()

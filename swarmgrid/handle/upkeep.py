@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.format.described import archive_in
 from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.format.tags import read_tags
 from swarmgrid.handle.base import GridBase
@@ -18,7 +19,9 @@ from swarmgrid.maintenance.report import to_report
 from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
 from swarmgrid.space.tags import checked_tags
+from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.preflight import check_writable
+from swarmgrid.view.reopening import check_not_archived
 
 if TYPE_CHECKING:
     from swarmgrid.maintenance.report import Report
@@ -70,13 +73,18 @@ class GridUpkeep(GridBase):
 
         Raises
         ------
+        ArchivedError
+            If its values are in an archive.
         InputError
             If nothing is stored of it.
         """
         blobs, path = self._ref.location.open(), self._ref.path
         if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
             raise not_stored(self._ref)
+        was_archived = archive_in(blobs.get(path.metadata, MAX_DOCUMENT)) is not None
         report = verify_grid(blobs, path)
+        if not (report.is_clean or was_archived):  # its chunks may be gone for that by now
+            check_not_archived(blobs, path)
         findings = list(index_findings(blobs, path))
         if snapshot_paths(blobs, path):
             findings += snapshot_findings(blobs, path)

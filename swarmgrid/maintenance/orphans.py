@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from swarmgrid.errors import DamageError
 from swarmgrid.format import code_record, damage_marks, failures, tags
 from swarmgrid.maintenance.replicas import COPY
 from swarmgrid.maintenance.report import Finding
+from swarmgrid.store import archive
 from swarmgrid.store.layout import LOCKS, METADATA, PROBE
 from swarmgrid.store.lease_record import MAX_NBYTES, LeaseRecord, epochs, record_key
 
@@ -42,6 +44,7 @@ def orphan_findings(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> li
         return [
             *(_in_data(blobs, grid) if grid is not None else ()),
             *_in_manifest(blobs, path),
+            *_of_archive(blobs, path, grid),
             *_in_locks(blobs, path),
         ]
 
@@ -120,8 +123,23 @@ def _in_manifest(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             name.endswith(".seg")
             or name.startswith(COPY)
             or damage_marks.mark_index(name) is not None
+            or name == archive.NAME
         ):
             yield Finding(key, _FOREIGN, is_note=True)
+
+
+def _of_archive(blobs: Blobs, path: GridPath, grid: StoredGrid | None) -> Iterator[Finding]:
+    """The record of an archive, where it cannot be read, or nothing is archived."""
+    key = path.manifest + archive.NAME
+    try:
+        record = archive.read_record(blobs, path)
+    except DamageError as error:
+        yield Finding(key, error.reason, is_removed=True)
+        return
+    if record is not None and grid is not None and grid.archive is None:
+        place = record.archive.store
+        reason = f"there may be a part of an archive in {place!r}: Grid.thaw deletes it"
+        yield Finding(key, reason, is_note=True)
 
 
 def _in_locks(blobs: Blobs, path: GridPath) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import DamageError
+from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.format import damage_marks, failures, zarr_metadata
 from swarmgrid.format.codec import stored_limit
 from swarmgrid.format.described import check_array
@@ -22,6 +22,7 @@ from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
 from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
 from swarmgrid.store import checked_json
+from swarmgrid.store.archive import read_record
 from swarmgrid.store.layout import METADATA
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def repair_grid(held: Lease, ref: GridRef) -> None:
     ]:
         held.check()
         held.blobs.delete(key)
-    invalidate_bad_rows(held, grid)
+    if grid.archive is None:  # else a chunk that is not here is none that is lost
+        invalidate_bad_rows(held, grid)
     manifest = _manifest(held, path, grid)
     _drop_others(held, grid, manifest.others if manifest is not None else ())
 
@@ -73,7 +75,20 @@ def restore_metadata(held: Lease, ref: GridRef) -> bool:
 
 
 def forget_grid(held: Lease, path: GridPath) -> None:
-    """Remove a grid's group document and manifest: everything of it counts as not computed."""
+    """Remove a grid's group document and manifest: everything of it counts as not computed.
+
+    Raises
+    ------
+    StoreError
+        If there is an archive of it, which has all that is lost here.
+    """
+    record = read_record(held.blobs, path)
+    if record is not None:
+        raise StoreError(
+            f"the metadata of grid {path.group} is lost here. The archive "
+            f"{record.archive.store!r} has all of it: delete the grid here (Grid.drop with "
+            "archived=True), and copy that one back (swarmgrid.copy)"
+        )
     held.check()
     # rows first: rows without a document would be damage, a document without rows is an empty grid
     for name in held.blobs.names(path.manifest):
@@ -129,7 +144,16 @@ def _new_name(held: Lease) -> str:
 
 
 def tidy(held: Lease, state: GridState) -> bool:
-    """Remove what readers and cut conversions left, compact failures; whether anything changed."""
+    """Remove what readers and cut conversions left, compact failures; whether anything changed.
+
+    Each writer calls this before it changes anything.
+
+    Raises
+    ------
+    ArchivedError
+        If the values of the grid are in an archive.
+    """
+    state.grid.check_at_home()
     names = state.failure_names
     has_many = len(names) > failures.COMPACT_FROM
     if has_many:

@@ -20,6 +20,7 @@ from swarmgrid.maintenance.report import Finding, Report, to_report
 from swarmgrid.space.points import union
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
+from swarmgrid.store.archive import unmarked
 from swarmgrid.store.layout import METADATA
 
 if TYPE_CHECKING:
@@ -220,6 +221,8 @@ def _documents(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
         elif data != checked_json.to_bytes(document):
             is_ahead = _is_ahead(data, document)
             reason = "it is ahead: a growth was cut short" if is_ahead else _DIFFERS
+            if _is_of_other_place(data, document):
+                is_ahead, reason = True, "it is of before the grid was archived, or thawed"
             if _is_of_other_layout(data, document):
                 is_ahead, reason = True, "it is of before the grid was laid out anew"
             yield Finding(key, reason, is_note=is_ahead)
@@ -245,6 +248,19 @@ def _is_ahead(data: bytes, document: checked_json.Document) -> bool:
         )
     except checked_json.MALFORMED:
         return False
+
+
+def _is_of_other_place(data: bytes, document: checked_json.Document) -> bool:
+    """Whether an array's document differs only in whether the values are in an archive."""
+    try:
+        found = checked_json.from_bytes(data)
+        homes = []
+        for each in (found, document):
+            key_encoding, _ = unmarked(each["chunk_key_encoding"])
+            homes.append({**each, "chunk_key_encoding": key_encoding})
+    except checked_json.MALFORMED:
+        return False
+    return homes[0] == homes[1]
 
 
 def _is_of_other_layout(data: bytes, document: checked_json.Document) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmgrid.errors import StoreError
 from swarmgrid.store.bounded import TooLargeError, bounded_get, innermost, is_folder
-from swarmgrid.store.refusals import meaning
+from swarmgrid.store.refusals import FROZEN, FrozenError, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -178,7 +178,8 @@ class ZarrBlobs:
 
     def _failed(self, error: Exception) -> StoreError:
         if type(error).__module__.startswith("obstore"):
-            return StoreError(f"store {self._name}: {meaning(error)}")
+            kind = FrozenError if FROZEN.search(str(error)) else StoreError
+            return kind(f"store {self._name}: {meaning(error)}")
         reason = str(error).partition("\n")[0]
         return StoreError(f"store {self._name}: {type(error).__name__}: {reason}")
 

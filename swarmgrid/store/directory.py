@@ -62,6 +62,7 @@ class FileBlobs:
         self._root = root
         self._is_durable = is_durable
         self._group = group
+        self._is_owner = writer is not None
         self._writer = f"{group}-{writer or secrets.token_hex(8)}"
         self._staging = f"{root}/{STAGING}/{self._writer}"
         self._numbers = itertools.count()  # unlike a generator, threads may share it
@@ -110,7 +111,12 @@ class FileBlobs:
     def delete(self, key: str) -> None:
         path = self._path(key)
         try:
-            os.unlink(path)
+            if self._is_owner:
+                self._take_away(path)
+            else:
+                os.unlink(path)
+        except LeaseLostError:
+            raise
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
         except OSError as error:
@@ -140,6 +146,27 @@ class FileBlobs:
             is_other = name.startswith(f"{self._group}-") and name != self._writer
             if is_other or (name.startswith(f"{FREE}-") and self._is_old(name)):
                 self._remove_staging(name)
+
+    def _take_away(self, path: str) -> None:
+        """Delete a file, unless another process has taken over: an unlink would not see it."""
+        if os.path.isdir(path):
+            return
+        taken = f"{self._staging}/{os.getpid()}-{secrets.token_hex(4)}-{next(self._numbers)}"
+        try:
+            os.rename(path, taken)
+        except FileNotFoundError:
+            if not os.path.isdir(self._staging):
+                raise self._lost() from None
+            raise
+        # a successor that comes now removes it with the folder
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(taken)
+
+    def _lost(self) -> LeaseLostError:
+        return LeaseLostError(
+            f"the staging folder {self._staging} is gone: another process has taken over this "
+            "grid, or the store was deleted. What was committed is kept; call compute again"
+        )
 
     def _path(self, key: str) -> str:
         """The file of a key; StoreError where that would lie outside of the store.
@@ -204,10 +231,7 @@ class FileBlobs:
             _write(path, data, is_durable=self._is_durable)
             yield path
         except FileNotFoundError:
-            raise LeaseLostError(
-                f"the staging folder {self._staging} is gone: another process has taken over this "
-                "grid, or the store was deleted. What was committed is kept; call compute again"
-            ) from None
+            raise self._lost() from None
         except (FileExistsError, LeaseLostError):
             raise
         except OSError as error:

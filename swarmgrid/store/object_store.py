@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import LeaseLostError, StoreError
+from swarmgrid.errors import InputError, LeaseLostError, StoreError, brief
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.bounded import innermost, is_obstore
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.lease_record import highest_record
+from swarmgrid.stores.schemes import CLOUD
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -25,6 +26,32 @@ _TRIES = 10
 def is_object_store(store: Any) -> bool:
     """Whether a Zarr store is obstore's itself: wrappers do not pass conditions on."""
     return innermost(store) is store and is_obstore(store)
+
+
+def check_storage_class(name: object, url: str) -> None:
+    """Raise InputError where objects of a store of some URL cannot have a storage class."""
+    if not isinstance(name, str) or not name.isprintable() or not name.strip():
+        raise InputError(
+            f"storage_class is {brief(name)}; expected a name of the server's, such as "
+            "'DEEP_ARCHIVE' of S3"
+        )
+    if not is_url_of_object_store(url):
+        raise InputError(
+            f"storage_class is {name!r}, but {url!r} knows no storage classes; expected s3://, "
+            "gs:// or az://, or storage_class=None"
+        )
+    import obstore
+
+    if tuple(map(int, obstore.__version__.split(".")[:2])) < (0, 10):
+        raise InputError(
+            f"storage_class is {name!r}, which obstore {obstore.__version__} does not pass on; "
+            "install obstore>=0.10"
+        )
+
+
+def is_url_of_object_store(url: str) -> bool:
+    """Whether a URL is one below which there may be any number of stores."""
+    return url.partition("://")[0] in CLOUD and "://" in url
 
 
 class FencedBlobs(ZarrBlobs):
@@ -47,13 +74,14 @@ class FencedBlobs(ZarrBlobs):
         self._group = group
         self._writer = writer
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, storage_class: str = "") -> None:
         # these are what conditions go by; each has one writer
         if key.startswith(f"{LOCKS}/"):
             super().put(key, data)
             return
+        attributes = {"Storage-Class": storage_class} if storage_class else None
         for _ in range(_TRIES):
-            if self._put_if(key, data, "create"):
+            if self._put_if(key, data, "create", attributes):
                 return
             # before the look at the lease: a successor shows there, or else changes the tag after
             # this
@@ -61,18 +89,24 @@ class FencedBlobs(ZarrBlobs):
             if tag is None:
                 continue  # deleted since
             self._check_lease()
-            if self._put_if(key, data, {"e_tag": tag}):
+            if self._put_if(key, data, {"e_tag": tag}, attributes):
                 return
         raise StoreError(f"store {self._name}: {key} kept changing while it was written")
 
-    def _put_if(self, key: str, data: bytes, mode: Any) -> bool:
+    def nbytes(self, key: str) -> int | None:
+        """The size of an object, also of one that cannot be read yet; None where there is none."""
+        found = self._head(key)
+        return None if found is None else int(found["size"])
+
+    def _put_if(self, key: str, data: bytes, mode: Any, attributes: Any) -> bool:
         """Write on a condition; whether it held."""
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         try:
             whole = self._prefix + key
-            obstore.put(self._store.store, whole, data, mode=mode)  # type: ignore[attr-defined]
+            store = self._store.store  # type: ignore[attr-defined]
+            obstore.put(store, whole, data, mode=mode, attributes=attributes)
         except (AlreadyExistsError, PreconditionError):
             return False
         except BaseError as error:
@@ -81,12 +115,16 @@ class FencedBlobs(ZarrBlobs):
 
     def _tag(self, key: str) -> str | None:
         """The object's entity tag; None where there is no object."""
+        found = self._head(key)
+        return None if found is None else str(found["e_tag"])
+
+    def _head(self, key: str) -> Any:
         import obstore
         from obstore.exceptions import BaseError
 
         try:
             whole = self._prefix + key
-            return str(obstore.head(self._store.store, whole)["e_tag"])  # type: ignore[attr-defined]
+            return obstore.head(self._store.store, whole)  # type: ignore[attr-defined]
         except FileNotFoundError:
             return None
         except BaseError as error:

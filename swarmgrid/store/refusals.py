@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import re
 
+from swarmgrid.errors import StoreError
+
+FROZEN = re.compile(r"InvalidObjectState|BlobArchived")
+"""The codes of the refusal to read an object of an archival storage class."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 
@@ -37,6 +41,20 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         (
             "the credentials are missing, wrong or out of date. Pass them in storage_options "
             "(access_key_id and secret_access_key for s3://), or set them in the environment"
+        ),
+    ),
+    (
+        r"InvalidObjectState|BlobArchived",
+        (
+            "the object is in an archival storage class. Request that it be restored (S3: aws "
+            "s3api restore-object; Azure: change its access tier), and read it afterwards"
+        ),
+    ),
+    (
+        r"InvalidStorageClass",
+        (
+            "the server has no such storage class. Pass one of its own as storage_class=, such as "
+            "'GLACIER' or 'DEEP_ARCHIVE' of S3"
         ),
     ),
     (
@@ -76,6 +94,10 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     ),
 )
 """Patterns of the texts of stores' errors, and their meanings; the first match counts."""
+
+
+class FrozenError(StoreError):
+    """An object is in an archival storage class, and was not restored yet."""
 
 
 _KEPT = "and call compute again; what was committed is kept"

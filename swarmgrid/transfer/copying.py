@@ -22,7 +22,7 @@ from swarmgrid.format.manifest import write_segments
 from swarmgrid.transfer.snapshots import copy_snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 
 def copy_grid(
-    source: Blobs, state: GridState, held: Lease, *, snapshots: bool = True
+    source: Blobs,
+    state: GridState,
+    held: Lease,
+    *,
+    snapshots: bool = True,
+    put: Callable[[str, bytes], None] | None = None,
 ) -> tuple[int, int]:
     """Copy a grid that the target does not have: the bytes of chunks, the number of snapshots.
 
@@ -46,18 +51,24 @@ def copy_grid(
         The right to write the grid in the target.
     snapshots : bool
         Whether its snapshots come with it.
+    put : callable, optional
+        Writes a chunk in the target, which may have some of the chunks already.
 
     Raises
     ------
+    ArchivedError
+        If the values of the source are in an archive; nothing was written.
     DamageError
         If a value is not the one that was computed; the target then has no computed points of
         the grid.
     """
     grid, rows, target = state.grid, state.manifest.rows, held.blobs
+    grid.check_at_home()
     # metadata before chunks, as in every run: a chunk that is there has its place
     fitting = tuple(axis.within(target.max_nbytes) for axis in grid.stored_axes)
     write_grid(target, replace(grid, stored_axes=fitting), None)
-    nbytes = sum(_copy_output(source, state, held, name) for name in grid.schema.outputs)
+    put = held.blobs.put if put is None else put
+    nbytes = sum(_copy_output(source, state, held, name, put) for name in grid.schema.outputs)
     beside = [n for n in state.names if n.endswith(tags.SUFFIX)]
     beside += [code_record.NAME] * (code_record.NAME in state.names)
     keys = [grid.path.manifest + name for name in beside]
@@ -93,7 +104,9 @@ def _copy_failures(source: Blobs, state: GridState, held: Lease) -> None:
         failures.write_failures(held.blobs, grid.path, name, new, held.new_commit)
 
 
-def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int:
+def _copy_output(
+    source: Blobs, state: GridState, held: Lease, name: str, put: Callable[[str, bytes], None]
+) -> int:
     """Copy the chunks of one output that rows refer to: how many bytes they have."""
     grid, rows = state.grid, state.manifest.rows
     output = grid.schema.outputs[name]
@@ -111,7 +124,7 @@ def _copy_output(source: Blobs, state: GridState, held: Lease, name: str) -> int
                 if checksum(values, output.dtype) != sums[i]:
                     raise DamageError(key, "its values are not those that were computed")
             held.check()
-            held.blobs.put(key, data or b"")
+            put(key, data or b"")
             nbytes += len(data or b"")
 
     size = int(np.prod(grid.block_shape(output))) * output.memory_dtype.itemsize

@@ -85,14 +85,19 @@ def join_part(part: Part | KnownPart, blobs: Blobs, held: Lease | None = None) -
 
     Raises
     ------
+    ArchivedError
+        If the values of either are in an archive. Nothing was written.
     InputError
         If the axes or the outputs do not go together. Nothing was written.
     DamageError
         If a value of either is damaged.
     """
     there = read_state(blobs, part.path) if held is None else read_tidy(held, part.path)
+    if there is not None:
+        there.grid.check_at_home()
     order = None if there is None else there.grid.names
     source = part.source(order)
+    source.state.grid.check_at_home()
     stored = part.empty(source, blobs.max_nbytes) if there is None else there.grid
     fit = fitted(source, stored)
     if not part.may_decrypt:

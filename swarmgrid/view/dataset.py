@@ -16,19 +16,18 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 from xarray.indexes import PandasIndex
 
-from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.errors import DamageError
+from swarmgrid.format.chunk_io import chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.damage_marks import mark_chunk
-from swarmgrid.format.described import layout_in
 from swarmgrid.format.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.encoding import fill_value
 from swarmgrid.space.outputs import STRING
 from swarmgrid.space.texts import to_text
-from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.view.near import NearChunks
+from swarmgrid.view.reopening import grid_at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.failures import FailedPoint
+    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.space.axis import Axis
@@ -294,7 +294,7 @@ class GridArray(NearChunks, BackendArray):
 
     def _stored_blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
-        keys = [chunk_key(self._grid, self._name, index) for index in indices]
+        keys = [self.key_of(index) for index in indices]
         found = self._chunks.get_many(keys, chunk_limit(self._grid, self._name))
         for index, key, data in zip(indices, keys, found, strict=True):
             try:
@@ -302,11 +302,17 @@ class GridArray(NearChunks, BackendArray):
             except DamageError as error:
                 if not self._is_past:
                     # first: a mark of a chunk of the old layout would be one on a new, sound chunk
-                    self._check_layout()
+                    grid_at_home(self._blobs, self._grid)
                     mark_chunk(self._location, self._grid.path, index, error)
                     raise
                 block, _ = kept_chunk(self._blobs, self._grid, self._manifest, self._name, index)
             yield block
+
+    def _at_home(self) -> StoredGrid:
+        """The grid, which may have been thawed since it was opened."""
+        if self._grid.archive is not None:
+            self._grid = grid_at_home(self._blobs, self._grid)
+        return self._grid
 
     def _checked(self, index: tuple[int, ...], key: str, data: bytes | None) -> NDArray[Any]:
         """A chunk's values; where a copy does not hold what the rows say, those of home."""
@@ -329,17 +335,6 @@ class GridArray(NearChunks, BackendArray):
             part = block if is_whole[i] else rows.points(i).of(block)
             if checksum(part, self._output.dtype) != rows.checksums[i, column]:
                 raise DamageError(key, "its values are not those that were computed")
-
-    def _check_layout(self) -> None:
-        """Raise StoreError where the grid was laid out anew since the Dataset was opened."""
-        path = self._grid.path
-        now = layout_in(self._blobs.get(path.metadata, MAX_DOCUMENT))
-        if now is not None and now != self._grid.layout:
-            raise StoreError(
-                f"grid {path.group} was laid out anew since this Dataset was opened (rechunk, "
-                "compress or rotate of Grid), and the chunks that it reads are gone. No value is "
-                "lost: open it again"
-            )
 
     @functools.cached_property
     def _blobs(self) -> Any:

@@ -106,8 +106,8 @@ class NearChunks:
         return [self.key_of(index) for index in self.chunks_at(key)]
 
     def key_of(self, index: tuple[int, ...]) -> str:
-        """The key of a chunk."""
-        return chunk_key(self._grid, self._name, index)
+        """The key of a chunk; ArchivedError where the values are in an archive."""
+        return chunk_key(self._at_home(), self._name, index)
 
     def rows_of(self, index: tuple[int, ...]) -> Hashable:
         """The checksums of all rows of a chunk, and the points of those about a part of it.
@@ -188,6 +188,10 @@ class NearChunks:
         if tiers is None or not tiers.holds_arrays:
             return self._stored_blocks(indices)
         return self.through(indices, tiers.held, tiers.keep, self._stored_blocks)
+
+    def _at_home(self) -> StoredGrid:
+        """The grid, with its values in the store."""
+        raise NotImplementedError
 
     def _stored_blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """The same, from the nearest stored copies."""

@@ -36,10 +36,26 @@ def test_a_fenced_writer_cannot_complete_a_write(tmp_path: Path) -> None:
         old.put("a/b", b"late")
     with pytest.raises(LeaseLostError, match="another process has taken over"):
         old.create("a/c", b"late")
+    with pytest.raises(LeaseLostError, match="another process has taken over"):
+        old.delete("a/b")
     assert all_files(tmp_path) == {"a/b"}
     assert new.get("a/b") == b"before"
     new.put("a/b", b"after")
     assert old.get("a/b") == b"after"
+
+
+def test_an_owner_deletes_files_and_nothing_else(tmp_path: Path) -> None:
+    owner = writer(tmp_path, "owner")
+    for name in ("a/b", "a/c"):
+        owner.put(name, b"1")
+        owner.delete(name)
+        owner.delete(name)
+    owner.put("a/d/e", b"2")
+    owner.delete("a/d")
+    owner.delete("a/d/e/f")
+    assert all_files(tmp_path) == {"a/d/e"}
+    owner.end_writing()
+    assert [*(tmp_path / STAGING).iterdir()] == []
 
 
 @pytest.mark.parametrize("call", ["replace", "link"])
