@@ -168,10 +168,10 @@ def read_manifest(
     max_nbytes = most_nbytes(stored.chunk_shape)
     gone: list[str] = []
     for name, data in _read(blobs, path, names, stored):
+        if data is None:
+            gone.append(name)
+            continue
         try:
-            if data is None:  # unless it is gone, it still is listed: as a folder
-                gone.append(name)
-                raise ValueError("it is no file")  # noqa: TRY301  # one way for what is wrong
             segment = Segment.from_bytes(data, max_nbytes)
             _check(segment, stored, path.manifest + name)
         except _OtherTypesError as error:
@@ -181,12 +181,7 @@ def read_manifest(
         except ValueError as error:
             if isinstance(error, _AheadError):
                 ahead.append(name)
-            _log.warning(
-                "%s%s is damaged: %s; its points will be computed again",
-                path.manifest,
-                name,
-                error,
-            )
+            _warn(path, name, error)
             damaged.append(name)
             continue
         parts.append(segment.rows)
@@ -194,10 +189,18 @@ def read_manifest(
     # gone from the listing, too: a compaction has its rows, and the names must be listed again
     if gone and not {*gone} <= {*blobs.names(path.manifest)}:
         return None
+    for name in gone:  # it still is listed
+        _warn(path, name, ValueError("it is no file"))
+    damaged += gone
     rows = Rows.concatenated(parts, len(stored.axes), len(stored.schema.outputs))
     if n_after and not parts:  # a conversion deletes its sources after it replaced the document
         damaged, ahead, after = damaged + after, ahead + after, []
     return Manifest(rows, sizes, tuple(damaged), tuple(ahead), (*before, *after))
+
+
+def _warn(path: GridPath, name: str, error: ValueError) -> None:
+    text = "%s%s is damaged: %s; its points will be computed again"
+    _log.warning(text, path.manifest, name, error)
 
 
 def _read(

@@ -98,7 +98,9 @@ class Torn:
 
 
 @pytest.mark.parametrize("seed", first(2, range(40)))
-def test_a_listing_that_is_no_instant_hides_nothing(seed: int) -> None:
+def test_a_listing_that_is_no_instant_hides_nothing(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
     store, chance = grids.new_store(), random.Random(seed)
     watcher, writer = Steady(store), commit_each(store, 80)
     watcher.look()
@@ -110,6 +112,7 @@ def test_a_listing_that_is_no_instant_hides_nothing(seed: int) -> None:
         watcher.look()
     watcher.look()
     assert sorted(labels(watcher.events)) == [*range(80)]
+    assert caplog.records == []  # what was merged meanwhile is not damaged
     assert commits(watcher.events) == sorted(commits(watcher.events))
 
 
