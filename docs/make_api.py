@@ -32,7 +32,7 @@ def _is_method(cls: str, name: str) -> bool:
 
 METHODS = {
     cls: [m for m in dir(getattr(swarmgrid, cls)) if m[0] != "_" and _is_method(cls, m)]
-    for cls in ("Catalog", "Grid", "GridFunction", "GridIndex")
+    for cls in ("Catalog", "Grid", "GridFunction", "GridIndex", "Scope")
 }
 
 

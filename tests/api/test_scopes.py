@@ -257,6 +257,12 @@ def test_the_grid_of_a_scope_is_laid_out_as_the_shared_one() -> None:
         bound(mine, halves, chunks={"x": 4}).plan({}, {"x": [1]})
     assert mine.publish().points_added == 1
     assert f.open()["value"].values.tolist() == [0.5, 1.0, 2.5]
+    other = swarmgrid.scope("b", store)  # a handle puts points beside a grid that is shared alone
+    assert bound(other, halves).grid().put_many({7: 3.5, 1: 0.5}) == 1
+    assert bound(other, halves).open()["value"].values.tolist()[-1] == 3.5
+    assert f.grid().exists(x=7) is False
+    assert other.catalog()[f.grid().id].state().encodings == state.encodings
+    assert other.publish().points_added == 1
 
 
 def mixed(x: int) -> Any:

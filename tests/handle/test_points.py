@@ -74,7 +74,7 @@ def test_what_exists_is_what_get_reads_and_delete_deletes(chosen: dict[str, Any]
     else:
         with pytest.raises(swarmgrid.InputError, match=r"not computed"):
             grid.get(chosen)
-    if chosen and {p for p, _ in points} <= {*S} and {p for _, p in points} <= {*R}:
+    if chosen and {*values("s", S)} <= {*S} and {*values("r", R)} <= {*R}:
         assert grid.delete(chosen) == len({*points} & computed)
         assert not np.asarray(grid.exists(chosen)).any()
     assert grid.verify().is_clean

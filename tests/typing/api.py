@@ -54,6 +54,8 @@ def methods_have_types() -> None:
     assert_type(bound.stream(params, axes), swarmgrid.Diagnostics)
     assert_type(bound.plan(params, axes), swarmgrid.Plan)
     assert_type(bound.open(params), xr.Dataset)
+    assert_type(swarmgrid.scope("alice", "memory://types"), swarmgrid.Scope)
+    assert_type(swarmgrid.scope("alice").publish(), swarmgrid.Merging)
     assert_type(bound.put_many({1.0: {"a": 2.0}}, params, ["width"], missing="skip"), int)
     assert_type(bound.errors(params), pd.DataFrame)
     grid = bound.grid(params)
