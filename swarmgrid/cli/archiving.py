@@ -75,7 +75,7 @@ def archive(
     \b
     Examples:
       swarmgrid archive cache /tape/lab 324fd638c05b
-      swarmgrid archive cache s3://glacier/lab --storage-class DEEP_ARCHIVE --tag status=final
+      swarmgrid archive cache s3://cold/lab --storage-class DEEP_ARCHIVE
     """
     place = to_place(names, source, source_options)
     rows = place.some_rows(query_of(where, tags), function)

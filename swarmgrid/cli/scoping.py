@@ -65,10 +65,10 @@ def publish(
     store: str | None,
     storage: tuple[str, ...],
 ) -> int:
-    """Merge the points of a scope into the shared store, and leave them in the scope.
+    """Merge the points of a scope into the shared store.
 
-    Without --keep, a point that both have with other values is an error before anything is
-    written.
+    They stay in the scope, too. Without --keep, a point that both have with other values is an
+    error before anything is written.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def publish(
 def discard(
     names: tuple[str, ...], yes: bool, as_json: bool, store: str | None, storage: tuple[str, ...]
 ) -> int:
-    """Delete all that is stored in a scope; the shared store stays as it is.
+    """Delete all that is stored in a scope, and nothing else.
 
     \b
     Examples:
