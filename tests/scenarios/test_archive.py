@@ -281,7 +281,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def steps(way: str) -> itertools.count[int]:
     """Each write of the long run; of the default run some."""
-    return itertools.count(3, 1 if examples(50) > 50 else {"archive": 26, "thaw": 11}[way])
+    return itertools.count(3, 1 if examples(50) > 50 else {"archive": 19, "thaw": 11}[way])
 
 
 WAYS = [("archive", "thaw"), ("thaw", "thaw"), ("archive", "archive"), ("thaw", "archive")]
@@ -309,7 +309,9 @@ def test_a_kill_at_any_step_leaves_every_value_in_one_of_the_places(
             grid.thaw()
         xr.testing.assert_identical(grid.dataset().load(), before)
         assert grid.verify().is_clean, (k, grid.verify())
-        assert grid.verify().notes == (), (k, grid.verify())
+        # but a staging folder, which the next writer removes
+        notes = [note for note in grid.verify().notes if not note.key.startswith("locks/")]
+        assert notes == [], (k, notes)
         assert not list(tape.glob("*"))
         if is_over:
             break
