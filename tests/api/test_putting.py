@@ -247,7 +247,7 @@ def test_encodings_and_layouts_of_a_new_grid_are_those_of_compute() -> None:
     assert "encrypted" in g.grid().state().encodings["value"]
 
 
-@pytest.mark.parametrize("every", first(1, [13, 1]))
+@pytest.mark.parametrize("every", first(1, [20, 1]))
 def test_a_kill_at_any_step_leaves_none_of_the_points_or_all(
     tmp_path: Path,
     kill_at: Callable[[int], None],
