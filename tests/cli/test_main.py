@@ -19,7 +19,7 @@ import swarmgrid
 from swarmgrid.cli.main import HOMES, main, program
 from swarmgrid.terminal.endings import PIPE_CLOSED
 from tests import programs
-from tests.cli.shell import IN_A_TERMINAL, MODEL, shell
+from tests.cli.shell import IN_A_TERMINAL, MODEL, Done, shell
 from tests.long import examples
 from tests.observe.screen import session
 from tests.test_imports import HEAVY, modules_after
@@ -126,7 +126,7 @@ os:path --watch-not --axis=x=0:5 --param=y=1 --store=cache tests:x --overwrite o
 WORDS = st.one_of(st.sampled_from([*SAMPLES.split(), "", "\0", "a" * 300]), st.text(max_size=8))
 
 
-ENDING = sorted({*HOMES} - {"serve"})
+ENDING = sorted({*HOMES} - {"serve", "watch"})
 """Commands that end by themselves, whatever they are given but ``-w``."""
 
 
@@ -138,22 +138,32 @@ ENDING = sorted({*HOMES} - {"serve"})
 def test_no_argument_gives_a_traceback_and_json_is_one_document(
     tmp_path_factory: pytest.TempPathFactory, command: str, words: list[str]
 ) -> None:
+    done = _given(tmp_path_factory, command, "--json", *words)
+    assert isinstance(done.document, dict)
+    assert (done.code == 0) or done.err or done.document
+
+
+@given(st.lists(WORDS, max_size=6))
+@settings(max_examples=examples(20), suppress_health_check=list(HealthCheck))
+def test_no_argument_of_watch_gives_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str]
+) -> None:
+    _given(tmp_path_factory, "watch", "--timeout", "0", *words)
+
+
+def _given(tmp_path_factory: pytest.TempPathFactory, *words: str) -> Done:
+    """What a command made of these arguments, which print no help and follow nothing."""
     folder = tmp_path_factory.getbasetemp() / "fuzz"
     folder.mkdir(exist_ok=True)
     before = Path.cwd()
     os.chdir(folder)
     try:
-        done = shell(
-            command,
-            "--json",
-            *(word for word in words if not word.startswith(("-h", "--h", "-w"))),
-        )
+        done = shell(*(word for word in words if not word.startswith(("-h", "--h", "-w"))))
     finally:
         os.chdir(before)
     assert done.code in {0, 1, 2, 3}, done
     assert "Traceback" not in done.err
-    assert isinstance(done.document, dict)
-    assert (done.code == 0) or done.err or done.document
+    return done
 
 
 # ---- as a process
