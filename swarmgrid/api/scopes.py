@@ -268,7 +268,7 @@ def _discarded(location: Location) -> int:
     while paths := _grids(blobs):
         n += sum(_has_objects(blobs, path.prefix) for path in paths)
         for path in paths:  # under its lease: a run that goes on ends first
-            drop(location, path)
+            drop(location, path, snapshots=True)
             _delete_below(blobs, path.locks)
     _delete_below(blobs, "")
     if location.is_directory:

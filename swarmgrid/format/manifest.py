@@ -238,6 +238,7 @@ def write_segments(
     stored: StoredGrid,
     rows: Rows,
     new_commit: Callable[[], int] | None = None,
+    max_nbytes: int = MAX_ROWS_NBYTES,
 ) -> dict[str, int]:
     """Commit any number of rows: the segments that they make, by name, with their sizes.
 
@@ -246,7 +247,7 @@ def write_segments(
     keep theirs. None: all rows have one.
     """
     sizes = {}
-    for some in rows.divided(max_rows_nbytes(blobs)):
+    for some in rows.divided(min(max_nbytes, max_rows_nbytes(blobs))):
         part = some
         if new_commit is not None and not part.commit.all():
             part = part.committed_as(new_commit())

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -166,16 +167,14 @@ class Rows:
             **columns,
         )
 
-    def subset(self, numbers: NDArray[np.intp]) -> Rows:
+    def subset(self, numbers: NDArray[np.intp] | slice) -> Rows:
         """Some of the rows."""
         if not len(self.bits):  # nearly always; a loop over a million rows takes half a second
             return replace(self, **{n: getattr(self, n)[numbers] for n in COLUMNS if n != "bits"})
         # a bitmap begins where the one before it ended, in the rows as they were
-        starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end])[numbers]
+        starts = np.concatenate([np.zeros(1, "<i8"), self.bits_end[:-1]])[numbers]
         ends = self.bits_end[numbers]
-        has_bits = len(self.bits) > 0
-        pairs = zip(starts, ends, strict=True) if has_bits else ()
-        bits = [self.bits[start:end] for start, end in pairs]
+        bits = [self.bits[start:end] for start, end in zip(starts, ends, strict=True)]
         columns = {n: getattr(self, n)[numbers] for n in COLUMNS if n not in {"bits", "bits_end"}}
         return replace(
             self,
@@ -195,8 +194,8 @@ class Rows:
             return [self]
         widths = np.diff(self.bits_end, prepend=0) + (self.nbytes - len(self.bits)) // len(self)
         ends = np.cumsum(widths)
-        cuts = np.flatnonzero(np.diff(ends // max_nbytes)) + 1
-        return [self.subset(part) for part in np.split(np.arange(len(self)), cuts)]
+        cuts = [0, *(np.flatnonzero(np.diff(ends // max_nbytes)) + 1).tolist(), len(self)]
+        return [self.subset(slice(*both)) for both in itertools.pairwise(cuts)]  # no copies
 
     def points(self, i: int) -> Points:
         """The points of row ``i``."""

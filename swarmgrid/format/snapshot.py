@@ -8,7 +8,8 @@ they hold what its rows say. What changes such a chunk keeps a copy of it first.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -17,6 +18,8 @@ from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.described import archive_in
+from swarmgrid.format.grid_io import write_grid
+from swarmgrid.format.manifest import write_segments
 from swarmgrid.space.tags import is_plain
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import FORMAT, SnapshotPath
@@ -28,12 +31,16 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.manifest import Manifest
+    from swarmgrid.format.segment import Rows
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
 SUFFIX = ".json"
 MAX_RECORD = 2**20
 """The most bytes of a record."""
+ROWS_NBYTES = 2**24
+"""The most bytes of the rows in a segment of a snapshot. Larger ones take longer to read: above
+32 MiB, the allocator asks the kernel for new pages each time."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,16 @@ def _listed(data: bytes, path: SnapshotPath) -> Snapshot:
         return Snapshot(path.snapshot, damage=error.reason)
     except FormatError as error:
         return Snapshot(path.snapshot, damage=str(error))
+
+
+def write_contents(blobs: Blobs, place: SnapshotPath, grid: StoredGrid, rows: Rows) -> None:
+    """Write the documents, coordinates and rows of a snapshot: all but its record."""
+    write_grid(blobs, replace(grid, path=place), None)
+    numbers = itertools.count()
+    if len(rows):
+        write_segments(
+            blobs, place, lambda: f"{next(numbers):08d}.seg", grid, rows, max_nbytes=ROWS_NBYTES
+        )
 
 
 def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:

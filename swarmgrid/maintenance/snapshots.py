@@ -10,21 +10,19 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key
-from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.snapshot import (
     SUFFIX,
     Snapshot,
     read_snapshots,
     snapshot_chunk,
     snapshot_paths,
+    write_contents,
 )
 from swarmgrid.maintenance.kept import delete_all, state_at
 from swarmgrid.maintenance.repair import read_tidy
@@ -59,11 +57,7 @@ def take(
     now = dt.datetime.now(dt.UTC)
     expire(held, path, now)
     place = SnapshotPath(path.function, path.grid, secrets.token_hex(6))
-    grid, rows = replace(state.grid, path=place), state.manifest.rows
-    write_grid(held.blobs, grid, None)
-    numbers = iter(range(2**31))
-    if len(rows):
-        write_segments(held.blobs, place, lambda: f"{next(numbers):08d}.seg", grid, rows)
+    write_contents(held.blobs, place, state.grid, state.manifest.rows)
     found = Snapshot(
         place.snapshot,
         message,

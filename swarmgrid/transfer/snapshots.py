@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key
-from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import write_segments
-from swarmgrid.format.snapshot import put_kept, read_snapshots, snapshot_chunk
+from swarmgrid.format.snapshot import put_kept, read_snapshots, snapshot_chunk, write_contents
 from swarmgrid.maintenance.kept import has_layout_of, state_at
 from swarmgrid.maintenance.snapshots import other_chunks
 from swarmgrid.store.layout import SnapshotPath
@@ -66,10 +63,7 @@ def _copy(source: Blobs, state: GridState, held: Lease, snapshot: Snapshot) -> i
                 held.check()
                 put_kept(target, path, key, data)
                 nbytes += len(data)
-    write_grid(target, replace(then.grid, path=place), None)
-    numbers = iter(range(2**31))
-    if len(rows):
-        write_segments(target, place, lambda: f"{next(numbers):08d}.seg", then.grid, rows)
+    write_contents(target, place, then.grid, rows)
     held.check()
     target.put(place.record, snapshot.to_bytes(place.record))
     return nbytes

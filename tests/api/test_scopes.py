@@ -540,3 +540,12 @@ def check_scopes_of(store: Any, **options: Any) -> None:
     assert computed(f.grid()) == {(1, 10): 10, (2, 10): 20}
     assert other.discard() == 1
     assert swarmgrid.scopes(store, **options) == []
+
+
+def test_a_scope_is_discarded_with_its_snapshots() -> None:
+    store = MemoryStore()
+    mine = swarmgrid.scope("a", store)
+    swarmgrid.stream({}, {"x": [1]}, func=lambda x: x, store=mine, version="1", executor="sync")
+    (grid,) = mine.catalog()
+    grid.snapshot("kept")
+    assert mine.discard() == 1
