@@ -169,7 +169,7 @@ def _replace(held: Lease, new: StoredGrid, rows: Rows, manifest: Manifest) -> No
         return f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
 
     # rows of both types are there for a while: a reader takes those that fit its document
-    write_segments(blobs, path, new_name, new, rows)
+    write_segments(blobs, path, new_name, new, rows, held.new_commit)
     held.check()
     write_documents(blobs, new)
     # last: until the document is replaced, these are the rows that count

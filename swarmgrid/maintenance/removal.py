@@ -165,7 +165,8 @@ def _drop_rows(held: Lease, state: GridState, selection: Selection) -> int:
     left = Rows.concatenated(kept, len(grid.axes), len(grid.schema.outputs))
     if n_removed:
         if len(left):
-            write_segments(held.blobs, grid.path, lambda: _new_name(held), grid, left)
+            path, new_commit = grid.path, held.new_commit
+            write_segments(held.blobs, path, lambda: _new_name(held), grid, left, new_commit)
         for name in [*manifest.sizes, *manifest.damaged]:  # a kill before leaves what was computed
             held.check()
             held.blobs.delete(grid.path.manifest + name)

@@ -127,7 +127,7 @@ def invalidate_bad_rows(
         held.check()
         if is_sound.any():
             rows = manifest.rows.subset(np.flatnonzero(is_sound))
-            write_segments(blobs, path, lambda: _new_name(held), grid, rows)
+            write_segments(blobs, path, lambda: _new_name(held), grid, rows, held.new_commit)
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again
             blobs.delete(path.manifest + name)

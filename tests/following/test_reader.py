@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import random
 import sys
 import threading
@@ -172,6 +173,19 @@ def test_nobody_listens_and_nothing_is_asked(tmp_path: Path, monkeypatch: Any) -
     asked.clear()
     assert list(watch) == []
     assert asked == []
+
+
+def test_whatever_writes_rows_of_a_grid_numbers_those_that_are_new() -> None:
+    package = Path(swarmgrid.__file__).parent
+    calls = [
+        (path.name, len(node.args))
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "write_segments"
+    ]
+    assert len(calls) > 8
+    # a snapshot has the rows of its grid, with their numbers
+    assert [name for name, n in calls if n < 6] == ["snapshots.py", "snapshots.py"]
 
 
 def test_a_writer_without_a_fence_that_comes_late_is_told() -> None:
