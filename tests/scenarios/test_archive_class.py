@@ -14,6 +14,7 @@ import swarmgrid
 from swarmgrid import ArchivedError, Grid
 from tests.servers.dynamodb import CREDENTIALS, DynamoDBServer
 
+pytest.importorskip("obstore", minversion="0.10", reason="no storage classes before that")
 pytestmark = pytest.mark.server
 _numbers = itertools.count()
 
