@@ -115,15 +115,16 @@ class GridReading(GridBase):
         from swarmgrid.view.layers import layered_dataset
 
         checked("view_chunks", view_chunks)
-        layers = self._stored_layers()
         if at is None:
+            layers = self._stored_layers()
             ordered = in_order(joint_axes(layers), axis_names(axes))
             names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
             check_view_chunks(view_chunks, names, shape, layers[0].state.grid.schema)
             warn_of_another_origin(self._ref, layers[0].state.grid.attributes)
             remember(self._ref.location)
             return layered_dataset(layers, ordered, view_chunks)
-        ref = layers[0].ref
+        # In a scope, it is the first layer that has the grid; else nothing is read for this.
+        ref = self._stored_layers()[0].ref if len(self._ref.location.layers) > 1 else self._ref
         state = state_of(ref, at)
         grid = state.grid
         warn_of_another_origin(self._ref, grid.attributes)
