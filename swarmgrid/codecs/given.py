@@ -132,6 +132,13 @@ class GivenEncodings:
         """The request for one output; None: there is none."""
         return self.by_output.get(name, self.rest)
 
+    def for_stored(self, stored: Mapping[str, Encoding]) -> GivenEncodings:
+        """The same request of a grid that has encodings: ``rest`` changes its compressors only."""
+        if self.rest is None:
+            return self
+        kept = {name: _with_packing(self.rest, one) for name, one in stored.items()}
+        return replace(self, by_output={**kept, **self.by_output})
+
     def in_words(self) -> dict[str, str]:
         """The requests, by output, in words."""
         several = {**self.by_output, **({"any output": self.rest} if self.rest else {})}
@@ -195,6 +202,22 @@ def to_given(encoding: object, codec: object = None) -> GivenEncodings:
             )
         found[str(name)] = _given(f"encoding[{name!r}]", one, common or GivenEncoding())
     return GivenEncodings(found, common)
+
+
+def _with_packing(given: GivenEncoding, stored: Encoding) -> GivenEncoding:
+    """A request for compressors, with all but the compressors of a stored encoding."""
+    from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec
+
+    chain = [codec_of(codec) for codec in stored.codec_list()]
+    return replace(
+        given,
+        dtype=stored.dtype,
+        scale_factor=stored.scale_factor,
+        add_offset=stored.add_offset,
+        fill_value=stored.fill_value,
+        filters=tuple(codec for codec in chain if isinstance(codec, ArrayArrayCodec)),
+        serializer=next((codec for codec in chain if isinstance(codec, ArrayBytesCodec)), None),
+    )
 
 
 def _check_keys(place: str, one: Mapping[Any, Any]) -> None:

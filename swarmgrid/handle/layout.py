@@ -71,7 +71,8 @@ class GridLayout(GridBase):
             The new encodings of some outputs, as for `swarmgrid.compute`; ``{}`` for an output is
             the usual one. A lossy encoding is final: what it drops is gone.
         codec : codec, list or "auto", optional
-            The new compressors of all outputs that ``encoding`` does not name.
+            The new compressors of all outputs that ``encoding`` does not name; their dtypes,
+            scales and filters stay as stored.
         sort : bool, default False
             Whether the stored order of the values on each axis becomes ascending. Labels and
             enum members keep theirs.
@@ -232,6 +233,7 @@ def new_layout(
         orders.append(order)
     new = replace(moved(grid), stored_axes=tuple(axes), inner_shape=inner)
     before = grid.schema.encodings
+    given = given.for_stored(before)
     if given:
         found = with_encodings(new, given).schema.encodings
         kept = {name: one for name, one in before.items() if given.of(name) is None}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
@@ -205,6 +206,22 @@ def test_codecs_are_measured_anew(tmp_path: Path) -> None:
     words = grid_of(tmp_path).state().encodings
     assert all("costs least" in text for text in words.values())
     assert "float32" in words["number"]
+    assert compute(tmp_path, chunks=None).identical(before)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "auto"])
+def test_other_compressors_leave_the_dtype_the_scale_and_the_filters(
+    tmp_path: Path, codec: str
+) -> None:
+    packed = {"number": {"dtype": "int16", "scale_factor": 0.01}}
+    rounded = {"curve": {"filters": numcodecs.BitRound(8)}}
+    before = compute(tmp_path, encoding=packed | rounded).load()
+    grid_of(tmp_path).rechunk(codec=codec)
+    words = grid_of(tmp_path).state().encodings
+    assert "int16" in words["number"]
+    assert "0.01" in words["number"]
+    assert "bitround" in words["curve"].lower()
+    assert ("gzip" if codec == "gzip" else "costs least") in words["curve"]
     assert compute(tmp_path, chunks=None).identical(before)
 
 
