@@ -28,6 +28,7 @@ LOADED = {
 NOT_LOADED = {"canonical", "index", "search", "next", "prev", "author", "help", "license"}
 """Kinds of ``<link>`` that a browser does not follow by itself."""
 HOSTS = {
+    "cupy.dev",
     "developmentseed.org",
     "github.com",
     "jobqueue.dask.org",
@@ -35,6 +36,7 @@ HOSTS = {
     "pradyunsg.me",  # the footer of the theme
     "semver.org",
     "www.sphinx-doc.org",  # the same
+    "www.trychroma.com",
 }
 """The hosts to which pages may link, besides those of the inventories."""
 STYLE = re.compile(r"""(?:@import\s+|url\()\s*["']?([^"')\s]+)""")

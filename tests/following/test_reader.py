@@ -185,7 +185,7 @@ def test_whatever_writes_rows_of_a_grid_numbers_those_that_are_new() -> None:
     ]
     assert len(calls) > 8
     # a snapshot has the rows of its grid, with their numbers
-    assert [name for name, n in calls if n < 6] == ["snapshots.py", "snapshots.py"]
+    assert [name for name, n in calls if n < 6] == ["snapshot.py"]
 
 
 def test_a_writer_without_a_fence_that_comes_late_is_told() -> None:

@@ -7,9 +7,15 @@ Run by `readers.py` as `python -I -W error read_xarray.py PATH [--group G] [--tr
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 
 sys.modules["swarmgrid"] = None  # `import swarmgrid` now raises, installed or not
+_distributions = importlib.metadata.distributions
+# zarr and xarray load what a distribution offers them; this one offers nothing, either
+importlib.metadata.distributions = lambda **of: (
+    one for one in _distributions(**of) if one.metadata["Name"] != "swarmgrid-zarr"
+)
 
 import argparse
 import json

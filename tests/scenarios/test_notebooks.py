@@ -91,7 +91,10 @@ def test_a_notebook_shows_what_a_run_does_and_how_it_ends(
     assert "points are stored (this one is x=3)" in text
 
     assert error_of(interrupt).ename == "KeyboardInterrupt"
-    assert error_of(interrupt).evalue == "2 of 6 points are stored; call again to go on"
+    # the second point may not have come back from the worker yet
+    assert re.fullmatch(
+        "[12] of 6 points are stored; call again to go on", error_of(interrupt).evalue
+    )
     assert "functions.py" not in COLOURS.sub("", "\n".join(error_of(interrupt).traceback))
 
 
