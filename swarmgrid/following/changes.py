@@ -69,8 +69,9 @@ class Teller:
             return mark
         mark = yield from self._of_the_axes(_of_this_store(mark, look), look)
         counts = counted(look.rows)
-        mark = yield from self._of_losses(mark, look, counts)
-        mark = yield from self._of_commits(mark, look, counts)
+        is_hidden = _hidden(mark, look, counts)
+        mark = yield from self._of_losses(mark, look, np.where(is_hidden, 0, counts))
+        mark = yield from self._of_commits(mark, look, counts, is_hidden)
         return (yield from self._of_the_lease(mark, look, counts))
 
     def damaged(self, mark: Mark, key: str, reason: str) -> Changes:
@@ -133,10 +134,16 @@ class Teller:
             yield PointsRemoved(**self._common(writer), n_points=lost), mark
         return mark
 
-    def _of_commits(self, mark: Mark, look: GridLook, counts: NDArray[np.int64]) -> Changes:
+    def _of_commits(
+        self,
+        mark: Mark,
+        look: GridLook,
+        counts: NDArray[np.int64],
+        is_hidden: NDArray[np.bool_],
+    ) -> Changes:
         """The commits that were not told: of rows, and of failures."""
         rows = look.rows
-        is_new = ~_where(rows.commit, mark) & (rows.commit <= look.settled)
+        is_new = is_hidden | (~_where(rows.commit, mark) & (rows.commit <= look.settled))
         new = np.flatnonzero(is_new & (counts > 0))
         new = new[np.argsort(rows.commit[new], kind="stable")]
         commits, starts = np.unique(rows.commit[new], return_index=True)
@@ -251,6 +258,20 @@ class Teller:
 def _of_this_store(mark: Mark, look: GridLook) -> Mark:
     """The mark; an empty one where the store was deleted as a whole, and leases count anew."""
     return Mark() if -1 < look.epoch < mark.epoch else mark
+
+
+def _hidden(mark: Mark, look: GridLook, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """``(n,)``: whether a row came with a commit that was told without it.
+
+    At the first look after a token it is not known which these are: if there are more points
+    than were told, all of them are told again.
+    """
+    is_told = _where(look.rows.commit, mark)
+    if mark.layout != look.grid.layout:  # rows have other commits there
+        return np.zeros_like(is_told)
+    if look.is_unseen is not None:
+        return is_told & look.is_unseen
+    return is_told & (int(counts[is_told].sum()) > mark.points)
 
 
 def _where(commits: NDArray[np.uint64], mark: Mark) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,9 @@ class GridLook:
     epoch: int
     """The number of the lease; -1: there is none."""
     holder: Holder
+    is_unseen: NDArray[np.bool_] | None = None
+    """``(n,)``: whether a row was settled in no earlier look; None: this is the first one, or the
+    first of a layout."""
 
     @property
     def is_settled(self) -> bool:
@@ -102,6 +105,8 @@ class GridReader:
         self._failure_names: tuple[str, ...] = ()
         self._look: GridLook | None = None
         self._lease: tuple[int, str] = (-1, IDLE)
+        self._seen: tuple[int, NDArray[np.uint64]] | None = None
+        """The layout, and a number for each row of it that was settled in any look."""
 
     def look(self) -> GridLook | None:
         """Look at the grid: two listings and the lease, and what is new; None if there is none.
@@ -117,11 +122,30 @@ class GridReader:
         names = self._listed()
         if names != self._names or lease != self._lease or self._has_more():
             self._names = None  # an error on the way: read again
-            self._look = self._read(names)
+            self._look = self._compare_with_seen(self._read(names))
             self._lease = lease
+        elif self._look is not None and self._look.is_unseen is not None:
+            nothing = np.zeros_like(self._look.is_unseen)
+            self._look = replace(self._look, is_unseen=nothing)
         if self._look is not None:
             self._look = replace(self._look, holder=holder, epoch=self._sight.epoch)
         return self._look
+
+    def _compare_with_seen(self, look: GridLook | None) -> GridLook | None:
+        """Note the rows of a look, and say which of them no earlier one had settled.
+
+        A compaction that goes on during a listing may hide old rows: what it has written is not in
+        the listing yet, and what it has deleted is there no more. If two listings are hit so,
+        later commits were told meanwhile.
+        """
+        if look is None:
+            self._seen = None
+            return None
+        layout, keys = look.grid.layout, _keys(look.rows)
+        settled = keys[look.rows.commit <= look.settled]  # the others are not told yet
+        before = self._seen[1] if self._seen is not None and self._seen[0] == layout else None
+        self._seen = layout, settled if before is None else np.union1d(before, settled)
+        return look if before is None else replace(look, is_unseen=~np.isin(keys, before))
 
     def _listed(self) -> tuple[str, ...]:
         return tuple(self._blobs.names(self.path.manifest))
@@ -226,14 +250,32 @@ def _latest(look: GridLook) -> int:
     return max(latest, int(look.rows.commit.max()) if len(look.rows) else -1)
 
 
+def _keys(rows: Rows) -> NDArray[np.uint64]:
+    """``(n,)``: a number for the commit and the chunk of each row, whatever of it was deleted."""
+    return _mixed([rows.commit, *rows.index.T])
+
+
+def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """``(n,)``: a number for each row of some columns of integers.
+
+    By the mixing of splitmix64 (Steele, Lea and Flood, 2014). Each column is mixed before the
+    next one is added: numbers of commits and of chunks often count alike, and would cancel.
+    """
+    numbers = np.zeros(len(columns[0]), np.uint64)
+    with np.errstate(over="ignore"):
+        for column in columns:
+            numbers += column.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            numbers ^= numbers >> np.uint64(31)
+    return numbers
+
+
 def counted(rows: Rows) -> NDArray[np.int64]:
     """``(n,)``: how many points each row has; 0 for one that is there twice."""
     counts = np.prod(rows.extent.astype(np.int64), axis=1)
-    signs = rows.commit.astype(np.uint64)
+    signs = _mixed([rows.commit, *rows.index.T, *rows.extent.T, *rows.checksums.T])
     with np.errstate(over="ignore"):
-        for column in (*rows.index.T, *rows.extent.T, *rows.checksums.T):
-            signs = (signs ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-            signs ^= signs >> np.uint64(29)
         for i in np.flatnonzero(rows.has_bitmap()).tolist():
             points = rows.points(i)
             counts[i] = len(points)

@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ swarmgrid.stream(simulate, axes={"x": range(int(sys.argv[2]))}, store=sys.argv[1
 """
 
 
-def commit_each(store: Any, n: int) -> Iterator[int]:
+def commit_each(
+    store: Any, n: int, value: Callable[[int], float] = lambda x: x * 2.0
+) -> Iterator[int]:
     """Commit so many points of a grid, each in a segment of its own, merged as in any run."""
     location = to_location(store)
     stream(store, range(n), chunks=1, where=lambda x: x == 0)
@@ -52,7 +55,7 @@ def commit_each(store: Any, n: int) -> Iterator[int]:
         grid = state.grid
         committer = Committer(held, grid, grid, state.manifest, None, keeps_failures=True)
         for x in range(1, n):
-            block = {name: np.full_like(b, x * 2.0) for name, b in empty_block(grid).items()}
+            block = {name: np.full_like(b, value(x)) for name, b in empty_block(grid).items()}
             row, nbytes = write_points(held.blobs, grid, (x,), block, Points((1,)), 0.0)
             committer.receive(TaskResult(rows=[row], nbytes=nbytes))
             committer.commit()
@@ -115,6 +118,25 @@ def test_a_listing_that_is_no_instant_hides_nothing(
     assert sorted(labels(watcher.events)) == [*range(80)]
     assert caplog.records == []  # what was merged meanwhile is not damaged
     assert commits(watcher.events) == sorted(commits(watcher.events))
+
+
+def test_equal_values_are_told_though_their_commits_count_as_their_chunks_do() -> None:
+    store = grids.new_store()
+    for _ in commit_each(store, 40, lambda _: 0.0):
+        pass
+    assert labels(told(store)) == [*range(40)]
+
+
+def test_a_token_of_fewer_points_than_its_commits_have_tells_them_again() -> None:
+    """Two listings in a row may have hidden a row: the token has the commits after it, too."""
+    store = grids.new_store()
+    for _ in commit_each(store, 6):
+        pass
+    *_, last = told(store)
+    mark = last.position.of(last.grid)
+    assert labels(told(store, last.token)) == []
+    short = last.position.with_mark(last.grid, replace(mark, points=mark.points - 1))
+    assert labels(told(store, short.to_text())) == [*range(6)]
 
 
 @pytest.mark.parametrize("n_kills", first(1, [2, 25]))
