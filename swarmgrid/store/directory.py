@@ -230,9 +230,7 @@ class FileBlobs:
         try:
             _write(path, data, is_durable=self._is_durable)
             yield path
-        except FileNotFoundError as error:
-            if os.path.isdir(self._staging):  # a folder was deleted as often as it was made
-                raise self._failed("written", error) from error
+        except FileNotFoundError:
             raise self._lost() from None
         except (FileExistsError, LeaseLostError):
             raise
