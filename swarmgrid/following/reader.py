@@ -78,6 +78,19 @@ class GridLook:
         return tuple(still_failed(found, self.manifest))
 
 
+@dataclass
+class _Seen:
+    """The rows of a layout that looks have settled, each as a number."""
+
+    layout: int
+    settled: int
+    """Up to this commit, at the last look."""
+    total: np.uint64
+    """The sum of the rows that were there then: no sort is needed while it stays."""
+    keys: list[NDArray[np.uint64]]
+    """Those of all looks."""
+
+
 class GridReader:
     """Reads a grid again and again.
 
@@ -105,8 +118,7 @@ class GridReader:
         self._failure_names: tuple[str, ...] = ()
         self._look: GridLook | None = None
         self._lease: tuple[int, str] = (-1, IDLE)
-        self._seen: tuple[int, NDArray[np.uint64]] | None = None
-        """The layout, and a number for each row of it that was settled in any look."""
+        self._seen: _Seen | None = None
 
     def look(self) -> GridLook | None:
         """Look at the grid: two listings and the lease, and what is new; None if there is none.
@@ -141,11 +153,22 @@ class GridReader:
         if look is None:
             self._seen = None
             return None
-        layout, keys = look.grid.layout, _keys(look.rows)
-        settled = keys[look.rows.commit <= look.settled]  # the others are not told yet
-        before = self._seen[1] if self._seen is not None and self._seen[0] == layout else None
-        self._seen = layout, settled if before is None else np.union1d(before, settled)
-        return look if before is None else replace(look, is_unseen=~np.isin(keys, before))
+        commit, keys = look.rows.commit, _keys(look.rows)
+        is_settled = commit <= look.settled  # the others are not told yet
+        before, self._seen = (
+            self._seen,
+            _Seen(look.grid.layout, look.settled, keys[is_settled].sum(), [keys[is_settled]]),
+        )
+        if before is None or before.layout != look.grid.layout:
+            return look
+        is_old = commit <= before.settled
+        if keys[is_old].sum() == before.total:  # as in all looks but a few
+            is_unseen = np.zeros_like(is_old)
+            self._seen.keys = [*before.keys, keys[is_settled & ~is_old]]
+        else:
+            is_unseen = is_old & ~np.isin(keys, np.concatenate(before.keys))
+            self._seen.keys = [*before.keys, keys[is_settled & (is_unseen | ~is_old)]]
+        return replace(look, is_unseen=is_unseen)
 
     def _listed(self) -> tuple[str, ...]:
         return tuple(self._blobs.names(self.path.manifest))
@@ -273,7 +296,7 @@ def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 
 def counted(rows: Rows) -> NDArray[np.int64]:
     """``(n,)``: how many points each row has; 0 for one that is there twice."""
-    counts = np.prod(rows.extent.astype(np.int64), axis=1)
+    counts: NDArray[np.int64] = np.prod(rows.extent.astype(np.int64), axis=1)
     signs = _mixed([rows.commit, *rows.index.T, *rows.extent.T, *rows.checksums.T])
     with np.errstate(over="ignore"):
         for i in np.flatnonzero(rows.has_bitmap()).tolist():
@@ -281,6 +304,9 @@ def counted(rows: Rows) -> NDArray[np.int64]:
             counts[i] = len(points)
             sign = int.from_bytes((points.bits or b"")[:8], "little") ^ hash(points.bits)
             signs[i] ^= np.uint64(sign & (2**64 - 1)) * np.uint64(0xBF58476D1CE4E5B9)
+    ordered = np.sort(signs)
+    if (ordered[1:] != ordered[:-1]).all():  # far quicker than what follows
+        return counts
     _, first = np.unique(signs, return_index=True)
     is_first = np.zeros(len(rows), bool)
     is_first[first] = True
