@@ -17,7 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "readable": set(),
     "quantities": {"errors"},
-    "identity": GROUND,
+    "user_code": GROUND,
+    "identity": GROUND | {"user_code"},
     "space": GROUND | {"identity"},
     "codecs": GROUND | {"space"},
     "stores": GROUND,  # public: of use without any grid
@@ -31,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
     "options": GROUND | {"space", "codecs", "run_options", "option_words", "option_checks"},
     "planning": GROUND | {"identity", "space", "codecs", "store", "format"},
-    "transport": GROUND | {"identity", "space", "codecs", "store", "format"},
+    "transport": GROUND | {"identity", "user_code", "space", "codecs", "store", "format"},
     "worker": GROUND | {"identity", "space", "store", "format", "transport"},
     "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
     "observe": GROUND,
@@ -62,7 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "memo": GROUND
     | {"identity", "space", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
-    "memoized": GROUND | {"identity", "space", "store", "format", "option_checks", "options"},
+    "memoized": GROUND
+    | {"identity", "user_code", "space", "store", "format", "option_checks", "options"},
     "notation": GROUND | {"inventory"},
     "terminal": GROUND,
     "cli": GROUND

@@ -18,7 +18,6 @@ from swarmgrid.identity.bound import Origin, bound, keywords
 from swarmgrid.identity.classes import enum_code, member_digest
 from swarmgrid.identity.encode import digest, is_ignored
 from swarmgrid.identity.keys import AXES_DIGITS, axes_id, chunk_digest, grid_id, point_seed
-from swarmgrid.identity.ownership import Frame, module_name, shortened
 from swarmgrid.identity.parts import (
     Fingerprint,
     Part,
@@ -28,6 +27,7 @@ from swarmgrid.identity.parts import (
     fingerprint_parts,
     function_name,
 )
+from swarmgrid.user_code.ownership import Frame, module_name, shortened
 
 __all__ = [
     "AXES_DIGITS",

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from swarmgrid.identity import reached, source
 from swarmgrid.identity.encode import Walk, digest, is_ignored, to_digest
 from swarmgrid.identity.objects import held_by
-from swarmgrid.identity.ownership import (
+from swarmgrid.user_code.ownership import (
     file_of,
     home,
     is_own_class,

@@ -24,7 +24,7 @@ from types import (
 from typing import Any
 
 from swarmgrid.identity.encode import Called, Spot, digest, exactly, family, frame
-from swarmgrid.identity.ownership import (
+from swarmgrid.user_code.ownership import (
     function_of,
     is_own_class,
     is_own_function,

@@ -7,8 +7,8 @@ from types import FunctionType
 from typing import Any
 
 from swarmgrid.identity.classes import METHODS, is_written
-from swarmgrid.identity.ownership import is_own_class, is_own_function
 from swarmgrid.identity.source import reads_of_owner
+from swarmgrid.user_code.ownership import is_own_class, is_own_function
 
 
 def is_closed(cls: type, reads: Collection[str], home: str | None) -> bool:

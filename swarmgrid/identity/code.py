@@ -27,9 +27,9 @@ from typing import Any
 from swarmgrid.identity import classes, reached, source
 from swarmgrid.identity.closed import is_closed
 from swarmgrid.identity.encode import Called, Spot, exactly, family, frame
-from swarmgrid.identity.lookups import looks_up
 from swarmgrid.identity.namespaces import narrowed
-from swarmgrid.identity.ownership import (
+from swarmgrid.user_code.lookups import looks_up
+from swarmgrid.user_code.ownership import (
     frame_of_walk,
     is_importable,
     is_own_function,

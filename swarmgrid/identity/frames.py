@@ -13,7 +13,7 @@ import numpy as np
 
 from swarmgrid.identity import plain
 from swarmgrid.identity.encode import Spot, family, frame
-from swarmgrid.identity.ownership import holds_users
+from swarmgrid.user_code.ownership import holds_users
 
 
 def _of(library: str, *names: str) -> Callable[[Any], bool]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from swarmgrid.identity import instructions
 from swarmgrid.identity.encode import Narrowed, Spot, exactly, frame, is_ignored
+from swarmgrid.user_code import instructions
 
 _TYPES: tuple[type, ...] = (argparse.Namespace, SimpleNamespace)
 _NAMESPACES: dict[type, Any] = {one: one.__getattribute__ for one in _TYPES}

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from swarmgrid.identity.encode import Spot, exactly, family, frame
-from swarmgrid.identity.ownership import (
+from swarmgrid.identity.plain import step
+from swarmgrid.user_code.ownership import (
     is_importable,
     is_own_class,
     is_own_function,
@@ -35,7 +36,6 @@ from swarmgrid.identity.ownership import (
     library_home,
     type_name,
 )
-from swarmgrid.identity.plain import step
 
 _Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]  # noqa: SLF001 - it has no public name
 _ADDRESS = re.compile(r"<.*\bat 0x[0-9A-Fa-f]{6,}>")

@@ -14,7 +14,7 @@ from typing import Any
 from swarmgrid.errors import InputError
 from swarmgrid.identity import source
 from swarmgrid.identity.encode import Called, Walk, to_digest
-from swarmgrid.identity.ownership import Frame, label, qualname, top_level, unwrapped, walking_by
+from swarmgrid.user_code.ownership import Frame, label, qualname, top_level, unwrapped, walking_by
 
 
 @dataclass(frozen=True, slots=True)

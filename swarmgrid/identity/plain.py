@@ -21,7 +21,7 @@ from types import EllipsisType, MappingProxyType, NotImplementedType
 from typing import Any
 
 from swarmgrid.identity.encode import Spot, exactly, family, frame, leaf
-from swarmgrid.identity.ownership import is_own_class
+from swarmgrid.user_code.ownership import is_own_class
 
 _MICROSECOND = timedelta(microseconds=1)
 

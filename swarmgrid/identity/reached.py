@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from swarmgrid.identity import instructions
 from swarmgrid.identity.encode import Spot, family, frame
 from swarmgrid.identity.frames import accessors
-from swarmgrid.identity.ownership import (
+from swarmgrid.user_code import instructions
+from swarmgrid.user_code.ownership import (
     frame_of_walk,
     is_own_class,
     is_own_function,

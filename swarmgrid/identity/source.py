@@ -15,9 +15,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, cast
 
-from swarmgrid.identity import escapes, syntax
 from swarmgrid.identity.encode import digest, encode
-from swarmgrid.identity.ownership import frame_of_walk
+from swarmgrid.user_code import escapes, syntax
+from swarmgrid.user_code.ownership import frame_of_walk
 
 _Place = tuple[int, str]
 """The first line of a function, that of a decorator included, and its name."""

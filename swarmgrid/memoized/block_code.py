@@ -19,7 +19,7 @@ from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 from swarmgrid.errors import InputError
-from swarmgrid.identity.syntax import to_words
+from swarmgrid.user_code.syntax import to_words
 
 _With: TypeAlias = ast.With | ast.AsyncWith
 PARSING = threading.RLock()

@@ -20,10 +20,10 @@ from typing import Any
 from swarmgrid.errors import InputError
 from swarmgrid.identity import digest
 from swarmgrid.identity.encode import Spot, exactly, frame
-from swarmgrid.identity.instructions import used_names
-from swarmgrid.identity.ownership import is_own_module, top_level
 from swarmgrid.identity.reached import used_values
 from swarmgrid.memoized.block_code import PARSING, BlockSource
+from swarmgrid.user_code.instructions import used_names
+from swarmgrid.user_code.ownership import is_own_module, top_level
 
 _CONTAINERS = (list, dict, set, deque, Counter, OrderedDict, defaultdict)
 _ADDERS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "remove"}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeGuard
 
-from swarmgrid.identity.instructions import all_names, imported_modules, used_names
-from swarmgrid.identity.ownership import is_own_module, own_import
 from swarmgrid.identity.reached import cells, subclasses, used_values
+from swarmgrid.user_code.instructions import all_names, imported_modules, used_names
+from swarmgrid.user_code.ownership import is_own_module, own_import
 
 _ABSENT = object()
 _WHOLE = ((), ("__dict__",))

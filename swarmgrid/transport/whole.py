@@ -12,7 +12,7 @@ import numpy as np
 
 from swarmgrid.identity.arrays import memory_order
 from swarmgrid.identity.objects import content_type, held_by, is_pickling_itself, is_transparent
-from swarmgrid.identity.ownership import is_own_class
+from swarmgrid.user_code.ownership import is_own_class
 
 _FILLED = {dict: dict.update, list: list.extend, set: set.update, bytearray: bytearray.extend}
 

@@ -14,8 +14,8 @@ import pytest
 
 import swarmgrid
 from swarmgrid import identity
-from swarmgrid.identity import ownership
 from swarmgrid.planning.request import identified
+from swarmgrid.user_code import ownership
 
 SCRIPT = """
 import sys, swarmgrid

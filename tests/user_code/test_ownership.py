@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 
 import swarmgrid
-from swarmgrid.identity.ownership import label, qualname, type_name
+from swarmgrid.user_code.ownership import label, qualname, type_name
 
 
 def test_no_name_in_an_identity_tells_of_the_layout_of_the_package() -> None:

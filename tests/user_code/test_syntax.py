@@ -23,7 +23,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from swarmgrid.identity import fingerprint
-from swarmgrid.identity.syntax import code_words, only_called, to_words
+from swarmgrid.user_code.syntax import code_words, only_called, to_words
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 

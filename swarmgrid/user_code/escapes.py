@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from swarmgrid.identity.syntax import Function
+from swarmgrid.user_code.syntax import Function
 
 _FRAMES = frozenset({"locals", "vars", "eval", "exec", "globals", "dir"})
 """Functions that hand on what is local."""

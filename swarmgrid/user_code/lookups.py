@@ -10,7 +10,7 @@ from importlib import import_module
 from types import CodeType
 from typing import Any
 
-from swarmgrid.identity import instructions
+from swarmgrid.user_code import instructions
 
 _BY_TEXT = (eval, exec, globals, locals, vars, import_module, __import__)
 _BY_FRAME = (sys._getframe, inspect.currentframe, inspect.stack, gc.get_objects)  # noqa: SLF001
