@@ -57,7 +57,6 @@ if TYPE_CHECKING:
         RunFinished,
     )
     from swarmgrid.following.watch import Watch
-    from swarmgrid.format.snapshot import Snapshot
     from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
     from swarmgrid.handle.grid_index import GridIndex
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.options import CallOptions, set_options
     from swarmgrid.planning.estimate import Plan
+    from swarmgrid.records.snapshot import Snapshot
     from swarmgrid.space.outputs import Output
     from swarmgrid.tiers.policy import TierPolicy
     from swarmgrid.tiers.tiered import Tiered
@@ -85,7 +85,7 @@ _HOMES = {
     "GridIndex": "handle.grid_index",
     "Key": "codecs.keys",
     "GridDiff": "handle.history",
-    "Snapshot": "format.snapshot",
+    "Snapshot": "records.snapshot",
     "copy": "api.copying",
     **dict.fromkeys(["MergedGrid", "Merging", "merge"], "api.merging"),
     "Adoption": "handle.adopting",

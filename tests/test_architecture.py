@@ -24,39 +24,43 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stores": GROUND,  # public: of use without any grid
     "store": GROUND | {"stores"},
     "format": GROUND | {"identity", "space", "codecs", "store"},
-    "maintenance": GROUND | {"space", "store", "format"},
-    "inventory": GROUND | {"space", "store", "format"},
-    "transfer": GROUND | {"space", "store", "format", "maintenance"},
+    "records": GROUND | {"identity", "space", "store", "format"},
+    "maintenance": GROUND | {"space", "store", "format", "records"},
+    "inventory": GROUND | {"space", "store", "records"},
+    "transfer": GROUND | {"space", "store", "format", "records", "maintenance"},
     "run_options": GROUND | {"store"},
     "option_words": GROUND,
     "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
     "options": GROUND | {"space", "codecs", "run_options", "option_words", "option_checks"},
-    "planning": GROUND | {"identity", "space", "codecs", "store", "format"},
+    "planning": GROUND | {"identity", "space", "codecs", "store", "format", "records"},
     "transport": GROUND | {"identity", "user_code", "space", "codecs", "store", "format"},
     "worker": GROUND | {"identity", "space", "store", "format", "transport"},
     "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
     "observe": GROUND,
     "coordinator": GROUND
-    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning"}
+    | {"identity", "space", "codecs", "store", "format", "records", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
-    "pictures": GROUND | {"space", "store", "format", "inventory"},
-    "view": GROUND | {"space", "store", "format", "maintenance", "planning", "inventory"},
+    "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
+    "view": GROUND
+    | {"space", "store", "format", "records", "maintenance", "planning", "inventory"},
     # above the view: what moves to a device was read and checked as for any reader
     "tiers": GROUND | {"space", "store", "format", "view"},
     # events need rows, records of failures, leases and the inventory; their values, the view
-    "following": GROUND | {"space", "store", "format", "inventory", "planning", "view"},
-    "live": GROUND | {"space", "store", "format", "inventory", "pictures", "following"},
+    "following": GROUND | {"space", "store", "format", "records", "inventory", "planning", "view"},
+    "live": GROUND | {"space", "store", "format", "records", "inventory", "pictures", "following"},
     "search": GROUND,
     # its files are of a grid's rows; the vectors are handed to it
-    "indexes": GROUND | {"space", "codecs", "store", "format", "maintenance", "search"},
+    "indexes": GROUND | {"space", "codecs", "store", "format", "records", "maintenance", "search"},
     "handle": GROUND
-    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
+    | {"identity", "space", "codecs", "store", "format", "records", "maintenance"}
+    | {"planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"}
     | {"search", "indexes"},
     "api": GROUND
     | {"search"}
-    | {"identity", "space", "codecs", "store", "format", "maintenance", "planning", "view"}
+    | {"identity", "space", "codecs", "store", "format", "records", "maintenance"}
+    | {"planning", "view"}
     | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
     | {"pictures", "live", "transfer", "tiers", "following"},
@@ -68,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notation": GROUND | {"inventory"},
     "terminal": GROUND,
     "cli": GROUND
-    | {"store", "format", "inventory", "planning", "observe", "view", "maintenance"}
+    | {"store", "records", "inventory", "planning", "observe", "view", "maintenance"}
     | {"options", "handle", "api", "notation", "terminal", "live", "following"},
     "__main__": {"cli"},
 }
@@ -98,7 +102,7 @@ FOREIGN = {
     "lmdb": {"stores.lmdb"},
     "matplotlib": {"pictures.plots"},
     "google_crc32c": {
-        *("format.codec", "format.segment", "format.snapshot", "store.checked_json"),
+        *("format.codec", "format.segment", "records.snapshot", "store.checked_json"),
         "indexes.container",
         "tiers.disk",
     },

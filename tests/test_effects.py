@@ -21,7 +21,7 @@ CHANGES = {
 }
 ALLOWED = {
     "coordinator/queue.py:is_empty": "it looks one part ahead, which `get` returns first",
-    "format/manifest.py:is_whole": "it keeps its answers",
+    "records/manifest.py:is_whole": "it keeps its answers",
     "store/directory.py:_staged": "a context manager, which removes its file",
 }
 """Functions that are right as they are, and why."""

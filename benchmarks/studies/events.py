@@ -23,7 +23,7 @@ import numpy as np
 import swarmgrid
 from swarmgrid.coordinator.commit import Committer
 from swarmgrid.format.chunk_io import empty_block, write_points
-from swarmgrid.format.grid_state import read_state
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.space.points import Points
 from swarmgrid.store import lease

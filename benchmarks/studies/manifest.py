@@ -74,9 +74,9 @@ def fill(folder: Path, side: int, *, is_varied: bool = False) -> tuple[int, floa
     """
     import xarray as xr
 
-    from swarmgrid.format.grid_state import read_state
-    from swarmgrid.format.manifest import write_segment
     from swarmgrid.format.segment import COLUMNS, Rows
+    from swarmgrid.records.grid_state import read_state
+    from swarmgrid.records.manifest import write_segment
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
 

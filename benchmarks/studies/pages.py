@@ -115,8 +115,8 @@ def _followed(side: int, seconds: float) -> dict[str, Figure]:
 
 def _emptied(folder: Path) -> tuple[Any, Any, Rows]:
     """Take half of the rows of the grid's segments away: its path, its state and these rows."""
-    from swarmgrid.format.grid_state import read_state
-    from swarmgrid.format.manifest import write_segment
+    from swarmgrid.records.grid_state import read_state
+    from swarmgrid.records.manifest import write_segment
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
 
@@ -137,7 +137,7 @@ def _emptied(folder: Path) -> tuple[Any, Any, Rows]:
 
 
 def _add(folder: Path, path: Any, state: Any, rows: Rows, number: int) -> None:
-    from swarmgrid.format.manifest import write_segment
+    from swarmgrid.records.manifest import write_segment
     from swarmgrid.store.location import to_location
 
     at = np.arange(number * CHUNKS_A_SECOND, (number + 1) * CHUNKS_A_SECOND)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.codecs.keys import Key
-    from swarmgrid.format.snapshot import Snapshot
+    from swarmgrid.records.snapshot import Snapshot
     from swarmgrid.store.location import Location
 
 _SHOWN = 10

@@ -10,10 +10,10 @@ from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.options import current_options
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable

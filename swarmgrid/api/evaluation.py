@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.explanation import explanation
 from swarmgrid.api.near_values import warn_of_near_misses
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.code_record import NAME, code_parts, write_code
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import func_of, location_of
 from swarmgrid.handle.versions import stored_code, without_present_code
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
@@ -28,16 +26,18 @@ from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.planning.layers import Beneath
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
+from swarmgrid.records.code_record import NAME, code_parts, write_code
+from swarmgrid.records.grid_state import read_state
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import xarray as xr
 
-    from swarmgrid.format.code_record import CodePart
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
+    from swarmgrid.records.code_record import CodePart
+    from swarmgrid.records.grid_state import GridState
 
 _told: set[tuple[str, tuple[str, ...]]] = set()
 """The warnings that were given: functions, and the names that their runs changed."""

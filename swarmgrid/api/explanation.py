@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from swarmgrid.format.code_record import CodePart, read_code
 from swarmgrid.inventory.difference import Difference, difference
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.inventory.table import SHOWN_DIGITS
+from swarmgrid.records.code_record import CodePart, read_code
 from swarmgrid.store.layout import GridPath
 
 if TYPE_CHECKING:

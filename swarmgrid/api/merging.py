@@ -11,10 +11,10 @@ from swarmgrid.api.copying import chosen_grids
 from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import ConflictError, InputError, brief
-from swarmgrid.format.grid_state import GridState, read_state
 from swarmgrid.inventory.brief import measured
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.inventory.table import SHOWN_DIGITS
+from swarmgrid.records.grid_state import GridState, read_state
 from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable

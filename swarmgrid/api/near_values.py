@@ -12,8 +12,8 @@ from swarmgrid.space.match import NEAR, near_misses
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.planning.request import Domain
+    from swarmgrid.records.grid_state import GridState
 
 
 def warn_of_near_misses(states: Iterable[GridState], domain: Domain) -> None:

@@ -13,11 +13,11 @@ from swarmgrid import readable
 from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.described import archive_in
-from swarmgrid.format.snapshot import read_snapshots
 from swarmgrid.handle.dropping import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.maintenance.snapshots import expire
 from swarmgrid.quantities import size_bytes, span_seconds
+from swarmgrid.records.snapshot import read_snapshots
 from swarmgrid.store import lease
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import SNAPSHOTS, GridPath

@@ -118,7 +118,7 @@ def _delete_points(
 
 def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
     """The computed points of a selection; InputError if it selects what there is not."""
-    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.records.grid_state import read_state
     from swarmgrid.store.layout import GridPath
     from swarmgrid.view.selecting import positions
     from swarmgrid.view.status import COMPUTED, status_array
@@ -135,8 +135,8 @@ def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
 
 def _check_have_no_snapshots(place: Place, rows: list[GridRow]) -> None:
     """Raise InputError where grids have snapshots, which would be lost with them."""
-    from swarmgrid.format.snapshot import snapshot_paths
     from swarmgrid.inventory.table import SHOWN_DIGITS
+    from swarmgrid.records.snapshot import snapshot_paths
     from swarmgrid.store.layout import SNAPSHOTS, GridPath
 
     blobs = place.location.open()

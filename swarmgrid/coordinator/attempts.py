@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import OutputError, PointError, WorkerLostError
-from swarmgrid.format.failures import FailedPoint
 from swarmgrid.identity import shortened
+from swarmgrid.records.failures import FailedPoint
 from swarmgrid.space.points import ChunkPart
 from swarmgrid.transport.messages import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swarmgrid.format.failures import Place
+    from swarmgrid.records.failures import Place
     from swarmgrid.space.axis import Axis
     from swarmgrid.transport.messages import Task, WorkerCrash
 

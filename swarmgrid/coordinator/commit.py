@@ -14,12 +14,12 @@ import numpy as np
 
 from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
-from swarmgrid.format.failures import FailureLog, suffix_of
 from swarmgrid.format.grid_io import covering, write_grid
-from swarmgrid.format.manifest import max_rows_nbytes, read_manifest, to_compact, write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
+from swarmgrid.records.failures import FailureLog, suffix_of
+from swarmgrid.records.manifest import max_rows_nbytes, read_manifest, to_compact, write_segments
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart
     from swarmgrid.store.lease import Lease

@@ -11,11 +11,11 @@ from swarmgrid.coordinator.endings import explain
 from swarmgrid.coordinator.run import Run, job_of
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store import lease
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.transport.messages import TerminatedError
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.run_options import RunOptions
     from swarmgrid.transport.parcel import Parcel
 

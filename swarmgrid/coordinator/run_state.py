@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from swarmgrid.coordinator.task_size import CostModel
     from swarmgrid.coordinator.writer import Writer
     from swarmgrid.executors.rate import RateLimiter
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.observe.counts import Counts
     from swarmgrid.observe.events import Event
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.run_options import RunOptions
     from swarmgrid.space.points import ChunkPart
     from swarmgrid.transport.messages import Failure, Job

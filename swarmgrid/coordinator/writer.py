@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.coordinator.inbox import Message
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.points import ChunkPart
     from swarmgrid.store.lease import Lease
     from swarmgrid.transport.messages import TaskResult

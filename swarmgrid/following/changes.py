@@ -26,15 +26,15 @@ from swarmgrid.following.places import Places
 from swarmgrid.following.reader import counted
 from swarmgrid.following.sight import IDLE, WORKING
 from swarmgrid.following.token import ENDING, IN, OUT, Mark
-from swarmgrid.format.damage_marks import mark_name
+from swarmgrid.records.damage_marks import mark_name
 from swarmgrid.store.lease_record import epoch_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.following.reader import GridLook
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.writers import WriterId
+    from swarmgrid.records.failures import FailedPoint
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease_record import LeaseRecord
     from swarmgrid.store.location import Location

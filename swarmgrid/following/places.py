@@ -56,9 +56,9 @@ class Places:
 
     def dataset(self) -> xr.Dataset:
         """The points as they are stored now, over the dim ``point``."""
-        from swarmgrid.format.grid_state import read_state
         from swarmgrid.planning.growth import covered
         from swarmgrid.planning.request import Domain, Layout
+        from swarmgrid.records.grid_state import read_state
         from swarmgrid.store.grid_ref import GridRef
         from swarmgrid.view.dataset import dataset
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from swarmgrid.errors import StoreError
 from swarmgrid.following.sight import IDLE, Holder, LeaseSight
-from swarmgrid.format.damage_marks import marks
-from swarmgrid.format.failures import (
+from swarmgrid.format.grid import read_grid
+from swarmgrid.format.segment import Rows
+from swarmgrid.records.damage_marks import marks
+from swarmgrid.records.failures import (
     COMPACT_FROM,
     MAX_NBYTES,
     decoded_failures,
@@ -19,9 +21,7 @@ from swarmgrid.format.failures import (
     still_failed,
     within,
 )
-from swarmgrid.format.grid import read_grid
-from swarmgrid.format.manifest import Manifest, read_manifest
-from swarmgrid.format.segment import Rows
+from swarmgrid.records.manifest import Manifest, read_manifest
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint, Place
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.records.failures import FailedPoint, Place
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

@@ -1,1 +1,1 @@
-"""The meaning of the stored bytes: docs/reference/format.md in code."""
+"""The meaning of the stored bytes, as in docs/reference/format.md: chunks, metadata, segments."""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity, readable
 from swarmgrid.errors import ConflictError, InputError, brief
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.tags import read_tags, write_tags
 from swarmgrid.handle.adoption_checks import (
     check_params,
     check_renamed,
@@ -20,14 +18,16 @@ from swarmgrid.handle.adoption_checks import (
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import named_ref, not_stored
 from swarmgrid.inventory.table import SHOWN_DIGITS
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.tags import read_tags, write_tags
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.preflight import check_writable
 from swarmgrid.transfer.grids import Outcome, Part, join_part
 
 if TYPE_CHECKING:
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.handle.grid import Grid
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.transfer.joining import Conflict
 
 _VERSION_DIGITS = len("code-") + SHOWN_DIGITS

@@ -11,7 +11,7 @@ from swarmgrid.planning.shown import shown_params
 from swarmgrid.space.axis import to_axes, to_axis
 
 if TYPE_CHECKING:
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
 
 FUNCTION = "function"

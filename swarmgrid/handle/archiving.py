@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import ArchivedError, DamageError, InputError, StoreError, brief
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop, drop_store
 from swarmgrid.handle.resolve import not_stored
@@ -18,6 +17,7 @@ from swarmgrid.inventory.keeping import recorded
 from swarmgrid.maintenance.layout_swap import estimated_nbytes
 from swarmgrid.maintenance.repair import invalidate_bad_rows, read_tidy, restore_metadata
 from swarmgrid.readable import count, nbytes
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store import lease
 from swarmgrid.store.archive import NAME, Archive, Record, read_record, write_record
 from swarmgrid.store.location import Location, to_location
@@ -29,7 +29,7 @@ from swarmgrid.transfer.archiving import bring_home, copy_out, delete_here, mark
 if TYPE_CHECKING:
     import os
 
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.lease import Lease
 
 

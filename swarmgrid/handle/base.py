@@ -6,19 +6,19 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.format.failures import read_all_failures, still_failed, within
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.planning.layers import Layer
+from swarmgrid.records.failures import read_all_failures, still_failed, within
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store import lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from swarmgrid.format.failures import FailedPoint
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import ArchivedError
 from swarmgrid.format.described import archive_in
-from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.inventory.keeping import current_row, recorded, stored_grids
 from swarmgrid.maintenance.removal import drop_grid
+from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.store import lease
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.directory import remove_empty_folders

@@ -11,13 +11,13 @@ import numpy as np
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.chunk_parts import READ_NBYTES
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.covered import Covered, rows_of
 from swarmgrid.indexes.files import read_index, write_index
 from swarmgrid.indexes.graph import CANDIDATES, Graph
 from swarmgrid.planning.growth import covered as to_coverage
 from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.format.segment import Rows
     from swarmgrid.indexes.settings import IndexSettings
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
 SPARE = 8

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.snapshot import Snapshot, read_snapshots
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.moments import snapshot_of, state_of
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.maintenance import restore, snapshots
 from swarmgrid.maintenance.changes import changes
 from swarmgrid.quantities import span_seconds
+from swarmgrid.records.snapshot import Snapshot, read_snapshots
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.directory import remove_empty_folders

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.snapshot import Snapshot, read_snapshots
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.maintenance.kept import state_at
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.snapshot import Snapshot, read_snapshots
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
 Moment = Snapshot | str | dt.datetime | np.datetime64 | None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import ConflictError, InputError, brief
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import axis_names
@@ -17,6 +16,7 @@ from swarmgrid.inventory.keeping import recorded
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.known_results import known_results
 from swarmgrid.planning.where import requested_points
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.match import positions, reconciled
 from swarmgrid.store import lease
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.planning.known_results import KnownResults
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
     from swarmgrid.store.grid_ref import GridRef

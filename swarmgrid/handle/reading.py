@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.code_record import read_code
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.moments import state_of
 from swarmgrid.handle.resolve import axis_names, in_order, not_stored
@@ -20,6 +19,7 @@ from swarmgrid.planning.growth import covered
 from swarmgrid.planning.layers import Beneath, joint_axes
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.records.code_record import read_code
 from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from swarmgrid.format.code_record import CodePart
-    from swarmgrid.format.failures import FailedPoint
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.handle.grid import Grid
     from swarmgrid.handle.moments import Moment
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.planning.estimate import Plan
+    from swarmgrid.records.code_record import CodePart
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.grid_state import GridState
 
 
 class GridReading(GridBase):

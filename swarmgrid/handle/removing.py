@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.snapshot import snapshot_paths
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.maintenance.removal import remove_points
+from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.store.preflight import check_writable
 
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.format.described import archive_in
-from swarmgrid.format.snapshot import snapshot_paths
-from swarmgrid.format.tags import read_tags
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.files import delete_unsound, index_findings
@@ -18,6 +16,8 @@ from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import to_report
 from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.records.snapshot import snapshot_paths
+from swarmgrid.records.tags import read_tags
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.preflight import check_writable

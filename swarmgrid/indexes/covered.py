@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
 
 _PLACE = np.uint64(2**32)
 """The keys of one row: a chunk has less points."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.format.failures import read_failures, still_failed, within
-from swarmgrid.format.row_values import chunk_totals
-from swarmgrid.format.tags import read_tags
 from swarmgrid.inventory.row import AxisBrief, GridRow
+from swarmgrid.records.failures import read_failures, still_failed, within
+from swarmgrid.records.row_values import chunk_totals
+from swarmgrid.records.tags import read_tags
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swarmgrid.format.code_record import CodePart
     from swarmgrid.inventory.row import GridRow
+    from swarmgrid.records.code_record import CodePart
 
 _MAX_LINES = 4
 """The changed lines of a function that a sentence shows."""

@@ -22,7 +22,7 @@ from swarmgrid.store.lease_record import highest_record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
     from swarmgrid.store.location import Location
@@ -58,7 +58,7 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
         Whether the grid may have been deleted in the block. A grid that was never made needs no
         row that says so.
     """
-    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.records.grid_state import read_state
 
     recording = Recording()
     # first: readers look at a marked grid itself, whatever its row says, however the block ends
@@ -78,9 +78,9 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
 def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[str, Any] | None:
     """Change tags of a grid: all its tags afterwards; None if there is no such grid.
 
-    Needs no lease: see `swarmgrid.format.tags`. The inventory's row follows, as a hint.
+    Needs no lease: see `swarmgrid.records.tags`. The inventory's row follows, as a hint.
     """
-    from swarmgrid.format.tags import read_tags, write_tags
+    from swarmgrid.records.tags import read_tags, write_tags
 
     blobs = location.open()
     if blobs.get(path.metadata, checked_json.MAX_DOCUMENT) is None:
@@ -118,7 +118,7 @@ def _compact(blobs: Blobs, names: list[str]) -> None:
 
 def current_row(blobs: Blobs, path: GridPath) -> GridRow:
     """The row of a grid, made from what is stored of it; of one that is not, that it is gone."""
-    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.records.grid_state import read_state
 
     now = time.time_ns()
     return _to_row(blobs, path, read_state(blobs, path), now)

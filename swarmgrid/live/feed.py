@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.following.events import Event
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.live.follow import GridView
     from swarmgrid.pictures.chunk_map import MapAxis
+    from swarmgrid.records.failures import FailedPoint
 
 Message = tuple[str, Any]
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from swarmgrid.following.events import Event
     from swarmgrid.following.reader import GridLook
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import Location

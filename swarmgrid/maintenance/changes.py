@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import InputError
-from swarmgrid.format.snapshot import snapshot_chunk
 from swarmgrid.maintenance.kept import has_layout_of
 from swarmgrid.maintenance.snapshots import computed_mask, other_chunks
+from swarmgrid.records.snapshot import snapshot_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
 
 

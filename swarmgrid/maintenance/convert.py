@@ -23,10 +23,10 @@ from swarmgrid.format.chunk_io import (
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import write_documents
-from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.orphans import other_chunks
 from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.records.manifest import write_segments
 from swarmgrid.space.outputs import dtype_name
 from swarmgrid.space.points import union
 from swarmgrid.space.widening import inexact, is_wider
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError, FormatError
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.snapshot import keep_chunk, remedy, snapshot_paths
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.snapshot import keep_chunk, remedy, snapshot_paths
 from swarmgrid.store.layout import GridPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import SnapshotPath
     from swarmgrid.store.lease import Lease

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.format import failures
 from swarmgrid.format.grid_io import axis_keys, swap_documents, write_axis
-from swarmgrid.format.manifest import write_segments
 from swarmgrid.maintenance.orphans import own_chunks
 from swarmgrid.readable import count, nbytes
+from swarmgrid.records import failures
+from swarmgrid.records.manifest import write_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.lease import Lease
 
 Orders = tuple["NDArray[np.intp]", ...]

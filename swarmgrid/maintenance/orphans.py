@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError
-from swarmgrid.format import code_record, damage_marks, failures, tags
 from swarmgrid.maintenance.replicas import COPY
 from swarmgrid.maintenance.report import Finding
+from swarmgrid.records import code_record, damage_marks, failures, tags
 from swarmgrid.store import archive
 from swarmgrid.store.layout import LOCKS, METADATA, PROBE
 from swarmgrid.store.lease_record import MAX_NBYTES, LeaseRecord, epochs, record_key

@@ -22,12 +22,12 @@ from swarmgrid.format.chunk_io import (
 )
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.segment import Rows
 from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, swap
 from swarmgrid.maintenance.orphans import own_chunks
 from swarmgrid.maintenance.repair import tidy
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.widening import inexact
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import DamageError
-from swarmgrid.format import failures
 from swarmgrid.format.chunk_io import chunk_key, empty_values, read_block, write_chunk
 from swarmgrid.format.codec import checksum
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.manifest import write_segments
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.maintenance.kept import delete_all, keep
 from swarmgrid.maintenance.orphans import other_chunks, own_chunks
 from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.records import failures
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.manifest import write_segments
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store import checked_json
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format import damage_marks, failures, zarr_metadata
+from swarmgrid.format import zarr_metadata
 from swarmgrid.format.codec import stored_limit
 from swarmgrid.format.described import check_array
 from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.manifest import read_manifest, write_segments
 from swarmgrid.format.segment import MAX_ANY_NBYTES, Segment
 from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
 from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
+from swarmgrid.records import damage_marks, failures
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.manifest import read_manifest, write_segments
 from swarmgrid.store import checked_json
 from swarmgrid.store.archive import read_record
 from swarmgrid.store.layout import METADATA
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease

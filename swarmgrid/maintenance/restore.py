@@ -16,13 +16,13 @@ import numpy as np
 from swarmgrid.errors import DamageError, InputError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.format.growing import grown_axis
-from swarmgrid.format.manifest import Manifest, write_segments
-from swarmgrid.format.snapshot import kept_chunk, snapshot_chunk
 from swarmgrid.maintenance.kept import has_layout_of, keep, state_at
 from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
 from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.snapshots import computed_mask, other_chunks, row_ids
+from swarmgrid.records.manifest import Manifest, write_segments
+from swarmgrid.records.snapshot import kept_chunk, snapshot_chunk
 from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store.layout import SnapshotPath
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.lease import Lease

@@ -16,7 +16,10 @@ import numpy as np
 
 from swarmgrid.errors import DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key
-from swarmgrid.format.snapshot import (
+from swarmgrid.maintenance.kept import delete_all, state_at
+from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.maintenance.report import Finding
+from swarmgrid.records.snapshot import (
     SUFFIX,
     Snapshot,
     read_snapshots,
@@ -24,9 +27,6 @@ from swarmgrid.format.snapshot import (
     snapshot_paths,
     write_contents,
 )
-from swarmgrid.maintenance.kept import delete_all, state_at
-from swarmgrid.maintenance.repair import read_tidy
-from swarmgrid.maintenance.report import Finding
 from swarmgrid.store.layout import GridPath, SnapshotPath
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
 

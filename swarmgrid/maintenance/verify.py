@@ -11,12 +11,12 @@ from swarmgrid.errors import DamageError
 from swarmgrid.format import zarr_metadata
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, empty_values
 from swarmgrid.format.codec import checksum
-from swarmgrid.format.damage_marks import mark_name, marks
 from swarmgrid.format.grid import read_grid
-from swarmgrid.format.manifest import older_than, read_manifest
 from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, orphan_findings, own_chunks
 from swarmgrid.maintenance.replicas import COPY, replica_findings
 from swarmgrid.maintenance.report import Finding, Report, to_report
+from swarmgrid.records.damage_marks import mark_name, marks
+from swarmgrid.records.manifest import older_than, read_manifest
 from swarmgrid.space.points import union
 from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

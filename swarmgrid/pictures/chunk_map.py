@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.format.row_values import chunk_totals, n_points, row_values
+from swarmgrid.records.row_values import chunk_totals, n_points, row_values
 from swarmgrid.space.selection import AxisSelection, Selection
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
 
 MISSING, BEGUN, HALF, MOST, COMPUTED, FAILED = range(6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.format.row_values import n_points
+from swarmgrid.records.row_values import n_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swarmgrid.format.failures import read_all_failures, still_failed, within
-from swarmgrid.format.grid_state import read_state
+from swarmgrid.records.failures import read_all_failures, still_failed, within
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.lease_record import LeaseRecord, highest_record
 
 if TYPE_CHECKING:
-    from swarmgrid.format.failures import FailedPoint, Place
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.failures import FailedPoint, Place
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.format.row_values import n_points
 from swarmgrid.inventory.table import SHOWN_DIGITS
 from swarmgrid.pictures.chunk_map import grid_map
 from swarmgrid.pictures.figures import (
@@ -21,15 +20,16 @@ from swarmgrid.pictures.figures import (
 from swarmgrid.pictures.html import element, joined
 from swarmgrid.pictures.lanes import timeline
 from swarmgrid.readable import Html, code, count, nbytes, short_duration
+from swarmgrid.records.row_values import n_points
 from swarmgrid.store.layout import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.pictures.reading import GridLook
     from swarmgrid.readable import Cell
+    from swarmgrid.records.failures import FailedPoint
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _MAX_POINTS = 3

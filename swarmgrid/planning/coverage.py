@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.records.failures import FailedPoint
     from swarmgrid.space.selection import Selection
 
 

@@ -19,11 +19,11 @@ from swarmgrid.readable import bar, code, count, folded, nbytes, page, short_dur
 if TYPE_CHECKING:
     import pandas as pd
 
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.identity import Part
     from swarmgrid.planning.costs import Costs, Missing
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.records.manifest import Manifest
 
 
 _AS_STORED = "as stored"

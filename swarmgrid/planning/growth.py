@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.codecs.given import GivenEncodings
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.request import Domain, Layout, Request
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.shards import Chunking
 

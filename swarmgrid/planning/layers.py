@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.grid_ref import GridRef
 

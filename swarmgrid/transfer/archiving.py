@@ -14,9 +14,9 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import swap_documents
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.removal import drop_grid
 from swarmgrid.maintenance.snapshots import other_chunks
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.object_store import FencedBlobs
 from swarmgrid.store.refusals import FrozenError
 from swarmgrid.transfer.copying import copy_grid
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.archive import Archive
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.format import code_record
-from swarmgrid.format.failures import (
+from swarmgrid.records import code_record
+from swarmgrid.records.failures import (
     MAX_NBYTES,
     SUFFIX,
     FailedPoint,
@@ -16,7 +16,7 @@ from swarmgrid.format.failures import (
     within,
     write_failures,
 )
-from swarmgrid.format.tags import read_tags, write_tags
+from swarmgrid.records.tags import read_tags, write_tags
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
     from swarmgrid.transfer.fitting import Fit

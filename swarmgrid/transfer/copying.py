@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import DamageError
-from swarmgrid.format import code_record, failures, tags
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import write_segments
+from swarmgrid.records import code_record, failures, tags
+from swarmgrid.records.manifest import write_segments
 from swarmgrid.transfer.snapshots import copy_snapshots
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
 

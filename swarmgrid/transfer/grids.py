@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.transfer import beside
 from swarmgrid.transfer.fitting import check_encryption, empty_grid, fitted
 from swarmgrid.transfer.joining import join
@@ -15,7 +15,7 @@ from swarmgrid.transfer.source import to_source
 
 if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
+    from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from swarmgrid.format.grid import StoredAxis, StoredGrid
-from swarmgrid.format.grid_state import GridState
-from swarmgrid.format.manifest import Manifest
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
+from swarmgrid.records.grid_state import GridState
+from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.points import Points
 from swarmgrid.transfer.source import Source
 

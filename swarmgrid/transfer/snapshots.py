@@ -8,14 +8,14 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key
-from swarmgrid.format.snapshot import put_kept, read_snapshots, snapshot_chunk, write_contents
 from swarmgrid.maintenance.kept import has_layout_of, state_at
 from swarmgrid.maintenance.snapshots import other_chunks
+from swarmgrid.records.snapshot import put_kept, read_snapshots, snapshot_chunk, write_contents
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.snapshot import Snapshot
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.snapshot import Snapshot
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.lease import Lease
 

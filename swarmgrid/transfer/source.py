@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.chunk_io import Block
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.grid_state import GridState
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.grid_state import GridState
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
 

@@ -10,8 +10,8 @@ import numpy as np
 from swarmgrid.errors import InputError
 from swarmgrid.format.chunk_io import to_row, write_block
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import max_rows_nbytes, write_segments
 from swarmgrid.format.segment import Rows
+from swarmgrid.records.manifest import max_rows_nbytes, write_segments
 from swarmgrid.space.points import Points
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
-from swarmgrid.format.damage_marks import mark_chunk
-from swarmgrid.format.snapshot import kept_chunk
+from swarmgrid.records.damage_marks import mark_chunk
+from swarmgrid.records.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.encoding import fill_value
 from swarmgrid.space.outputs import STRING
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.selection import Selection

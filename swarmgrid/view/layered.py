@@ -14,8 +14,8 @@ from swarmgrid.view.dataset import GridArray, missing_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.outputs import Output, Schema
     from swarmgrid.store.location import Location
     from swarmgrid.view.near import NearChunks

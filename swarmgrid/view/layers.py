@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.planning.layers import Layer
+    from swarmgrid.records.failures import FailedPoint
     from swarmgrid.space.axis import Axis
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.outputs import Output
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.location import Location

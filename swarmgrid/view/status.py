@@ -10,7 +10,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from swarmgrid.format.row_values import n_points, row_values
+from swarmgrid.records.row_values import n_points, row_values
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.view.dataset import coordinates
 from swarmgrid.view.near import indices
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.format.failures import FailedPoint
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.failures import FailedPoint
+    from swarmgrid.records.manifest import Manifest
 
 MISSING, COMPUTED, FAILED = range(3)
 """The values of a status."""

@@ -14,7 +14,7 @@ import pytest
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.format import code_record
+from swarmgrid.records import code_record
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 

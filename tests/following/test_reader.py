@@ -18,8 +18,8 @@ import swarmgrid
 from swarmgrid import Event, PointsComputed
 from swarmgrid.coordinator.commit import Committer
 from swarmgrid.format.chunk_io import empty_block, write_points
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.points import Points
 from swarmgrid.store import lease
 from swarmgrid.store.directory import FileBlobs

@@ -16,8 +16,8 @@ import xarray as xr
 import zarr
 
 import swarmgrid
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location

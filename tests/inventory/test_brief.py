@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.format.manifest import Manifest
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.inventory.brief import axis_brief, measured
 from swarmgrid.inventory.row import AxisBrief
+from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.points import Points
 

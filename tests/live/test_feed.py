@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.following.sight import Holder
-from swarmgrid.format.manifest import Manifest
 from swarmgrid.live.feed import CatalogFeed, GridFeed, encoded
 from swarmgrid.live.follow import GridView
 from swarmgrid.live.pace import Pace
 from swarmgrid.pictures.chunk_map import grid_map
+from swarmgrid.records.manifest import Manifest
 from swarmgrid.store.lease_record import LeaseRecord
 from tests.pictures.looks import failure, many_chunks, stored_grid, whole_rows
 

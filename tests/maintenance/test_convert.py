@@ -10,11 +10,11 @@ import pytest
 from swarmgrid.format.chunk_io import read_block
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.manifest import write_segment
 from swarmgrid.format.segment import Rows
 from swarmgrid.maintenance.convert import convert_output
 from swarmgrid.maintenance.verify import bad_rows, verify_grid
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.manifest import write_segment
 from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.store import lease
 from swarmgrid.store.location import to_location

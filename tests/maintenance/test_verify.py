@@ -15,15 +15,15 @@ from zarr.storage import MemoryStore
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key, empty_block, write_points
 from swarmgrid.format.codec import encoded
-from swarmgrid.format.damage_marks import mark_chunk, marks
-from swarmgrid.format.failures import FailedPoint, read_all_failures, write_failures
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_grid
-from swarmgrid.format.manifest import write_segment
 from swarmgrid.format.segment import Rows, Segment
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.records.damage_marks import mark_chunk, marks
+from swarmgrid.records.failures import FailedPoint, read_all_failures, write_failures
+from swarmgrid.records.manifest import write_segment
 from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store import lease

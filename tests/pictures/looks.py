@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from swarmgrid.format.failures import FailedPoint
 from swarmgrid.format.grid import StoredAxis, StoredGrid
-from swarmgrid.format.grid_state import GridState
-from swarmgrid.format.manifest import Manifest
 from swarmgrid.format.segment import Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.pictures.reading import GridLook
+from swarmgrid.records.failures import FailedPoint
+from swarmgrid.records.grid_state import GridState
+from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.store.layout import GridPath

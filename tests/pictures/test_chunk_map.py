@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import InputError
-from swarmgrid.format.manifest import Manifest
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.pictures import chunk_map
 from swarmgrid.pictures.chunk_map import COMPUTED, FAILED, MISSING, GridMap, chosen_axes, grid_map
+from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.points import Points
 from tests.pictures.looks import failure, look, many_chunks, stored_grid, whole_rows

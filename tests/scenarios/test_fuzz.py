@@ -20,11 +20,12 @@ import sys, warnings, logging
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 import atheris
-PARTS = ["swarmgrid.store", "swarmgrid.format", "swarmgrid.space", "swarmgrid.memoized"]
+NAMES = ["store", "format", "records", "space", "memoized"]
+PARTS = [f"swarmgrid.{name}" for name in NAMES]
 with atheris.instrument_imports(include=PARTS):
     import swarmgrid
-    from swarmgrid.format import codec, described, failures, grid, manifest, segment, shard
-    from swarmgrid.format import zarr_metadata
+    from swarmgrid.format import codec, described, grid, segment, shard, zarr_metadata
+    from swarmgrid.records import failures, manifest
     from swarmgrid.store import checked_json, lease_record
     from swarmgrid.memoized import delta, store
 from tests.scenarios.test_stranger import CASES, HOSTILE, DROP, PLAIN, SHARDED
@@ -32,7 +33,7 @@ from tests.scenarios.test_stranger import changed, closed, key_of, opened, place
 from tests.scenarios.test_stranger import segment as put_together, segment_parts, store_of
 from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.layout import GridPath
-from swarmgrid.format.grid_state import read_state
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.maintenance.verify import verify_grid
 
 PATH = GridPath("simulate", key_of("/x/c.0").split("/")[2])

@@ -238,7 +238,7 @@ def stretched(n: int, chunk: int) -> Objects:
 
     from swarmgrid.format.grid import StoredAxis
     from swarmgrid.format.grid_io import write_grid
-    from swarmgrid.format.grid_state import read_state
+    from swarmgrid.records.grid_state import read_state
     from swarmgrid.space.axis import to_axis
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import to_location
@@ -431,7 +431,7 @@ def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
 # ---- nothing is run -------------------------------------------------------------------------
 
 
-READERS = {"store", "format", "maintenance", "space", "view", "memo", "memoized"}
+READERS = {"store", "format", "records", "maintenance", "space", "view", "memo", "memoized"}
 """The rooms that read what a store holds; `store/sharing.py` copies a store, by pickle."""
 
 

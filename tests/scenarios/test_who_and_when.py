@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import swarmgrid
-from swarmgrid.format.grid_state import read_state
 from swarmgrid.format.segment import Rows
 from swarmgrid.format.writers import JOB_VARIABLES, WriterId
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 

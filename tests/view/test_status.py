@@ -12,7 +12,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.format.row_values import row_values
+from swarmgrid.records.row_values import row_values
 from swarmgrid.space.selection import Selection
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from swarmgrid.errors import StoreError
-from swarmgrid.format.damage_marks import mark_name
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.grid_state import read_state
-from swarmgrid.format.manifest import read_manifest, write_segment
 from swarmgrid.format.segment import Row, Rows
+from swarmgrid.records.damage_marks import mark_name
+from swarmgrid.records.grid_state import read_state
+from swarmgrid.records.manifest import read_manifest, write_segment
 from swarmgrid.space.points import Points
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.directory import FileBlobs

@@ -19,7 +19,7 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.described import archive_in
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.manifest import write_segments
+from swarmgrid.records.manifest import write_segments
 from swarmgrid.space.tags import is_plain
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import FORMAT, SnapshotPath
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from swarmgrid import InputError
-from swarmgrid.format import tags
+from swarmgrid.records import tags
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.location import to_location
 from tests.stores.grids import PATH

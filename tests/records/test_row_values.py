@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.format.manifest import Manifest
-from swarmgrid.format.row_values import chunk_totals, n_points, row_values
 from swarmgrid.format.segment import Row, Rows
+from swarmgrid.records.manifest import Manifest
+from swarmgrid.records.row_values import chunk_totals, n_points, row_values
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 

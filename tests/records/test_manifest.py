@@ -15,14 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmgrid.format.grid import StoredGrid
-from swarmgrid.format.manifest import (
+from swarmgrid.format.segment import Row, Rows, Segment
+from swarmgrid.records.manifest import (
     COMPACT_FROM,
     Manifest,
     read_manifest,
     to_compact,
     write_segment,
 )
-from swarmgrid.format.segment import Row, Rows, Segment
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store.directory import FileBlobs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmgrid.format.failures import (
+from swarmgrid.records.failures import (
     COMPACT_FROM,
     FailedPoint,
     FailureLog,
@@ -160,7 +160,7 @@ def test_a_merge_while_failures_are_read_hides_none(files: FileBlobs) -> None:
 def test_members_of_later_versions_are_ignored(
     files: FileBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from swarmgrid.format import failures
+    from swarmgrid.records import failures
 
     asdict = dataclasses.asdict
     monkeypatch.setattr(failures, "asdict", lambda f: {**asdict(f), "colour": "red"})

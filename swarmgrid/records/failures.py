@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.format.manifest import Manifest
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

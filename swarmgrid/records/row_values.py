@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from swarmgrid.format.manifest import Manifest
     from swarmgrid.format.segment import Rows
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.selection import Selection
 
 _DENSE = 4

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.damage_marks import marks
-from swarmgrid.format.failures import is_of
 from swarmgrid.format.grid import read_grid
-from swarmgrid.format.manifest import Manifest, older_than, read_manifest
+from swarmgrid.records.damage_marks import marks
+from swarmgrid.records.failures import is_of
+from swarmgrid.records.manifest import Manifest, older_than, read_manifest
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
