@@ -23,22 +23,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codecs": GROUND | {"space"},
     "stores": GROUND,  # public: of use without any grid
     "store": GROUND | {"stores"},
+    "leases": GROUND | {"store"},
     "format": GROUND | {"identity", "space", "codecs", "store"},
     "records": GROUND | {"identity", "space", "store", "format"},
-    "maintenance": GROUND | {"space", "store", "format", "records"},
-    "inventory": GROUND | {"space", "store", "records"},
-    "transfer": GROUND | {"space", "store", "format", "records", "maintenance"},
-    "run_options": GROUND | {"store"},
+    "maintenance": GROUND | {"space", "store", "leases", "format", "records"},
+    "inventory": GROUND | {"space", "store", "leases", "records"},
+    "transfer": GROUND | {"space", "store", "leases", "format", "records", "maintenance"},
+    "run_options": GROUND | {"leases"},
     "option_words": GROUND,
     "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
     "options": GROUND | {"space", "codecs", "run_options", "option_words", "option_checks"},
     "planning": GROUND | {"identity", "space", "codecs", "store", "format", "records"},
     "transport": GROUND | {"identity", "user_code", "space", "codecs", "store", "format"},
-    "worker": GROUND | {"identity", "space", "store", "format", "transport"},
-    "executors": GROUND | {"space", "store", "transport", "worker", "run_options"},
+    "worker": GROUND | {"identity", "space", "store", "leases", "format", "transport"},
+    "executors": GROUND | {"space", "leases", "transport", "worker", "run_options"},
     "observe": GROUND,
     "coordinator": GROUND
-    | {"identity", "space", "codecs", "store", "format", "records", "maintenance", "planning"}
+    | {"identity", "space", "codecs", "leases", "format", "records", "maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
@@ -53,13 +54,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     # its files are of a grid's rows; the vectors are handed to it
     "indexes": GROUND | {"space", "codecs", "store", "format", "records", "maintenance", "search"},
     "handle": GROUND
-    | {"identity", "space", "codecs", "store", "format", "records", "maintenance"}
+    | {"identity", "space", "codecs", "store", "leases", "format", "records", "maintenance"}
     | {"planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"}
     | {"search", "indexes"},
     "api": GROUND
     | {"search"}
-    | {"identity", "space", "codecs", "store", "format", "records", "maintenance"}
+    | {"identity", "space", "codecs", "store", "leases", "format", "records", "maintenance"}
     | {"planning", "view"}
     | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
@@ -96,7 +97,12 @@ FOREIGN = {
     },
     "cupy": {"tiers.cuda"},
     "cryptography": {"codecs.aes_gcm", "codecs.keys"},
-    "cloudpickle": {"store.sharing", "transport.arrival", "transport.packing", "transport.parcel"},
+    "cloudpickle": {
+        "leases.sharing",
+        "transport.arrival",
+        "transport.packing",
+        "transport.parcel",
+    },
     "dask": {"executors.processes", "executors.select", "run_options"},
     "distributed": {"executors.cluster"},
     "lmdb": {"stores.lmdb"},

@@ -26,7 +26,7 @@ from swarmgrid.format.chunk_io import empty_block, write_points
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.space.points import Points
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 from swarmgrid.transport.messages import TaskResult

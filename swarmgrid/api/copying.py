@@ -12,11 +12,11 @@ from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.options import current_options
 from swarmgrid.records.grid_state import read_state
-from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.transfer.copying import copy_grid
 

@@ -14,10 +14,10 @@ from swarmgrid.errors import ConflictError, InputError, brief
 from swarmgrid.inventory.brief import measured
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.inventory.table import SHOWN_DIGITS
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.records.grid_state import GridState, read_state
-from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.transfer.copying import copy_grid, is_to_be_copied
 from swarmgrid.transfer.grids import Part, join_part
 from swarmgrid.transfer.joining import MAX_LISTED, Joint

@@ -15,10 +15,10 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.dropping import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
+from swarmgrid.leases import lease
 from swarmgrid.maintenance.snapshots import expire
 from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.records.snapshot import read_snapshots
-from swarmgrid.store import lease
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import SNAPSHOTS, GridPath
 from swarmgrid.store.lease_record import highest_record

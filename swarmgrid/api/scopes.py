@@ -13,10 +13,10 @@ from swarmgrid.errors import InputError
 from swarmgrid.handle.dropping import drop
 from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import stored_grids, stored_rows
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.options import current_options
 from swarmgrid.store.layout import LOCKS, SCOPES, GridPath
 from swarmgrid.store.location import Location
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.scoping import (
     OpenScope,
     checked_name,

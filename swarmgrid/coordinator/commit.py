@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart
-    from swarmgrid.store.lease import Lease
     from swarmgrid.transport.messages import TaskResult, Values
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.coordinator.inbox import EngineEnded, EngineMade, TaskSource
 from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.select import configured, executor_for, has_client
-from swarmgrid.store.sharing import new_probe, probe, try_sharing
+from swarmgrid.leases.sharing import new_probe, probe, try_sharing
 
 if TYPE_CHECKING:
     from queue import SimpleQueue

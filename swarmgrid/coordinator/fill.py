@@ -13,11 +13,11 @@ from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.executors.interrupt import ended_by_sigterm
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.repair import invalidate_bad_rows, restore_metadata, tidy
 from swarmgrid.maintenance.verify import chunk_index
 from swarmgrid.records.grid_state import read_state
-from swarmgrid.store import lease
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.transport.messages import TerminatedError
 from swarmgrid.transport.parcel import to_parcel
 

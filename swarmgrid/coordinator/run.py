@@ -18,6 +18,7 @@ from swarmgrid.coordinator.task_size import CostModel
 from swarmgrid.coordinator.writer import Writer
 from swarmgrid.executors.pool import GRACE_SECONDS
 from swarmgrid.executors.rate import RateLimiter
+from swarmgrid.leases.nesting import runs_around
 from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import Moment, RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
@@ -27,18 +28,17 @@ from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.records.failures import read_failures, within
 from swarmgrid.run_options import to_interval
 from swarmgrid.space.outputs import Schema
-from swarmgrid.store.nesting import runs_around
 from swarmgrid.transport.messages import Job, TerminatedError
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.observe.events import Event, Observer
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.run_options import RunOptions
-    from swarmgrid.store.lease import Lease
     from swarmgrid.transport.parcel import Parcel
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from swarmgrid.coordinator.inbox import Message
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.points import ChunkPart
-    from swarmgrid.store.lease import Lease
     from swarmgrid.transport.messages import TaskResult
 
 IDLE_SECONDS = 1.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from swarmgrid.executors import process_main
 from swarmgrid.executors.base import SHORT_SECONDS, TASK_SECONDS, Traits
-from swarmgrid.store.sharing import try_sharing
+from swarmgrid.leases.sharing import try_sharing
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import current_process, parent_process
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.store.nesting import enter_for_good
+from swarmgrid.leases.nesting import enter_for_good
 from swarmgrid.transport.messages import TaskResult
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.transport.parcel import unpack_job

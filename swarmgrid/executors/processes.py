@@ -9,7 +9,7 @@ from swarmgrid.executors import process_main
 from swarmgrid.executors.base import Traits
 from swarmgrid.executors.dask_nodes import Graphs
 from swarmgrid.executors.pool import WorkerPool
-from swarmgrid.store.sharing import try_sharing
+from swarmgrid.leases.sharing import try_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.in_process import InProcess
 from swarmgrid.executors.process import process_count
 from swarmgrid.executors.processes import DaskProcesses
-from swarmgrid.store.sharing import try_sharing
+from swarmgrid.leases.sharing import try_sharing
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from swarmgrid.handle.adoption_checks import (
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import named_ref, not_stored
 from swarmgrid.inventory.table import SHOWN_DIGITS
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.tags import read_tags, write_tags
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.transfer.grids import Outcome, Part, join_part
 
 if TYPE_CHECKING:

@@ -14,23 +14,23 @@ from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop, drop_store
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import estimated_nbytes
 from swarmgrid.maintenance.repair import invalidate_bad_rows, read_tidy, restore_metadata
 from swarmgrid.readable import count, nbytes
 from swarmgrid.records.grid_state import read_state
-from swarmgrid.store import lease
 from swarmgrid.store.archive import NAME, Archive, Record, read_record, write_record
 from swarmgrid.store.location import Location, to_location
 from swarmgrid.store.object_store import check_storage_class, is_url_of_object_store
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.transfer.archiving import bring_home, copy_out, delete_here, mark
 
 if TYPE_CHECKING:
     import os
 
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
-    from swarmgrid.store.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

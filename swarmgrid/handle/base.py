@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
 from swarmgrid.planning.layers import Layer
 from swarmgrid.records.failures import read_all_failures, still_failed, within
 from swarmgrid.records.grid_state import read_state
-from swarmgrid.store import lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

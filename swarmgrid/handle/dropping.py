@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import ArchivedError
 from swarmgrid.format.described import archive_in
 from swarmgrid.inventory.keeping import current_row, recorded, stored_grids
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.removal import drop_grid
 from swarmgrid.records.snapshot import snapshot_paths
-from swarmgrid.store import lease
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.layout import DATA, LOCKS, MANIFEST, SNAPSHOTS
-from swarmgrid.store.preflight import check_writable
 
 if TYPE_CHECKING:
     from swarmgrid.inventory.row import GridRow

@@ -10,6 +10,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.moments import snapshot_of, state_of
 from swarmgrid.handle.resolve import not_stored
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance import restore, snapshots
 from swarmgrid.maintenance.changes import changes
 from swarmgrid.quantities import span_seconds
@@ -17,7 +18,6 @@ from swarmgrid.records.snapshot import Snapshot, read_snapshots
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.directory import remove_empty_folders
-from swarmgrid.store.preflight import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

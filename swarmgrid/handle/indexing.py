@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.store.directory import remove_empty_folders
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:

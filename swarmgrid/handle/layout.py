@@ -18,6 +18,7 @@ from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.files import delete_indexes
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
 from swarmgrid.maintenance.rechunk import rechunk_grid
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
@@ -27,7 +28,6 @@ from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
 from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.shards import to_shard_spec
-from swarmgrid.store.preflight import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

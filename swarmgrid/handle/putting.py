@@ -13,14 +13,14 @@ from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import axis_names
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.known_results import known_results
 from swarmgrid.planning.where import requested_points
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.match import positions, reconciled
-from swarmgrid.store import lease
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.transfer.grids import join_part
 from swarmgrid.transfer.known import KnownPart
 

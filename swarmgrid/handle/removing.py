@@ -9,9 +9,9 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop
 from swarmgrid.handle.resolve import not_stored
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.removal import remove_points
 from swarmgrid.records.snapshot import snapshot_paths
-from swarmgrid.store.preflight import check_writable
 
 
 class GridRemoving(GridBase):

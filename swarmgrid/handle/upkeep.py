@@ -11,6 +11,7 @@ from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.files import delete_unsound, index_findings
 from swarmgrid.inventory.keeping import tag
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import to_report
@@ -20,7 +21,6 @@ from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.records.tags import read_tags
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.checked_json import MAX_DOCUMENT
-from swarmgrid.store.preflight import check_writable
 from swarmgrid.view.reopening import check_not_archived
 
 if TYPE_CHECKING:

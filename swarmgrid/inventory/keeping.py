@@ -22,9 +22,9 @@ from swarmgrid.store.lease_record import highest_record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
     from swarmgrid.store.location import Location
 
 _GRID = re.compile(r"[0-9a-f]{32}")

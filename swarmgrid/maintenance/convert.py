@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.segment import Rows
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.lease import Lease
 
 
 def convert_output(held: Lease, path: GridPath, name: str, dtype: Any) -> bool:

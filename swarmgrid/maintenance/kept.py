@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import SnapshotPath
-    from swarmgrid.store.lease import Lease
 
 
 def keep(blobs: Blobs, grid: StoredGrid, indices: Iterable[tuple[int, ...]] | None = None) -> None:

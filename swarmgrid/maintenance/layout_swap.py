@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.segment import Rows
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.records.manifest import Manifest
-    from swarmgrid.store.lease import Lease
 
 Orders = tuple["NDArray[np.intp]", ...]
 """By axis, the old positions of its values in their new order."""

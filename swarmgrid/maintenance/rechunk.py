@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.lease import Lease
 
 MAX_NBYTES = 2**27
 """The memory of the values that are put together at once, if one chunk does not need more."""

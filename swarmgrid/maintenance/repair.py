@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.lease import Lease
 
 _TRIES = 20
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.segment import Rows
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.lease import Lease
 
 
 def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.segment import Rows
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
 
 _KEPT = "kept"
 

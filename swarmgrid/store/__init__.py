@@ -1,1 +1,1 @@
-"""The stored bytes, and the right to write them: stores and leases."""
+"""The stored bytes: whole objects in any store, their keys, and the JSON documents among them."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.archive import Archive
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
 
     Index = tuple[int, ...]
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
     from swarmgrid.transfer.fitting import Fit
     from swarmgrid.transfer.source import Source
 

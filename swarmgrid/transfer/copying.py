@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
 
 
 def copy_grid(

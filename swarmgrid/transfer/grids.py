@@ -15,11 +15,11 @@ from swarmgrid.transfer.source import to_source
 
 if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
-    from swarmgrid.store.lease import Lease
     from swarmgrid.transfer.joining import Joint
     from swarmgrid.transfer.known import KnownPart
     from swarmgrid.transfer.source import Source

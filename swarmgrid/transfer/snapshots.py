@@ -14,10 +14,10 @@ from swarmgrid.records.snapshot import put_kept, read_snapshots, snapshot_chunk,
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:
+    from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.records.snapshot import Snapshot
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.lease import Lease
 
 
 def copy_snapshots(source: Blobs, state: GridState, held: Lease) -> tuple[int, int]:

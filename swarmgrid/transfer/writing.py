@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarmgrid.format.chunk_io import Block
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.segment import Row
-    from swarmgrid.store.lease import Lease
+    from swarmgrid.leases.lease import Lease
 
 _ROWS, _NBYTES = 2**13, 2**28
 """The most rows, and about the most bytes of chunks, that a kill may lose."""

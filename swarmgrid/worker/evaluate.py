@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.grid import StoredAxis, StoredGrid
+from swarmgrid.leases.nesting import inside
+from swarmgrid.leases.sharing import is_visible
 from swarmgrid.space.points import ChunkPart, Points
-from swarmgrid.store.nesting import inside
 from swarmgrid.store.scoping import opened
-from swarmgrid.store.sharing import is_visible
 from swarmgrid.transport.messages import TaskResult
 from swarmgrid.worker.arguments import with_own_arguments
 from swarmgrid.worker.calls import BlockCalls, PointCalls

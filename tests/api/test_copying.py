@@ -13,7 +13,7 @@ import xarray as xr
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from tests.conftest import Killed
 from tests.long import first
 

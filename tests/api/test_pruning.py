@@ -16,8 +16,8 @@ import swarmgrid
 from swarmgrid.api.catalog import Catalog
 from swarmgrid.api.pruning import _chosen
 from swarmgrid.inventory.row import GridRow
+from swarmgrid.leases import lease
 from swarmgrid.quantities import size_bytes, span_seconds
-from swarmgrid.store import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 

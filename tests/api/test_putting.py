@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.transfer import writing
 from tests.conftest import Killed
 from tests.long import examples, first

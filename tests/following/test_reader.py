@@ -19,9 +19,9 @@ from swarmgrid import Event, PointsComputed
 from swarmgrid.coordinator.commit import Committer
 from swarmgrid.format.chunk_io import empty_block, write_points
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.leases import lease
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.points import Points
-from swarmgrid.store import lease
 from swarmgrid.store.directory import FileBlobs
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location

@@ -28,7 +28,7 @@ from swarmgrid import (
     RunFinished,
 )
 from swarmgrid.inventory.keeping import recorded
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import to_location

@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from tests.conftest import Killed
 from tests.long import examples, first
 

@@ -17,7 +17,8 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.store import checked_json, lease
+from swarmgrid.leases import lease
+from swarmgrid.store import checked_json
 from swarmgrid.store.location import to_location
 from tests.conftest import Killed
 from tests.long import first

@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid.inventory import keeping, objects
 from swarmgrid.inventory.row import GridRow
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import Location, to_location

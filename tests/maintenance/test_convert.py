@@ -11,12 +11,12 @@ from swarmgrid.format.chunk_io import read_block
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.format.segment import Rows
+from swarmgrid.leases import lease
 from swarmgrid.maintenance.convert import convert_output
 from swarmgrid.maintenance.verify import bad_rows, verify_grid
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.manifest import write_segment
 from swarmgrid.space.outputs import Output, Schema
-from swarmgrid.store import lease
 from swarmgrid.store.location import to_location
 from tests.stores.grids import PATH, Recorder, directory, fill_grid, new_grid, some_values
 

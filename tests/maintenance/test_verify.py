@@ -18,6 +18,7 @@ from swarmgrid.format.codec import encoded
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_grid
 from swarmgrid.format.segment import Rows, Segment
+from swarmgrid.leases import lease
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.maintenance.verify import verify_grid
@@ -26,7 +27,6 @@ from swarmgrid.records.failures import FailedPoint, read_all_failures, write_fai
 from swarmgrid.records.manifest import write_segment
 from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.space.points import Points
-from swarmgrid.store import lease
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.lease_record import LeaseRecord, record_key

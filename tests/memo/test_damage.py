@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import SwarmMemo
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from tests.long import first
 from tests.scenarios.test_damage import HOW, TURNS, damage, damages, files
 

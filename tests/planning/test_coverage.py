@@ -16,7 +16,7 @@ from swarmgrid.planning.coverage import Coverage
 from swarmgrid.space.chunks import MAX_CHUNKS, check_n_chunks
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
-from tests.format.test_manifest import Point, computed_points, manifest, scenes
+from tests.records.test_manifest import Point, computed_points, manifest, scenes
 
 
 def coverage_of(

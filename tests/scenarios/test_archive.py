@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid import ArchivedError, Grid
 from swarmgrid.codecs import keys
-from swarmgrid.store import lease, location
+from swarmgrid.leases import lease
+from swarmgrid.store import location
 from swarmgrid.store.directory import FileBlobs
 from tests.conftest import Killed
 from tests.long import examples, first

@@ -20,7 +20,7 @@ import pytest
 import xarray as xr
 
 import swarmgrid
-from swarmgrid.store import preflight
+from swarmgrid.leases import preflight
 
 
 def simulate(alpha: float, s: int, strat: str = "a") -> float:

@@ -25,9 +25,9 @@ import swarmgrid
 from swarmgrid.errors import DamageError
 from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.interrupt import ended_by_sigterm, interrupted_between_calls
+from swarmgrid.leases.sharing import try_sharing
 from swarmgrid.planning.shown import shown_params
 from swarmgrid.store.location import Location
-from swarmgrid.store.sharing import try_sharing
 from swarmgrid.transport.messages import TerminatedError
 from swarmgrid.worker.heartbeat import Heartbeat
 

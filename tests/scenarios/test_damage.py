@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 import swarmgrid
+from swarmgrid.leases import lease
 from swarmgrid.maintenance.report import Report
-from swarmgrid.store import lease
 from tests.long import first
 
 AXES: dict[str, Any] = {"x": [0.5, 1, 2, 3], "s": ["a", "b"]}

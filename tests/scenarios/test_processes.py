@@ -20,8 +20,8 @@ import pytest
 import zarr
 
 import swarmgrid
+from swarmgrid.leases.sharing import new_probe, probe
 from swarmgrid.store.location import Location, to_location
-from swarmgrid.store.sharing import new_probe, probe
 from tests import programs
 from tests.long import first
 from tests.servers.s3 import S3Server

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import swarmgrid
 from swarmgrid import Grid
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.store.location import to_location
 from tests import programs
 from tests.conftest import Killed

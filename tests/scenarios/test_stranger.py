@@ -22,8 +22,9 @@ from zarr.storage import LocalStore, WrapperStore
 
 import swarmgrid
 from swarmgrid.format.segment import MAGIC
+from swarmgrid.leases import lease
 from swarmgrid.space.outputs import Output
-from swarmgrid.store import checked_json, lease, lease_record
+from swarmgrid.store import checked_json, lease_record
 from tests.long import examples, first
 from tests.scenarios.test_swapped import Objects, contents, store_of
 
@@ -431,8 +432,9 @@ def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
 # ---- nothing is run -------------------------------------------------------------------------
 
 
-READERS = {"store", "format", "records", "maintenance", "space", "view", "memo", "memoized"}
-"""The rooms that read what a store holds; `store/sharing.py` copies a store, by pickle."""
+READERS = {"store", "leases", "format", "records", "maintenance", "space"}
+READERS |= {"view", "memo", "memoized"}
+"""The rooms that read what a store holds; `leases/sharing.py` copies a store, by pickle."""
 
 
 def test_no_room_that_reads_a_store_unpickles_or_evaluates() -> None:

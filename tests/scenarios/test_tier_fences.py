@@ -10,7 +10,7 @@ import pytest
 import swarmgrid
 from swarmgrid import Tiered
 from swarmgrid.errors import LeaseLostError
-from swarmgrid.store.lease import acquire
+from swarmgrid.leases.lease import acquire
 from swarmgrid.store.lease_record import record_key
 from swarmgrid.store.location import to_location
 from tests.long import first

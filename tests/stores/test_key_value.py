@@ -19,7 +19,7 @@ from zarr.core.buffer import default_buffer_prototype
 
 import swarmgrid
 from swarmgrid.errors import LeaseLostError, StoreError
-from swarmgrid.store.lease import acquire
+from swarmgrid.leases.lease import acquire
 from swarmgrid.store.lease_record import record_key
 from swarmgrid.store.location import to_location
 from swarmgrid.stores import Condition, KeyValueStore, from_url

@@ -20,9 +20,9 @@ import pytest
 from zarr.storage import MemoryStore, WrapperStore
 
 from swarmgrid.errors import LeaseLostError
-from swarmgrid.store import lease as lease_module
+from swarmgrid.leases import lease as lease_module
+from swarmgrid.leases.lease import LEASE_SECONDS, Lease, acquire
 from swarmgrid.store import lease_record as record_module
-from swarmgrid.store.lease import LEASE_SECONDS, Lease, acquire
 from swarmgrid.store.lease_record import LeaseRecord
 from swarmgrid.store.location import Location, to_location
 from tests import programs
@@ -164,7 +164,7 @@ def test_threads_hold_it_one_at_a_time(kind: str, tmp_path: Path) -> None:
 
 WORKER = """
 import os, pathlib, sys, time
-from swarmgrid.store import lease
+from swarmgrid.leases import lease
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 

@@ -11,10 +11,10 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from swarmgrid.errors import FormatError, StoreError, UnsafeStoreError
 from swarmgrid.format import zarr_metadata
+from swarmgrid.leases.preflight import check_writable
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import LOCKS
 from swarmgrid.store.location import Location, to_location
-from swarmgrid.store.preflight import check_writable
 from tests.servers.s3 import S3Server
 
 

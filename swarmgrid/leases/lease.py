@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swarmgrid.errors import InputError, LeaseLostError
+from swarmgrid.leases.nesting import runs_around
 from swarmgrid.store.lease_record import (
     MAX_LEASE_SECONDS,
     MAX_NBYTES,
@@ -27,7 +28,6 @@ from swarmgrid.store.lease_record import (
     record_key,
     to_commit,
 )
-from swarmgrid.store.nesting import runs_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
