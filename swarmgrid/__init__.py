@@ -67,9 +67,9 @@ if TYPE_CHECKING:
     from swarmgrid.memoized.state import State
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.options import CallOptions, set_options
+    from swarmgrid.outputs.outputs import Output
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.records.snapshot import Snapshot
-    from swarmgrid.space.outputs import Output
     from swarmgrid.tiers.policy import TierPolicy
     from swarmgrid.tiers.tiered import Tiered
     from swarmgrid.transfer.joining import Conflict
@@ -115,7 +115,7 @@ _HOMES = {
     ),
     "Watch": "following.watch",
     "watch": "api.watching",
-    "Output": "space.outputs",
+    "Output": "outputs.outputs",
     "SwarmMemo": "memo.swarm",
     "TierPolicy": "tiers.policy",
     "Tiered": "tiers.tiered",

@@ -24,7 +24,7 @@ from swarmgrid.store.lease_record import MAX_LEASE_SECONDS
 from swarmgrid.store.location import Location
 
 if TYPE_CHECKING:
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
 
 MAX_SECONDS = 1e9
 """About 30 years: the system's clocks and locks refuse to wait much longer."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.codecs.keys import Key
-    from swarmgrid.space.outputs import Output
+    from swarmgrid.outputs.outputs import Output
 
 
 class OptionTypes(TypedDict, total=False):

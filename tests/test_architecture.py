@@ -20,56 +20,64 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_code": GROUND,
     "identity": GROUND | {"user_code"},
     "space": GROUND | {"identity"},
-    "codecs": GROUND | {"space"},
+    "outputs": GROUND | {"space"},
+    "codecs": GROUND | {"outputs"},
     "stores": GROUND,  # public: of use without any grid
     "store": GROUND | {"stores"},
     "leases": GROUND | {"store"},
-    "format": GROUND | {"identity", "space", "codecs", "store"},
-    "records": GROUND | {"identity", "space", "store", "format"},
-    "maintenance": GROUND | {"space", "store", "leases", "format", "records"},
+    "format": GROUND | {"identity", "space", "outputs", "codecs", "store"},
+    "records": GROUND | {"identity", "space", "outputs", "store", "format"},
+    "maintenance": GROUND | {"space", "outputs", "store", "leases", "format", "records"},
     "inventory": GROUND | {"space", "store", "leases", "records"},
-    "transfer": GROUND | {"space", "store", "leases", "format", "records", "maintenance"},
+    "transfer": GROUND
+    | {"space", "outputs", "store", "leases", "format", "records", "maintenance"},
     "run_options": GROUND | {"leases"},
     "option_words": GROUND,
-    "option_checks": GROUND | {"space", "codecs", "store", "run_options", "option_words"},
-    "options": GROUND | {"space", "codecs", "run_options", "option_words", "option_checks"},
-    "planning": GROUND | {"identity", "space", "codecs", "store", "format", "records"},
-    "transport": GROUND | {"identity", "user_code", "space", "codecs", "store", "format"},
-    "worker": GROUND | {"identity", "space", "store", "leases", "format", "transport"},
-    "executors": GROUND | {"space", "leases", "transport", "worker", "run_options"},
+    "option_checks": GROUND
+    | {"space", "outputs", "codecs", "store", "run_options", "option_words"},
+    "options": GROUND | {"outputs", "codecs", "run_options", "option_words", "option_checks"},
+    "planning": GROUND | {"identity", "space", "outputs", "codecs", "store", "format", "records"},
+    "transport": GROUND
+    | {"identity", "user_code", "space", "outputs", "codecs", "store", "format"},
+    "worker": GROUND | {"identity", "space", "outputs", "store", "leases", "format", "transport"},
+    "executors": GROUND | {"leases", "transport", "worker", "run_options"},
     "observe": GROUND,
     "coordinator": GROUND
-    | {"identity", "space", "codecs", "leases", "format", "records", "maintenance", "planning"}
+    | {"identity", "space", "outputs", "codecs", "leases", "format", "records"}
+    | {"maintenance", "planning"}
     | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
     "view": GROUND
-    | {"space", "store", "format", "records", "maintenance", "planning", "inventory"},
+    | {"space", "outputs", "store", "format", "records", "maintenance", "planning", "inventory"},
     # above the view: what moves to a device was read and checked as for any reader
     "tiers": GROUND | {"space", "store", "format", "view"},
     # events need rows, records of failures, leases and the inventory; their values, the view
     "following": GROUND | {"space", "store", "format", "records", "inventory", "planning", "view"},
-    "live": GROUND | {"space", "store", "format", "records", "inventory", "pictures", "following"},
+    "live": GROUND | {"store", "format", "records", "inventory", "pictures", "following"},
     "search": GROUND,
     # its files are of a grid's rows; the vectors are handed to it
-    "indexes": GROUND | {"space", "codecs", "store", "format", "records", "maintenance", "search"},
+    "indexes": GROUND
+    | {"outputs", "codecs", "store", "format", "records", "maintenance", "search"},
     "handle": GROUND
-    | {"identity", "space", "codecs", "store", "leases", "format", "records", "maintenance"}
+    | {"identity", "space", "outputs", "codecs", "store", "leases", "format", "records"}
+    | {"maintenance"}
     | {"planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"}
     | {"search", "indexes"},
     "api": GROUND
     | {"search"}
-    | {"identity", "space", "codecs", "store", "leases", "format", "records", "maintenance"}
+    | {"identity", "space", "outputs", "codecs", "store", "leases", "format", "records"}
+    | {"maintenance"}
     | {"planning", "view"}
     | {"handle"}
     | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
     | {"pictures", "live", "transfer", "tiers", "following"},
     "memo": GROUND
-    | {"identity", "space", "store", "format", "planning", "view", "observe"}
+    | {"identity", "space", "outputs", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
     "memoized": GROUND
-    | {"identity", "user_code", "space", "store", "format", "option_checks", "options"},
+    | {"identity", "user_code", "space", "outputs", "store", "format", "option_checks", "options"},
     "notation": GROUND | {"inventory"},
     "terminal": GROUND,
     "cli": GROUND

@@ -12,10 +12,10 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.putting import put
 from swarmgrid.handle.resolve import axis_names, func_of
 from swarmgrid.options import CallOptions, current_options, signed
+from swarmgrid.outputs.labels import labelled_kind
 from swarmgrid.planning.growth import new_grid
 from swarmgrid.planning.known_results import known_results
 from swarmgrid.planning.request import to_params
-from swarmgrid.space.labels import labelled_kind
 
 
 @signed()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.codecs.pipeline import pipeline
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.readable import nbytes
-from swarmgrid.space.outputs import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from swarmgrid.space.encoding import Encoding
+    from swarmgrid.outputs.encoding import Encoding
 
 BYTES_PER_SECOND = 200e6
 """Of a disk or network between the plain and the fast ones: the price of a stored byte."""

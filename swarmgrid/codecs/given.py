@@ -15,13 +15,13 @@ from swarmgrid.codecs.pipeline import MissingCodecError, chunk_spec, codec_of
 from swarmgrid.codecs.trial import changes
 from swarmgrid.codecs.words import codec_in_words
 from swarmgrid.errors import InputError, brief
-from swarmgrid.space.encoding import Encoding
-from swarmgrid.space.outputs import STRING, dtype_name
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.outputs import STRING, dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from swarmgrid.space.outputs import Output
+    from swarmgrid.outputs.outputs import Output
 
 AUTO = "auto"
 KEYS = (

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import StoreError
-from swarmgrid.space.encoding import fill_value
-from swarmgrid.space.outputs import STRING
+from swarmgrid.outputs.encoding import fill_value
+from swarmgrid.outputs.outputs import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

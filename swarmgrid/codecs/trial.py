@@ -16,8 +16,8 @@ import numpy as np
 from swarmgrid.codecs.pipeline import Pipeline, pipeline
 from swarmgrid.codecs.words import codec_in_words
 from swarmgrid.errors import InputError
-from swarmgrid.space.encoding import Encoding
-from swarmgrid.space.outputs import STRING
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.outputs import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

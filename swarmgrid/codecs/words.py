@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.space.encoding import Encoding
+from swarmgrid.outputs.encoding import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from swarmgrid.space.outputs import Output, Schema
+    from swarmgrid.outputs.outputs import Output, Schema
 
 _PLAIN = {"bytes", "vlen-utf8"}
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.records.manifest import Manifest
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart
     from swarmgrid.transport.messages import TaskResult, Values
 

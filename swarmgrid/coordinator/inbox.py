@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import threading
 
     from swarmgrid.coordinator.engines import Engine
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.transport.messages import Task, TaskResult
 
 _T = TypeVar("_T")

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.coordinator.attempts import failure_of
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.results import Unpacked, fitted, unnamed
 from swarmgrid.planning.growth import covered, new_grid, placed, single_points
 from swarmgrid.space.chunks import MAX_POINTS, MAX_SECONDS
-from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.points import Points
-from swarmgrid.space.results import Unpacked, fitted, unnamed
 from swarmgrid.transport.messages import Failure, Task, Values
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.coordinator.attempts import Attempts
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 

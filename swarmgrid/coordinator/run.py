@@ -23,11 +23,11 @@ from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.events import Moment, RunEnded, RunStarted
 from swarmgrid.observe.log import RunLog
 from swarmgrid.observe.progress import Progress
+from swarmgrid.outputs.outputs import Schema
 from swarmgrid.planning.costs import fitted_costs
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.records.failures import read_failures, within
 from swarmgrid.run_options import to_interval
-from swarmgrid.space.outputs import Schema
 from swarmgrid.transport.messages import Job, TerminatedError
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.space.encoding import Encoding
-    from swarmgrid.space.outputs import Output
+    from swarmgrid.outputs.encoding import Encoding
+    from swarmgrid.outputs.outputs import Output
     from swarmgrid.store.blobs import Blobs
 
     Shape = tuple[int, ...]

@@ -18,9 +18,9 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import compress, decompress
 
+from swarmgrid.outputs.encoding import fill_value
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.space.chunks import MAX_NBYTES
-from swarmgrid.space.encoding import fill_value
-from swarmgrid.space.outputs import STRING
 from swarmgrid.store.bounded import MAX_EXPANDED, MAX_RATIO
 
 if TYPE_CHECKING:

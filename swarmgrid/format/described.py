@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.format import zarr_metadata
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.space.chunks import MAX_NBYTES
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import STRING
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from swarmgrid.format.described import (
     checked_documents,
 )
 from swarmgrid.format.grid_io import read_columns
+from swarmgrid.outputs.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
-from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.runs import from_runs, to_runs
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import MAX_OBJECT

@@ -18,7 +18,7 @@ from swarmgrid.store.lease_record import LeaseRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.store.blobs import Blobs
 
 

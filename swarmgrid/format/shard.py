@@ -20,7 +20,7 @@ from swarmgrid.format.codec import (
     raw_bytes,
     raw_codecs,
 )
-from swarmgrid.space.outputs import STRING, STRING_NBYTES
+from swarmgrid.outputs.outputs import STRING, STRING_NBYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

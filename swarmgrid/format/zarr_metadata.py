@@ -13,9 +13,9 @@ import numpy as np
 
 from swarmgrid.format.codec import codecs
 from swarmgrid.format.shard import inner_codecs, shard_codecs
-from swarmgrid.space.encoding import Encoding
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.outputs import STRING, Output
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import STRING, Output
 from swarmgrid.store.archive import Archive, marked, unmarked
 from swarmgrid.store.checked_json import (
     Document,

@@ -13,9 +13,9 @@ from swarmgrid.handle.resolve import not_stored
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance import restore, snapshots
 from swarmgrid.maintenance.changes import changes
+from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.quantities import span_seconds
 from swarmgrid.records.snapshot import Snapshot, read_snapshots
-from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.directory import remove_empty_folders
 

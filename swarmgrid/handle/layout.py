@@ -21,12 +21,12 @@ from swarmgrid.indexes.files import delete_indexes
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
 from swarmgrid.maintenance.rechunk import rechunk_grid
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.growth import check_key, with_encodings, with_key
 from swarmgrid.readable import nbytes
 from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
-from swarmgrid.space.encoding import Encoding
-from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.shards import to_shard_spec
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.planning.known_results import KnownResults
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.transfer.grids import Outcome
 

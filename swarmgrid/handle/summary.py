@@ -10,7 +10,7 @@ from swarmgrid.readable import Html, bar, code, count, page, table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from swarmgrid.space.outputs import Output
+    from swarmgrid.outputs.outputs import Output
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.search.ranking import Metric
 
 if TYPE_CHECKING:
-    from swarmgrid.space.outputs import Output
+    from swarmgrid.outputs.outputs import Output
 
 SUFFIX = ".usearch"
 KIND = "usearch 2, float32, 1"

@@ -26,10 +26,10 @@ from swarmgrid.format.grid_io import write_documents
 from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.orphans import other_chunks
 from swarmgrid.maintenance.repair import read_tidy
+from swarmgrid.outputs.outputs import dtype_name
+from swarmgrid.outputs.widening import inexact, is_wider
 from swarmgrid.records.manifest import write_segments
-from swarmgrid.space.outputs import dtype_name
 from swarmgrid.space.points import union
-from swarmgrid.space.widening import inexact, is_wider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,10 +27,10 @@ from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, swap
 from swarmgrid.maintenance.orphans import own_chunks
 from swarmgrid.maintenance.repair import tidy
+from swarmgrid.outputs.widening import inexact
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
-from swarmgrid.space.widening import inexact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

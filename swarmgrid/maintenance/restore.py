@@ -21,10 +21,10 @@ from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
 from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.snapshots import computed_mask, other_chunks, row_ids
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.widening import is_wider
 from swarmgrid.records.manifest import Manifest, write_segments
 from swarmgrid.records.snapshot import kept_chunk, snapshot_chunk
-from swarmgrid.space.encoding import Encoding
-from swarmgrid.space.widening import is_wider
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from swarmgrid.format.grid import read_grid
 from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, orphan_findings, own_chunks
 from swarmgrid.maintenance.replicas import COPY, replica_findings
 from swarmgrid.maintenance.report import Finding, Report, to_report
+from swarmgrid.outputs.widening import is_wider
 from swarmgrid.records.damage_marks import mark_name, marks
 from swarmgrid.records.manifest import older_than, read_manifest
 from swarmgrid.space.points import union
-from swarmgrid.space.widening import is_wider
 from swarmgrid.store import checked_json
 from swarmgrid.store.archive import unmarked
 from swarmgrid.store.layout import METADATA

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid import identity
-from swarmgrid.space.labels import MisfitError
-from swarmgrid.space.results import DEFAULT_NAME
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.results import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from swarmgrid.errors import DamageError, InputError, StoreError
 from swarmgrid.format import zarr_metadata
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum, decoded, encoded, filled, raw_nbytes, stored_limit
-from swarmgrid.space.outputs import STRING
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store import checked_json
 from swarmgrid.store.layout import DATA, METADATA

@@ -9,7 +9,7 @@ from swarmgrid.errors import ChunksError, InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from swarmgrid.space.outputs import Output, Schema
+    from swarmgrid.outputs.outputs import Output, Schema
 
 
 def check_outputs(declared: Schema | None, stored: Schema) -> None:

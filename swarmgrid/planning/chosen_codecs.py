@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
-    from swarmgrid.space.encoding import Encoding
+    from swarmgrid.outputs.encoding import Encoding
 
 
 def with_chosen_codecs(grid: StoredGrid, values: Mapping[str, NDArray[Any]]) -> StoredGrid:

@@ -13,10 +13,10 @@ from swarmgrid.codecs.words import in_words
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
+from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.planning.agreement import check_chunks, check_outputs, check_shards
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.space.chunks import check_chunk_nbytes, check_n_chunks
-from swarmgrid.space.encoding import Encoding
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.space.shards import chosen_chunking
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.codecs.given import GivenEncodings
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.planning.request import Domain, Layout, Request
     from swarmgrid.records.manifest import Manifest
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.shards import Chunking
 
 SCALAR_NBYTES = 8

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.outputs.labels import MisfitError, check_point, labelled_kind
+from swarmgrid.outputs.outputs import STRING
+from swarmgrid.outputs.results import Unpacked, fitted, inferred, of_block, unpacked
+from swarmgrid.outputs.widening import wider
 from swarmgrid.space.axis import MAX_EXACT
-from swarmgrid.space.labels import MisfitError, check_point, labelled_kind
-from swarmgrid.space.outputs import STRING
-from swarmgrid.space.results import Unpacked, fitted, inferred, of_block, unpacked
-from swarmgrid.space.widening import wider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from swarmgrid.space.outputs import Output, Schema
+    from swarmgrid.outputs.outputs import Output, Schema
 
     Block = dict[str, NDArray[Any]]
 

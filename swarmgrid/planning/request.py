@@ -15,6 +15,9 @@ from swarmgrid import identity
 from swarmgrid.codecs.given import GivenEncodings, to_given
 from swarmgrid.codecs.keys import Key, hold
 from swarmgrid.errors import AxisError, InputError, brief, no_function
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.outputs import Output, Schema, dtype_name
+from swarmgrid.outputs.results import coords_of, json_attrs
 from swarmgrid.planning.depends import Depends, to_depends
 from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.origin import ORIGIN
@@ -24,10 +27,7 @@ from swarmgrid.planning.where import requested_points
 from swarmgrid.space.axis import to_axes, with_code
 from swarmgrid.space.chunks import to_chunk_spec
 from swarmgrid.space.function import PointFunction
-from swarmgrid.space.labels import MisfitError
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import Output, Schema, dtype_name
-from swarmgrid.space.results import coords_of, json_attrs
 from swarmgrid.space.shards import to_shard_spec
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath

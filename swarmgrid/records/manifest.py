@@ -23,7 +23,7 @@ from swarmgrid.format.segment import (
     brief_attributes,
     most_nbytes,
 )
-from swarmgrid.space.widening import is_wider
+from swarmgrid.outputs.widening import is_wider
 from swarmgrid.store.checked_json import shortened
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
+from swarmgrid.outputs.labels import is_equal
+from swarmgrid.outputs.widening import is_wider
 from swarmgrid.space.chunks import check_n_chunks
-from swarmgrid.space.labels import is_equal
 from swarmgrid.space.selection import AxisSelection, Selection
-from swarmgrid.space.widening import is_wider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.store.layout import GridPath
     from swarmgrid.transfer.source import Source
 

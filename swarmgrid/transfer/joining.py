@@ -16,8 +16,8 @@ import numpy as np
 from swarmgrid.errors import InputError
 from swarmgrid.format.chunk_io import empty_block, stored_as
 from swarmgrid.format.chunk_parts import READ_AT_ONCE
-from swarmgrid.space.labels import MisfitError
-from swarmgrid.space.widening import inexact
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.widening import inexact
 from swarmgrid.transfer.source import read_blocks
 from swarmgrid.transfer.writing import Writer
 

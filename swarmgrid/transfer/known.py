@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.chunk_io import Block
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.space.axis import Axis
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.segment import Row
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.space.axis import Axis
     from swarmgrid.space.function import PointFunction
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.grid_ref import GridRef

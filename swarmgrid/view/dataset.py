@@ -20,11 +20,11 @@ from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
+from swarmgrid.outputs.encoding import fill_value
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.records.damage_marks import mark_chunk
 from swarmgrid.records.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
-from swarmgrid.space.encoding import fill_value
-from swarmgrid.space.outputs import STRING
 from swarmgrid.space.texts import to_text
 from swarmgrid.view.near import NearChunks
 from swarmgrid.view.reopening import grid_at_home
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.records.manifest import Manifest
     from swarmgrid.space.axis import Axis
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.location import Location

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.widening import is_wider
+from swarmgrid.outputs.widening import is_wider
 from swarmgrid.view.dataset import GridArray, missing_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from swarmgrid.outputs.outputs import Output, Schema
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.records.manifest import Manifest
-    from swarmgrid.space.outputs import Output, Schema
     from swarmgrid.store.location import Location
     from swarmgrid.view.near import NearChunks
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.outputs.outputs import Output
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.records.manifest import Manifest
-    from swarmgrid.space.outputs import Output
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.location import Location
 

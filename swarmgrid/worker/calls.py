@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.space.labels import MisfitError, check_point
+from swarmgrid.outputs.labels import MisfitError, check_point
+from swarmgrid.outputs.results import fitted, inferred, of_block, unpacked
 from swarmgrid.space.points import boxes
-from swarmgrid.space.results import fitted, inferred, of_block, unpacked
 from swarmgrid.transport.messages import Failure, TerminatedError, Values
 from swarmgrid.transport.packing import packed_to_return
 from swarmgrid.worker.collector import Collector
@@ -31,10 +31,10 @@ from swarmgrid.worker.tracebacks import user_traceback
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from swarmgrid.outputs.outputs import Schema
+    from swarmgrid.outputs.results import Unpacked
     from swarmgrid.space.axis import Axis
-    from swarmgrid.space.outputs import Schema
     from swarmgrid.space.points import ChunkPart, Points
-    from swarmgrid.space.results import Unpacked
     from swarmgrid.transport.messages import Job
     from swarmgrid.worker.heartbeat import Heartbeat
 

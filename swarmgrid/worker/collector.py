@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.space.labels import MisfitError
-from swarmgrid.space.outputs import STRING
-from swarmgrid.space.results import DEFAULT_NAME, check_text, fitted, unpacked
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.outputs import STRING
+from swarmgrid.outputs.results import DEFAULT_NAME, check_text, fitted, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
 
 _PLAIN: dict[str, tuple[type, type]] = {
     "float64": (float, np.float64),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.format.segment import Row
-    from swarmgrid.space.outputs import Schema
+    from swarmgrid.outputs.outputs import Schema
     from swarmgrid.transport.messages import Retry, Task, Values
     from swarmgrid.worker.calls import Calls
     from swarmgrid.worker.heartbeat import Heartbeat

@@ -23,9 +23,9 @@ from swarmgrid.codecs.given import to_given
 from swarmgrid.format.chunk_io import decoded_values, encoded_values, read_back
 from swarmgrid.format.codec import codecs, filled
 from swarmgrid.format.zarr_metadata import array_document, stored_encoding, stored_output
-from swarmgrid.space.encoding import Encoding
-from swarmgrid.space.labels import MisfitError
-from swarmgrid.space.outputs import STRING, Output
+from swarmgrid.outputs.encoding import Encoding
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.outputs import STRING, Output
 from swarmgrid.store.checked_json import to_bytes
 from tests.codecs.custom import Broken, Flip
 from tests.long import first, pairs

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from swarmgrid.coordinator.attempts import Attempts
 from swarmgrid.coordinator.inference import Inference
+from swarmgrid.outputs.results import inferred, unpacked
 from swarmgrid.planning.request import to_request
-from swarmgrid.space.results import inferred, unpacked
 from swarmgrid.store.location import to_location
 from swarmgrid.transport.messages import Failure, Task, TaskResult, Values, WorkerCrash
 

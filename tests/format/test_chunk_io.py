@@ -9,7 +9,7 @@ from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key, empty_block, read_block, write_points
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid import StoredGrid
-from swarmgrid.space.outputs import Output, Schema
+from swarmgrid.outputs.outputs import Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store.directory import FileBlobs
 from tests.stores.grids import DTYPES, PATH, Recorder, new_grid, some_values

@@ -24,7 +24,7 @@ from swarmgrid.format.codec import (
     raw_bytes,
 )
 from swarmgrid.format.zarr_metadata import array_document
-from swarmgrid.space.encoding import fill_value
+from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.store.checked_json import to_bytes
 from tests.stores.grids import DTYPES, file_at, some_values
 

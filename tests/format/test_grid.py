@@ -22,8 +22,8 @@ from swarmgrid.format.grid import (
     read_grid,
 )
 from swarmgrid.format.grid_io import copy_key, write_grid
+from swarmgrid.outputs.outputs import Coord, Output, Schema
 from swarmgrid.space.axis import Axis
-from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import Blobs, ZarrBlobs
 from swarmgrid.store.directory import FileBlobs

@@ -16,8 +16,8 @@ from zarr.storage import MemoryStore
 from swarmgrid.format.codec import checksum, filled
 from swarmgrid.format.shard import ABSENT, decoded_shard, encoded_shard
 from swarmgrid.format.zarr_metadata import array_document, inner_shape
-from swarmgrid.space.encoding import fill_value
-from swarmgrid.space.outputs import STRING
+from swarmgrid.outputs.encoding import fill_value
+from swarmgrid.outputs.outputs import STRING
 from swarmgrid.store.checked_json import to_bytes
 from tests.long import first, pairs
 from tests.stores.grids import DTYPES, file_at, some_values

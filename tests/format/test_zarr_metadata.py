@@ -11,8 +11,8 @@ import pytest
 import zarr
 
 from swarmgrid.format import zarr_metadata
-from swarmgrid.space.encoding import fill_value
-from swarmgrid.space.outputs import Output
+from swarmgrid.outputs.encoding import fill_value
+from swarmgrid.outputs.outputs import Output
 from swarmgrid.store import checked_json
 from tests.stores.grids import DTYPES, file_at
 

@@ -14,9 +14,9 @@ from swarmgrid.format.segment import Rows
 from swarmgrid.leases import lease
 from swarmgrid.maintenance.convert import convert_output
 from swarmgrid.maintenance.verify import bad_rows, verify_grid
+from swarmgrid.outputs.outputs import Output, Schema
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.manifest import write_segment
-from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.store.location import to_location
 from tests.stores.grids import PATH, Recorder, directory, fill_grid, new_grid, some_values
 

@@ -22,10 +22,10 @@ from swarmgrid.leases import lease
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.outputs.outputs import Coord, Output, Schema
 from swarmgrid.records.damage_marks import mark_chunk, marks
 from swarmgrid.records.failures import FailedPoint, read_all_failures, write_failures
 from swarmgrid.records.manifest import write_segment
-from swarmgrid.space.outputs import Coord, Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import LOCKS

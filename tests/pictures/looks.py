@@ -12,12 +12,12 @@ from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.segment import Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.inventory.row import GridRow
+from swarmgrid.outputs.outputs import Output, Schema
 from swarmgrid.pictures.reading import GridLook
 from swarmgrid.records.failures import FailedPoint
 from swarmgrid.records.grid_state import GridState
 from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.axis import to_axis
-from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.store.layout import GridPath
 
 ID = "0123456789abcdef" * 2

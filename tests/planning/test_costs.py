@@ -13,11 +13,11 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.segment import Row, Rows
+from swarmgrid.outputs.outputs import Output, Schema
 from swarmgrid.planning.costs import Costs, fitted_costs
 from swarmgrid.planning.coverage import Coverage
 from swarmgrid.records.manifest import Manifest
 from swarmgrid.space.axis import to_axes
-from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store.layout import GridPath

@@ -20,7 +20,7 @@ import sys, warnings, logging
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 import atheris
-NAMES = ["store", "format", "records", "space", "memoized"]
+NAMES = ["store", "format", "records", "space", "outputs", "memoized"]
 PARTS = [f"swarmgrid.{name}" for name in NAMES]
 with atheris.instrument_imports(include=PARTS):
     import swarmgrid

@@ -335,9 +335,9 @@ class FailingChannel:
 
 
 def a_job_and_its_task(func: Any, store: Path, n: int) -> tuple[Any, Any]:
+    from swarmgrid.outputs.outputs import Output, Schema
     from swarmgrid.space.axis import to_axes
     from swarmgrid.space.function import PointFunction
-    from swarmgrid.space.outputs import Output, Schema
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.layout import GridPath

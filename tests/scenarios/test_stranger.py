@@ -23,7 +23,7 @@ from zarr.storage import LocalStore, WrapperStore
 import swarmgrid
 from swarmgrid.format.segment import MAGIC
 from swarmgrid.leases import lease
-from swarmgrid.space.outputs import Output
+from swarmgrid.outputs.outputs import Output
 from swarmgrid.store import checked_json, lease_record
 from tests.long import examples, first
 from tests.scenarios.test_swapped import Objects, contents, store_of
@@ -433,7 +433,7 @@ def test_no_lease_of_ours_is_one_that_readers_take_for_broken() -> None:
 
 
 READERS = {"store", "leases", "format", "records", "maintenance", "space"}
-READERS |= {"view", "memo", "memoized"}
+READERS |= {"outputs", "view", "memo", "memoized"}
 """The rooms that read what a store holds; `leases/sharing.py` copies a store, by pickle."""
 
 

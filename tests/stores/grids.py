@@ -15,9 +15,9 @@ import numpy as np
 from swarmgrid.format.chunk_io import empty_block, write_points
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.segment import Row
+from swarmgrid.outputs.outputs import Output, Schema
 from swarmgrid.space.axis import to_axis
 from swarmgrid.space.match import positions, reconciled
-from swarmgrid.space.outputs import Output, Schema
 from swarmgrid.space.points import Points
 from swarmgrid.store.blobs import MAX_OBJECT, Blobs
 from swarmgrid.store.directory import FileBlobs

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.labels import (
+from swarmgrid.outputs.labels import (
     MisfitError,
     axes_first,
     check_coords,
@@ -22,10 +22,10 @@ from swarmgrid.space.labels import (
     own_coords,
     own_name,
 )
+from swarmgrid.outputs.outputs import STRING, Coord, Output, Schema, dtype_name
+from swarmgrid.outputs.widening import wider
 from swarmgrid.space.names import checked_name
-from swarmgrid.space.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.times import to_nanoseconds
-from swarmgrid.space.widening import wider
 
 DEFAULT_NAME = "value"
 """The name of the only output of a function that returns a bare number or array."""

@@ -16,7 +16,7 @@ from swarmgrid.space.times import check_unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from swarmgrid.space.encoding import Encoding
+    from swarmgrid.outputs.encoding import Encoding
 
 STRING = "string"
 STRING_NBYTES = 32

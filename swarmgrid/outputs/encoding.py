@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.labels import MisfitError
-from swarmgrid.space.outputs import STRING
+from swarmgrid.outputs.labels import MisfitError
+from swarmgrid.outputs.outputs import STRING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.outputs import Coord, Output, Schema, dtype_name
+from swarmgrid.outputs.outputs import Coord, Output, Schema, dtype_name
 
 NAMES: dict[str, tuple[Any, str]] = {
     **{

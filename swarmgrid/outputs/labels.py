@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.space.outputs import Coord
+    from swarmgrid.outputs.outputs import Coord
 
 _LABELLED = {"xarray": ("DataArray", "Dataset"), "pandas": ("Series", "DataFrame")}
 _NAME_OF_DASK = re.compile(r".+-[0-9a-f]{32}")
