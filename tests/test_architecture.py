@@ -42,10 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worker": GROUND | {"identity", "space", "outputs", "store", "leases", "format", "transport"},
     "executors": GROUND | {"leases", "transport", "worker", "run_options"},
     "observe": GROUND,
+    "policies": GROUND
+    | {"identity", "space", "outputs", "records", "planning", "transport", "executors", "observe"},
     "coordinator": GROUND
     | {"identity", "space", "outputs", "codecs", "leases", "format", "records"}
     | {"maintenance", "planning"}
-    | {"transport", "worker", "executors", "observe", "run_options", "inventory"},
+    | {"transport", "worker", "executors", "observe", "policies", "run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
     "view": GROUND

@@ -20,7 +20,7 @@ CHANGES = {
     *("pop", "popleft", "remove", "discard", "clear"),
 }
 ALLOWED = {
-    "coordinator/queue.py:is_empty": "it looks one part ahead, which `get` returns first",
+    "policies/queue.py:is_empty": "it looks one part ahead, which `get` returns first",
     "records/manifest.py:is_whole": "it keeps its answers",
     "store/directory.py:_staged": "a context manager, which removes its file",
 }

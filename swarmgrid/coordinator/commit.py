@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.coordinator.pace import Pace
 from swarmgrid.format.chunk_io import empty_block, read_block, write_points
 from swarmgrid.format.grid_io import covering, write_grid
 from swarmgrid.format.segment import Row, Rows
 from swarmgrid.format.writers import WriterId
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
+from swarmgrid.policies.pace import Pace
 from swarmgrid.records.failures import FailureLog, suffix_of
 from swarmgrid.records.manifest import max_rows_nbytes, read_manifest, to_compact, write_segments
 from swarmgrid.space.points import Points

@@ -29,9 +29,9 @@ from swarmgrid.coordinator.inbox import (
     WriterFailed,
 )
 from swarmgrid.coordinator.moments import Moments, moment
-from swarmgrid.coordinator.pace import SOON_SECONDS
 from swarmgrid.coordinator.task_results import Results
 from swarmgrid.observe.events import ValuesStored
+from swarmgrid.policies.pace import SOON_SECONDS
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message

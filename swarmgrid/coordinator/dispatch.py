@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, WORKERS
 from swarmgrid.coordinator.inbox import TaskRequest, WorkRequest
-from swarmgrid.coordinator.pace import reporting_seconds
 from swarmgrid.executors.process import process_count
+from swarmgrid.policies.pace import reporting_seconds
 from swarmgrid.transport.messages import Task
 
 if TYPE_CHECKING:
-    from swarmgrid.coordinator.inference import Inference
-    from swarmgrid.coordinator.queue import Batch
     from swarmgrid.coordinator.run_state import RunState
     from swarmgrid.executors.base import Traits
+    from swarmgrid.policies.inference import Inference
+    from swarmgrid.policies.queue import Batch
 
 LIMIT = 5
 """A task that takes so many times as long as it is to take reports, and is handed out again."""

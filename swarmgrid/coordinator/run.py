@@ -8,13 +8,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.keys import secrets_of
-from swarmgrid.coordinator.attempts import Attempts, to_error
 from swarmgrid.coordinator.coordinator import Coordinator
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, first_engine, may_begin_here
-from swarmgrid.coordinator.expected_cost import ExpectedCost
-from swarmgrid.coordinator.inference import Inference
 from swarmgrid.coordinator.run_state import RunState
-from swarmgrid.coordinator.task_size import CostModel
 from swarmgrid.coordinator.writer import Writer
 from swarmgrid.executors.pool import GRACE_SECONDS
 from swarmgrid.executors.rate import RateLimiter
@@ -26,6 +22,10 @@ from swarmgrid.observe.progress import Progress
 from swarmgrid.outputs.outputs import Schema
 from swarmgrid.planning.costs import fitted_costs
 from swarmgrid.planning.growth import covered, new_grid
+from swarmgrid.policies.attempts import Attempts, to_error
+from swarmgrid.policies.expected_cost import ExpectedCost
+from swarmgrid.policies.inference import Inference
+from swarmgrid.policies.task_size import CostModel
 from swarmgrid.records.failures import read_failures, within
 from swarmgrid.run_options import to_interval
 from swarmgrid.transport.messages import Job, TerminatedError

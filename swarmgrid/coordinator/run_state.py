@@ -6,23 +6,23 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swarmgrid.coordinator.queue import DividedChunks
+from swarmgrid.policies.queue import DividedChunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarmgrid.coordinator.attempts import Attempts
     from swarmgrid.coordinator.engines import Engine
-    from swarmgrid.coordinator.expected_cost import ExpectedCost
-    from swarmgrid.coordinator.inference import Inference
-    from swarmgrid.coordinator.queue import TaskQueue
-    from swarmgrid.coordinator.task_size import CostModel
     from swarmgrid.coordinator.writer import Writer
     from swarmgrid.executors.rate import RateLimiter
     from swarmgrid.observe.counts import Counts
     from swarmgrid.observe.events import Event
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.policies.attempts import Attempts
+    from swarmgrid.policies.expected_cost import ExpectedCost
+    from swarmgrid.policies.inference import Inference
+    from swarmgrid.policies.queue import TaskQueue
+    from swarmgrid.policies.task_size import CostModel
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.run_options import RunOptions
     from swarmgrid.space.points import ChunkPart

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.coordinator.attempts import aftermath, to_record
 from swarmgrid.coordinator.endings import with_code
-from swarmgrid.coordinator.queue import TaskQueue
 from swarmgrid.observe.events import (
     CallRetried,
     PointFailed,
@@ -16,12 +14,14 @@ from swarmgrid.observe.events import (
     TaskDone,
     WorkerCrashed,
 )
+from swarmgrid.policies.attempts import aftermath, to_record
+from swarmgrid.policies.queue import TaskQueue
 from swarmgrid.transport.messages import TaskResult
 
 if TYPE_CHECKING:
-    from swarmgrid.coordinator.inference import Inference, Settled
     from swarmgrid.coordinator.run_state import RunState
     from swarmgrid.planning.coverage import Coverage
+    from swarmgrid.policies.inference import Inference, Settled
     from swarmgrid.transport.messages import Failure, Task, WorkerCrash
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swarmgrid.coordinator.task_size import CostModel
 from swarmgrid.observe.counts import Counts
 from swarmgrid.observe.log import RunLog
 from swarmgrid.observe.progress import Progress
+from swarmgrid.policies.task_size import CostModel
 from tests.observe.test_log import CASES
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.coordinator.pace import LATEST_SECONDS, MAX_PART, Pace
+from swarmgrid.policies.pace import LATEST_SECONDS, MAX_PART, Pace
 from tests import programs
 from tests.long import examples
 

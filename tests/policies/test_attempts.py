@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.coordinator.attempts import Attempts, aftermath, to_error, to_record
 from swarmgrid.errors import OutputError, PointError, WorkerLostError
+from swarmgrid.policies.attempts import Attempts, aftermath, to_error, to_record
 from swarmgrid.space.axis import to_axes
 from swarmgrid.space.points import ChunkPart, Points
 from swarmgrid.transport.messages import Failure, Task, WorkerCrash

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.coordinator.task_size import n_tasks, task_size
+from swarmgrid.policies.task_size import n_tasks, task_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.coordinator.pace import (
+from swarmgrid.policies.pace import (
     LATEST_SECONDS,
     LOOKS,
     MAX_PART,

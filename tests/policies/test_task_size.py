@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.coordinator.task_size import (
+from swarmgrid.executors.base import TASK_SECONDS, Traits
+from swarmgrid.observe.events import Event, TaskDone, ValuesStored
+from swarmgrid.policies.task_size import (
     LONG_SECONDS,
     MANY_WORKERS,
     CostModel,
@@ -14,8 +16,6 @@ from swarmgrid.coordinator.task_size import (
     n_tasks,
     task_size,
 )
-from swarmgrid.executors.base import TASK_SECONDS, Traits
-from swarmgrid.observe.events import Event, TaskDone, ValuesStored
 
 
 def traits(n_workers: int, **options: float) -> Traits:

@@ -10,10 +10,10 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.coordinator import moments
-from swarmgrid.coordinator.expected_cost import ExpectedCost
 from swarmgrid.coordinator.run_state import RunState
 from swarmgrid.format.segment import Row
 from swarmgrid.planning.costs import Costs
+from swarmgrid.policies.expected_cost import ExpectedCost
 from swarmgrid.space.points import Points
 from swarmgrid.transport.messages import TaskResult, Values
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.coordinator.queue import Batch, DividedChunks, TaskQueue
 from swarmgrid.executors.base import TASK_SECONDS, Traits
+from swarmgrid.policies.queue import Batch, DividedChunks, TaskQueue
 from swarmgrid.space.points import ChunkPart, Points
 
 TWO = Traits(n_workers=2, may_write=True, is_isolating=True)

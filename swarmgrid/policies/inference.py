@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.coordinator.attempts import failure_of
 from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.outputs.results import Unpacked, fitted, unnamed
 from swarmgrid.planning.growth import covered, new_grid, placed, single_points
+from swarmgrid.policies.attempts import failure_of
 from swarmgrid.space.chunks import MAX_POINTS, MAX_SECONDS
 from swarmgrid.space.points import Points
 from swarmgrid.transport.messages import Failure, Task, Values
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from swarmgrid.coordinator.attempts import Attempts
     from swarmgrid.outputs.outputs import Schema
     from swarmgrid.planning.coverage import Coverage
     from swarmgrid.planning.request import Request
+    from swarmgrid.policies.attempts import Attempts
     from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.coordinator.attempts import Attempts
-from swarmgrid.coordinator.inference import Inference
 from swarmgrid.outputs.results import inferred, unpacked
 from swarmgrid.planning.request import to_request
+from swarmgrid.policies.attempts import Attempts
+from swarmgrid.policies.inference import Inference
 from swarmgrid.store.location import to_location
 from swarmgrid.transport.messages import Failure, Task, TaskResult, Values, WorkerCrash
 
