@@ -40,14 +40,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transport": GROUND
     | {"identity", "user_code", "space", "outputs", "codecs", "store", "format"},
     "worker": GROUND | {"identity", "space", "outputs", "store", "leases", "format", "transport"},
-    "executors": GROUND | {"leases", "transport", "worker", "run_options"},
+    "process_pool": GROUND | {"leases", "transport", "worker", "run_options"},
+    "executors": GROUND | {"leases", "transport", "worker", "process_pool", "run_options"},
     "observe": GROUND,
     "policies": GROUND
     | {"identity", "space", "outputs", "records", "planning", "transport", "executors", "observe"},
     "coordinator": GROUND
     | {"identity", "space", "outputs", "codecs", "leases", "format", "records"}
     | {"maintenance", "planning"}
-    | {"transport", "worker", "executors", "observe", "policies", "run_options", "inventory"},
+    | {"transport", "worker", "executors", "process_pool", "observe", "policies"}
+    | {"run_options", "inventory"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
     "view": GROUND
@@ -125,7 +127,12 @@ FOREIGN = {
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
     "pandas": {"pictures.plots", "planning.times", "view.dataset", "view.status", "view.tables"},
-    "psutil": {"executors.memory", "executors.process", "executors.process_main", "live.machine"},
+    "psutil": {
+        "process_pool.memory",
+        "process_pool.process",
+        "process_pool.process_main",
+        "live.machine",
+    },
     "IPython": {"observe.bars"},
     "redis": {"stores.redis"},
     "starlette": {"live.app"},

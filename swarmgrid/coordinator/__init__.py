@@ -1,1 +1,1 @@
-"""The coordinator of one run: queue, schema inference, attempts, commits."""
+"""The coordinator of one run: its thread and inbox, its executors, its writer, its end."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, WORKERS
 from swarmgrid.coordinator.inbox import TaskRequest, WorkRequest
-from swarmgrid.executors.process import process_count
 from swarmgrid.policies.pace import reporting_seconds
+from swarmgrid.process_pool.process import process_count
 from swarmgrid.transport.messages import Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from swarmgrid.coordinator.coordinator import Coordinator
 from swarmgrid.coordinator.engines import HERE, SMALL_SECONDS, first_engine, may_begin_here
 from swarmgrid.coordinator.run_state import RunState
 from swarmgrid.coordinator.writer import Writer
-from swarmgrid.executors.pool import GRACE_SECONDS
 from swarmgrid.executors.rate import RateLimiter
 from swarmgrid.leases.nesting import runs_around
 from swarmgrid.observe.counts import Counts
@@ -26,6 +25,7 @@ from swarmgrid.policies.attempts import Attempts, to_error
 from swarmgrid.policies.expected_cost import ExpectedCost
 from swarmgrid.policies.inference import Inference
 from swarmgrid.policies.task_size import CostModel
+from swarmgrid.process_pool.pool import GRACE_SECONDS
 from swarmgrid.records.failures import read_failures, within
 from swarmgrid.run_options import to_interval
 from swarmgrid.transport.messages import Job, TerminatedError

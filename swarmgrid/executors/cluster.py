@@ -9,9 +9,9 @@ import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, cast
 
-from swarmgrid.executors import process_main
 from swarmgrid.executors.base import SHORT_SECONDS, TASK_SECONDS, Traits
 from swarmgrid.leases.sharing import try_sharing
+from swarmgrid.process_pool import process_main
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:

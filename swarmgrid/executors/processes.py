@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.executors import process_main
 from swarmgrid.executors.base import Traits
 from swarmgrid.executors.dask_nodes import Graphs
-from swarmgrid.executors.pool import WorkerPool
 from swarmgrid.leases.sharing import try_sharing
+from swarmgrid.process_pool import process_main
+from swarmgrid.process_pool.pool import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

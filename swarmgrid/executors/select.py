@@ -15,9 +15,9 @@ from swarmgrid.executors.cluster import Cluster, is_in_task
 from swarmgrid.executors.daemon_threads import DaemonThreads
 from swarmgrid.executors.dask_local import DaskInProcess
 from swarmgrid.executors.in_process import InProcess
-from swarmgrid.executors.process import process_count
 from swarmgrid.executors.processes import DaskProcesses
 from swarmgrid.leases.sharing import try_sharing
+from swarmgrid.process_pool.process import process_count
 from swarmgrid.transport.parcel import to_parcel
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ import sys, time
 import numpy as np
 import swarmgrid
 from swarmgrid.coordinator import run
-from swarmgrid.executors import pool
+from swarmgrid.process_pool import pool
 
 run.GRACE_SECONDS = pool.GRACE_SECONDS = {grace}
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import swarmgrid
-from swarmgrid.executors.memory import Use, group_uses
-from swarmgrid.executors.pool import WorkerPool
+from swarmgrid.process_pool.memory import Use, group_uses
+from swarmgrid.process_pool.pool import WorkerPool
 from swarmgrid.run_options import Limits
 from tests.long import first
 from tests.waiting import PATIENCE, wait_until
@@ -105,7 +105,7 @@ def job() -> bytes:
 
 
 def task(x: int) -> bytes:
-    from swarmgrid.executors.process_main import pickled
+    from swarmgrid.process_pool.process_main import pickled
     from swarmgrid.space.points import ChunkPart, Points
     from swarmgrid.transport.messages import Task
 

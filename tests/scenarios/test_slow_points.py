@@ -471,9 +471,9 @@ def abs_of(x: int) -> int:
 
 
 def test_a_turn_is_taken_by_a_worker_that_is_there(tmp_path: Path) -> None:
-    from swarmgrid.executors.pool import WorkerPool
-    from swarmgrid.executors.process_main import pickled
     from swarmgrid.executors.select import pickled_job
+    from swarmgrid.process_pool.pool import WorkerPool
+    from swarmgrid.process_pool.process_main import pickled
     from swarmgrid.run_options import Limits
 
     job, task = a_job_and_its_task(lambda x: x * 0.5, tmp_path / "s", 1)

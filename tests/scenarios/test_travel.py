@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 import swarmgrid
 from swarmgrid.api import evaluation
 from swarmgrid.errors import WorkerError
-from swarmgrid.executors import fork_server
+from swarmgrid.process_pool import fork_server
 from swarmgrid.space.function import PointFunction
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmgrid.executors import memory, pool
+from swarmgrid.process_pool import memory, pool
 from swarmgrid.run_options import Limits
 
 

@@ -15,7 +15,7 @@ import types
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.executors import fork_server, process_main
+from swarmgrid.process_pool import fork_server, process_main
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 from swarmgrid.worker.heartbeat import N_FLOATS, Heartbeat, Stop
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from swarmgrid.executors.output import Output
+    from swarmgrid.process_pool.output import Output
 
 PRELOAD = [
-    "swarmgrid.executors.process_main",
+    "swarmgrid.process_pool.process_main",
     "swarmgrid.store.directory",
     "swarmgrid.store.location",
 ]
 """The modules that the fork server imports once: a worker starts in 20 ms instead of 400."""
 POLL_SECONDS = 0.1
+"""The interval between two checks of a running worker."""
 LEAVE_SECONDS = 0.5
 """The time for a worker without a task to leave by itself; then it is killed."""
-"""The interval between two checks of a running worker."""
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """Fork would copy the locks of zarr's and obstore's threads in whatever state they are."""
 _context: Any = multiprocessing.get_context(_METHOD)

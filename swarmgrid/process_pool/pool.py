@@ -7,15 +7,15 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from swarmgrid.executors import memory
-from swarmgrid.executors.output import Output
-from swarmgrid.executors.process import WorkerProcess
+from swarmgrid.process_pool import memory
+from swarmgrid.process_pool.output import Output
+from swarmgrid.process_pool.process import WorkerProcess
 from swarmgrid.transport.messages import TaskResult, WorkerCrash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarmgrid.executors.memory import Use
+    from swarmgrid.process_pool.memory import Use
     from swarmgrid.run_options import Limits
 
 WATCH_SECONDS = 0.5

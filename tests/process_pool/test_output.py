@@ -19,8 +19,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
-from swarmgrid.executors.output import Output
-from swarmgrid.executors.process import _pipes
+from swarmgrid.process_pool.output import Output
+from swarmgrid.process_pool.process import _pipes
 from swarmgrid.worker.output import ERROR, MAX_LINE, MAX_TEXT, Levels, Lines, Sender
 from tests.long import examples
 
