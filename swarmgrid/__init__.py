@@ -9,19 +9,11 @@ from swarmgrid.api.accessor import enter as _enter
 
 if TYPE_CHECKING:
     from swarmgrid import stores as stores
-    from swarmgrid.api.catalog import Catalog, catalog
-    from swarmgrid.api.copying import copy
     from swarmgrid.api.decorator import GridFunction, grid
     from swarmgrid.api.functions import compute, run, stream
     from swarmgrid.api.lookups import open as open  # noqa: A004  # public, not in __all__
     from swarmgrid.api.lookups import plan
-    from swarmgrid.api.merging import MergedGrid, Merging, merge
-    from swarmgrid.api.pruning import prune
     from swarmgrid.api.putting import put_many
-    from swarmgrid.api.report import report
-    from swarmgrid.api.scopes import Scope, scope, scopes
-    from swarmgrid.api.serve import serve
-    from swarmgrid.api.watching import watch
     from swarmgrid.codecs.keys import Key
     from swarmgrid.errors import (
         ArchivedError,
@@ -70,6 +62,14 @@ if TYPE_CHECKING:
     from swarmgrid.outputs.outputs import Output
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.records.snapshot import Snapshot
+    from swarmgrid.store_api.catalog import Catalog, catalog
+    from swarmgrid.store_api.copying import copy
+    from swarmgrid.store_api.merging import MergedGrid, Merging, merge
+    from swarmgrid.store_api.pruning import prune
+    from swarmgrid.store_api.report import report
+    from swarmgrid.store_api.scopes import Scope, scope, scopes
+    from swarmgrid.store_api.serve import serve
+    from swarmgrid.store_api.watching import watch
     from swarmgrid.tiers.policy import TierPolicy
     from swarmgrid.tiers.tiered import Tiered
     from swarmgrid.transfer.joining import Conflict
@@ -78,7 +78,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(["GridFunction", "grid"], "api.decorator"),
-    **dict.fromkeys(["Catalog", "catalog"], "api.catalog"),
+    **dict.fromkeys(["Catalog", "catalog"], "store_api.catalog"),
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
@@ -86,15 +86,15 @@ _HOMES = {
     "Key": "codecs.keys",
     "GridDiff": "handle.history",
     "Snapshot": "records.snapshot",
-    "copy": "api.copying",
-    **dict.fromkeys(["MergedGrid", "Merging", "merge"], "api.merging"),
+    "copy": "store_api.copying",
+    **dict.fromkeys(["MergedGrid", "Merging", "merge"], "store_api.merging"),
     "Adoption": "handle.adopting",
     "Conflict": "transfer.joining",
-    "prune": "api.pruning",
+    "prune": "store_api.pruning",
     "put_many": "api.putting",
-    **dict.fromkeys(["Scope", "scope", "scopes"], "api.scopes"),
-    "report": "api.report",
-    "serve": "api.serve",
+    **dict.fromkeys(["Scope", "scope", "scopes"], "store_api.scopes"),
+    "report": "store_api.report",
+    "serve": "store_api.serve",
     **dict.fromkeys(["CallOptions", "set_options"], "options"),
     **dict.fromkeys(["Problem", "Report"], "maintenance.report"),
     **dict.fromkeys(
@@ -114,7 +114,7 @@ _HOMES = {
         "following.events",
     ),
     "Watch": "following.watch",
-    "watch": "api.watching",
+    "watch": "store_api.watching",
     "Output": "outputs.outputs",
     "SwarmMemo": "memo.swarm",
     "TierPolicy": "tiers.policy",

@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "readable": set(),
     "quantities": {"errors"},
+    "tracebacks": {"errors"},
     "user_code": GROUND,
     "identity": GROUND | {"user_code"},
     "space": GROUND | {"identity"},
@@ -69,14 +70,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"}
     | {"search", "indexes"},
+    "store_api": GROUND
+    | {"identity", "codecs", "store", "leases", "format", "records", "maintenance", "inventory"}
+    | {"transfer", "options", "pictures", "view", "following", "live", "handle", "tracebacks"},
     "api": GROUND
-    | {"search"}
-    | {"identity", "space", "outputs", "codecs", "store", "leases", "format", "records"}
-    | {"maintenance"}
-    | {"planning", "view"}
-    | {"handle"}
-    | {"observe", "coordinator", "run_options", "option_checks", "options", "inventory"}
-    | {"pictures", "live", "transfer", "tiers", "following"},
+    | {"identity", "space", "outputs", "codecs", "store", "records", "maintenance", "inventory"}
+    | {"run_options", "option_checks", "options", "planning", "observe", "coordinator", "view"}
+    | {"tiers", "following", "search", "handle", "tracebacks", "store_api"},
     "memo": GROUND
     | {"identity", "space", "outputs", "store", "format", "planning", "view", "observe"}
     | {"option_checks", "options", "handle", "api"},
@@ -86,7 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "terminal": GROUND,
     "cli": GROUND
     | {"store", "records", "inventory", "planning", "observe", "view", "maintenance"}
-    | {"options", "handle", "api", "notation", "terminal", "live", "following"},
+    | {"options", "handle", "api", "store_api", "notation", "terminal", "live", "following"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""

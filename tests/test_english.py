@@ -153,4 +153,4 @@ def test_objects_are_compacted_and_only_stores_are_merged() -> None:
         if re.search(r"\bmerg(e|es|ed|ing)\b", words_of(path.read_text()), re.IGNORECASE)
     }
     # `swarmgrid.merge`, its command and its error; below, grids are joined
-    assert rooms == {"memo", "api", "cli", "__init__.py", "errors.py"}
+    assert rooms == {"memo", "store_api", "cli", "__init__.py", "errors.py"}

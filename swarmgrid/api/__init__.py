@@ -1,1 +1,1 @@
-"""The calls of users: functions, the decorator, the catalog."""
+"""The calls of users that compute: functions, the decorator, and what xarray is given."""

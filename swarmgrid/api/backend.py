@@ -16,7 +16,7 @@ from swarmgrid.store.layout import DATA
 if TYPE_CHECKING:
     import xarray as xr
 
-    from swarmgrid.api.catalog import Catalog
+    from swarmgrid.store_api.catalog import Catalog
 
 
 class SwarmgridBackend(BackendEntrypoint):
@@ -163,7 +163,7 @@ def _within(
 
 
 def _catalog(store: Any, storage_options: Mapping[str, Any] | None) -> Catalog:
-    from swarmgrid.api.catalog import catalog
+    from swarmgrid.store_api.catalog import catalog
 
     return catalog(store, storage_options=storage_options)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from swarmgrid.api.evaluation import Call
 from swarmgrid.api.given import given
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
+from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

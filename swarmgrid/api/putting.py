@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 from swarmgrid.api.evaluation import Call
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.putting import put
 from swarmgrid.handle.resolve import axis_names, func_of
@@ -16,6 +15,7 @@ from swarmgrid.outputs.labels import labelled_kind
 from swarmgrid.planning.growth import new_grid
 from swarmgrid.planning.known_results import known_results
 from swarmgrid.planning.request import to_params
+from swarmgrid.tracebacks import UserFrames
 
 
 @signed()

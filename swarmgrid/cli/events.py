@@ -51,7 +51,7 @@ def watch(
       swarmgrid watch cache simulate --json --since now
       swarmgrid watch cache --timeout 0 --json
     """
-    from swarmgrid.api.watching import watch as to_watch
+    from swarmgrid.store_api.watching import watch as to_watch
 
     place = to_place(names, store, storage, must_exist=False)
     if len(place.names) > 1:

@@ -115,7 +115,7 @@ def copy(
       swarmgrid copy cache other-cache
       swarmgrid copy cache s3://bucket/cache --tag status=final
     """
-    from swarmgrid.api.copying import copy as copy_grids
+    from swarmgrid.store_api.copying import copy as copy_grids
 
     place = to_place((), source, source_options)
     done = copy_grids(
@@ -178,7 +178,7 @@ def merge(
       swarmgrid merge laptop-cache cache --dry-run
       swarmgrid merge laptop-cache s3://bucket/cache
     """
-    from swarmgrid.api.merging import merge as merge_stores
+    from swarmgrid.store_api.merging import merge as merge_stores
 
     place = to_place((), source, source_options)
     done = merge_stores(

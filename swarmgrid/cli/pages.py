@@ -54,7 +54,7 @@ def report(
       swarmgrid report cache -o report.html
       swarmgrid report cache --tag site=north --no-tracebacks
     """
-    from swarmgrid.api.report import report as write_report
+    from swarmgrid.store_api.report import report as write_report
 
     place = to_place(names, store, storage)
     if place.names:
@@ -113,7 +113,7 @@ def serve(
       swarmgrid serve cache
       swarmgrid serve cache --port 8000 --no-tracebacks
     """
-    from swarmgrid.api.serve import serve as serve_store
+    from swarmgrid.store_api.serve import serve as serve_store
 
     place = to_place(names, store, storage)
     if place.names:

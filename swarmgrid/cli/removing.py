@@ -228,7 +228,7 @@ def prune(
       swarmgrid prune cache --older-than 30d
       swarmgrid prune cache --max-bytes 50GB --keep tags.status=final --yes
     """
-    from swarmgrid.api.pruning import prune as prune_store
+    from swarmgrid.store_api.pruning import prune as prune_store
 
     place = to_place(names, store, storage)
     if place.names:

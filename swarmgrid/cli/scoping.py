@@ -14,8 +14,8 @@ from swarmgrid.terminal.endings import FOUND, NOTHING, OK
 from swarmgrid.terminal.output import note, plain, write, write_json
 
 if TYPE_CHECKING:
-    from swarmgrid.api.scopes import Scope
     from swarmgrid.cli.stores import Place
+    from swarmgrid.store_api.scopes import Scope
 
 
 @click.command()
@@ -31,8 +31,8 @@ def scopes(
     Examples:
       swarmgrid scopes cache
     """
-    from swarmgrid.api.scopes import scopes as names_of
     from swarmgrid.inventory.table import text_table
+    from swarmgrid.store_api.scopes import scopes as names_of
 
     place = to_place(names, store, storage)
     found = []
@@ -137,6 +137,6 @@ def _named(
 
 
 def _scope(place: Place, name: Any) -> Scope:
-    from swarmgrid.api.scopes import Scope
+    from swarmgrid.store_api.scopes import Scope
 
     return Scope(name, place.location)

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.catalog import catalog
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError, brief
 from swarmgrid.store.scoping import check_no_scope
+from swarmgrid.store_api.catalog import catalog
+from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
-from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.dropping import drop
@@ -23,6 +22,7 @@ from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import SNAPSHOTS, GridPath
 from swarmgrid.store.lease_record import highest_record
 from swarmgrid.store.scoping import check_no_scope
+from swarmgrid.store_api.catalog import Catalog, catalog
 
 if TYPE_CHECKING:
     import os

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
-from swarmgrid.api.copying import chosen_grids
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import ConflictError, InputError, brief
 from swarmgrid.inventory.brief import measured
@@ -18,6 +16,8 @@ from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.records.grid_state import GridState, read_state
 from swarmgrid.store.layout import GridPath
+from swarmgrid.store_api.copying import chosen_grids
+from swarmgrid.tracebacks import UserFrames
 from swarmgrid.transfer.copying import copy_grid, is_to_be_copied
 from swarmgrid.transfer.grids import Part, join_part
 from swarmgrid.transfer.joining import MAX_LISTED, Joint

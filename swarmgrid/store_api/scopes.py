@@ -6,9 +6,6 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from swarmgrid.api.catalog import Catalog
-from swarmgrid.api.merging import Merging, check_merging, merged_grids
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError
 from swarmgrid.handle.dropping import drop
 from swarmgrid.handle.resolve import location_of
@@ -24,6 +21,9 @@ from swarmgrid.store.scoping import (
     current_scope,
     open_scope,
 )
+from swarmgrid.store_api.catalog import Catalog
+from swarmgrid.store_api.merging import Merging, check_merging, merged_grids
+from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
     import os

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.api.catalog import Catalog
-from swarmgrid.api.pruning import _chosen
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.leases import lease
 from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
+from swarmgrid.store_api.catalog import Catalog
+from swarmgrid.store_api.pruning import _chosen
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0}
 

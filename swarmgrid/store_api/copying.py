@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
-from swarmgrid.api.catalog import Catalog, catalog
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.resolve import location_of
@@ -18,6 +17,7 @@ from swarmgrid.options import current_options
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.scoping import check_no_scope
+from swarmgrid.store_api.catalog import Catalog, catalog
 from swarmgrid.transfer.copying import copy_grid
 
 if TYPE_CHECKING:

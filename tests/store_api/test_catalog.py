@@ -17,10 +17,10 @@ import xarray as xr
 from zarr.storage import MemoryStore
 
 import swarmgrid
-from swarmgrid.api.catalog import Catalog
 from swarmgrid.inventory import objects
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.location import to_location
+from swarmgrid.store_api.catalog import Catalog
 from tests.conftest import CallCounter
 from tests.scenarios.test_costs import CountingStore
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.tracebacks import UserFrames
 from swarmgrid.errors import InputError, brief
 from swarmgrid.following.events import Event
 from swarmgrid.following.store import StoreFollower
@@ -18,6 +17,7 @@ from swarmgrid.identity import function_name
 from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.options import current_options
 from swarmgrid.store.layout import GridPath
+from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
     import os
