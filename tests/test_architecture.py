@@ -55,6 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
     "view": GROUND
     | {"space", "outputs", "store", "format", "records", "maintenance", "planning", "inventory"},
+    "finding": GROUND
+    | {"identity", "store", "format", "records", "inventory", "maintenance", "planning"}
+    | {"options", "space"},
     # above the view: what moves to a device was read and checked as for any reader
     "tiers": GROUND | {"space", "store", "format", "view"},
     # events need rows, records of failures, leases and the inventory; their values, the view
@@ -69,17 +72,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"maintenance"}
     | {"planning", "view"}
     | {"option_checks", "options", "inventory", "pictures", "transfer"}
-    | {"search", "indexes"},
+    | {"finding", "search", "indexes"},
     "store_api": GROUND
     | {"identity", "codecs", "store", "leases", "format", "records", "maintenance", "inventory"}
-    | {"transfer", "options", "pictures", "view", "following", "live", "handle", "tracebacks"},
+    | {"transfer", "options", "pictures", "view", "following", "live", "handle"}
+    | {"finding", "tracebacks"},
     "api": GROUND
     | {"identity", "space", "outputs", "codecs", "store", "records", "maintenance", "inventory"}
     | {"run_options", "option_checks", "options", "planning", "observe", "coordinator", "view"}
-    | {"tiers", "following", "search", "handle", "tracebacks", "store_api"},
+    | {"tiers", "following", "search", "handle", "finding", "tracebacks", "store_api"},
     "memo": GROUND
     | {"identity", "space", "outputs", "store", "format", "planning", "view", "observe"}
-    | {"option_checks", "options", "handle", "api"},
+    | {"option_checks", "options", "handle", "finding", "api"},
     "memoized": GROUND
     | {"identity", "user_code", "space", "outputs", "store", "format", "option_checks", "options"},
     "notation": GROUND | {"inventory"},

@@ -77,8 +77,8 @@ class DatasetAccessor:
         InputError
             If the Dataset was not opened from a grid of swarmgrid's.
         """
+        from swarmgrid.finding.resolve import named_ref
         from swarmgrid.handle.grid import Grid
-        from swarmgrid.handle.resolve import named_ref
         from swarmgrid.store.layout import DATA
         from swarmgrid.store.sources import remembered
 

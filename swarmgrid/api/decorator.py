@@ -12,8 +12,8 @@ from swarmgrid.api.functions import compute, run, stream
 from swarmgrid.api.lookups import open, plan  # noqa: A004
 from swarmgrid.api.putting import put_many
 from swarmgrid.errors import InputError, brief, no_function
+from swarmgrid.finding.resolve import grid_ref
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import grid_ref
 from swarmgrid.options import CallOptions, Options, OptionTypes, current_options, signed
 from swarmgrid.planning.signature import check_signature
 from swarmgrid.readable import code, page, table

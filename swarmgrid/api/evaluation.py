@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.api.explanation import explanation
 from swarmgrid.api.near_values import warn_of_near_misses
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.handle.resolve import func_of, location_of
-from swarmgrid.handle.versions import stored_code, without_present_code
+from swarmgrid.finding.resolve import func_of, location_of
+from swarmgrid.finding.versions import stored_code, without_present_code
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from swarmgrid.api.evaluation import Call
 from swarmgrid.api.given import given
+from swarmgrid.finding.resolve import axis_names, grid_ref, not_stored
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import axis_names, grid_ref, not_stored
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 from swarmgrid.tracebacks import UserFrames
 

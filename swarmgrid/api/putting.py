@@ -8,8 +8,8 @@ from typing import Any, Unpack
 
 from swarmgrid.api.evaluation import Call
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.resolve import axis_names, func_of
 from swarmgrid.handle.putting import put
-from swarmgrid.handle.resolve import axis_names, func_of
 from swarmgrid.options import CallOptions, current_options, signed
 from swarmgrid.outputs.labels import labelled_kind
 from swarmgrid.planning.growth import new_grid

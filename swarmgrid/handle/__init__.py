@@ -1,1 +1,1 @@
-"""The handle of a stored grid: how it is found, what it tells, and what can be done to it."""
+"""The handle of a stored grid: what it tells, and what can be done to it."""

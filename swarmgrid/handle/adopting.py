@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity, readable
 from swarmgrid.errors import ConflictError, InputError, brief
+from swarmgrid.finding.resolve import named_ref, not_stored
 from swarmgrid.handle.adoption_checks import (
     check_params,
     check_renamed,
@@ -16,7 +17,6 @@ from swarmgrid.handle.adoption_checks import (
     constant_axis,
 )
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.resolve import named_ref, not_stored
 from swarmgrid.inventory.table import SHOWN_DIGITS
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.records.grid_state import read_state

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from swarmgrid.handle.resolve import not_stored
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.planning.layers import Layer

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import SwarmgridError
+from swarmgrid.finding.resolve import location_of, named_ref
 from swarmgrid.handle.adopting import GridAdopting
 from swarmgrid.handle.archiving import GridArchiving
 from swarmgrid.handle.history import GridHistory
@@ -16,7 +17,6 @@ from swarmgrid.handle.points import GridPoints
 from swarmgrid.handle.putting import GridPutting
 from swarmgrid.handle.reading import GridReading
 from swarmgrid.handle.removing import GridRemoving
-from swarmgrid.handle.resolve import location_of, named_ref
 from swarmgrid.handle.upkeep import GridUpkeep
 from swarmgrid.options import current_options
 from swarmgrid.pictures.small import small_map

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.chunk_parts import READ_NBYTES
-from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.covered import Covered, rows_of
 from swarmgrid.indexes.files import read_index, write_index
 from swarmgrid.indexes.graph import CANDIDATES, Graph

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.moments import snapshot_of, state_of
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.moments import snapshot_of, state_of
-from swarmgrid.handle.resolve import not_stored
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance import restore, snapshots
 from swarmgrid.maintenance.changes import changes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from swarmgrid.handle.moments import Moment
+    from swarmgrid.finding.moments import Moment
 
 
 @dataclass(frozen=True, repr=False)

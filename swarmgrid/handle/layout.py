@@ -12,11 +12,11 @@ import numpy as np
 from swarmgrid.codecs.given import recompressed, to_given
 from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import ChunksError, InputError, StoreError, brief
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.codec import codecs
 from swarmgrid.format.shard import inner_codecs
 from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.files import delete_indexes
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved

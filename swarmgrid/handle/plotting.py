@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.resolve import not_stored
 
 if TYPE_CHECKING:
     from swarmgrid.pictures.plots import GridPlot

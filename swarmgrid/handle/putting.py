@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import ConflictError, InputError, brief
+from swarmgrid.finding.resolve import axis_names
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.resolve import axis_names
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.moments import state_of
+from swarmgrid.finding.resolve import axis_names, in_order, not_stored
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.moments import state_of
-from swarmgrid.handle.resolve import axis_names, in_order, not_stored
 from swarmgrid.handle.summary import GridSummary
 from swarmgrid.inventory.keeping import current_row
 from swarmgrid.option_checks import check_view_chunks, checked
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from swarmgrid.finding.moments import Moment
     from swarmgrid.handle.grid import Grid
-    from swarmgrid.handle.moments import Moment
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.planning.estimate import Plan

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.dropping import drop
-from swarmgrid.handle.resolve import not_stored
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.removal import remove_points
 from swarmgrid.records.snapshot import snapshot_paths

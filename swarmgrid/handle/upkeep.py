@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.resolve import not_stored
 from swarmgrid.indexes.files import delete_unsound, index_findings
 from swarmgrid.inventory.keeping import tag
 from swarmgrid.leases.preflight import check_writable

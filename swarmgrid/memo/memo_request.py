@@ -13,8 +13,8 @@ import numpy as np
 from swarmgrid.api import lookups
 from swarmgrid.api.evaluation import Call
 from swarmgrid.errors import DamageError, PointError, StoreError
+from swarmgrid.finding.resolve import grid_ref
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import grid_ref
 from swarmgrid.memo.point_records import to_records
 from swarmgrid.options import current_options
 from swarmgrid.space.axis import MAX_EXACT

@@ -165,7 +165,7 @@ def identified(
 ) -> Function:
     """The identity of a function, by its version or, without one, by its code.
 
-    ``defaults`` are the digests of the defaults of earlier code; see `swarmgrid.handle.versions`.
+    ``defaults`` are the digests of the defaults of earlier code; see `swarmgrid.finding.versions`.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def identified(
     code: tuple[object, ...]
     origin: Mapping[str, str] = {}
     digits = code_digits(version)
-    if digits is not None:  # of a grid that is stored; see `swarmgrid.handle.versions`
+    if digits is not None:  # of a grid that is stored; see `swarmgrid.finding.versions`
         shown, code = str(version), ("code", digits)
     elif version is not None:
         shown, code = str(version), ("version", str(version), identity.bound(func, ignore))

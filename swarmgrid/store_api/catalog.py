@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import location_of
 from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid import readable
 from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
-from swarmgrid.handle.resolve import location_of
+from swarmgrid.finding.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable

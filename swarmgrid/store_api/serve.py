@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.handle.resolve import location_of, named_ref
+from swarmgrid.finding.resolve import location_of, named_ref
 from swarmgrid.options import current_options
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.tracebacks import UserFrames

@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.finding.resolve import location_of
 from swarmgrid.following.events import Event
 from swarmgrid.following.store import StoreFollower
 from swarmgrid.following.token import Position
 from swarmgrid.following.waking import waker_for
 from swarmgrid.following.watch import Watch
 from swarmgrid.handle.grid import Grid
-from swarmgrid.handle.resolve import location_of
 from swarmgrid.identity import function_name
 from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.options import current_options

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity
 from swarmgrid.errors import InputError, brief, no_function
+from swarmgrid.finding.versions import others, stored_code
 from swarmgrid.format import zarr_metadata
-from swarmgrid.handle.versions import others, stored_code
 from swarmgrid.inventory.keeping import stored_grids
 from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.planning.request import Function, identified, to_params

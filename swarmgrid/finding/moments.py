@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.handle.resolve import not_stored
+from swarmgrid.finding.resolve import not_stored
 from swarmgrid.maintenance.kept import state_at
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import Snapshot, read_snapshots
