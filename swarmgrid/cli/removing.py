@@ -176,7 +176,7 @@ def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool, snapsh
 
 def _drop_each(place: Place, rows: list[GridRow], *, snapshots: bool = False) -> list[GridRow]:
     """Delete grids: those that were left alone, because they were written to since."""
-    from swarmgrid.handle.dropping import drop
+    from swarmgrid.handle.removing import drop
     from swarmgrid.store.layout import GridPath
 
     left = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import ArchivedError, DamageError, InputError, StoreError, brief
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
-from swarmgrid.handle.dropping import drop, drop_store
+from swarmgrid.handle.removing import drop, drop_store
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable

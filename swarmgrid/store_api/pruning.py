@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid import readable
 from swarmgrid.errors import InputError, brief
 from swarmgrid.format.described import archive_in
-from swarmgrid.handle.dropping import drop
+from swarmgrid.handle.removing import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.leases import lease
 from swarmgrid.maintenance.snapshots import expire

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swarmgrid.errors import InputError
 from swarmgrid.finding.resolve import location_of
-from swarmgrid.handle.dropping import drop
+from swarmgrid.handle.removing import drop
 from swarmgrid.inventory.keeping import stored_grids, stored_rows
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.options import current_options
