@@ -16,7 +16,7 @@ from swarmgrid.cli.stores import (
     store_options,
     to_place,
 )
-from swarmgrid.cli.watching import Follower, looks
+from swarmgrid.following.looks import Follower, looks
 from swarmgrid.readable import count, duration
 from swarmgrid.terminal.endings import FOUND, OK, NothingError
 from swarmgrid.terminal.output import (
@@ -36,7 +36,7 @@ from swarmgrid.terminal.output import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarmgrid.cli.watching import Look
+    from swarmgrid.following.looks import Look
     from swarmgrid.inventory.row import GridRow
 
 _BAR = 20

@@ -39,7 +39,7 @@ HOMES = {
     "discard": "scoping",
     "archive": "archiving",
     "thaw": "archiving",
-    "why": "explaining",
+    "why": "computing",
     "report": "pages",
     "serve": "pages",
     "about": "about",

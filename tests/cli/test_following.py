@@ -9,7 +9,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid.cli.following import Lines, line
-from swarmgrid.cli.watching import Look
+from swarmgrid.following.looks import Look
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.lease_record import LeaseRecord
 from tests import programs

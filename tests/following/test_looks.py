@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from swarmgrid.cli.watching import FIRST_SECONDS, MOST_SECONDS, Follower, Look, looks
+from swarmgrid.following.looks import FIRST_SECONDS, MOST_SECONDS, Follower, Look, looks
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.lease_record import LeaseRecord, record_key
