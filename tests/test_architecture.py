@@ -39,25 +39,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": GROUND | {"outputs", "codecs", "run_options", "option_words", "option_checks"},
     "planning": GROUND | {"identity", "space", "outputs", "codecs", "store", "format", "records"},
     "transport": GROUND
-    | {"identity", "user_code", "space", "outputs", "codecs", "store", "format"},
+    | {"user_code", "identity", "space", "outputs", "codecs", "store", "format"},
     "worker": GROUND | {"identity", "space", "outputs", "store", "leases", "format", "transport"},
-    "process_pool": GROUND | {"leases", "transport", "worker", "run_options"},
-    "executors": GROUND | {"leases", "transport", "worker", "process_pool", "run_options"},
+    "process_pool": GROUND | {"leases", "run_options", "transport", "worker"},
+    "executors": GROUND | {"leases", "run_options", "transport", "worker", "process_pool"},
     "observe": GROUND,
     "policies": GROUND
     | {"identity", "space", "outputs", "records", "planning", "transport", "executors", "observe"},
     "coordinator": GROUND
-    | {"identity", "space", "outputs", "codecs", "leases", "format", "records"}
-    | {"maintenance", "planning"}
-    | {"transport", "worker", "executors", "process_pool", "observe", "policies"}
-    | {"run_options", "inventory"},
+    | {"identity", "space", "outputs", "codecs", "leases", "format", "records", "maintenance"}
+    | {"inventory", "run_options", "planning", "transport", "worker", "process_pool", "executors"}
+    | {"observe", "policies"},
     # what is drawn needs rows and leases, and no values
     "pictures": GROUND | {"space", "store", "format", "records", "inventory"},
     "view": GROUND
-    | {"space", "outputs", "store", "format", "records", "maintenance", "planning", "inventory"},
+    | {"space", "outputs", "store", "format", "records", "maintenance", "inventory", "planning"},
     "finding": GROUND
-    | {"identity", "store", "format", "records", "inventory", "maintenance", "planning"}
-    | {"options", "space"},
+    | {"identity", "space", "store", "format", "records", "maintenance", "inventory", "options"}
+    | {"planning"},
     # above the view: what moves to a device was read and checked as for any reader
     "tiers": GROUND | {"space", "store", "format", "view"},
     # events need rows, records of failures, leases and the inventory; their values, the view
@@ -69,28 +68,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"outputs", "codecs", "store", "format", "records", "maintenance", "search"},
     "handle": GROUND
     | {"identity", "space", "outputs", "codecs", "store", "leases", "format", "records"}
-    | {"maintenance"}
-    | {"planning", "view"}
-    | {"option_checks", "options", "inventory", "pictures", "transfer"}
-    | {"finding", "search", "indexes"},
+    | {"maintenance", "inventory", "transfer", "option_checks", "options", "planning", "pictures"}
+    | {"view", "finding", "search", "indexes"},
     "store_api": GROUND
-    | {"identity", "codecs", "store", "leases", "format", "records", "maintenance", "inventory"}
-    | {"transfer", "options", "pictures", "view", "following", "live", "handle"}
-    | {"finding", "tracebacks"},
+    | {"tracebacks", "identity", "codecs", "store", "leases", "format", "records", "maintenance"}
+    | {"inventory", "transfer", "options", "pictures", "view", "finding", "following", "live"}
+    | {"handle"},
     "api": GROUND
-    | {"identity", "space", "outputs", "codecs", "store", "records", "maintenance", "inventory"}
-    | {"run_options", "option_checks", "options", "planning", "observe", "coordinator", "view"}
-    | {"tiers", "following", "search", "handle", "finding", "tracebacks", "store_api"},
+    | {"tracebacks", "identity", "space", "outputs", "codecs", "store", "records", "maintenance"}
+    | {"inventory", "run_options", "option_checks", "options", "planning", "observe"}
+    | {"coordinator", "view", "finding", "tiers", "following", "search", "handle", "store_api"},
     "memo": GROUND
-    | {"identity", "space", "outputs", "store", "format", "planning", "view", "observe"}
-    | {"option_checks", "options", "handle", "finding", "api"},
+    | {"identity", "space", "outputs", "store", "format", "option_checks", "options", "planning"}
+    | {"observe", "view", "finding", "handle", "api"},
     "memoized": GROUND
-    | {"identity", "user_code", "space", "outputs", "store", "format", "option_checks", "options"},
+    | {"user_code", "identity", "space", "outputs", "store", "format", "option_checks", "options"},
     "notation": GROUND | {"inventory"},
     "terminal": GROUND,
     "cli": GROUND
-    | {"store", "records", "inventory", "planning", "observe", "view", "maintenance"}
-    | {"options", "handle", "api", "store_api", "notation", "terminal", "live", "following"},
+    | {"store", "records", "maintenance", "inventory", "options", "planning", "observe", "view"}
+    | {"following", "live", "handle", "store_api", "api", "notation", "terminal"},
     "__main__": {"cli"},
 }
 """What each room may import beside itself, from the ground up."""
