@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from swarmgrid.following.watch import Watch
     from swarmgrid.handle.adopting import Adoption
     from swarmgrid.handle.grid import Grid
-    from swarmgrid.handle.grid_index import GridIndex
     from swarmgrid.handle.history import GridDiff
+    from swarmgrid.indexes.grid_index import GridIndex
     from swarmgrid.maintenance.report import Problem, Report
     from swarmgrid.memo.swarm import SwarmMemo
     from swarmgrid.memoized.block import memoize
@@ -82,7 +82,7 @@ _HOMES = {
     **dict.fromkeys(["compute", "run", "stream"], "api.functions"),
     **dict.fromkeys(["open", "plan"], "api.lookups"),
     "Grid": "handle.grid",
-    "GridIndex": "handle.grid_index",
+    "GridIndex": "indexes.grid_index",
     "Key": "codecs.keys",
     "GridDiff": "handle.history",
     "Snapshot": "records.snapshot",

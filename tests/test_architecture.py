@@ -63,9 +63,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "following": GROUND | {"space", "store", "format", "records", "inventory", "planning", "view"},
     "live": GROUND | {"store", "format", "records", "inventory", "pictures", "following"},
     "search": GROUND,
-    # its files are of a grid's rows; the vectors are handed to it
     "indexes": GROUND
-    | {"outputs", "codecs", "store", "format", "records", "maintenance", "search"},
+    | {"outputs", "codecs", "store", "format", "records", "maintenance", "planning", "view"}
+    | {"finding", "search"},
     "handle": GROUND
     | {"identity", "space", "outputs", "codecs", "store", "leases", "format", "records"}
     | {"maintenance", "inventory", "transfer", "option_checks", "options", "planning", "pictures"}
@@ -77,7 +77,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": GROUND
     | {"tracebacks", "identity", "space", "outputs", "codecs", "store", "records", "maintenance"}
     | {"inventory", "run_options", "option_checks", "options", "planning", "observe"}
-    | {"coordinator", "view", "finding", "tiers", "following", "search", "handle", "store_api"},
+    | {"coordinator", "view", "finding", "tiers", "following", "search", "indexes", "handle"}
+    | {"store_api"},
     "memo": GROUND
     | {"identity", "space", "outputs", "store", "format", "option_checks", "options", "planning"}
     | {"observe", "view", "finding", "handle", "api"},

@@ -299,7 +299,7 @@ def test_the_examples_in_docstrings_are_true(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if module == "swarmgrid.handle.grid_index":
+    if module == "swarmgrid.indexes.grid_index":
         pytest.importorskip("usearch")
     for name in dir(swarmgrid) if module == "swarmgrid" else ():
         getattr(swarmgrid, name)  # classes say that they belong here

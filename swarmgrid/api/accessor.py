@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.handle.grid import Grid
-    from swarmgrid.handle.grid_index import GridIndex
+    from swarmgrid.indexes.grid_index import GridIndex
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.search.chroma import Collection
     from swarmgrid.search.ranking import Metric

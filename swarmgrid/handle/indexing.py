@@ -11,8 +11,8 @@ from swarmgrid.store.directory import remove_empty_folders
 from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
-    from swarmgrid.handle.grid_index import GridIndex
     from swarmgrid.indexes.files import IndexBrief
+    from swarmgrid.indexes.grid_index import GridIndex
     from swarmgrid.search.ranking import Metric
 
 
@@ -58,8 +58,8 @@ class GridIndexing(GridBase):
         DamageError
             If a value is damaged; the next `compute` computes it again.
         """
-        from swarmgrid.handle.grid_index import GridIndex
         from swarmgrid.indexes.graph import index_class
+        from swarmgrid.indexes.grid_index import GridIndex
         from swarmgrid.indexes.settings import IndexSettings
 
         check_no_scope("an index", self._ref.location)
