@@ -121,8 +121,7 @@ FOREIGN = {
     "lmdb": {"stores.lmdb"},
     "matplotlib": {"pictures.plots"},
     "google_crc32c": {
-        *("format.codec", "format.segment", "records.snapshot", "store.checked_json"),
-        "indexes.container",
+        *("format.checked_object", "format.codec", "records.snapshot", "store.checked_json"),
         "tiers.disk",
     },
     "numcodecs": {"format.codec"},

@@ -14,19 +14,16 @@ import itertools
 import json
 import math
 import re
-import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import google_crc32c
 import numpy as np
 
-from swarmgrid.errors import FormatError
+from swarmgrid.format import checked_object
 from swarmgrid.format.codec import check_expansion, compressed, expanded
 from swarmgrid.format.writers import UNKNOWN, WriterId, united
 from swarmgrid.space.points import Points
-from swarmgrid.store.checked_json import MALFORMED, from_bytes
-from swarmgrid.store.layout import FORMAT
+from swarmgrid.store.checked_json import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = b"SWGS"
-_HEAD = struct.Struct("<4sII")
 MAX_ROWS_NBYTES = 2**26
 """The most bytes of a segment's columns; the bitmap of one row may come on top of it."""
 MAX_ANY_NBYTES = MAX_ROWS_NBYTES + 2**28 + 2**16
@@ -234,7 +230,6 @@ class Segment:
         """The segment as it is stored."""
         columns = [(name, getattr(self.rows, name)) for name in COLUMNS]
         header: dict[str, Any] = {
-            "format": FORMAT,
             "key": self.key,
             "axes": {name: list(entry) for name, entry in self.axes.items()},
             "outputs": dict(self.outputs),
@@ -245,10 +240,8 @@ class Segment:
             header["layout"] = self.layout
         if self.attributes:
             header["attributes"] = dict(self.attributes)
-        text = json.dumps(header).encode()
         raw = b"".join(np.ascontiguousarray(column).data for _, column in columns)
-        body = struct.pack("<I", len(text)) + text + (compressed(raw) if raw else b"")
-        return MAGIC + struct.pack("<I", google_crc32c.value(body)) + body
+        return checked_object.to_bytes(MAGIC, header, [compressed(raw)] if raw else [])
 
     @classmethod
     def from_bytes(cls, data: bytes, max_nbytes: int = MAX_ANY_NBYTES) -> Segment:
@@ -268,32 +261,19 @@ class Segment:
         FormatError
             If they were written in a newer format.
         """
-        if len(data) < _HEAD.size or data[:4] != MAGIC:
-            raise ValueError("it does not begin as a manifest segment does")
-        _, crc, length = _HEAD.unpack_from(data)
-        if google_crc32c.value(data[8:]) != crc:
-            raise ValueError("its checksum does not match")
-        # not parsed before the checksum matched: nothing of the rest is looked at in a damaged one
-        header = from_bytes(data[_HEAD.size : _HEAD.size + length])
-        version = header.get("format")
-        if type(version) is int and version > FORMAT:
-            raise FormatError(
-                f"a manifest segment has the format version {version}; this swarmgrid "
-                f"reads up to {FORMAT}. Install a newer swarmgrid-zarr"
-            )
+        header, frame = checked_object.from_bytes(MAGIC, data, "a manifest segment")
         try:
             axes = {str(name): (n, digest) for name, (n, digest) in header["axes"].items()}
             outputs = dict(header["outputs"].items())
             attributes, layout = header.get("attributes", {}), header.get("layout", 0)
             is_sound = (
-                version == FORMAT
-                and isinstance(attributes, dict)
+                isinstance(attributes, dict)
                 and type(layout) is int
                 and layout >= 0
                 and all(type(n) is int and 0 <= n < 2**62 for n, _ in axes.values())
                 and all(isinstance(text, str) for text in (*outputs.values(), header["key"]))
             )
-            columns = _columns(header["columns"], data[_HEAD.size + length :], max_nbytes)
+            columns = _columns(header["columns"], frame, max_nbytes)
             n = len(columns["seconds"])
             for name in _LATER:
                 if name not in columns:

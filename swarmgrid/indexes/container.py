@@ -11,19 +11,15 @@
 from __future__ import annotations
 
 import itertools
-import json
-import struct
 from typing import TYPE_CHECKING, Any
 
-import google_crc32c
 import numpy as np
 
-from swarmgrid.errors import FormatError
+from swarmgrid.format import checked_object
 from swarmgrid.format.segment import Rows, Segment
 from swarmgrid.indexes.covered import Covered
 from swarmgrid.indexes.settings import IndexSettings
-from swarmgrid.store.checked_json import MALFORMED, from_bytes
-from swarmgrid.store.layout import FORMAT
+from swarmgrid.store.checked_json import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
     from swarmgrid.indexes.graph import Graph
 
 MAGIC = b"SWGX"
-_HEAD = struct.Struct("<4sII")
 MAX_NBYTES = 2**31 - 2**20
 """The most bytes of an index: what one call can encrypt."""
 
@@ -45,7 +40,6 @@ def to_bytes(key: str, settings: IndexSettings, covered: Covered, graph: Graph) 
     ]
     parts = [*segments, covered.numbers.astype("<u4").tobytes(), graph.to_bytes()]
     header = {
-        "format": FORMAT,
         "key": key,
         "settings": settings.to_document(),
         "chunk_shape": list(covered.chunk_shape),
@@ -54,12 +48,7 @@ def to_bytes(key: str, settings: IndexSettings, covered: Covered, graph: Graph) 
         "shape": list(covered.shape),
         "parts": [len(part) for part in parts],
     }
-    text = json.dumps(header).encode()
-    length = struct.pack("<I", len(text))
-    checksum = 0
-    for part in (length, text, *parts):  # nothing so large is put together twice
-        checksum = google_crc32c.extend(checksum, part)
-    return b"".join([MAGIC, struct.pack("<I", checksum), length, text, *parts])
+    return checked_object.to_bytes(MAGIC, header, parts)
 
 
 def from_bytes_of(
@@ -83,23 +72,12 @@ def from_bytes_of(
     FormatError
         If they were written in a newer format.
     """
-    if len(data) < _HEAD.size or data[:4] != MAGIC:
-        raise ValueError("it does not begin as an index does")
-    _, crc, length = _HEAD.unpack_from(data)
-    if google_crc32c.value(data[8:]) != crc:
-        raise ValueError("its checksum does not match")
-    header = from_bytes(data[_HEAD.size : _HEAD.size + length])
-    version = header.get("format")
-    if type(version) is int and version > FORMAT:
-        raise FormatError(
-            f"{key} has the format version {version}; this swarmgrid reads up to {FORMAT}. "
-            "Install a newer swarmgrid-zarr"
-        )
+    header, rest = checked_object.from_bytes(MAGIC, data, "an index", key)
     try:
-        if version != FORMAT or header["key"] != key:
+        if header["key"] != key:
             raise ValueError("it was written as another object")  # one way
         found = IndexSettings.from_document(header["settings"])
-        *segments, numbers, graph = _parts(data[_HEAD.size + length :], header["parts"])
+        *segments, numbers, graph = _parts(rest, header["parts"])
         covered = _covered(header, segments, numbers, key, found.output)
     except MALFORMED as error:
         raise ValueError(f"its header makes no sense: {error!r}") from None
