@@ -9,7 +9,7 @@ import numpy as np
 
 from swarmgrid.errors import InputError
 from swarmgrid.maintenance.kept import has_layout_of
-from swarmgrid.maintenance.snapshots import computed_mask, other_chunks
+from swarmgrid.maintenance.snapshots import other_chunks
 from swarmgrid.records.snapshot import snapshot_chunk
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def changes(blobs: Blobs, before: GridState, after: GridState) -> Iterator[Chunk
     shape = two.chunk_shape
     rows = before.manifest.rows, after.manifest.rows
     for index in sorted({*other_chunks(*rows), *other_chunks(*rows[::-1])}):
-        old, new = computed_mask(before, index, shape), computed_mask(after, index, shape)
+        old, new = (one.manifest.computed_in(index, shape) for one in (before, after))
         both = old & new
         differs = np.zeros(shape, bool)
         if both.any():

@@ -20,7 +20,7 @@ from swarmgrid.maintenance.kept import has_layout_of, keep, state_at
 from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
 from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
 from swarmgrid.maintenance.repair import read_tidy
-from swarmgrid.maintenance.snapshots import computed_mask, other_chunks, row_ids
+from swarmgrid.maintenance.snapshots import other_chunks, row_ids
 from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.widening import is_wider
 from swarmgrid.records.manifest import Manifest, write_segments
@@ -135,8 +135,8 @@ def _n_lost(now: GridState, then: GridState) -> int:
     lost = 0
     for index in other_chunks(now.manifest.rows, then.manifest.rows):
         shape = now.grid.chunk_shape
-        before = computed_mask(now, index, shape)
-        lost += int((before & ~computed_mask(then, index, shape)).sum())
+        before, after = (one.manifest.computed_in(index, shape) for one in (now, then))
+        lost += int((before & ~after).sum())
     return lost
 
 

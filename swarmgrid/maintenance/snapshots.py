@@ -140,16 +140,6 @@ def _n_points(state: GridState) -> int:
     return n + sum(len(rows.points(i)) for i in np.flatnonzero(~whole).tolist())
 
 
-def computed_mask(
-    state: GridState, index: tuple[int, ...], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """The computed points of one chunk."""
-    mask = np.zeros(shape, bool)
-    for i in state.manifest.rows_of(index).tolist():
-        mask |= state.manifest.rows.points(i).mask(shape)
-    return mask
-
-
 def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
     """Delete what is left of deleted snapshots, and of one that a kill cut short."""
     places = snapshot_paths(held.blobs, path)

@@ -24,6 +24,7 @@ from swarmgrid.format.segment import (
     most_nbytes,
 )
 from swarmgrid.outputs.widening import is_wider
+from swarmgrid.space.points import union
 from swarmgrid.store.checked_json import shortened
 
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ class Manifest:
         """The numbers of the rows of one chunk."""
         by_chunk = self._by_chunk
         return by_chunk.get(index, np.empty(0, np.intp))
+
+    def computed_in(
+        self, index: tuple[int, ...], chunk_shape: tuple[int, ...]
+    ) -> NDArray[np.bool_]:
+        """The computed points of one chunk, as a boolean array of its shape."""
+        return union(map(self.rows.points, self.rows_of(index).tolist()), chunk_shape)
 
     def is_whole(self, chunk_shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """``(n,)``: whether a row's points are all of its chunk."""

@@ -67,10 +67,7 @@ class Points:
 
     def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """The set, as far as it lies within a ``shape``, as a boolean array of that."""
-        full = np.zeros(shape, bool)
-        inside = self.box_mask()[tuple(map(slice, shape))]
-        full[tuple(map(slice, inside.shape))] = inside
-        return full
+        return union([self], shape)
 
     def of(self, block: NDArray[Any]) -> NDArray[Any]:
         """The points' values in a chunk, an array of its shape and further dims; in C order."""
@@ -96,10 +93,11 @@ class Points:
 
 
 def union(parts: Iterable[Points], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Several sets of points as one boolean array of the chunk's ``shape``."""
+    """Several sets of points, as far as they lie within a ``shape``, as a boolean array of it."""
     full = np.zeros(shape, bool)
     for points in parts:
-        full[tuple(slice(n) for n in points.extent)] |= points.box_mask()
+        inside = points.box_mask()[tuple(map(slice, shape))]
+        full[tuple(map(slice, inside.shape))] |= inside
     return full
 
 

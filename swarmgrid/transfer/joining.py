@@ -191,12 +191,9 @@ class _Join:
     def _computed(self, index: tuple[int, ...]) -> NDArray[np.bool_]:
         """The computed points of a chunk of the target."""
         shape = self._fit.grid.chunk_shape
-        found = np.zeros(shape, bool)
-        if self._there is not None:
-            manifest = self._there.manifest
-            for i in manifest.rows_of(index).tolist():
-                found |= manifest.rows.points(i).mask(shape)
-        return found
+        if self._there is None:
+            return np.zeros(shape, bool)
+        return self._there.manifest.computed_in(index, shape)
 
     def _take(self, chunk: _Chunk) -> None:
         both = (chunk.rows >= 0) & chunk.here
