@@ -159,18 +159,7 @@ def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool, snapsh
     agreed = is_agreed(f"Delete {_some(rows)}?", yes=yes, as_json=as_json)
     left = _drop_each(place, rows, snapshots=snapshots) if agreed else []
     gone = [row for row in rows if row not in left]
-    if as_json:
-        write_json(
-            {
-                "store": place.location.url,
-                "deleted": agreed,
-                "bytes": sum(row.nbytes for row in gone),
-                "grids": [to_document(row) for row in gone],
-                "in_use": [row.grid for row in left],
-            }
-        )
-    else:
-        _tell(gone, len(left), agreed=agreed)
+    _tell(place, gone, left, agreed=agreed, as_json=as_json)
     return FOUND if left or not agreed else OK
 
 
@@ -188,10 +177,24 @@ def _drop_each(place: Place, rows: list[GridRow], *, snapshots: bool = False) ->
     return left
 
 
-def _tell(rows: list[GridRow], n_left: int, *, agreed: bool) -> None:
+def _tell(
+    place: Place, rows: list[GridRow], in_use: list[GridRow], *, agreed: bool, as_json: bool
+) -> None:
+    """Write which grids were deleted, or would be, and which were left because they are in use."""
+    if as_json:
+        write_json(
+            {
+                "store": place.location.url,
+                "deleted": agreed,
+                "bytes": sum(row.nbytes for row in rows),
+                "grids": [to_document(row) for row in rows],
+                "in_use": [row.grid for row in in_use],
+            }
+        )
+        return
     verb = "deleted" if agreed else "would be deleted"
-    in_use = f"; {n_left:,} more are in use" if n_left else ""
-    note(f"{_some(rows)} {verb}{in_use}")
+    more = f"; {len(in_use):,} more are in use" if in_use else ""
+    note(f"{_some(rows)} {verb}{more}")
 
 
 def _some(rows: list[GridRow]) -> str:
@@ -248,16 +251,5 @@ def prune(
     if agreed:  # those that were shown, and no others
         in_use += _drop_each(place, rows)
         rows = [row for row in rows if row not in in_use]
-    if as_json:
-        write_json(
-            {
-                "store": place.location.url,
-                "deleted": agreed,
-                "bytes": sum(row.nbytes for row in rows),
-                "grids": [to_document(row) for row in rows],
-                "in_use": [row.grid for row in in_use],
-            }
-        )
-    else:
-        _tell(rows, len(in_use), agreed=agreed)
+    _tell(place, rows, in_use, agreed=agreed, as_json=as_json)
     return FOUND if found.grids and not agreed else OK
