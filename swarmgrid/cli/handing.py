@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from swarmgrid.cli.stores import (
 )
 from swarmgrid.terminal.endings import FOUND, NOTHING, OK
 from swarmgrid.terminal.output import note, plain, write, write_json
+
+if TYPE_CHECKING:
+    from swarmgrid.store_api.merging import Merging
 
 
 @click.command()
@@ -191,11 +194,17 @@ def merge(
         source_options=to_storage_options(source_options),
         target_options=to_storage_options(target_options),
     )
+    names = {"source": place.location.url, "target": target}
+    nothing = f"no grid fits in {place.location.url!r}"
+    return tell_of_merge(done, names, nothing, as_json=as_json)
+
+
+def tell_of_merge(done: Merging, names: dict[str, str], nothing: str, *, as_json: bool) -> int:
+    """Write what a merge did, or would do: the exit code."""
     if as_json:
         write_json(
             {
-                "source": place.location.url,
-                "target": target,
+                **names,
                 "dry_run": done.is_dry_run,
                 "added": done.points_added,
                 "alike": done.points_alike,
@@ -208,6 +217,6 @@ def merge(
     elif done.grids:
         write(plain(str(done), lines=True))
     if not done.grids:
-        note(f"no grid fits in {place.location.url!r}")
+        note(nothing)
         return NOTHING
     return FOUND if done.points_conflicting else OK

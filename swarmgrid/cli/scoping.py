@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from swarmgrid.cli.handing import tell_of_merge
 from swarmgrid.cli.stores import json_option, names_argument, store_options, to_place
 from swarmgrid.readable import count
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, NOTHING, OK
-from swarmgrid.terminal.output import note, plain, write, write_json
+from swarmgrid.terminal.output import note, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.cli.stores import Place
@@ -77,26 +77,9 @@ def publish(
     """
     place, scope = _named(names, store, storage)
     done = scope.publish(on_conflict="keep" if keep else "raise", dry_run=dry_run)
-    if as_json:
-        write_json(
-            {
-                "store": place.location.url,
-                "scope": scope.name,
-                "dry_run": done.is_dry_run,
-                "added": done.points_added,
-                "alike": done.points_alike,
-                "conflicting": done.points_conflicting,
-                "bytes": done.nbytes,
-                "grids": [asdict(grid) for grid in done.grids],
-                "conflicts": [asdict(one) for one in done.conflicts],
-            }
-        )
-    elif done.grids:
-        write(plain(str(done), lines=True))
-    if not done.grids:
-        note(f"there is nothing in scope {scope.name!r} of {place.location.url!r}")
-        return NOTHING
-    return FOUND if done.points_conflicting else OK
+    said = {"store": place.location.url, "scope": scope.name}
+    nothing = f"there is nothing in scope {scope.name!r} of {place.location.url!r}"
+    return tell_of_merge(done, said, nothing, as_json=as_json)
 
 
 @click.command()
