@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import sys
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping
@@ -192,6 +193,8 @@ def _set(value: AbstractSet[Any], spot: Spot) -> bytes:
 @exactly(dict)
 def _dict(value: Mapping[Any, Any], spot: Spot) -> bytes:
     """In its order, which a loop over it sees."""
+    if value is sys.modules:  # it changes at every import; the modules that code takes of it count
+        return frame("name", b"sys.modules")
     parts: list[bytes] = []
     for key, item in value.items():
         parts += (spot.child(key, " (key)"), spot.child(item, step(key)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from swarmgrid.identity.encode import Spot, family, frame
 from swarmgrid.identity.frames import accessors
-from swarmgrid.user_code import instructions
+from swarmgrid.user_code import instructions, lookups
 from swarmgrid.user_code.ownership import (
     frame_of_walk,
     is_own_class,
@@ -66,7 +66,7 @@ def used_values(
     imported: dict[str, list[tuple[str, Any]]] = {}
     for alias, *one in _imported(code, str(names.get("__package__") or ""), home):
         imported.setdefault(alias, []).append((one[0], one[1]))
-    found = _named_in_text(code, names, home) | accessors(instructions.all_names(code))
+    found = dict(accessors(instructions.all_names(code)))
     for chain in instructions.used_names(code):
         first = chain[0]
         for label, root in imported.get(first, ()):
@@ -81,7 +81,7 @@ def used_values(
             found |= _patched(("builtins", *chain), builtins, with_numbers=True)
             if first not in imported and first in sys.modules:  # as the function will import it
                 found |= _patched(chain, sys.modules[first], with_numbers=False)
-    return found
+    return _named_in_text(code, (*inner.values(), *found.values()), names, home) | found
 
 
 def _patched(chain: tuple[str, ...], value: Any, *, with_numbers: bool) -> dict[str, Any]:
@@ -149,13 +149,15 @@ def subclasses(cls: type) -> list[type]:
     return list(found)
 
 
-def _named_in_text(code: CodeType, names: Mapping[str, Any], home: str | None) -> dict[str, Any]:
+def _named_in_text(
+    code: CodeType, values: Collection[Any], names: Mapping[str, Any], home: str | None
+) -> dict[str, Any]:
     """Return the globals, and modules of the user's, that code looks up by a text in it."""
     found: dict[str, Any] = {}
-    for chain in instructions.names_in_text(code):
+    for chain in lookups.names_in_text(code, values):
         if chain[0] in names:
             found |= _followed(chain, names[chain[0]], home)
-    for name in instructions.modules_in_text(code):
+    for name in lookups.modules_in_text(code, values):
         if (module := own_import(name, "", home)) is not None:
             found[f"import {name}"] = module
     return found

@@ -46,21 +46,25 @@ _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 @functools.lru_cache(maxsize=4096)
-def names_in_text(code: CodeType) -> frozenset[Chain]:
+def names_in_text(code: CodeType, *, is_reader: bool = False) -> frozenset[Chain]:
     """Return the names, with attributes, in the texts of code that looks up globals by text.
 
-    ``globals()["scale"]`` gives ``("scale",)``.
+    ``globals()["scale"]`` gives ``("scale",)``. ``is_reader`` tells that the code does so by
+    another name: ``looked_up("scale")``.
     """
-    if _READERS.isdisjoint(all_names(code)):
+    if not is_reader and _READERS.isdisjoint(all_names(code)):
         return frozenset()
     found = {name for text in _texts(code) for name in _NAME.findall(text)}
     return frozenset(tuple(name.split(".")) for name in found)
 
 
 @functools.lru_cache(maxsize=4096)
-def modules_in_text(code: CodeType) -> frozenset[str]:
-    """Return the texts of code that looks up modules by text, which may be names of some."""
-    if _IMPORTERS.isdisjoint(all_names(code)):
+def modules_in_text(code: CodeType, *, is_importer: bool = False) -> frozenset[str]:
+    """Return the texts of code that looks up modules by text, which may be names of some.
+
+    ``is_importer`` tells that the code does so by another name: ``loaded("helpers")``.
+    """
+    if not is_importer and _IMPORTERS.isdisjoint(all_names(code)):
         return frozenset()
     return frozenset(text for text in _texts(code) if _NAME.fullmatch(text))
 

@@ -12,8 +12,12 @@ from typing import Any
 
 from swarmgrid.user_code import instructions
 
-_BY_TEXT = (eval, exec, globals, locals, vars, import_module, __import__)
-_BY_FRAME = (sys._getframe, inspect.currentframe, inspect.stack, gc.get_objects)  # noqa: SLF001
+_READERS = (eval, exec, globals)
+_IMPORTERS = (import_module, __import__, sys.modules)
+_OTHERS = (
+    *(locals, vars, sys._getframe),  # noqa: SLF001
+    *(inspect.currentframe, inspect.stack, gc.get_objects),
+)
 
 
 def looks_up(code: CodeType, values: Collection[Any]) -> bool:
@@ -28,4 +32,18 @@ def looks_up(code: CodeType, values: Collection[Any]) -> bool:
     """
     if instructions.looks_up(code):
         return True
-    return any(one is known for one in values for known in (*_BY_TEXT, *_BY_FRAME))
+    return _is_any(values, (*_READERS, *_IMPORTERS, *_OTHERS))
+
+
+def names_in_text(code: CodeType, values: Collection[Any]) -> frozenset[instructions.Chain]:
+    """Return the names in the texts of code that looks up globals by text, under whatever name."""
+    return instructions.names_in_text(code, is_reader=_is_any(values, _READERS))
+
+
+def modules_in_text(code: CodeType, values: Collection[Any]) -> frozenset[str]:
+    """Return the texts of code that looks up modules by text, under whatever name."""
+    return instructions.modules_in_text(code, is_importer=_is_any(values, _IMPORTERS))
+
+
+def _is_any(values: Collection[Any], known: Collection[Any]) -> bool:
+    return any(value is one for value in values for one in known)

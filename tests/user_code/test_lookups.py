@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import sys
 import types
 from argparse import Namespace, _AttributeHolder
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,3 +155,33 @@ def test_what_is_left_out_by_name_stays_out_when_the_walk_starts_anew() -> None:
     before = fingerprint(made(text, args=Namespace(lr=1, mom=2), K=1), {"K"})
     assert fingerprint(made(text, args=Namespace(lr=1, mom=2), K=2), {"K"}) == before
     assert fingerprint(made(text, args=Namespace(lr=1, mom=3), K=2), {"K"}) != before
+
+
+RENAMED = {
+    "modules": ("from sys import modules as other", "other['{module}'].K"),
+    "import_module": ("other = importlib.import_module", "other('{module}').K"),
+    "__import__": ("other = __import__", "other('{module}').K"),
+    "globals": ("other = globals", "other()['K']"),
+    "eval": ("from builtins import eval as other", "other('K + 1')"),
+    "a closure": ("", "other('K + 1')"),
+}
+"""Ways to look a value up by a text, each under a name that does not tell what it does."""
+
+
+@pytest.mark.parametrize(("head", "lookup"), RENAMED.values(), ids=RENAMED)
+def test_what_a_text_names_counts_where_the_lookup_has_another_name(
+    head: str, lookup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"held_{next(_numbers)}"
+    (tmp_path / f"{name}.py").write_text("K = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = import_module(name)
+    monkeypatch.setitem(sys.modules, name, module)  # and it is gone afterwards
+    text = f"{head}\ndef f(x): return {lookup.format(module=name)}\n"
+    if not head:
+        text = f"def outer(other):\n    def f(x): return {lookup}\n    return f\nf = outer(eval)\n"
+    func = made(text, K=1)
+    before = fingerprint(func)
+    assert fingerprint(func) == before
+    vars(module)["K"] = func.__globals__["K"] = 2
+    assert fingerprint(func) != before
