@@ -105,6 +105,8 @@ def to_document(look: Look) -> dict[str, Any]:
         "grid": row.grid,
         "function": row.function,
         "state": look.state,
+        "archived": bool(row.archive),
+        "archive": row.archive or None,
         "points": dict(row.document["points"]),
         "process": None if lease is None else {"host": lease.host, "pid": lease.pid},
         "points_per_second": look.rate,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from swarmgrid.inventory.row import GridRow
 
 RIGHT = ("computed", "failed", "bytes", "seconds")
-FLEXIBLE = ("params", "axes", "tags", "function")
+FLEXIBLE = ("params", "axes", "archived in", "tags", "function")
 OPTIONAL = ("tags", "seconds", "bytes", "written")
 
 

@@ -84,6 +84,7 @@ def _more(row: GridRow, state: GridSummary) -> dict[str, Any]:
         "chunk_lengths": dict(state.chunks),
         "shard_lengths": None if state.shards is None else dict(state.shards),
         "group": _group(row),
+        "archived": bool(state.archive),
         "archive": state.archive or None,
     }
 

@@ -13,15 +13,14 @@ from swarmgrid.cli.stores import (
     selection_options,
     store_options,
     to_place,
+    to_storage_options,
 )
-from swarmgrid.errors import ArchivedError
 from swarmgrid.readable import count
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, OK
-from swarmgrid.terminal.output import bad, good, note, plain, write, write_json
+from swarmgrid.terminal.output import bad, good, plain, write, write_json
 
 if TYPE_CHECKING:
-    from swarmgrid.cli.stores import Place
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.maintenance.report import Report
 
@@ -29,6 +28,15 @@ if TYPE_CHECKING:
 @click.command()
 @names_argument("[STORE] [GRID]...")
 @selection_options
+@click.option("--archived", is_flag=True, help="Read the values of archived grids, too, in their "
+              "archives.")  # fmt: skip
+@click.option(
+    "--archive-option",
+    "archive_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the archives' URL. May be repeated.",
+)
 @json_option
 @store_options
 def verify(
@@ -36,20 +44,29 @@ def verify(
     where: tuple[str, ...],
     function: str | None,
     tags: tuple[str, ...],
+    archived: bool,
+    archive_options: tuple[str, ...],
     as_json: bool,
     store: str | None,
     storage: tuple[str, ...],
 ) -> int:
     """Read everything that is stored; exit code 1 if it is damaged.
 
+    The values of archived grids are left out, unless --archived is given.
+
     \b
     Examples:
       swarmgrid verify cache
+      swarmgrid verify cache --archived
       swarmgrid verify cache 324fd638c05b --json
       swarmgrid verify s3://bucket/cache --function simulate
     """
     place = to_place(names, store, storage)
-    found = _verified(place, place.some_rows(query_of(where, tags), function))
+    rows = place.some_rows(query_of(where, tags), function)
+    options = to_storage_options(archive_options)
+    found = [
+        (row, place.grid(row).verify(archived=archived, storage_options=options)) for row in rows
+    ]
     if as_json:
         write_json({"store": place.location.url, "grids": _documents(found)})
     else:
@@ -86,7 +103,7 @@ def repair(
     """
     place = to_place(names, store, storage)
     rows = place.some_rows(query_of(where, tags), function)
-    before = _verified(place, rows)
+    before = [(row, place.grid(row).verify()) for row in rows]
     wrong = [(row, report) for row, report in before if not report.is_clean or report.notes]
     if not as_json:
         write(_text(before))
@@ -97,7 +114,7 @@ def repair(
     if agreed:
         for row, _ in wrong:
             place.grid(row).repair()
-        after = _verified(place, [row for row, _ in wrong])
+        after = [(row, place.grid(row).verify()) for row, _ in wrong]
     left = after if agreed else wrong
     n_left = sum(not report.is_clean for _, report in left)
     if as_json:
@@ -114,17 +131,6 @@ def repair(
     return FOUND if n_left else OK
 
 
-def _verified(place: Place, rows: list[GridRow]) -> list[tuple[GridRow, Report]]:
-    """The reports of grids; of one that is archived, only a line says so."""
-    found = []
-    for row in rows:
-        try:
-            found.append((row, place.grid(row).verify()))
-        except ArchivedError as error:  # nothing is known to be wrong with it
-            note(f"swarmgrid: {plain(str(error), lines=True)}")
-    return found
-
-
 def _documents(found: list[tuple[GridRow, Report]]) -> list[dict[str, Any]]:
     return [
         {
@@ -132,6 +138,8 @@ def _documents(found: list[tuple[GridRow, Report]]) -> list[dict[str, Any]]:
             "function": row.function,
             "points": report.points,
             "chunks": report.chunks,
+            "archived": bool(report.archive),
+            "archive": report.archive or None,
             "problems": [
                 {"key": one.key, "reason": one.reason, "points": one.points}
                 for one in report.problems

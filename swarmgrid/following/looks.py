@@ -60,6 +60,8 @@ class Look:
         if self.lease is not None and self.is_running:
             is_here = self.lease.host == socket.gethostname()
             return "running" if is_here or self.has_beaten else "held"
+        if self.row.archive:
+            return "archived"
         if self.row.points_missing == 0:
             return "failed" if self.row.points_failed else "complete"
         return "killed" if self.is_killed else "partial"

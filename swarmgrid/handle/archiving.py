@@ -24,7 +24,7 @@ from swarmgrid.store.archive import NAME, Archive, Record, read_record, write_re
 from swarmgrid.store.location import Location, to_location
 from swarmgrid.store.object_store import check_storage_class, is_url_of_object_store
 from swarmgrid.store.scoping import check_no_scope
-from swarmgrid.transfer.archiving import bring_home, copy_out, delete_here, mark
+from swarmgrid.transfer.archiving import bring_home, check_there, copy_out, delete_here, mark
 
 if TYPE_CHECKING:
     import os
@@ -226,12 +226,8 @@ class GridArchiving(GridBase):
     ) -> bool:
         """Copy home what is not there, and say so: whether something is lost for that."""
         blobs, is_archived = place.open(), state.grid.archive is not None
-        if is_archived and not blobs.names(self._ref.path.prefix):
-            raise StoreError(
-                f"grid {self._ref.path.group} is archived in {place.url!r}, where there is no "
-                "such grid. Is that mounted, and are the storage options right? If the archive "
-                "was moved, pass its place: thaw(store=...)"
-            )
+        if is_archived:
+            check_there(blobs, self._ref.path, place.url)
         brought = bring_home(held, state, blobs)
         if brought.frozen:
             n = len(brought.frozen)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.errors import DamageError, InputError, brief
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.base import GridBase
@@ -14,17 +15,21 @@ from swarmgrid.inventory.keeping import tag
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.convert import convert_output, converted
 from swarmgrid.maintenance.repair import repair_grid
-from swarmgrid.maintenance.report import to_report
+from swarmgrid.maintenance.report import below, joined, to_report
 from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.records.tags import read_tags
 from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.checked_json import MAX_DOCUMENT
-from swarmgrid.view.reopening import check_not_archived
+from swarmgrid.store.layout import SCOPES
+from swarmgrid.store.location import to_location
+from swarmgrid.transfer.archiving import check_there, verify_there
 
 if TYPE_CHECKING:
     from swarmgrid.maintenance.report import Report
+    from swarmgrid.store.location import Location
 
 
 class GridUpkeep(GridBase):
@@ -61,8 +66,22 @@ class GridUpkeep(GridBase):
             raise not_stored(self._ref)
         return found
 
-    def verify(self) -> Report:
+    def verify(
+        self, *, archived: bool = False, storage_options: Mapping[str, Any] | None = None
+    ) -> Report:
         """Read everything that is stored of the grid, and say what is wrong with it.
+
+        Of a grid that is archived, the values are left out, unless ``archived=True``: coordinates,
+        metadata, rows and snapshots are held against each other. In a scope, of the scope's part
+        and of the shared store's; the keys of the first begin with ``scopes/``.
+
+        Parameters
+        ----------
+        archived : bool, default False
+            Whether to read the values of an archived grid, too, in the archive. Objects that are
+            in an archival storage class are counted in a note.
+        storage_options : mapping, optional
+            The settings of the archive's URL.
 
         Returns
         -------
@@ -73,39 +92,67 @@ class GridUpkeep(GridBase):
 
         Raises
         ------
-        ArchivedError
-            If its values are in an archive.
         InputError
             If nothing is stored of it.
+        StoreError
+            If the archive is to be read, and is not there.
         """
-        blobs, path = self._ref.location.open(), self._ref.path
-        if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
+        if not isinstance(archived, bool):
+            raise InputError(f"archived is {brief(archived)}; expected True or False")
+        if storage_options and not archived:
+            raise InputError(
+                "storage_options are given, and are those of an archive; pass archived=True, too"
+            )
+        layers = self._ref.location.layers
+        found = []
+        for location in layers:
+            report = self._verified(location, storage_options, archived=archived)
+            if report is not None:
+                scope = location.scope if len(layers) > 1 else None
+                found.append(report if scope is None else below(f"{SCOPES}/{scope.name}/", report))
+        if not found:
             raise not_stored(self._ref)
-        was_archived = archive_in(blobs.get(path.metadata, MAX_DOCUMENT)) is not None
+        return joined(found)
+
+    def _verified(
+        self, location: Location, options: Mapping[str, Any] | None, *, archived: bool
+    ) -> Report | None:
+        """The report about the grid in one store; None if it is not there."""
+        blobs, path = location.open(), self._ref.path
+        if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
+            return None
+        before = archive_in(blobs.get(path.metadata, MAX_DOCUMENT))
         report = verify_grid(blobs, path)
-        if not (report.is_clean or was_archived):  # its chunks may be gone for that by now
-            check_not_archived(blobs, path)
+        if not report.is_clean and before != archive_in(blobs.get(path.metadata, MAX_DOCUMENT)):
+            report = verify_grid(blobs, path)  # its chunks were moved meanwhile
+        there = None
+        if archived and report.archive:
+            there = to_location(report.archive, options).open()
+            check_there(there, path, report.archive)
+            with contextlib.suppress(DamageError):  # of what is here, which is in the report
+                state = read_state(blobs, path)
+                if state is not None:
+                    report = joined([report, verify_there(state, there, report.archive)])
         findings = list(index_findings(blobs, path))
         if snapshot_paths(blobs, path):
-            findings += snapshot_findings(blobs, path)
-        found = to_report(findings)
-        return replace(
-            report,
-            problems=report.problems + found.problems,
-            notes=report.notes + found.notes,
-        )
+            findings += snapshot_findings(blobs, path, there)
+        return joined([report, to_report(findings)])
 
     def repair(self) -> Report:
         """Repair what `verify` finds, and return what it found before.
 
         Metadata is rebuilt from its second copy, and the copy from it. Left-overs are removed, but
         nothing of a process that is at work. Points whose values are damaged count as not
-        computed: the next `compute` computes them.
+        computed: the next `compute` computes them. What an archive has is left alone. In a scope,
+        it looks at the scope's part alone, and repairs that.
         """
-        before = self.verify()
+        location = self._ref.location
+        before = self._verified(location, None, archived=False)
+        if before is None:
+            raise not_stored(self._ref)
         if before.is_clean and not before.notes:
             return before
-        check_writable(self._ref.location)
+        check_writable(location)
         with self._written(may_delete=True) as held:
             repair_grid(held, self._ref)
             delete_unsound(held.blobs, self._ref.path)

@@ -51,6 +51,7 @@ def grid_row(blobs: Blobs, path: GridPath, state: GridState, now: int) -> GridRo
         tags_text=json.dumps(read_tags(blobs, path, state.names)),
         checksum=checksum_of(state.document),
         time_ns=now,
+        archive="" if grid.archive is None else grid.archive.store,
     )
 
 

@@ -69,6 +69,8 @@ class _Stored(NamedTuple):
     """The time at which the grid was read, in nanoseconds since 1970: the newest row counts."""
     is_gone: bool = False
     """Whether the grid was deleted."""
+    archive: str = ""
+    """The archive that has the values; empty: they are in the store."""
 
 
 COLUMNS = (
@@ -84,7 +86,7 @@ COLUMNS = (
         "checksum",
         "time",
     ),
-    "gone",
+    *("gone", "archive"),
 )
 """The names of the columns, in the order of a row's members."""
 _DEFAULTS = dict(zip(COLUMNS[2:], _Stored("", "")[2:], strict=True))
@@ -177,6 +179,8 @@ _MEMBERS: dict[str, Callable[[GridRow], Any]] = {
     "created": lambda row: row.created,
     "written": lambda row: row.written,
     "tags": lambda row: row.tags,
+    "archived": lambda row: bool(row.archive),
+    "archive": lambda row: row.archive or None,
 }
 
 

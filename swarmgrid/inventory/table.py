@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEADINGS = (
     *("function", "grid", "params", "axes", "computed", "failed", "bytes", "seconds", "written"),
-    "tags",
+    *("archived in", "tags"),
 )
 SHOWN_DIGITS = 12
 """The digits of a grid id that are shown: the first 8 only say what the axes are."""
@@ -37,6 +37,7 @@ def brief_cells(row: GridRow, now: float, *, most: int | None = _WIDTH) -> tuple
             nbytes(row.nbytes) if row.nbytes else "",
             to_duration(row.seconds),
             to_age(row.written, now),
+            row.archive,
             _named(row.tags),
         )
     )

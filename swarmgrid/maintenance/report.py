@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.readable import code, count, folded, page, table, verdict
@@ -47,6 +47,9 @@ class Report:
     notes: tuple[Note, ...] = ()
     """Orphans that killed processes left. They do no harm; the next runs, or a repair, remove
     them."""
+    archive: str = ""
+    """The archive that has the values; empty: they are in the store. They were looked at if
+    ``chunks`` is not 0."""
 
     @property
     def is_clean(self) -> bool:
@@ -56,14 +59,29 @@ class Report:
     def __str__(self) -> str:
         lines = [f"  {p.key}: {p.reason}" for p in self.problems]
         lines += [f"  note: {note.key}: {note.reason}" for note in self.notes]
-        return "\n".join([f"{self._read()}: {self._verdict()}", *lines])
+        return "\n".join([f"{self._read()}: {self._verdict()}", *self._next(), *lines])
 
     def _read(self) -> str:
-        return f"{count(self.points)} points in {count(self.chunks)} chunks read"
+        points, chunks = f"{count(self.points)} points", f"{count(self.chunks)} chunks"
+        if not self.archive:
+            return f"{points} in {chunks} read"
+        if self.chunks:
+            return f"{points} in {chunks} read from the archive {self.archive!r}"
+        return f"{points}, whose values are in the archive {self.archive!r} and were not read"
 
     def _verdict(self) -> str:
         n = len(self.problems)
-        return "nothing is wrong" if n == 0 else "1 problem" if n == 1 else f"{count(n)} problems"
+        if n:
+            return "1 problem" if n == 1 else f"{count(n)} problems"
+        is_all = self.chunks or not self.archive
+        return "nothing is wrong" if is_all else "nothing is wrong with the rest"
+
+    def _next(self) -> list[str]:
+        """The ways to the values of an archived grid."""
+        if not self.archive or self.chunks:
+            return []
+        reading = "Grid.verify(archived=True) reads them there (swarmgrid verify --archived)"
+        return [f"  {reading}, and Grid.thaw brings them back (swarmgrid thaw)"]
 
     def _repr_html_(self) -> str:
         parts = [
@@ -71,6 +89,7 @@ class Report:
                 [
                     ("read", self._read()),
                     ("result", verdict(self._verdict(), is_good=self.is_clean)),
+                    *(("next", text.strip()) for text in self._next()),
                 ]
             )
         ]
@@ -97,11 +116,34 @@ class Finding:
     """Whether a repair deletes the object."""
 
 
-def to_report(findings: Sequence[Finding], chunks: int = 0, points: int = 0) -> Report:
+def to_report(
+    findings: Sequence[Finding], chunks: int = 0, points: int = 0, archive: str = ""
+) -> Report:
     """The report that the findings make up, in their order."""
     return Report(
         tuple(Problem(f.key, f.reason, f.points) for f in findings if not f.is_note),
         chunks,
         points,
         tuple(Note(f.key, f.reason) for f in findings if f.is_note),
+        archive,
+    )
+
+
+def below(folder: str, report: Report) -> Report:
+    """The report of a store that lies in a folder of another, with the keys of that."""
+    return replace(
+        report,
+        problems=tuple(replace(one, key=folder + one.key) for one in report.problems),
+        notes=tuple(replace(one, key=folder + one.key) for one in report.notes),
+    )
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """One report of several: of a grid in several stores, or in parts."""
+    return Report(
+        tuple(problem for one in reports for problem in one.problems),
+        sum(one.chunks for one in reports),
+        sum(one.points for one in reports),
+        tuple(note for one in reports for note in one.notes),
+        next((one.archive for one in reports if one.archive), ""),
     )

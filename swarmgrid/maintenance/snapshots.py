@@ -7,6 +7,7 @@ copy that is not needed, and never a snapshot without its values.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import secrets
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import DamageError, FormatError
+from swarmgrid.errors import ArchivedError, DamageError, FormatError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.maintenance.kept import delete_all, state_at
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.records.snapshot import (
+    KEPT,
     SUFFIX,
     Snapshot,
     read_snapshots,
@@ -28,6 +30,7 @@ from swarmgrid.records.snapshot import (
     write_contents,
 )
 from swarmgrid.store.layout import GridPath, SnapshotPath
+from swarmgrid.store.refusals import FrozenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
     from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
-
-_KEPT = "kept"
 
 
 def take(
@@ -92,8 +93,13 @@ def delete(held: Lease, path: GridPath, snapshot: str) -> bool:
     return is_there
 
 
-def snapshot_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
-    """The damage of the snapshots of a grid; every chunk that they name is read."""
+def snapshot_findings(
+    blobs: Blobs, path: GridPath, archive: Blobs | None = None
+) -> Iterator[Finding]:
+    """The damage of the snapshots of a grid; every chunk that they name is read.
+
+    Chunks that are in an archive are read there, if it is given; else they are left out.
+    """
     for snapshot in read_snapshots(blobs, path):
         if snapshot.damage:
             place = SnapshotPath(path.function, path.grid, snapshot.id)
@@ -103,7 +109,12 @@ def snapshot_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             then = state_at(blobs, place)
             for index, _ in then.manifest.chunks():
                 for name in then.grid.schema.outputs:
-                    snapshot_chunk(blobs, then.grid, then.manifest, name, index)
+                    try:
+                        snapshot_chunk(blobs, then.grid, then.manifest, name, index)
+                    except ArchivedError:
+                        if archive is not None:
+                            with contextlib.suppress(FrozenError):
+                                snapshot_chunk(archive, then.grid, then.manifest, name, index)
         except DamageError as error:
             yield Finding(error.key, f"snapshot {place.snapshot}: {error.reason}")
 
@@ -143,12 +154,12 @@ def _n_points(state: GridState) -> int:
 def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
     """Delete what is left of deleted snapshots, and of one that a kill cut short."""
     places = snapshot_paths(held.blobs, path)
-    present = {_KEPT, *(place.snapshot for place in places)}
+    present = {KEPT, *(place.snapshot for place in places)}
     left = [n for n in held.blobs.names(path.snapshots) if not n.endswith(SUFFIX)]
     for name in left:
         if name not in present:
             delete_all(held, f"{path.snapshots}{name}/")
-    if not has_fewer or _KEPT not in left:
+    if not has_fewer or KEPT not in left:
         return
     needed: set[str] = set()
     for place in places:
@@ -159,8 +170,8 @@ def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
         for index in set(map(tuple, then.manifest.rows.index.tolist())):
             keys = (chunk_key(then.grid, name, index) for name in then.grid.schema.outputs)
             needed.update(map(path.kept, keys))
-    for array in held.blobs.names(f"{path.snapshots}{_KEPT}/"):
-        for chunk in held.blobs.names(f"{path.snapshots}{_KEPT}/{array}/"):
-            folder = f"{path.snapshots}{_KEPT}/{array}/{chunk}/"
+    for array in held.blobs.names(f"{path.snapshots}{KEPT}/"):
+        for chunk in held.blobs.names(f"{path.snapshots}{KEPT}/{array}/"):
+            folder = f"{path.snapshots}{KEPT}/{array}/{chunk}/"
             if folder not in needed:
                 delete_all(held, folder)

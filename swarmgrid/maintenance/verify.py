@@ -39,7 +39,8 @@ _TRIES = 20
 def verify_grid(blobs: Blobs, path: GridPath) -> Report:
     """Read a grid's metadata, coordinates, manifest and every chunk that holds a computed point.
 
-    Nothing is written. Of a grid whose metadata cannot be read, no chunk is looked at.
+    Nothing is written. Of a grid whose metadata cannot be read, or whose values are in an archive,
+    no chunk is looked at.
     """
     generation: tuple[int, dict[str, str]] | None = None
     for _ in range(_TRIES):
@@ -75,6 +76,9 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
         if name not in manifest.ahead
     ]
     findings += [Finding(path.manifest + n, _OTHERS, is_note=True) for n in manifest.others]
+    if grid.archive is not None:
+        findings += [*_left_here(blobs, grid), *orphan_findings(blobs, path, grid)]
+        return to_report(findings, 0, _n_points(manifest), grid.archive.store)
     chunks = points = 0
     bad_chunks = set()
     rowless = list(_chunks_without_rows(blobs, grid, manifest))
@@ -95,6 +99,23 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
     if rowless:
         findings.append(_values_without_row(rowless))
     return to_report([*findings, *orphan_findings(blobs, path, grid)], chunks, points)
+
+
+def _n_points(manifest: Manifest) -> int:
+    return sum(
+        len(manifest.rows.points(int(i))) for _, numbers in manifest.chunks() for i in numbers
+    )
+
+
+def _left_here(blobs: Blobs, grid: StoredGrid) -> Iterator[Finding]:
+    """Chunks of an archived grid that are here: of an archiving, or a thaw, that was cut short."""
+    keys = [key for name in grid.schema.outputs for key in own_chunks(blobs, grid, name)]
+    if keys:
+        reason = (
+            f"it and {len(keys) - 1} more chunks are still, or again, here: archive with the same "
+            "target deletes them, and thaw goes on with them"
+        )
+        yield Finding(keys[0], reason, is_note=True)
 
 
 def _without_group(blobs: Blobs, path: GridPath, names: list[str]) -> Iterator[Finding]:

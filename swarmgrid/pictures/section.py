@@ -103,6 +103,7 @@ def section(row: GridRow, look: GridLook, url: str, nbytes: int, *, tracebacks: 
             f"{count(computed)} of {count(total)} points computed"
             + (f", {count(failed)} failed" if failed else "")
             + (f", {count(missing)} missing" if missing > 0 else "")
+            + (" · archived" if state.grid.archive is not None else "")
             + held,
             class_="facts",
         ),
@@ -271,6 +272,8 @@ def _about(row: GridRow, look: GridLook, detail: Detail) -> Html:
         ("first written", f"{instant(row.created)} UTC" if row.created else "not known"),
         ("stored", f"{nbytes(row.nbytes)} in {count(row.chunks)} chunks"),
     ]
+    if grid.archive is not None:
+        facts.append(("archived in", code(cut(grid.archive.store))))
     if tags:
         facts.append(("tags", code(cut(tags))))
     return _folded(

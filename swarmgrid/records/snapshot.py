@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
 
 SUFFIX = ".json"
+KEPT = "kept"
+"""The folder of the copies."""
 MAX_RECORD = 2**20
 """The most bytes of a record."""
 ROWS_NBYTES = 2**24
@@ -178,9 +180,11 @@ def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
             put_kept(blobs, grid.path, key, data)
 
 
-def put_kept(blobs: Blobs, path: GridPath, key: str, data: bytes) -> None:
-    """Write a copy of a chunk of a grid."""
-    blobs.put(f"{path.kept(key)}{google_crc32c.value(data):08x}", data)
+def put_kept(blobs: Blobs, path: GridPath, key: str, data: bytes) -> str:
+    """Write a copy of a chunk of a grid, and return the key of the copy."""
+    copy = f"{path.kept(key)}{google_crc32c.value(data):08x}"
+    blobs.put(copy, data)
+    return copy
 
 
 def snapshot_chunk(
@@ -230,7 +234,7 @@ def kept_chunk(
     raise DamageError(
         key,
         "neither this chunk nor a copy that was kept of it has the values of the snapshot",
-        "What else the snapshot holds can be read",
+        "What else the snapshot holds can be read, unless it was deleted since, or has expired",
     )
 
 

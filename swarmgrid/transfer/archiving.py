@@ -15,7 +15,9 @@ from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import swap_documents
 from swarmgrid.maintenance.removal import drop_grid
+from swarmgrid.maintenance.report import Finding, to_report
 from swarmgrid.maintenance.snapshots import other_chunks
+from swarmgrid.maintenance.verify import bad_rows
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.object_store import FencedBlobs
 from swarmgrid.store.refusals import FrozenError
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
+    from swarmgrid.maintenance.report import Report
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.archive import Archive
     from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.layout import GridPath
 
     Index = tuple[int, ...]
 
@@ -138,6 +142,42 @@ def bring_home(held: Lease, state: GridState, archive: Blobs) -> Brought:
     return brought
 
 
+def check_there(archive: Blobs, path: GridPath, place: str) -> None:
+    """Raise StoreError where a grid is not in its archive; ``place`` is that folder or URL."""
+    if not archive.names(path.prefix):
+        raise StoreError(
+            f"grid {path.group} is archived in {place!r}, where there is no such grid. Is that "
+            "mounted, and are the storage options right? If the archive was moved, pass its "
+            "place: thaw(store=...)"
+        )
+
+
+def verify_there(state: GridState, archive: Blobs, place: str) -> Report:
+    """Hold the chunks in an archive against the rows of their grid; nothing is written.
+
+    ``place`` is the archive's folder or URL.
+    """
+    grid, manifest = state.grid.at_home(), state.manifest
+    findings, frozen, n_read = [], [], 0
+    for index, numbers in manifest.chunks():
+        try:
+            bad = bad_rows(archive, grid, manifest, index, numbers)
+        except FrozenError:
+            frozen += [chunk_key(grid, name, index) for name in grid.schema.outputs]
+            continue
+        n_read += len(grid.schema.outputs)
+        if bad.key:
+            lost = sum(len(manifest.rows.points(i)) for i in bad.rows)
+            findings.append(Finding(f"{place}/{bad.key}", bad.reason, points=lost))
+    if frozen:
+        reason = (
+            f"it and {len(frozen) - 1} more chunks are there, and cannot be read: they are in an "
+            "archival storage class"
+        )
+        findings.append(Finding(f"{place}/{frozen[0]}", reason, is_note=True))
+    return to_report(findings, n_read)
+
+
 def _fetched(
     blobs: Blobs, keys: Sequence[str], limit: int
 ) -> Sequence[bytes | FrozenError | None]:
@@ -184,8 +224,8 @@ def _copy(
         try:
             if may_have_some and blobs.get(key, len(data)) == data:
                 return
-        except FrozenError:  # it may be an older chunk
-            pass
+        except FrozenError:  # it may be an older chunk; and Azure refuses to replace it
+            blobs.delete(key)
         if archive.storage_class:
             assert isinstance(blobs, FencedBlobs)  # the caller has seen that it knows classes
             blobs.put(key, data, archive.storage_class)

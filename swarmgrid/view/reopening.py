@@ -11,7 +11,6 @@ from swarmgrid.store.checked_json import MAX_DOCUMENT
 if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.store.blobs import Blobs
-    from swarmgrid.store.layout import GridPath
 
 
 def grid_at_home(blobs: Blobs, opened: StoredGrid) -> StoredGrid:
@@ -36,10 +35,3 @@ def grid_at_home(blobs: Blobs, opened: StoredGrid) -> StoredGrid:
             "lost: open it again"
         )
     return opened.at_home()
-
-
-def check_not_archived(blobs: Blobs, path: GridPath) -> None:
-    """Raise ArchivedError where the values of a grid are in an archive now."""
-    archive = archive_in(blobs.get(path.metadata, MAX_DOCUMENT))
-    if archive is not None:
-        raise archive.error(path)

@@ -35,6 +35,7 @@ def catalog_table(rows: Sequence[GridRow], scores: Sequence[float] = ()) -> pd.D
         "created": _times([row.created for row in rows]),
         "written": _times([row.written for row in rows]),
         "seconds": [row.seconds for row in rows],
+        "archive": [row.archive for row in rows],
         **{f"tags.{name}": _column([row.tags.get(name) for row in rows]) for name in tags},
     }
     return pd.DataFrame(columns, index=pd.Index([row.grid for row in rows], name="grid"))

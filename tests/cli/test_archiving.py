@@ -26,14 +26,37 @@ def test_grids_are_archived_and_thawed(store: str, tmp_path: Path) -> None:
     shown = shell("show", store, row["grid"])
     assert row["archive"] in shown.out
     assert shell("show", store, row["grid"], "--json").document["archive"] == row["archive"]
-    assert shell("ls", store).code == 0
+    listed = shell("ls", store)
+    assert (listed.code, "archived in" in listed.out) == (0, True)
+    assert target in listed.out
+    members = {one["grid"]: one for one in shell("ls", store, "--json").document["grids"]}
+    assert (members[row["grid"]]["archived"], members[row["grid"]]["archive"]) == (
+        *(True, row["archive"]),
+    )
+    assert sum(one["archived"] for one in members.values()) == 1
+    (one,) = shell("status", store, row["grid"], "--json").document["grids"]
+    assert (one["state"], one["archived"], one["archive"]) == ("archived", True, row["archive"])
+    assert "archived" in shell("status", store).out
+    assert shell("ls", store, "--where", "archived=true", "--json").document["grids"] == [
+        members[row["grid"]]
+    ]
     failed = shell("export", store, row["grid"], str(tmp_path / "x.csv"))
     assert failed.code == 2
     assert "swarmgrid thaw STORE" in failed.err
     checked = shell("verify", store, "--json")
     assert checked.code == 0
-    assert "none is lost" in checked.err
-    assert row["grid"] not in [one["grid"] for one in checked.document["grids"]]
+    (one,) = [one for one in checked.document["grids"] if one["grid"] == row["grid"]]
+    assert (one["archived"], one["archive"], one["chunks"]) == (True, row["archive"], 0)
+    assert (one["points"], one["problems"], one["notes"]) == (5, [], [])
+    assert "swarmgrid verify --archived" in shell("verify", store).out
+    read = shell("verify", store, row["grid"], "--archived", "--json")
+    assert (read.code, read.document["grids"][0]["chunks"]) == (0, row["chunks"])
+    (chunk,) = Path(row["archive"]).glob("data.zarr/*/*/value/c.*")
+    data = chunk.read_bytes()
+    chunk.write_bytes(data[:-1])
+    assert shell("verify", store, row["grid"]).code == 0
+    assert shell("verify", store, row["grid"], "--archived").code == 1
+    chunk.write_bytes(data)
     assert shell("repair", store, "--yes").code == 0
     assert shell("delete", store, row["grid"], "--yes").code == 2
 

@@ -49,7 +49,7 @@ def test_a_grid_has_the_documented_fields(store: str) -> None:
     (grid,) = shell("ls", store, "--where", "params.alpha=0.4", "--json").document["grids"]
     assert {*grid} == {
         *("grid", "function", "version", "params", "axes", "outputs", "points", "chunks", "bytes"),
-        *("seconds", "created", "written", "tags", "damaged"),
+        *("seconds", "created", "written", "tags", "damaged", "archived", "archive"),
     }
     assert grid["points"] == {"total": 9, "computed": 8, "failed": 1, "missing": 0}
     assert grid["axes"] == {"s": {"kind": "int", "size": 9, "min": 0, "max": 8}}

@@ -100,8 +100,6 @@ NEEDS_VALUES: dict[str, Callable[[Grid, str], Any]] = {
         {(7, "a"): {"number": 1.0, "curve": np.zeros(3), "text": "t"}}
     ),
     "a point": lambda grid, _: grid.get(x=5, name="a"),
-    "verify": lambda grid, _: grid.verify(),
-    "repair": lambda grid, _: grid.repair(),
     "rechunk": lambda grid, _: grid.rechunk(chunks={"x": 4}),
     "compress": lambda grid, _: grid.compress(),
     "rotate": lambda grid, _: grid.rotate(swarmgrid.Key.generate()),
@@ -159,8 +157,23 @@ def test_everything_else_answers(archived: str, new_memory_store: Callable[[], s
     np.testing.assert_array_equal(*kept)
     assert grid.dataset().coords.equals(before.coords)
     assert swarmgrid.plan(model, axes={**AXES, "x": [5, 7]}, store=archived, version="1")
-    row = swarmgrid.catalog(archived, storage_options=None).rows[0]
-    assert row.points_computed == 7
+    catalog = swarmgrid.catalog(archived)
+    (row,) = catalog.rows
+    assert (row.points_computed, row.archive) == (7, grid.state().archive)
+    assert catalog.to_dataframe()["archive"].tolist() == [row.archive]
+    assert "archived in" in repr(catalog)
+    assert len(catalog.query({"archived": True, "archive": {"$regex": "^memory://"}})) == 1
+    assert not swarmgrid.catalog(plain).query({"archived": True}).rows
+    report = grid.verify()
+    assert (report.problems, report.notes, report.points) == ((), (), 7)
+    assert (report.archive, report.chunks) == (row.archive, 0)
+    assert "whose values are in the archive" in str(report)
+    assert "Grid.thaw" in str(report)
+    assert "Grid.thaw" in report._repr_html_()
+    assert grid.repair() == report
+    read = grid.verify(archived=True)
+    assert (read.problems, read.chunks, read.points) == ((), same.verify().chunks, 7)
+    assert "read from the archive" in str(read)
     assert compute(archived, {"x": [5], "name": ["a"]}).sizes["x"] == 1
     assert grid.exists(x=5, name="a")
     grid.tag(status="cold")
@@ -434,6 +447,53 @@ def test_a_damaged_archive_keeps_what_is_whole_and_gives_up_only_when_told(
     assert grid_of(home).state().points_computed == 1
     assert compute(home, {"x": [5, 3, 4], "name": ["b"]}).identical(before)
     assert chunk.exists()
+
+
+def test_verify_finds_damage_here_and_in_the_archive_and_repair_restores_what_is_here(
+    prepared: Path, tmp_path: Path
+) -> None:
+    home, tape = tmp_path / "home", tmp_path / "tape"
+    shutil.copytree(prepared, home)
+    grid = grid_of(home)
+    grid.snapshot("one")
+    before = grid.dataset().load()
+    grid.archive(tape)
+    (document,) = home.glob("data.zarr/model/*/number/zarr.json")
+    (axis,) = home.glob("data.zarr/model/*/x/c.0")
+    whole = {path: path.read_bytes() for path in (document, axis)}
+    document.unlink()
+    axis.write_bytes(b"torn")
+    found = grid.verify()
+    assert [p.key.rpartition("/model/")[2].partition("/")[2] for p in found.problems] == ["x/c.0"]
+    grid.repair()
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert (grid.verify().is_clean, grid.verify().notes) == (True, ())
+
+    chunks = sorted(tape.glob("*/data.zarr/model/*/number/c.*"))
+    data = chunks[0].read_bytes()
+    chunks[0].write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    moved = chunks[1].rename(tmp_path / "aside")
+    assert grid.verify().is_clean  # it does not look there unless it is asked to
+    there = grid.verify(archived=True)
+    damaged = {p.key for p in there.problems}
+    assert {str(path) for path in chunks[:2]} <= damaged
+    assert sum(p.points for p in there.problems) == 3
+    assert any("snapshot" in p.reason for p in there.problems)
+    chunks[0].write_bytes(data)
+    moved.rename(chunks[1])
+    assert grid.verify(archived=True).is_clean
+    (place,) = tape.iterdir()
+    place.rename(tmp_path / "moved")
+    assert grid.verify().is_clean
+    with pytest.raises(swarmgrid.StoreError, match="Is that mounted"):
+        grid.verify(archived=True)
+    with pytest.raises(swarmgrid.InputError, match="archived is 1; expected"):
+        grid.verify(archived=1)  # type: ignore[arg-type]
+    with pytest.raises(swarmgrid.InputError, match="pass archived=True, too"):
+        grid.verify(storage_options={"region": "x"})
+    grid.thaw(tmp_path / "moved")
+    assert grid.dataset().load().identical(before)
+    assert grid.verify(archived=True) == grid.verify()
 
 
 def test_an_archive_that_was_moved_or_is_not_mounted(prepared: Path, tmp_path: Path) -> None:

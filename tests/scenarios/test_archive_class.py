@@ -1,9 +1,11 @@
-"""Archives of a storage class that is not read at once, on S3 as moto has it."""
+"""Archives of a storage class that is not read at once: S3 as moto has it, Azure as Azurite."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,13 @@ import xarray as xr
 
 import swarmgrid
 from swarmgrid import ArchivedError, Grid
+from swarmgrid.leases import lease
+from swarmgrid.store.archive import NAME, read_record
+from swarmgrid.store.location import to_location
+from tests.conftest import Killed
+from tests.servers.azurite import AzureServer
 from tests.servers.dynamodb import CREDENTIALS, DynamoDBServer
+from tests.servers.gcs import GcsServer
 
 pytest.importorskip("obstore", minversion="0.10", reason="no storage classes before that")
 pytestmark = pytest.mark.server
@@ -74,6 +82,10 @@ def test_an_archive_in_glacier_is_thawed_as_its_objects_are_restored(
         grid.thaw(storage_options=options)
     assert f"aws s3api restore-object --bucket {name}" in str(error.value)
     assert "StorageClass=='DEEP_ARCHIVE'" in str(error.value)
+    assert grid.verify().is_clean
+    found = grid.verify(archived=True, storage_options=options)
+    assert (found.is_clean, found.chunks, len(found.notes)) == (True, 0, 1)
+    assert "5 more chunks are there, and cannot be read" in found.notes[0].reason
     with pytest.raises(swarmgrid.StoreError, match="archival storage class"):
         Grid.open(change.archive, "model/", storage_options=options).dataset().load()
 
@@ -87,12 +99,148 @@ def test_an_archive_in_glacier_is_thawed_as_its_objects_are_restored(
         grid.thaw(storage_options=options)
     with pytest.raises(ArchivedError):
         grid.dataset().load()
+    found = grid.verify(archived=True, storage_options=options)
+    assert (found.is_clean, found.chunks > 0, len(found.notes)) == (True, True, 2)
+    assert "are still, or again, here" in found.notes[0].reason
     restore(chunks(client, name)[4:])
     grid.thaw(storage_options=options)
     xr.testing.assert_identical(grid.dataset().load(), before)
     assert grid.verify().is_clean
     assert grid.verify().notes == ()
     assert "Contents" not in client.list_objects_v2(Bucket=name)
+
+
+def test_an_archiving_that_was_cut_short_goes_on_over_objects_that_cannot_be_read(
+    tmp_path: Path, bucket: Any, kill_at: Callable[[int], None]
+) -> None:
+    import obstore
+
+    client, name, options = bucket
+    grid, before = cut_short(tmp_path, kill_at, f"s3://{name}/lab", "GLACIER", options)
+    place = Place(*grid_place(grid), options)
+    assert len(chunks(client, name)) == 6
+    obstore.delete(place.store, place.segments())  # as a kill leaves it before the first row
+    grid.archive(f"s3://{name}/lab", storage_class="GLACIER", storage_options=options)
+    assert [one["StorageClass"] for one in chunks(client, name)] == ["GLACIER"] * 6
+    for one in chunks(client, name):
+        request = {"Days": 7, "GlacierJobParameters": {"Tier": "Bulk"}}
+        client.restore_object(Bucket=name, Key=one["Key"], RestoreRequest=request)
+    grid.thaw(storage_options=options)
+    xr.testing.assert_identical(grid.dataset().load(), before)
+
+
+def test_an_archive_in_azures_archive_tier(
+    tmp_path: Path, az: AzureServer, kill_at: Callable[[int], None]
+) -> None:
+    import obstore
+
+    url, options = az.place("cold")
+    grid, before = cut_short(tmp_path, kill_at, url, "Archive", options)
+    place = Place(*grid_place(grid), options)
+    obstore.delete(place.store, place.segments())
+    grid.archive(url, storage_class="Archive", storage_options=options)
+    assert len(place.chunks()) == 6
+    for key in place.chunks():
+        with pytest.raises(Exception, match="BlobArchived"):
+            obstore.get(place.store, key)
+    with pytest.raises(ArchivedError, match="6 chunks cannot be read yet") as error:
+        grid.thaw(storage_options=options)
+    assert "by the tools of the server" in str(error.value)
+    found = grid.verify(archived=True, storage_options=options)
+    assert (found.is_clean, found.chunks, len(found.notes)) == (True, 0, 1)
+    for key in place.chunks():
+        az.set_tier(f"{place.prefix}/{key}", "Hot")
+    assert grid.verify(archived=True, storage_options=options).chunks == 6
+    grid.thaw(storage_options=options)
+    xr.testing.assert_identical(grid.dataset().load(), before)
+    assert list(place.keys()) == []
+
+
+def cut_short(
+    store: Path, kill_at: Callable[[int], None], target: str, storage_class: str, options: Any
+) -> tuple[Grid, Any]:
+    """A grid whose archiving was killed before its last steps, and its values."""
+    before = swarmgrid.compute(
+        model, axes={"x": range(6)}, store=store, chunks={"x": 2}, executor="sync"
+    ).load()
+    grid = Grid.open(store, "model/")
+    for k in itertools.count(3):  # writes at home: all but the last ones come before the copy
+        kill_at(k)
+        try:
+            grid.archive(target, storage_class=storage_class, storage_options=options)
+        except Killed:
+            pass
+        finally:
+            kill_at(-1)
+            lease._own.clear()
+        if NAME in {p.name for p in store.glob(f"manifest/{grid.id}/*")}:
+            break
+    assert not grid.state().archive
+    return grid, before
+
+
+def grid_place(grid: Grid) -> tuple[Grid, str]:
+    record = read_record(grid._ref.location.open(), grid._ref.path)
+    assert record is not None
+    return grid, record.archive.store
+
+
+class Place:
+    """The objects of an archive in a bucket, by their keys."""
+
+    def __init__(self, grid: Grid, url: str, options: Any) -> None:
+        from obstore.store import from_url
+
+        self.store: Any = from_url(url, **options)
+        self.prefix = url.partition("://")[2].partition("/")[2]
+        self._grid = grid
+
+    def keys(self) -> list[str]:
+        return [one["path"] for part in self.store.list() for one in part]
+
+    def chunks(self) -> list[str]:
+        names = ("/number/c.", "/text/c.")
+        return [key for key in self.keys() if any(name in key for name in names)]
+
+    def segments(self) -> list[str]:
+        return [key for key in self.keys() if key.endswith(".seg")]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "header"), [("gs", "x-goog-storage-class"), ("az", "x-ms-access-tier")]
+)
+def test_the_class_is_sent_as_each_server_names_it(scheme: str, header: str) -> None:
+    """For servers that are not here: Google's refuses what obstore sends to any fake one."""
+    seen: list[dict[str, str]] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(201)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Recorder) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            makers: dict[str, Any] = {
+                "gs": GcsServer(f"http://127.0.0.1:{server.server_port}"),
+                "az": AzureServer(server.server_port),
+            }
+            url, options = makers[scheme].place("cold")
+            blobs: Any = to_location(url, options).open("group", "writer")
+            blobs.put("data.zarr/a", b"chunk", "COLDLINE")
+            blobs.put("data.zarr/b", b"document")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [one.get(header) for one in seen] == ["COLDLINE", None]
 
 
 def test_an_object_store_is_archived_in_another(tmp_path: Path, bucket: Any) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
 import shutil
 import socket
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,24 @@ class AzureServer:
             "client_options": {"allow_http": True},
         }
 
+    def set_tier(self, name: str, tier: str) -> None:
+        """Move an object to another access tier, as Azure's own tools do."""
+        self.put(f"grid/{name}", "comp=tier", {"x-ms-access-tier": tier})
+
+    def put(self, path: str, query: str, headers: dict[str, str]) -> None:
+        """Send a request without content, signed by the account's key."""
+        date = formatdate(usegmt=True)
+        headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", **headers}
+        canonical = "".join(f"{name}:{value}\n" for name, value in sorted(headers.items()))
+        resource = f"/{ACCOUNT}/{ACCOUNT}/{path}\n{query.replace('=', ':')}"
+        text = "PUT" + "\n" * 12 + canonical + resource
+        digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()
+        headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"
+        url = f"http://127.0.0.1:{self.port}/{ACCOUNT}/{path}?{query}"
+        request = urllib.request.Request(url, data=b"", method="PUT", headers=headers)
+        request.add_header("Content-Type", "")
+        urllib.request.urlopen(request, timeout=20).close()
+
 
 @contextmanager
 def azurite(directory: Path) -> Iterator[AzureServer]:
@@ -66,21 +89,5 @@ def _listens(port: int) -> Callable[[], bool]:
 
 
 def _make_container(server: AzureServer) -> None:
-    """Create the container, signed by its account's key: obstore makes none."""
-    import base64
-    import hashlib
-    import hmac
-    import urllib.request
-    from email.utils import formatdate
-
-    date = formatdate(usegmt=True)
-    headers = {"x-ms-date": date, "x-ms-version": "2021-08-06"}
-    canonical = "".join(f"{name}:{value}\n" for name, value in sorted(headers.items()))
-    resource = f"/{ACCOUNT}/{ACCOUNT}/grid\nrestype:container"
-    text = "PUT" + "\n" * 12 + canonical + resource
-    digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()
-    headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"
-    url = f"http://127.0.0.1:{server.port}/{ACCOUNT}/grid?restype=container"
-    request = urllib.request.Request(url, data=b"", method="PUT", headers=headers)
-    request.add_header("Content-Type", "")
-    urllib.request.urlopen(request, timeout=20).close()
+    """Create the container: obstore makes none."""
+    server.put("grid", "restype=container", {})

@@ -129,7 +129,7 @@ def test_a_table_has_a_row_for_each_grid(store: MemoryStore) -> None:
     assert table.index.name == "grid"
     assert list(table.columns) == [
         "function", "version", "params.alpha", "axes", "points", "computed", "failed", "missing",
-        "bytes", "chunks", "created", "written", "seconds", "tags.site", "tags.n",
+        "bytes", "chunks", "created", "written", "seconds", "archive", "tags.site", "tags.n",
     ]  # fmt: skip
     assert table["computed"].tolist() == [1, 10, 10]
     assert table["missing"].tolist() == [1, 0, 0]
