@@ -55,12 +55,15 @@ def scopes(
 @click.option("-n", "--dry-run", is_flag=True, help="Write nothing, and say what would be done.")
 @click.option("--keep", is_flag=True, help="Where both have a point with other values, keep that "
               "of the shared store.")  # fmt: skip
+@click.option("--decrypt", is_flag=True, help="Let points of an encrypted grid join a shared one "
+              "that is not encrypted, for everybody to read.")  # fmt: skip
 @json_option
 @store_options
 def publish(
     names: tuple[str, ...],
     dry_run: bool,
     keep: bool,
+    decrypt: bool,
     as_json: bool,
     store: str | None,
     storage: tuple[str, ...],
@@ -76,7 +79,7 @@ def publish(
       swarmgrid publish cache alice
     """
     place, scope = _named(names, store, storage)
-    done = scope.publish(on_conflict="keep" if keep else "raise", dry_run=dry_run)
+    done = scope.publish(on_conflict="keep" if keep else "raise", dry_run=dry_run, decrypt=decrypt)
     said = {"store": place.location.url, "scope": scope.name}
     nothing = f"there is nothing in scope {scope.name!r} of {place.location.url!r}"
     return tell_of_merge(done, said, nothing, as_json=as_json)

@@ -12,11 +12,14 @@ import numpy as np
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.maintenance.kept import state_at
+from swarmgrid.planning.layers import Layer
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import Snapshot, read_snapshots
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
@@ -25,7 +28,7 @@ Moment = Snapshot | str | dt.datetime | np.datetime64 | None
 
 
 def state_of(ref: GridRef, moment: Moment) -> GridState:
-    """The state of a grid at a moment.
+    """The state of a grid at a moment, in its own store.
 
     Raises
     ------
@@ -34,18 +37,67 @@ def state_of(ref: GridRef, moment: Moment) -> GridState:
     DamageError
         If the snapshot is damaged.
     """
-    blobs, path = ref.location.open(), ref.path
     found = None if moment is None else _named(ref, moment)
     if found is not None:
-        found.check()
-        return state_at(blobs, SnapshotPath(path.function, path.grid, found.id))
+        return _state_in(ref, found)
     until = np.inf if moment is None else _to_seconds(moment)
     if until is None:
         raise _unknown(ref, moment)
-    state = read_state(blobs, path)
+    state = _state_until(ref, until)
     if state is None:
         raise not_stored(ref)
-    if moment is None:
+    return state
+
+
+def layers_at(ref: GridRef, moment: Moment) -> list[Layer]:
+    """A grid at a moment, in each store that counts: of a scope also in the shared one.
+
+    At a snapshot of a scope, the shared store counts as it was when that was taken: with the
+    points that were computed by then, and were not deleted since.
+
+    Raises
+    ------
+    InputError
+        If there is no such snapshot, or nothing is stored of the grid.
+    DamageError
+        If the snapshot is damaged.
+    """
+    refs = [replace(ref, location=location) for location in ref.location.layers]
+    for number, one in enumerate(refs):
+        snapshot = _named(one, moment)
+        if snapshot is not None:
+            rest = _layers_until(refs[number + 1 :], snapshot.time.timestamp())
+            return [Layer(one, _state_in(one, snapshot)), *rest]
+    until = np.inf if moment is None else _to_seconds(moment)
+    if until is None:
+        raise _unknown(ref, moment)
+    found = _layers_until(refs, until)
+    if not found:
+        raise not_stored(ref)
+    return found
+
+
+def knows(ref: GridRef, moment: Moment) -> bool:
+    """Whether a moment is a time, or a snapshot of a grid in its own store."""
+    return moment is None or _named(ref, moment) is not None or _to_seconds(moment) is not None
+
+
+def _state_in(ref: GridRef, snapshot: Snapshot) -> GridState:
+    """The contents of a snapshot."""
+    snapshot.check()
+    path = ref.path
+    return state_at(ref.location.open(), SnapshotPath(path.function, path.grid, snapshot.id))
+
+
+def _layers_until(refs: Sequence[GridRef], until: float) -> list[Layer]:
+    states = [(one, _state_until(one, until)) for one in refs]
+    return [Layer(one, state) for one, state in states if state is not None]
+
+
+def _state_until(ref: GridRef, until: float) -> GridState | None:
+    """The state with what was computed by a time, in seconds since 1970, and is there still."""
+    state = read_state(ref.location.open(), ref.path)
+    if state is None or until == np.inf:
         return state
     rows = state.manifest.rows
     past = rows.subset(np.flatnonzero(rows.time <= until))
@@ -55,9 +107,15 @@ def state_of(ref: GridRef, moment: Moment) -> GridState:
 def snapshot_of(ref: GridRef, name: Snapshot | str) -> Snapshot:
     """The snapshot of an id, its first digits, or a message; InputError if there is none."""
     found = _named(ref, name)
-    if found is None:
-        raise _unknown(ref, name)
-    return found
+    if found is not None:
+        return found
+    shared = ref.location.below
+    if shared is not None and _named(replace(ref, location=shared), name) is not None:
+        raise InputError(
+            f"{brief(name)} is a snapshot of the shared store {shared.url!r}, which nothing "
+            "changes from a scope; leave the scope for that"
+        )
+    raise _unknown(ref, name)
 
 
 def _named(ref: GridRef, name: object) -> Snapshot | None:
@@ -79,7 +137,8 @@ def _named(ref: GridRef, name: object) -> Snapshot | None:
 def _unknown(ref: GridRef, name: object) -> InputError:
     present = [
         f"{each.id} {'(damaged)' if each.damage else repr(each.message)}"
-        for each in read_snapshots(ref.location.open(), ref.path)
+        for location in ref.location.layers
+        for each in read_snapshots(location.open(), ref.path)
     ]
     listed = f"it has {', '.join(present)}" if present else "it has none"
     return InputError(

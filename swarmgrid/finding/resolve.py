@@ -113,10 +113,19 @@ def named_ref(location: Location, name: object) -> GridRef:
 
 def not_stored(ref: GridRef) -> InputError:
     """The error that nothing is stored of a grid."""
+    scope = ref.location.scope
+    private = (
+        ""
+        if scope is None
+        else (
+            f" Scope {scope.name!r} has no part of its own of it; what the shared store has is "
+            "changed there alone"
+        )
+    )
     return InputError(
         f"nothing is stored of {ref.path.function} for these params and axes in "
         f"{ref.location.url!r} (grid {ref.path.grid}); an edited function or other params make "
-        f"another grid{others(ref.location.open(), ref.path)}"
+        f"another grid{others(ref.location.open(), ref.path)}.{private}".rstrip(".")
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import SwarmgridError
 from swarmgrid.finding.resolve import location_of, named_ref
 from swarmgrid.handle.adopting import GridAdopting
@@ -80,7 +81,7 @@ class Grid(
         grid: str,
         *,
         storage_options: Mapping[str, Any] | None = None,
-        key: Key | None = None,
+        key: Key | Iterable[Key] | None = None,
     ) -> Grid:
         """Find a stored grid by its id.
 
@@ -93,15 +94,16 @@ class Grid(
             only grid of a function.
         storage_options : mapping, optional
             Options with which obstore opens a URL.
-        key : Key, optional
-            The key of an encrypted grid.
+        key : Key or iterable of Key, optional
+            The key of an encrypted grid, and those of its snapshots if they have others.
 
         Raises
         ------
         InputError
             If no grid, or more than one, has such an id.
         """
-        given = {"store": store, "storage_options": storage_options, "key": key}
+        hold_keys("key", key)
+        given = {"store": store, "storage_options": storage_options}
         return cls(named_ref(location_of(current_options().updated(given)), grid))
 
     def __repr__(self) -> str:
@@ -111,10 +113,10 @@ class Grid(
         """Read what is stored, and show it; an error is shown, too, and not raised."""
         where = [("grid", code(self.id)), ("store", code(self._ref.location.url))]
         try:
-            look = self._look()
-            summary = self._summary(look.state, look.failures)
+            layers = self._stored_layers()
+            summary = self._summary_of(layers)
             contents = summary._contents()  # noqa: SLF001  # the same, with the store
-            contents[1:1] = [small_map(look), table(where)]
+            contents[1:1] = [small_map(self._map_of(layers)), table(where)]
         except SwarmgridError as error:
             contents = [table([*where, ("state", verdict(str(error), is_good=False))])]
         return page("Grid", self.function, *contents)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.finding.moments import snapshot_of, state_of
+from swarmgrid.finding.moments import knows, snapshot_of, state_of
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
 from swarmgrid.leases.preflight import check_writable
@@ -63,7 +63,8 @@ class GridHistory(GridBase):
 
         No value is copied: about 25 bytes a chunk are written. Whatever changes a value of a
         snapshot later (`delete`, `invalidate`, `convert`, `repair`) keeps a copy of its chunk
-        first. Waits while another process fills the grid.
+        first. Waits while another process fills the grid. In a scope, it is of the points that the
+        scope has itself.
 
         Parameters
         ----------
@@ -117,9 +118,19 @@ class GridHistory(GridBase):
         """The snapshots of the grid, the oldest first.
 
         One whose record is damaged is listed by its id alone, and ``damage`` says what is wrong.
-        It cannot be opened; `delete_snapshot` deletes it. The others are not affected.
+        It cannot be opened; `delete_snapshot` deletes it. The others are not affected. In a
+        scope, those of the shared store are among them; they can be read there, and not changed.
         """
-        return read_snapshots(self._ref.location.open(), self._ref.path)
+        found = [
+            snapshot
+            for location in self._ref.location.layers
+            for snapshot in read_snapshots(location.open(), self._ref.path)
+        ]
+        return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
+
+    def _own_messages(self) -> set[str]:
+        """The messages of the snapshots in the grid's own store: of a scope, its own."""
+        return {one.message for one in read_snapshots(self._ref.location.open(), self._ref.path)}
 
     def delete_snapshot(self, snapshot: Snapshot | str) -> None:
         """Delete a snapshot, and the copies of chunks that were kept for it alone.
@@ -187,6 +198,9 @@ class GridHistory(GridBase):
     def diff(self, before: Moment, after: Moment = None) -> GridDiff:
         """The points that were added, removed or changed between two moments.
 
+        In a scope, among the points that the scope has itself; or of the shared store, where one
+        of the moments is a snapshot of that.
+
         Parameters
         ----------
         before, after : Snapshot, str or datetime, optional
@@ -200,7 +214,12 @@ class GridHistory(GridBase):
         """
         from swarmgrid.view.tables import change_table
 
-        one, two = state_of(self._ref, before), state_of(self._ref, after)
-        found = changes(self._ref.location.open(), one, two)
+        ref = self._ref
+        if len(ref.location.layers) > 1:
+            refs = [layer.ref for layer in self._stored_layers()]
+            both = (one for one in refs if knows(one, before) and knows(one, after))
+            ref = next(both, refs[0])
+        one, two = state_of(ref, before), state_of(ref, after)
+        found = changes(ref.location.open(), one, two)
         longer = max((one.grid, two.grid), key=lambda grid: sum(map(len, grid.axes)))
         return GridDiff(change_table(longer, found))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
+from swarmgrid.planning.layers import joint_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swarmgrid.pictures.chunk_map import GridMap
     from swarmgrid.pictures.plots import GridPlot
-    from swarmgrid.pictures.reading import GridLook
+    from swarmgrid.planning.layers import Layer
 
 
 class GridPlotting(GridBase):
@@ -34,14 +37,24 @@ class GridPlotting(GridBase):
         """
         from swarmgrid.pictures.plots import GridPlot
 
-        return GridPlot(self._look, f"{self.function} {self.id[:12]}")
+        return GridPlot(
+            lambda x, y: self._map_of(self._stored_layers(), x, y),
+            f"{self.function} {self.id[:12]}",
+        )
 
-    def _look(self) -> GridLook:
-        """Read all that a picture needs."""
-        from swarmgrid.pictures.reading import read_look
+    def _map_of(
+        self, layers: Sequence[Layer], x: str | None = None, y: str | None = None
+    ) -> GridMap:
+        """The map of the grid over two axes; no value is read."""
+        from swarmgrid.pictures.chunk_map import grid_map, points_map
 
-        for location in self._ref.location.layers:
-            look = read_look(location.open(), self._ref.path)
-            if look is not None:
-                return look
-        raise not_stored(self._ref)
+        failures = [self._failures(layer) for layer in layers]
+        if len(layers) == 1:
+            state = layers[0].state
+            return grid_map(state.grid, state.manifest, failures[0], x, y)
+        from swarmgrid.view.layers import joint_status, joint_timings
+        from swarmgrid.view.status import FAILED
+
+        seconds = joint_timings(layers)["seconds"].values
+        is_failed = joint_status(layers, failures).values == FAILED
+        return points_map(joint_axes(layers), seconds, is_failed, x, y)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
-from swarmgrid.finding.moments import state_of
+from swarmgrid.finding.moments import layers_at
 from swarmgrid.finding.resolve import axis_names, in_order, not_stored
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.summary import GridSummary
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from swarmgrid.inventory.difference import Difference
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.planning.estimate import Plan
+    from swarmgrid.planning.layers import Layer
     from swarmgrid.records.code_record import CodePart
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.records.grid_state import GridState
@@ -53,7 +54,9 @@ class GridReading(GridBase):
         StoreError
             If the store cannot be used, or what is read from it is damaged.
         """
-        layers = self._stored_layers()
+        return self._summary_of(self._stored_layers())
+
+    def _summary_of(self, layers: Sequence[Layer]) -> GridSummary:
         found = self._summary(layers[0].state, self._failures(layers[0]))
         if len(layers) == 1:
             return found
@@ -64,7 +67,9 @@ class GridReading(GridBase):
             points_total=status.size,
             points_computed=int((status == 1).sum()),
             points_failed=int((status == 2).sum()),
-        )
+            archive=next((one.state.grid.archive.store for one in layers
+                          if one.state.grid.archive is not None), ""),
+        )  # fmt: skip
 
     def _summary(self, state: GridState, failures: Sequence[FailedPoint]) -> GridSummary:
         grid = state.grid
@@ -104,38 +109,25 @@ class GridReading(GridBase):
         at : Snapshot, str or datetime, optional
             A snapshot, its id or its message: what was computed when it was taken. Or a time, in
             UTC unless it has a time zone, such as ``"2026-11-20T12:00"``: what was computed by
-            then and was not deleted since. Default: now.
+            then and was not deleted since; a day alone is its beginning. Default: now. In a
+            scope, a time counts in the shared store, too, and so does that of a snapshot of the
+            scope; a snapshot of the shared store is that alone.
 
         Raises
         ------
         InputError
             If nothing is stored of it, or there is no such snapshot.
         """
-        from swarmgrid.view import dataset
         from swarmgrid.view.layers import layered_dataset
 
         checked("view_chunks", view_chunks)
-        if at is None:
-            layers = self._stored_layers()
-            ordered = in_order(joint_axes(layers), axis_names(axes))
-            names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
-            check_view_chunks(view_chunks, names, shape, layers[0].state.grid.schema)
-            warn_of_another_origin(self._ref, layers[0].state.grid.attributes)
-            remember(self._ref.location)
-            return layered_dataset(layers, ordered, view_chunks)
-        # In a scope, it is the first layer that has the grid; else nothing is read for this.
-        ref = self._stored_layers()[0].ref if len(self._ref.location.layers) > 1 else self._ref
-        state = state_of(ref, at)
-        grid = state.grid
-        warn_of_another_origin(self._ref, grid.attributes)
-        ordered = in_order(grid.axes, axis_names(axes))
-        coverage = covered(Domain(ordered), Layout(), grid, state.manifest)
+        layers = self._stored_layers() if at is None else layers_at(self._ref, at)
+        ordered = in_order(joint_axes(layers), axis_names(axes))
         names, shape = [axis.name for axis in ordered], tuple(map(len, ordered))
-        check_view_chunks(view_chunks, names, shape, grid.schema)
-        if not ref.attributes:
-            ref = replace(ref, attributes=grid.attributes)
-        remember(ref.location)
-        return dataset.dataset(ref, ordered, coverage, state.manifest, view_chunks, is_past=True)
+        check_view_chunks(view_chunks, names, shape, layers[0].state.grid.schema)
+        warn_of_another_origin(self._ref, layers[0].state.grid.attributes)
+        remember(self._ref.location)
+        return layered_dataset(layers, ordered, view_chunks, is_past=at is not None)
 
     def errors(self) -> pd.DataFrame:
         """The points at which the function failed and that are not computed since.
@@ -230,8 +222,6 @@ class GridReading(GridBase):
     def timings(self) -> xr.Dataset:
         """The cost of every computed point, and when and by which process it was computed, lazily.
 
-        In a scope, of the points that were computed in it.
-
         Returns
         -------
         xr.Dataset
@@ -239,10 +229,9 @@ class GridReading(GridBase):
             share theirs evenly), ``time`` at which the work ended (UTC), and ``writer``, a number
             in ``attrs["writers"]``. A point that is not computed has NaN, NaT and -1.
         """
-        from swarmgrid.view.status import timings_dataset
+        from swarmgrid.view.layers import joint_timings
 
-        state = self._stored_layers()[0].state
-        return timings_dataset(state.grid, state.manifest)
+        return joint_timings(self._stored_layers())
 
     def export(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the whole grid as one file of another format.

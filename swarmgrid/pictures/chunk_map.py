@@ -132,6 +132,29 @@ def grid_map(
     return _of_chunks(grid, manifest, failures, numbers)
 
 
+def points_map(
+    axes: Sequence[Axis],
+    seconds: NDArray[Any],
+    failed: NDArray[np.bool_],
+    x: str | None = None,
+    y: str | None = None,
+) -> GridMap:
+    """The map of a grid whose points are known one by one: of one that lies in two stores.
+
+    Parameters
+    ----------
+    axes : sequence of Axis
+        Its axes.
+    seconds : array
+        Over the axes: the cost of each computed point, NaN of the others.
+    failed : array
+        Over the axes: whether a point failed, and is not computed.
+    x, y : str, optional
+        As for `grid_map`.
+    """
+    return _of_arrays(axes, seconds, failed, chosen_axes(axes, x, y))
+
+
 def chosen_axes(
     axes: Sequence[Axis], x: str | None = None, y: str | None = None
 ) -> tuple[int | None, int | None, int | None]:
@@ -162,10 +185,11 @@ def _of_points(
 ) -> GridMap:
     """A map whose cells are points: those of a small grid, in the order of their values."""
     axes = grid.axes
-    orders = [_order(axis) for axis in axes]
-    selection = Selection(
-        tuple(AxisSelection(at, n) for at, n in zip(orders, grid.chunk_shape, strict=True))
+    chosen = (
+        AxisSelection(np.arange(len(axis)), n)
+        for axis, n in zip(axes, grid.chunk_shape, strict=True)
     )
+    selection = Selection(tuple(chosen))
     each = manifest.rows.seconds / n_points(manifest.rows)
     seconds = row_values(manifest, selection, each.astype("f8"), np.nan)
     failed = np.zeros(tuple(map(len, axes)), bool)
@@ -175,8 +199,20 @@ def _of_points(
         at = (slice(c, c + n) for c, n in zip(corner, box.shape, strict=True))
         inside = np.asarray(failed[(..., *at)])  # type: ignore[arg-type]  # a view, without axes too
         inside |= box[tuple(map(slice, inside.shape))]
+    return _of_arrays(axes, seconds, failed, numbers)
+
+
+def _of_arrays(
+    axes: Sequence[Axis],
+    seconds: NDArray[Any],
+    failed: NDArray[np.bool_],
+    numbers: tuple[int | None, ...],
+) -> GridMap:
+    """The same, of arrays over the axes: the seconds of computed points, else NaN; failures."""
+    orders = [_order(axis) for axis in axes]
+    seconds, failed = seconds[np.ix_(*orders)], failed[np.ix_(*orders)]
     is_computed = ~np.isnan(seconds)
-    failed = failed[np.ix_(*orders)] & ~is_computed
+    failed = failed & ~is_computed
     cells = [
         _cells(1 if d is None else len(axes[d]), MAX_FACETS if k == 0 else MAX_CELLS)
         for k, d in enumerate(numbers)

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from swarmgrid.errors import InputError
-from swarmgrid.pictures.chunk_map import MISSING, STATES, grid_map
+from swarmgrid.pictures.chunk_map import MISSING, STATES
 from swarmgrid.pictures.colors import STATE_COLORS
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.pictures.chunk_map import GridMap, MapAxis
-    from swarmgrid.pictures.reading import GridLook
 
 _MISSING = (0.93, 0.93, 0.92)
 _MAX_TICKS = 8
@@ -32,8 +31,8 @@ class GridPlot:
 
     __module__ = "swarmgrid"
 
-    def __init__(self, read: Callable[[], GridLook], title: str) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[str | None, str | None], GridMap], title: str) -> None:
+        self._map = read
         self._title = title
 
     def status(self, x: str | None = None, y: str | None = None, **options: Any) -> Any:
@@ -103,10 +102,6 @@ class GridPlot:
             plotted["norm"] = colors.LogNorm(*np.percentile(known, [0, 100]))
         attrs = {"long_name": "time of a point", "units": "s"}
         return self._plotted(found, cost, attrs, plotted, options)
-
-    def _map(self, x: str | None, y: str | None) -> GridMap:
-        look = self._read()
-        return grid_map(look.state.grid, look.state.manifest, look.failures, x, y)
 
     def _plotted(
         self,

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarmgrid.pictures.chunk_map import grid_map
 from swarmgrid.pictures.colors import STATE_COLORS
 from swarmgrid.pictures.html import element
 from swarmgrid.pictures.png import data_url, png
 from swarmgrid.readable import Html
 
 if TYPE_CHECKING:
-    from swarmgrid.pictures.reading import GridLook
+    from swarmgrid.pictures.chunk_map import GridMap
 
 _MOST_CELLS = 128
 _WIDTH = 260
 
 
-def small_map(look: GridLook) -> Html:
+def small_map(cells: GridMap) -> Html:
     """The status over two axes as a picture of a few kB; empty for a grid of a single cell."""
-    cells = grid_map(look.state.grid, look.state.manifest, look.failures)
     while max(len(cells.x), len(cells.y)) > _MOST_CELLS:
         cells = cells.coarser()
     if cells.total.size < 2:

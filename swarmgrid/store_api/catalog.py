@@ -11,7 +11,7 @@ from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.grid import Grid
-from swarmgrid.inventory.keeping import stored_rows
+from swarmgrid.inventory.keeping import stored_grids, stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
 from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, text_table
@@ -93,7 +93,8 @@ class Catalog:
             Operators are ``$eq $ne $gt $gte $lt $lte $in $nin $exists $regex $not``; ``$and``,
             ``$or`` and ``$not`` combine whole queries. Paths begin with ``grid``, ``function``,
             ``version``, ``params``, ``axes``, ``outputs``, ``points``, ``chunks``, ``bytes``,
-            ``seconds``, ``created``, ``written`` or ``tags``.
+            ``seconds``, ``created``, ``written``, ``tags``, ``archived`` (a bool) or ``archive``
+            (a place).
         function : str, optional
             The function's name.
 
@@ -166,8 +167,8 @@ class Catalog:
         pandas.DataFrame
             The columns ``function``, ``version``, a column for each param (``params.alpha``),
             ``axes``, ``points``, ``computed``, ``failed``, ``missing``, ``bytes``, ``chunks``,
-            ``created``, ``written``, ``seconds``, and one for each tag (``tags.site``); of a
-            search the ``score`` before them.
+            ``created``, ``written``, ``seconds``, ``archive`` (where the values are, if they were
+            archived), and one for each tag (``tags.site``); of a search the ``score`` before them.
         """
         from swarmgrid.view.tables import catalog_table
 
@@ -191,7 +192,7 @@ class Catalog:
         """Take a snapshot of every grid of the catalog; see `Grid.snapshot`.
 
         Of a whole store, ``swarmgrid.catalog(store).snapshot("before refit")``. Each is of the
-        moment at which its grid is reached.
+        moment at which its grid is reached. In a scope, of the grids that it has points of.
 
         Parameters
         ----------
@@ -210,7 +211,9 @@ class Catalog:
         InputError
             If a grid was deleted since the catalog was read.
         """
-        return {grid.id: grid.snapshot(message, tags=tags, expires=expires) for grid in self}
+        return {
+            grid.id: grid.snapshot(message, tags=tags, expires=expires) for grid in self._own()
+        }
 
     def restore(self, message: str, /) -> dict[str, int]:
         """Make every grid of the catalog what it was in the snapshot of a message.
@@ -227,7 +230,7 @@ class Catalog:
         InputError
             If no grid has such a snapshot.
         """
-        having = [g for g in self if message in {each.message for each in g.snapshots()}]
+        having = [grid for grid in self._own() if message in grid._own_messages()]  # noqa: SLF001
         if not having:
             raise InputError(f"no grid of this catalog has a snapshot {brief(message)}")
         return {grid.id: grid.restore(message) for grid in having}
@@ -272,6 +275,13 @@ class Catalog:
         ]
         exact = [row for row in found if row.params.keys() == params.keys()]
         return exact or found
+
+    def _own(self) -> list[Grid]:
+        """The grids that lie in the store itself: of a scope not those of the shared store."""
+        if self.location.below is None:
+            return list(self)
+        own = {path.grid for path in stored_grids(self.location.open())}
+        return [grid for grid in self if grid.id in own]
 
     def _grid(self, row: GridRow) -> Grid:
         return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))
@@ -350,6 +360,7 @@ def _rows(location: Location, *, check: bool) -> list[GridRow]:
             nbytes=mine.nbytes + row.nbytes,
             seconds=mine.seconds + row.seconds,
             created=min(mine.created, row.created),
+            archive=mine.archive or row.archive,
         )
     found = [*own.values(), *(row for row in shared if row.grid not in own)]
     return sorted(found, key=lambda row: (row.function, row.created, row.time_ns))

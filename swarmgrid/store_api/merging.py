@@ -182,9 +182,7 @@ def merge(
     """
     __tracebackhide__ = True
     with UserFrames():
-        check_merging(on_conflict, dry_run)
-        if not isinstance(decrypt, bool):
-            raise InputError(f"decrypt is {brief(decrypt)}; expected True or False")
+        check_merging(on_conflict, dry_run, decrypt)
         hold_keys("key", key)
         found, goal = chosen_grids(source, target, query, function, source_options, target_options)
         return merged_grids(
@@ -192,12 +190,13 @@ def merge(
         )
 
 
-def check_merging(on_conflict: object, dry_run: object) -> None:
+def check_merging(on_conflict: object, dry_run: object, decrypt: object) -> None:
     """Raise InputError where a merge cannot be carried out so."""
     if on_conflict not in ("keep", "raise"):
         raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
-    if not isinstance(dry_run, bool):
-        raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+    for name, value in (("dry_run", dry_run), ("decrypt", decrypt)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name} is {brief(value)}; expected True or False")
 
 
 def merged_grids(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.removing import drop
@@ -27,10 +28,12 @@ from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from swarmgrid.codecs.keys import Key
     from swarmgrid.store.blobs import Blobs
 
+T = TypeVar("T")
 _GRID_DIGITS = 32
 
 
@@ -98,7 +101,38 @@ class Scope:
         rows = tuple(stored_rows(location))
         return Catalog(location, rows, time.time())
 
-    def publish(self, *, on_conflict: str = "raise", dry_run: bool = False) -> Merging:
+    def run(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call a function in the scope, as in a ``with`` block, and return what it returns.
+
+        For threads: a plain thread begins outside of every scope, also if it is started within a
+        ``with`` block. ``threading.Thread(target=mine.run, args=(work, 3))`` is in the scope, and
+        so is ``pool.submit(mine.run, work, 3)``, of threads or of processes.
+
+        Parameters
+        ----------
+        func : callable
+            The function.
+        *args, **kwargs
+            Its arguments.
+
+        Raises
+        ------
+        InputError
+            If another scope is open already.
+        """
+        if current_scope() == self._open:  # in a task, or a thread that was given the context
+            return func(*args, **kwargs)
+        with self:
+            return func(*args, **kwargs)
+
+    def publish(
+        self,
+        *,
+        on_conflict: str = "raise",
+        dry_run: bool = False,
+        decrypt: bool = False,
+        key: Key | Iterable[Key] | None = None,
+    ) -> Merging:
         """Merge the points of the scope into the shared store, and leave them in the scope.
 
         The same call again adds nothing, and completes one that was cut short.
@@ -110,6 +144,11 @@ class Scope:
             anything is written; or the shared store keeps its own value.
         dry_run : bool, default False
             Whether to write nothing, and only say what would be done.
+        decrypt : bool, default False
+            Whether points of an encrypted grid may join a shared one that is not encrypted, where
+            anyone reads their values. Without that it is an error.
+        key : Key or iterable of Key, optional
+            The keys of encrypted grids.
 
         Returns
         -------
@@ -127,14 +166,16 @@ class Scope:
         """
         __tracebackhide__ = True
         with UserFrames():
-            check_merging(on_conflict, dry_run)
+            check_merging(on_conflict, dry_run, decrypt)
+            hold_keys("key", key)
             done = []
             for location in self._locations():
                 assert location.below is not None
                 rows = stored_rows(location)
-                done.append(
-                    merged_grids(location, rows, location.below, on_conflict, dry_run=dry_run)
+                merging = merged_grids(
+                    location, rows, location.below, on_conflict, dry_run=dry_run, decrypt=decrypt
                 )
+                done.append(merging)
             grids = tuple(grid for one in done for grid in one.grids)
             conflicts = tuple(conflict for one in done for conflict in one.conflicts)
             return Merging(grids, conflicts, dry_run)

@@ -28,6 +28,8 @@ class Under:
     location: Location
     coverage: Coverage
     manifest: Manifest
+    is_past: bool = False
+    """Whether the manifest is of a snapshot, or of an earlier time."""
 
     def beneath(self, array: GridArray) -> LayeredArray:
         """An array, with the values of this store where it has none.
@@ -57,7 +59,14 @@ class LayeredArray(GridArray):
         if self._grid.schema.outputs.keys() != theirs.schema.outputs.keys():
             raise _other_outputs(self._grid.schema, theirs.schema)
         self._under_order = order = [theirs.names.index(name) for name in names]
-        self._under = GridArray(under.location, under.manifest, self._name, under.coverage, order)
+        self._under = GridArray(
+            under.location,
+            under.manifest,
+            self._name,
+            under.coverage,
+            order,
+            is_past=under.is_past,
+        )
         stored = _common(self._output, theirs.schema.outputs[self._name])
         if stored is None:
             raise _other_outputs(self._grid.schema, theirs.schema)

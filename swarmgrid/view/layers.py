@@ -14,7 +14,13 @@ from swarmgrid.planning.layers import joint_axes
 from swarmgrid.view.dataset import coordinates, dataset
 from swarmgrid.view.layered import Under
 from swarmgrid.view.selecting import Chosen, check_names, chosen
-from swarmgrid.view.status import COMPUTED, FAILED, MISSING, status_array
+from swarmgrid.view.status import (
+    COMPUTED,
+    FAILED,
+    MISSING,
+    status_array,
+    timings_dataset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,15 +33,21 @@ if TYPE_CHECKING:
 
 
 def layered_dataset(
-    layers: Sequence[Layer], axes: tuple[Axis, ...], chunks: Any = None
+    layers: Sequence[Layer], axes: tuple[Axis, ...], chunks: Any = None, *, is_past: bool = False
 ) -> xr.Dataset:
-    """The values of a grid at some axes' values, lazily: each from the first layer that has it."""
+    """The values of a grid at some axes' values, lazily: each from the first layer that has it.
+
+    ``is_past`` says that the layers are of an earlier time, or of a snapshot.
+    """
     first, *rest = layers
     grid = first.state.grid
     ref = first.ref if first.ref.attributes else replace(first.ref, attributes=grid.attributes)
-    unders = [Under(one.ref.location, one.coverage(axes), one.state.manifest) for one in rest]
+    unders = [
+        Under(one.ref.location, one.coverage(axes), one.state.manifest, is_past) for one in rest
+    ]
     under = unders[0] if unders else None
-    return dataset(ref, axes, first.coverage(axes), first.state.manifest, chunks, under=under)
+    manifest = first.state.manifest
+    return dataset(ref, axes, first.coverage(axes), manifest, chunks, is_past=is_past, under=under)
 
 
 def joint_status(
@@ -51,13 +63,41 @@ def joint_status(
     axes = joint_axes(layers)
     found = np.full(tuple(map(len, axes)), MISSING, np.int8)
     for layer, array in zip(layers, arrays, strict=True):
-        own = {axis.name: axis for axis in layer.state.grid.axes}
-        at = np.ix_(*(grown_axis(StoredAxis(a, 1, 1), own[a.name])[1] for a in axes))
+        at = _places(layer, axes)
         status, before = array.transpose(*(axis.name for axis in axes)).values, found[at]
         is_new = (status != MISSING) & (before != COMPUTED)
         found[at] = np.where(is_new, np.where(status == COMPUTED, COMPUTED, FAILED), before)
     dims = [axis.name for axis in axes]
     return xr.DataArray(found, coordinates(axes, None), dims, "status", arrays[0].attrs)
+
+
+def joint_timings(layers: Sequence[Layer]) -> xr.Dataset:
+    """The cost of every point, when it was computed and by which process, as `Grid.timings`."""
+    parts = [timings_dataset(one.state.grid, one.state.manifest) for one in layers]
+    if len(layers) == 1:
+        return parts[0]
+    axes, writers = joint_axes(layers), list[str]()
+    dims, shape = [axis.name for axis in axes], tuple(map(len, axes))
+    found = {
+        "seconds": np.full(shape, np.nan, "f4"),
+        "time": np.full(shape, "NaT", "M8[ns]"),
+        "writer": np.full(shape, -1, "i4"),
+    }
+    for layer, part in zip(layers, parts, strict=True):
+        at, own = _places(layer, axes), part.transpose(*dims)
+        is_new = (own["writer"].values >= 0) & (found["writer"][at] < 0)
+        for name, array in found.items():
+            values = own[name].values + (len(writers) if name == "writer" else 0)
+            array[at] = np.where(is_new, values, array[at])
+        writers += part.attrs["writers"]
+    variables = {name: (dims, array, parts[0][name].attrs) for name, array in found.items()}
+    return xr.Dataset(variables, coordinates(axes, None), {"writers": writers})
+
+
+def _places(layer: Layer, axes: tuple[Axis, ...]) -> Any:
+    """An index of the places that the values of a layer have on the axes of all layers."""
+    own = {axis.name: axis for axis in layer.state.grid.axes}
+    return np.ix_(*(grown_axis(StoredAxis(axis, 1, 1), own[axis.name])[1] for axis in axes))
 
 
 def computed_at(layers: Sequence[Layer], selection: Mapping[str, Any]) -> xr.DataArray:

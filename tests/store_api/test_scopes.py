@@ -549,3 +549,136 @@ def test_a_scope_is_discarded_with_its_snapshots() -> None:
     (grid,) = mine.catalog()
     grid.snapshot("kept")
     assert mine.discard() == 1
+
+
+def test_what_only_reads_tells_of_the_scope_and_of_the_shared_store_together() -> None:
+    store = MemoryStore()
+    f, mine = bound(store, chunks=2), swarmgrid.scope("a", store)
+    g = bound(mine)
+    f.stream({}, {"x": [3, 1], "y": [10]})
+    g.stream({}, {"y": [20, 10], "x": [1, 2]})
+    grid, shared = g.grid(), f.grid()
+
+    timings = grid.timings().transpose("x", "y")
+    assert (timings["writer"].values >= 0).tolist() == (grid.status() == 1).transpose(
+        "x", "y"
+    ).values.tolist()
+    assert timings["seconds"].notnull().values.sum() == grid.state().points_computed == 5
+    assert set(timings["writer"].values.reshape(-1).tolist()) == {-1, 0, 1}
+    assert len(timings.attrs["writers"]) == 2
+    one = {"x": 3, "y": 10}
+    for name in ("seconds", "time"):
+        assert timings[name].sel(one) == shared.timings()[name].sel(one)
+    cells = grid._map_of(grid._stored_layers())
+    assert (cells.computed.sum(), cells.total.sum()) == (5, 6)
+    assert "5 of 6 computed" in grid._repr_html_()
+
+    assert grid.verify().points == shared.verify().points + 3 == 5
+    key = f"data.zarr/product/{grid.id}/value/c.0.0"
+    for prefix in ("", "scopes/a/"):
+        data = store._store_dict.pop(f"{prefix}{key}")
+        assert [p.key for p in grid.verify().problems] == [f"{prefix}{key}"]
+        store._store_dict[f"{prefix}{key}"] = data
+    data = store._store_dict.pop(key)
+    assert grid.repair().is_clean  # of the scope's part, which alone is written
+    assert not grid.verify().is_clean
+    store._store_dict[key] = data
+    del store._store_dict[f"scopes/a/{key}"]
+    assert not grid.repair().is_clean
+    assert computed(grid).items() >= computed(shared).items()
+
+
+def test_the_past_of_a_scope_is_read_through_it_and_changed_where_it_is() -> None:
+    store = MemoryStore()
+    f, mine = bound(store, chunks=2), swarmgrid.scope("a", store)
+    g = bound(mine)
+    f.stream({}, {"x": [1, 3], "y": [10]})
+    shared = f.grid()
+    shared.snapshot("shared")
+    with pytest.raises(swarmgrid.InputError, match="has no part of its own"):
+        g.grid().snapshot("none")
+    g.stream({}, {"x": [2], "y": [10]})
+    grid = g.grid()
+    taken = grid.snapshot("own")
+    then = grid.dataset().load()
+    assert [one.message for one in grid.snapshots()] == ["shared", "own"]
+    assert [one.message for one in shared.snapshots()] == ["shared"]
+    soon = "2100-01-01"
+    assert grid.dataset(at=soon).load().identical(then)
+    assert grid.dataset(at="1999-01-01")["value"].isnull().all()
+    assert grid.dataset(at="shared").load().identical(shared.dataset(at="shared").load())
+    for name in (taken, "own", taken.id[:6]):
+        assert computed_at(grid, name) == {1: 10, 2: 20, 3: 30}
+    g.stream({}, {"x": [7], "y": [10]})
+    assert len(grid.diff("own")) == 1
+    assert len(grid.diff("shared")) == 0  # among the shared points
+    assert len(grid.diff("own", "own")) == 0
+    with pytest.raises(swarmgrid.InputError, match="is no snapshot of"):
+        grid.diff("own", "shared")
+    for change in (grid.restore, grid.delete_snapshot):
+        with pytest.raises(swarmgrid.InputError, match="snapshot of the shared store"):
+            change("shared")
+    with pytest.raises(swarmgrid.InputError, match=r"'nothing' is no .*'own', .*'shared'"):
+        grid.dataset(at="nothing")
+    assert grid.restore("own") == 1
+    assert computed(grid) == {(1, 10): 10, (2, 10): 20, (3, 10): 30}
+    catalog = swarmgrid.catalog(mine)
+    bound(store, halves).stream({}, {"x": [1]})
+    assert len(swarmgrid.catalog(mine)) == 2
+    assert [*swarmgrid.catalog(mine).snapshot("all")] == [grid.id]
+    assert catalog.restore("all") == {grid.id: 0}
+    with pytest.raises(swarmgrid.InputError, match="no grid of this catalog has a snapshot"):
+        catalog.restore("shared")
+    mine.discard()
+    assert [one.message for one in grid.snapshots()] == ["shared"]
+    assert len(grid.diff("shared")) == 0
+
+
+def computed_at(grid: Grid, moment: Any) -> dict[int, int]:
+    """The values at y=10 of a moment, by x."""
+    found = grid.dataset(at=moment)["value"].sel(y=10).load()
+    return {int(x): int(v) for x, v in zip(found["x"], found.values, strict=True) if v == v}
+
+
+def test_a_function_runs_in_a_scope_in_any_thread() -> None:
+    store = MemoryStore()
+    mine = swarmgrid.scope("a", store)
+
+    def work(x: int) -> str:
+        bound(store).stream({}, {"x": [x], "y": [10]})
+        return f"did {x}"
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(mine.run, work, x) for x in (1, 2)]
+        assert [one.result() for one in futures] == ["did 1", "did 2"]
+    thread = threading.Thread(target=mine.run, args=(work, 3))
+    with swarmgrid.scope("b"):  # a plain thread begins outside of it
+        thread.start()
+        thread.join()
+        with pytest.raises(swarmgrid.InputError, match="scopes do not nest"):
+            mine.run(work, 4)
+    with mine:
+        assert mine.run(work, 5) == "did 5"
+    assert pickle.loads(pickle.dumps(swarmgrid.scope("a", "somewhere").run)).__name__ == "run"
+    assert len(swarmgrid.catalog(store)) == 0
+    assert swarmgrid.scopes(store) == ["a"]
+    assert sorted(bound(mine).open()["x"].values.tolist()) == [1, 2, 3, 5]
+
+
+def test_encrypted_points_are_published_in_plain_only_if_that_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    store, key = tmp_path / "s", swarmgrid.Key.generate()
+    mine = swarmgrid.scope("a", store)
+    bound(mine, key=key).stream({}, {"x": [1], "y": [10]})
+    f = bound(store)
+    f.stream({}, {"x": [2], "y": [10]})
+    for dry_run in (True, False):
+        with pytest.raises(swarmgrid.InputError, match=rf"key {key.id}.*decrypt=True"):
+            mine.publish(dry_run=dry_run)
+    assert computed(f.grid()) == {(2, 10): 20}
+    with pytest.raises(swarmgrid.InputError, match="decrypt is 1; expected True or False"):
+        mine.publish(decrypt=1)  # type: ignore[arg-type]
+    with pytest.raises(swarmgrid.InputError, match="key is a str; expected a swarmgrid.Key"):
+        mine.publish(key=key.reveal())  # type: ignore[arg-type]
+    assert mine.publish(decrypt=True, key=key).points_added == 1
+    assert computed(f.grid()) == {(1, 10): 10, (2, 10): 20}
