@@ -79,9 +79,9 @@ class Key:
         """
         try:
             text = Path(path).read_text()
-        except (OSError, ValueError) as error:
-            raise InputError(f"the key file {brief(path)} cannot be read: {error}") from None
-        return cls._from(text, f"the file {brief(path)}")
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(f"the key file {brief(str(path))} cannot be read: {error}") from None
+        return cls._from(text, f"the file {brief(str(path))}")
 
     @classmethod
     def from_text(cls, text: str) -> Key:
@@ -90,6 +90,8 @@ class Key:
 
     @classmethod
     def _from(cls, text: str, place: str) -> Key:
+        if not isinstance(text, str):  # nothing of it is shown
+            raise InputError(f"the key is a {type(text).__name__}; expected the text of one")
         plain = text.strip()
         if re.fullmatch(r"[0-9a-fA-F]{64}", plain):
             return cls(bytes.fromhex(plain))
@@ -142,7 +144,7 @@ def held_key(key_id: str) -> Key:
     if key_id not in _held:
         for text in re.split(r"[\s,]+", os.environ.get(ENV, "")):
             if text:
-                hold(Key.from_text(text))
+                hold(Key._from(text, f"the environment variable {ENV!r}"))  # noqa: SLF001  # one module
     if key_id in _held:
         return _held[key_id]
     others = ", ".join(_held) or "none"

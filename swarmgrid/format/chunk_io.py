@@ -176,6 +176,25 @@ def _encrypted(data: bytes, grid: StoredGrid, name: str, index: tuple[int, ...])
     return encrypted_object(data, encoding.key_id, encoding.array, place)
 
 
+def reencrypted(data: bytes, grid: StoredGrid, other: StoredGrid, name: str, key: str) -> bytes:
+    """A stored chunk of a grid as another has it, of which only the key differs.
+
+    Raises
+    ------
+    EncryptionError
+        If this process does not have one of the keys.
+    """
+    from swarmgrid.codecs.aes_gcm import decrypted, encrypted
+
+    place = key.rpartition("/")[2]
+    old, new = (one.schema.encodings.get(name) for one in (grid, other))
+    if old is not None and old.key_id:
+        data = decrypted(data, old.key_id, old.array, place)
+    if new is not None and new.key_id:
+        data = encrypted(data, new.key_id, new.array, place)
+    return data
+
+
 def encoded_chunk(grid: StoredGrid, name: str, values: NDArray[Any]) -> bytes:
     """The stored bytes of one chunk of one output.
 

@@ -19,13 +19,16 @@ from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
 from swarmgrid.indexes.files import delete_indexes
 from swarmgrid.leases.preflight import check_writable
+from swarmgrid.maintenance.kept import state_at
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
 from swarmgrid.maintenance.rechunk import rechunk_grid
+from swarmgrid.maintenance.rekey import rekey_snapshots
 from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.growth import check_key, with_encodings, with_key
 from swarmgrid.readable import nbytes
+from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
 from swarmgrid.space.shards import to_shard_spec
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from swarmgrid.codecs.given import GivenEncodings
     from swarmgrid.codecs.keys import Key
     from swarmgrid.format.grid import StoredAxis, StoredGrid
+    from swarmgrid.leases.lease import Lease
 
 LEVELS = range(-7, 23)
 """Of zstd."""
@@ -140,22 +144,27 @@ class GridLayout(GridBase):
         """Encrypt the stored grid with another key; None: store it without encryption.
 
         As `rechunk`: the grid is readable with its old key until one write makes the new one
-        count. Copies that snapshots keep stay encrypted with the old key.
+        count. Then its snapshots get the new key, too, one by one, and the copies that were kept
+        for them with the old one are deleted. The same call again completes what was cut short.
 
         Parameters
         ----------
         key : Key or None
-            The new key. The old one must be known to this process, too.
+            The new key. The old one must be known to this process, too, and so must every key
+            that a snapshot has: ``Grid.open(..., key=[old, older])``.
 
         Returns
         -------
         LayoutChange
-            The numbers of stored objects and of their bytes before and after.
+            The numbers of stored objects and of their bytes before and after, without snapshots.
 
         Raises
         ------
         EncryptionError
-            If this process does not have the key of the stored grid.
+            If this process does not have the key of the stored grid, or of a snapshot. Nothing
+            was changed.
+        DamageError
+            If a value, or a whole snapshot, is damaged. Nothing was changed.
         """
         key_id = None if key is None else checked_key("key", key).id
 
@@ -164,10 +173,21 @@ class GridLayout(GridBase):
             orders = tuple(np.arange(len(axis)) for axis in grid.axes)
             return NewLayout(with_key(moved(grid), key_id), orders)
 
-        return self._laid_out(plan)
+        blobs, path = self._ref.location.open(), self._ref.path
+        for place in snapshot_paths(blobs, path):
+            check_key(None, state_at(blobs, place).grid)
 
-    def _laid_out(self, plan: Callable[[StoredGrid], NewLayout]) -> LayoutChange:
-        """Carry a new layout out, once it is known to be possible."""
+        def rekey(held: Lease) -> None:
+            rekey_snapshots(held, path, lambda grid: with_key(grid, key_id))
+
+        return self._laid_out(plan, rekey)
+
+    def _laid_out(
+        self,
+        plan: Callable[[StoredGrid], NewLayout],
+        complete: Callable[[Lease], None] = lambda _: None,
+    ) -> LayoutChange:
+        """Carry a new layout out, once it is known to be possible, and then what belongs to it."""
         state = self._read()
         plan(state.grid)  # what cannot be is said before any write
         location = self._ref.location
@@ -188,6 +208,7 @@ class GridLayout(GridBase):
                 delete_indexes(held.blobs, self._ref.path)
                 change = rechunk_grid(held, self._ref.path, plan, with_chosen_codecs)
                 delete_indexes(held.blobs, self._ref.path)  # that were being written meanwhile
+                complete(held)
         except MisfitError as error:
             raise InputError(f"{error}. Nothing was changed") from None
         if change is None:

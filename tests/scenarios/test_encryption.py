@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import subprocess
@@ -20,6 +21,9 @@ import swarmgrid
 from swarmgrid import Grid, Key
 from swarmgrid.codecs import keys
 from swarmgrid.codecs.aes_gcm import AesGcm, decrypted, encrypted
+from swarmgrid.leases import lease
+from tests.conftest import Killed
+from tests.long import first
 
 register_codec("swarmgrid.aes_gcm", AesGcm)  # as its entry point does
 pytestmark = pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
@@ -170,6 +174,123 @@ def test_rotation_changes_the_key_and_no_value(tmp_path: Path) -> None:
     assert "encrypted" not in grid_of(tmp_path).state().encodings["number"]
 
 
+def test_rotation_covers_what_snapshots_keep(tmp_path: Path) -> None:
+    keyring = [Key.generate() for _ in range(3)]
+    compute(tmp_path, codec=[])
+    grid = grid_of(tmp_path)
+    before = {"plain": grid.dataset().load()}
+    grid.snapshot("plain")
+    grid.delete(x=[0, 1])
+    for i, key in enumerate(keyring):
+        grid.rotate(key)
+        assert b"secret 1" not in every_byte(tmp_path), i
+        compute(tmp_path, range(6 + i))
+        before[key.id] = grid.dataset().load()
+        grid.snapshot(key.id)
+        grid.delete(x=[2 + i])
+    keys._held.clear()
+    grid = grid_of(tmp_path, keyring[-1])
+    assert grid.verify().is_clean
+    for name, then in before.items():
+        assert grid.dataset(at=name).identical(then), name
+    assert {*keys._held} == {keyring[-1].id}
+    kept = [p for p in tmp_path.glob("snapshots/*/kept/*/*/*") if p.is_file()]
+    assert len({p.parent for p in kept}) < len(kept) <= len(before) * len({p.parent for p in kept})
+    grid.rotate(None)
+    keys._held.clear()
+    assert grid_of(tmp_path).verify().is_clean
+    assert grid_of(tmp_path).dataset(at="plain").identical(before["plain"])
+    assert grid_of(tmp_path).restore("plain") >= 0
+    assert grid_of(tmp_path).dataset().sel(x=range(6)).load().equals(before["plain"])
+
+
+def test_a_key_that_a_snapshot_needs_is_named_before_anything_is_changed(
+    tmp_path: Path, kill_at: Any
+) -> None:
+    old, new, other = (Key.generate() for _ in range(3))
+    then = compute(tmp_path, key=old).load()
+    grid_of(tmp_path).snapshot("old")
+    kill_at(40)  # between the grid and its snapshot
+    with pytest.raises(Killed):
+        grid_of(tmp_path).rotate(new)
+    kill_at(-1)
+    lease._own.clear()
+    state = grid_of(tmp_path).state()
+    assert new.id in state.encodings["number"], "the kill came too early"
+    before = every_byte(tmp_path)
+    keys._held.clear()
+    for call in (
+        lambda grid: grid.rotate(other),
+        lambda grid: grid.verify(),
+        lambda grid: grid.dataset(at="old").load(),
+    ):
+        with pytest.raises(swarmgrid.EncryptionError, match=f"the key {old.id} is needed"):
+            call(grid_of(tmp_path, new))
+    assert every_byte(tmp_path) == before
+    grid = Grid.open(tmp_path, "model/", key=[new, old])
+    assert grid.verify().is_clean
+    grid.rotate(other)
+    keys._held.clear()
+    assert grid_of(tmp_path, other).verify().is_clean
+    assert grid_of(tmp_path).dataset(at="old").identical(then)
+    with pytest.raises(swarmgrid.InputError, match="key is a str; expected a swarmgrid.Key"):
+        Grid.open(tmp_path, "model/", key=old.reveal())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("every", first(1, [23, 1]))
+def test_a_kill_at_any_step_of_a_rotation_leaves_one_key_or_the_other(
+    tmp_path: Path, kill_at: Any, every: int
+) -> None:
+    old, new = Key.generate(), Key.generate()
+    for k in itertools.count(every // 2, every):
+        store = tmp_path / str(k)
+        grid = ready_to_rotate(store, old)
+        before, then = grid.dataset().load(), grid.dataset(at="one").load()
+        kill_at(k)
+        try:
+            grid.rotate(new)
+            is_done = True
+        except Killed:
+            is_done = False
+        kill_at(-1)
+        lease._own.clear()  # as in a process that has ended
+        assert grid.dataset().identical(before)
+        assert grid.dataset(at="one").identical(then)
+        assert grid.dataset(at="two").identical(before)
+        assert grid.verify().is_clean, (k, grid.verify())
+        grid.rotate(new)
+        keys._held.clear()
+        keys.hold(new)
+        assert grid.dataset().identical(before)
+        assert grid.dataset(at="one").identical(then)
+        assert grid.verify().is_clean, (k, grid.verify())
+        keys.hold(old)
+        kept = [p for p in store.glob("snapshots/*/kept/*/*/*") if p.is_file()]
+        assert 3 <= len(kept) <= 5  # three chunks; of two the snapshots may share a copy
+        for path in kept:
+            assert decrypted(path.read_bytes(), new.id, f"{grid.id}/value", path.parent.name)
+        if is_done:
+            break
+    assert k > 20
+
+
+def ready_to_rotate(store: Path, key: Key) -> Grid:
+    """A grid of one output with two snapshots, the older one of which has a copy."""
+    swarmgrid.stream(
+        {}, {"x": range(6)}, func=number, store=store, version="1", executor="sync",
+        chunks={"x": 2}, key=key, verbose=0,
+    )  # fmt: skip
+    grid = Grid.open(store, "number/")
+    grid.snapshot("one")
+    grid.delete(x=[0, 3])
+    grid.snapshot("two")
+    return grid
+
+
+def number(x: int) -> float:
+    return x * 1.5
+
+
 def test_workers_get_the_key_and_pickles_do_not(tmp_path: Path) -> None:
     key = Key.generate()
     ds = compute(tmp_path, range(30), key=key, executor="processes", workers=2)
@@ -203,10 +324,21 @@ def test_keys_come_from_files_and_the_environment(
         with pytest.raises(swarmgrid.InputError, match="'GRID_KEY' holds no key") as error:
             Key.from_env("GRID_KEY")
         assert not text or text not in str(error.value)
+    monkeypatch.setenv("SWARMGRID_KEY", f"{key.reveal()[:-9]}")
+    with pytest.raises(swarmgrid.InputError, match="variable 'SWARMGRID_KEY' holds no key"):
+        keys.held_key("0" * 16)
+    with pytest.raises(swarmgrid.InputError, match="the key is a bytes; expected the text of one"):
+        Key.from_text(key._secret)  # type: ignore[arg-type]
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(swarmgrid.InputError, match=r"the file .*key' holds no key") as torn:
+        Key.from_file(path)
+    assert key.reveal()[:20] not in str(torn.value)
     with pytest.raises(swarmgrid.InputError, match="no environment variable 'NO_KEY'"):
         Key.from_env("NO_KEY")
     with pytest.raises(swarmgrid.InputError, match="cannot be read"):
         Key.from_file(tmp_path / "none")
+    with pytest.raises(swarmgrid.InputError, match="cannot be read"):
+        Key.from_file(3)  # type: ignore[arg-type]
     with pytest.raises(swarmgrid.InputError, match="key is a str; expected a swarmgrid.Key") as e:
         compute(tmp_path / "store", key=key.reveal())
     assert key.reveal() not in str(e.value)
