@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import identity, readable
-from swarmgrid.errors import ConflictError, InputError, brief
+from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import named_ref, not_stored
 from swarmgrid.handle.adoption_checks import (
     check_params,
@@ -28,6 +28,7 @@ from swarmgrid.transfer.grids import Outcome, Part, join_part
 if TYPE_CHECKING:
     from swarmgrid.handle.grid import Grid
     from swarmgrid.records.grid_state import GridState
+    from swarmgrid.store.blobs import Blobs
     from swarmgrid.transfer.joining import Conflict
 
 _VERSION_DIGITS = len("code-") + SHOWN_DIGITS
@@ -269,21 +270,30 @@ class GridAdopting(GridBase):
     def _adopt(self, part: Part, source: GridRef, entry: str, on_conflict: str) -> Adoption:
         blobs = self._ref.location.open()
         outcome = join_part(part, blobs)
-        joint = outcome.joint
-        if joint.conflicting and on_conflict == "raise":
-            raise ConflictError(tuple(joint.conflicts), joint.conflicting, _REMEDY)
-        path = self._ref.path
-        known = read_tags(blobs, path, blobs.names(path.manifest)).get(TAG, [])
-        is_noted = any(str(text).startswith(entry) for text in _listed(known))
-        if outcome.has_news or not is_noted:
+        outcome.check(on_conflict, _REMEDY)
+        if outcome.has_news or not _is_noted(self._adopted(blobs), entry):
             check_writable(self._ref.location)
             with self._written() as held:
+                # again: another process may have computed, or adopted, some of the points since
+                if on_conflict == "raise":
+                    join_part(part, held.blobs).check(on_conflict, _REMEDY)
+                known = self._adopted(held.blobs)
                 # before the points: those of a call that is cut short are known to be adopted
-                if not is_noted:
+                if not _is_noted(known, entry):
                     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                    write_tags(held.blobs, path, {TAG: [*_listed(known), f"{entry}, {now}"]})
+                    write_tags(held.blobs, self._ref.path, {TAG: [*known, f"{entry}, {now}"]})
                 outcome = join_part(part, held.blobs, held)
         return _to_adoption(source, outcome)
+
+    def _adopted(self, blobs: Blobs) -> list[Any]:
+        """The tag of the grid that lists what it has adopted."""
+        path = self._ref.path
+        known = read_tags(blobs, path, blobs.names(path.manifest)).get(TAG, [])
+        return known if isinstance(known, list) else [known]
+
+
+def _is_noted(known: list[Any], entry: str) -> bool:
+    return any(str(text).startswith(entry) for text in known)
 
 
 _REMEDY = (
@@ -315,7 +325,3 @@ def _entry(
     version = part.state.grid.attributes.get("swarmgrid_version", "")
     where = f"{source.path.folder}/{source.path.grid[:SHOWN_DIGITS]}"
     return ", ".join([f"{where} of version {str(version)[:_VERSION_DIGITS]}", *said])
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

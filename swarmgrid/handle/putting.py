@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import ConflictError, InputError, brief
+from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import axis_names
 from swarmgrid.format.letter_case import array_names, check_letter_case
 from swarmgrid.handle.base import GridBase
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.space.axis import Axis
     from swarmgrid.store.grid_ref import GridRef
-    from swarmgrid.transfer.grids import Outcome
 
 _REMEDY = (
     "If the results that you put are right, invalidate these points first: Grid.invalidate. With "
@@ -165,16 +164,17 @@ def put(
     part = KnownPart(blobs, made, axes, schema, arrays, mask)
     if len(states) > 1 and states[1] is not None:  # what the shared store has need not be here
         shared = ref.location.layers[1].open()
-        _check(join_part(part, shared), on_conflict)
+        join_part(part, shared).check(on_conflict, _REMEDY)
         part = replace(part, mask=mask & ~_computed(axes, states[1]))
-    outcome = _check(join_part(part, blobs), on_conflict)
+    outcome = join_part(part, blobs)
+    outcome.check(on_conflict, _REMEDY)
     if not outcome.joint.added:
         return 0
     check_writable(ref.location)
     with lease.acquire(ref.location, ref.path) as held, recorded(held, ref.path):
         check_letter_case(held.blobs, array_names([axis.name for axis in axes], schema))
         # again: another process may have computed some of the points since
-        _check(join_part(part, held.blobs), on_conflict)
+        join_part(part, held.blobs).check(on_conflict, _REMEDY)
         return join_part(part, held.blobs, held).joint.added
 
 
@@ -194,13 +194,6 @@ def _mask(known: KnownResults, where: NDArray[np.bool_] | None, missing: str) ->
             "is their result"
         )
     return mask
-
-
-def _check(outcome: Outcome, on_conflict: str) -> Outcome:
-    joint = outcome.joint
-    if joint.conflicting and on_conflict == "raise":
-        raise ConflictError(tuple(joint.conflicts), joint.conflicting, _REMEDY)
-    return outcome
 
 
 def _computed(axes: tuple[Axis, ...], state: GridState) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from swarmgrid.errors import ConflictError
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.transfer import beside
@@ -69,6 +70,12 @@ class Outcome:
     joint: Joint
     has_news: bool
     """Whether the grid is not, or was not, the same before."""
+
+    def check(self, on_conflict: str, remedy: str) -> None:
+        """Raise ConflictError where the grid has other values, unless it is to keep them."""
+        joint = self.joint
+        if joint.conflicting and on_conflict == "raise":
+            raise ConflictError(tuple(joint.conflicts), joint.conflicting, remedy)
 
 
 def join_part(part: Part | KnownPart, blobs: Blobs, held: Lease | None = None) -> Outcome:

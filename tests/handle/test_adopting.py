@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from enum import Enum
@@ -12,6 +13,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 import swarmgrid
@@ -291,6 +293,39 @@ def test_a_conflict_is_an_error_before_anything_is_written() -> None:
         grid.adopt(grid)
     with pytest.raises(swarmgrid.InputError, match="nothing is stored"):
         Grid(type(grid._ref)(grid._ref.location, f.grid({"a": 9}, ["x"])._ref.path)).adopt(old)
+
+
+class Overtaken(MemoryStore):
+    """A store in which something happens just before the lease of a grid is taken."""
+
+    then: Callable[[], None] | None = None
+    grid = ""
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        if self.then is not None and key.startswith(f"locks/{self.grid}/"):
+            then, self.then = self.then, None
+            await asyncio.to_thread(then)
+        await super().set_if_not_exists(key, value)
+
+
+def test_a_conflict_that_comes_before_the_lease_is_an_error_too() -> None:
+    wrong, store = [], Overtaken()
+
+    def drifting(x: int, a: int = 0) -> float:
+        return x + 100.0 * len(wrong)
+
+    f = bound(store, drifting, version="1", ignore={"wrong"})
+    f.stream({"a": 0}, {"x": [1, 2]})
+    old, grid = f.grid({"a": 0}, ["x"]), f.grid({}, ["a", "x"])
+
+    def compute_another() -> None:
+        wrong.append(1)
+        f.stream({}, {"a": [0], "x": [1]})
+
+    store.grid, store.then = grid.id, compute_another
+    with pytest.raises(swarmgrid.ConflictError, match=r"\(a=0, x=1\): value is 101.0, not"):
+        grid.adopt(old, a=0)
+    assert (grid.state().points_computed, grid.state().points_total, grid.tags) == (1, 1, {})
 
 
 def test_grids_of_two_stores_and_of_no_function() -> None:
