@@ -26,9 +26,8 @@ from swarmgrid.format.segment import Rows
 from swarmgrid.maintenance.kept import keep
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, swap
 from swarmgrid.maintenance.orphans import own_chunks
-from swarmgrid.maintenance.repair import tidy
+from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.outputs.widening import inexact
-from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 
@@ -48,7 +47,6 @@ MAX_NBYTES = 2**27
 """The memory of the values that are put together at once, if one chunk does not need more."""
 MAX_ROWS = 32
 """Of a new chunk, if no more processes than that computed points of it."""
-_TRIES = 20
 
 
 def rechunk_grid(
@@ -75,15 +73,11 @@ def rechunk_grid(
     DamageError
         If what is stored is damaged; `repair` comes first then.
     """
-    state = read_state(held.blobs, path)
-    for _ in range(_TRIES):  # a reader may leave a mark meanwhile, whose rows would be left out
-        if state is None or not tidy(held, state):
-            break
-        state = read_state(held.blobs, path)
+    state = read_tidy(held, path)
     if state is None:
         return None
     layout = plan(state.grid)
-    keep(held.blobs, state.grid)
+    keep(held.blobs, state.grid)  # before `swap` deletes the old chunks
     writer = LayoutWriter(held, state, layout)
     rows = writer.write_all(settle)
     swap(held, state, replace(layout, grid=writer.grid), rows)
