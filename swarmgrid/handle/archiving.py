@@ -131,6 +131,8 @@ class GridArchiving(GridBase):
             tidied = read_tidy(held, path) or state
             with lease.acquire(place, path) as there, recorded(there, path):
                 copy_out(held.blobs, tidied, archive, there)
+            # from this write on readers go to the archive; before it, a chunk that is missing here
+            # would be damage
             mark(held, tidied.grid, archive)
             delete_here(held, tidied)
         return self._change(tidied, archive)

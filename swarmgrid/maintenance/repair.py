@@ -132,7 +132,7 @@ def invalidate_bad_rows(
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again
             blobs.delete(path.manifest + name)
-    for name in names:
+    for name in names:  # last: until its mark is gone, a chunk is looked at again
         marked = damage_marks.mark_index(name)
         if marked is not None and (only is None or marked in only):
             blobs.delete(path.manifest + name)

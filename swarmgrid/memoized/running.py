@@ -10,6 +10,8 @@ from swarmgrid.errors import InputError
 _lock = threading.Lock()
 _running: dict[int, dict[object, object]] = {}
 """By the state's id: the blocks, and the thread that runs each."""
+# by id, as a State and a Dataset have no hash; a block holds its state, whose id is not used again
+# before the block is forgotten
 
 
 def runner() -> object:

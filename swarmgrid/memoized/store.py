@@ -140,6 +140,8 @@ def write_recording(
             attributes = _group_attributes(key, after, names)
             blobs.put(f"{DATA}/{group}/{METADATA}", _group_bytes(attributes, documents))
         commit = _commit(key, group, delta, written)
+        # last: without it no array counts. Of two processes that ran the block the first stays, as
+        # a reader may use its arrays already; a damaged one, or one to replace, does not
         (blobs.create if is_new else blobs.put)(commit_key(key), commit)
     finally:
         blobs.end_writing()

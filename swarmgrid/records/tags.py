@@ -83,6 +83,7 @@ def _fold(blobs: Blobs, path: GridPath, names: list[str]) -> None:
     changes: dict[str, Any] = {}
     for name, data in zip(names, read, strict=True):
         changes |= decoded_tags(data, path.manifest + name) or {}
+    # no lease is held: two processes that fold the same records write the same under one name
     _write(blobs, path, f"{names[-1].removesuffix(SUFFIX)}-all{SUFFIX}", changes)
     for name in names:
         blobs.delete(path.manifest + name)

@@ -98,6 +98,7 @@ class Writer:
             self._commit(rows)
 
     def _commit(self, rows: Rows) -> None:
+        # after their chunks, and now and then: a kill repeats what was not committed, and no more
         self._held.check()
         grid = self._grid
         made = Rows.from_rows(self._rows, len(grid.axes), len(grid.schema.outputs))
