@@ -28,6 +28,7 @@ from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
 from swarmgrid.records.code_record import NAME, code_parts, write_code
 from swarmgrid.records.grid_state import read_state
+from swarmgrid.store.blobs import writing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -105,10 +106,8 @@ class Call:
         if code and self._snapshot is not None and NAME not in self._snapshot.names:
             is_durable = self._options.of_the_run().durability == "power"
             blobs = replace(self.request.grid.location, is_durable=is_durable).open()
-            with contextlib.suppress(StoreError):  # nothing but an explanation is lost
-                blobs.begin_writing()
+            with contextlib.suppress(StoreError), writing(blobs):  # only an explanation is lost
                 write_code(blobs, self.request.grid.path, code)
-                blobs.end_writing()
 
     def _parts(self) -> tuple[Part, ...]:
         code = self._fingerprint()

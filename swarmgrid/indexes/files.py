@@ -19,6 +19,7 @@ from swarmgrid.indexes.settings import SUFFIX, IndexSettings
 from swarmgrid.maintenance.report import Finding
 from swarmgrid.readable import nbytes
 from swarmgrid.store import checked_json
+from swarmgrid.store.blobs import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,15 +102,12 @@ def write_index(
         data = encrypted(data, key_id, array, settings.name)
     blobs = location.open()
     try:
-        blobs.begin_writing()
-        try:
+        with writing(blobs):
             blobs.put(key, data)
             # the grid may have been deleted since, or encrypted with another key
             if not _is_still(blobs, grid, settings.output):
                 blobs.delete(key)
                 return False
-        finally:
-            blobs.end_writing()
     except StoreError as error:
         _log.warning("the index of grid %s could not be kept: %s", path.grid, error)
         return False

@@ -16,6 +16,7 @@ from swarmgrid.errors import StoreError
 from swarmgrid.inventory import objects
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store import checked_json
+from swarmgrid.store.blobs import writing
 from swarmgrid.store.layout import BLOCKS, DATA, METADATA, GridPath
 from swarmgrid.store.lease_record import highest_record
 
@@ -88,14 +89,11 @@ def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[
     before = read_tags(blobs, path, blobs.names(path.manifest))
     if all(before.get(name) == value for name, value in changes.items()):
         return before
-    blobs.begin_writing()
-    try:
+    with writing(blobs):
         after = write_tags(blobs, path, changes)
         with _told("a row", path):
             objects.write_rows(blobs, [current_row(blobs, path)])
             _compact(blobs, blobs.names(objects.FOLDER))
-    finally:
-        blobs.end_writing()
     return after
 
 
@@ -220,13 +218,11 @@ def _is_settled(blobs: Blobs, mark: objects.Mark) -> bool:
 def _keep(location: Location, rows: list[GridRow], names: list[str]) -> None:
     """Keep rows that a reader has made, in place of some objects; where it may not write, not."""
     blobs = location.open()
-    with contextlib.suppress(Exception):
-        blobs.begin_writing()
+    with contextlib.suppress(Exception), writing(blobs):
         if rows:
             objects.write_rows(blobs, rows)
         objects.delete(blobs, names)
         _compact(blobs, blobs.names(objects.FOLDER))
-        blobs.end_writing()
 
 
 @contextlib.contextmanager

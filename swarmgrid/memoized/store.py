@@ -23,6 +23,7 @@ from swarmgrid.memoized.object_records import reference
 from swarmgrid.memoized.recorded_arrays import RecordedArray
 from swarmgrid.space.names import checked_name
 from swarmgrid.store import checked_json
+from swarmgrid.store.blobs import writing
 from swarmgrid.store.checked_json import check_format, check_root_format
 from swarmgrid.store.layout import BLOCKS, DATA, FORMAT, MANIFEST, METADATA
 
@@ -124,8 +125,7 @@ def write_recording(
     names = _names(numbers, after)
     group = f"{BLOCKS}/{key}/{digest([delta.to_json(), names])}"
     blobs = location.open()
-    blobs.begin_writing()
-    try:
+    with writing(blobs):
         written = {}
         if numbers:
             for parent in _parents(group):
@@ -143,8 +143,6 @@ def write_recording(
         # last: without it no array counts. Of two processes that ran the block the first stays, as
         # a reader may use its arrays already; a damaged one, or one to replace, does not
         (blobs.create if is_new else blobs.put)(commit_key(key), commit)
-    finally:
-        blobs.end_writing()
 
 
 def _write_array(

@@ -6,6 +6,8 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
+from swarmgrid.store.blobs import writing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,7 +41,5 @@ def mark_chunk(
 ) -> None:
     """Leave a mark that a chunk is damaged, so that the next `compute` computes its points."""
     blobs = location.open()
-    with contextlib.suppress(Exception):  # a reader may not be allowed to write
-        blobs.begin_writing()
+    with contextlib.suppress(Exception), writing(blobs):  # a reader may not be allowed to write
         blobs.put(path.manifest + mark_name(index), str(error).encode())
-        blobs.end_writing()

@@ -7,6 +7,7 @@ every store that Zarr can use can hold a grid.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmgrid.errors import StoreError
@@ -14,7 +15,7 @@ from swarmgrid.store.bounded import TooLargeError, bounded_get, innermost, is_fo
 from swarmgrid.store.refusals import FROZEN, FrozenError, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from zarr.abc.store import Store
 
@@ -72,6 +73,16 @@ class Blobs(Protocol):
 
     def fence_others(self) -> None:
         """End every other writer of the same group of writers, where the store can do that."""
+
+
+@contextlib.contextmanager
+def writing(blobs: Blobs) -> Iterator[None]:
+    """Make ready what a writer without a lease needs, and tidy up however the block ends."""
+    blobs.begin_writing()
+    try:
+        yield
+    finally:
+        blobs.end_writing()
 
 
 class ZarrBlobs:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from swarmgrid.errors import LeaseLostError, StoreError
+from swarmgrid.store.blobs import writing
 from swarmgrid.store.directory import STAGING, FileBlobs
 from tests.stores.grids import directory
 
@@ -121,6 +122,13 @@ def test_nothing_is_left_in_staging(tmp_path: Path) -> None:
     blobs.create("b", b"3")
     assert all_files(tmp_path) == {"a", "b"}
     blobs.end_writing()
+    assert list((tmp_path / STAGING).iterdir()) == []
+
+
+def test_nothing_is_left_in_staging_where_a_writer_without_a_lease_fails(tmp_path: Path) -> None:
+    blobs = FileBlobs(str(tmp_path))
+    with pytest.raises(RuntimeError), writing(blobs):
+        raise RuntimeError
     assert list((tmp_path / STAGING).iterdir()) == []
 
 
