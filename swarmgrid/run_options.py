@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.leases.lease import LEASE_SECONDS
+from swarmgrid.store.lease_record import LEASE_SECONDS
 
 if TYPE_CHECKING:
     import os

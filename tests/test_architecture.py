@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inventory": GROUND | {"space", "store", "leases", "records"},
     "transfer": GROUND
     | {"space", "outputs", "store", "leases", "format", "records", "maintenance"},
-    "run_options": GROUND | {"leases"},
+    "run_options": GROUND | {"store"},
     "option_words": GROUND,
     "option_checks": GROUND
     | {"space", "outputs", "codecs", "store", "run_options", "option_words"},

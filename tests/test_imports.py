@@ -34,6 +34,12 @@ def square(x):
 swarmgrid.compute(axes={"x": [1, 2]}, func=square, version="1", store=sys.argv[1])
 """
 STREAM = COMPUTE.replace("compute", "stream")
+OF_RUNS = {
+    *("coordinator", "executors", "leases", "policies", "process_pool", "transport", "worker"),
+    *("following", "handle", "indexes", "inventory", "live", "maintenance", "pictures"),
+    *("search", "store_api", "tiers", "transfer"),
+}
+"""Rooms that a call needs only if it computes something, or that have calls of their own."""
 HEAVY = {"dask", "xarray", "matplotlib", "zarr", "distributed", "tqdm", "obstore", "pandas"}
 
 
@@ -57,13 +63,27 @@ def test_a_warm_compute_imports_no_scheduler(tmp_path: Path) -> None:
     modules_after(COMPUTE, str(tmp_path))
     warm = modules_after(COMPUTE, str(tmp_path))
     assert warm & {"matplotlib", "distributed", "tqdm", "obstore"} == set()
-    assert "swarmgrid.executors.select" not in warm
+    rooms = {name.split(".")[1] for name in warm if name.startswith("swarmgrid.")}
+    assert rooms & OF_RUNS == set()
+    one_by_one = {"records.snapshot", "planning.estimate", "view.layered"}
+    assert warm & {f"swarmgrid.{name}" for name in one_by_one} == set()
     assert not any(name.startswith(("dask.local", "dask.multiprocessing")) for name in warm)
 
 
 def test_streaming_a_finished_grid_imports_neither_xarray_nor_zarr(tmp_path: Path) -> None:
     modules_after(STREAM, str(tmp_path))
-    assert modules_after(STREAM, str(tmp_path)) & HEAVY == set()
+    assert modules_after(STREAM, str(tmp_path)) & (HEAVY | {"asyncio"}) == set()
+
+
+def test_a_look_at_a_store_imports_nothing_that_a_directory_does_not_need(tmp_path: Path) -> None:
+    modules_after(STREAM, str(tmp_path))
+    code = "from swarmgrid.cli.main import main; assert main() == 0; print()"
+    slow = {"asyncio", "concurrent.futures", "importlib.metadata", "numpy", "socket", "zipfile"}
+    for command in ("ls", "status"):
+        found = modules_after(code, command, str(tmp_path))
+        assert "swarmgrid.inventory.keeping" in found
+        assert found & (HEAVY | slow | {"swarmgrid.inventory.query"}) == set()
+        assert len(found) < 200  # 172 in Python 3.11
 
 
 def test_all_is_sorted_and_complete() -> None:

@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.explanation import explanation
 from swarmgrid.api.near_values import warn_of_near_misses
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.finding.resolve import func_of, location_of
 from swarmgrid.finding.versions import stored_code, without_present_code
 from swarmgrid.identity import Part, bound, changes, digest, explained, function_name
-from swarmgrid.inventory.keeping import tag
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.option_checks import check_view_chunks
 from swarmgrid.planning.coverage import Coverage
-from swarmgrid.planning.estimate import Plan, planned
 from swarmgrid.planning.fixed import Defaults
 from swarmgrid.planning.growth import covered, new_grid
 from swarmgrid.planning.layers import Beneath
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.identity import Fingerprint
     from swarmgrid.options import Options
+    from swarmgrid.planning.estimate import Plan
     from swarmgrid.records.code_record import CodePart
     from swarmgrid.records.grid_state import GridState
 
@@ -63,10 +61,9 @@ class Call:
         elif options.version is not None:
             options = without_present_code(options, func_of(options))
         self._options = options
-        request = _request(options, params, axes, where, defaults)
+        self.request = request = _request(options, params, axes, where, defaults)
         if is_lookup:
-            request = replace(request, domain=replace(request.domain, is_lookup=True))
-        self.request = request
+            self.request = replace(request, domain=replace(request.domain, is_lookup=True))
         self._snapshot: GridState | None = None
         self._coverage: Coverage | None = None
         self._beneath: Beneath | None = None
@@ -88,6 +85,9 @@ class Call:
 
     def plan(self, *, explain: bool = False) -> Plan:
         """Count the points that `compute` would compute; nothing is called."""
+        from swarmgrid.api.explanation import explanation
+        from swarmgrid.planning.estimate import planned
+
         self._check()
         manifest = self._snapshot.manifest if self._snapshot else None
         plan = planned(self.request, self._counted(), manifest)
@@ -143,6 +143,8 @@ class Call:
 
     def _keep_tags(self) -> None:
         if self._options.tags:
+            from swarmgrid.inventory.keeping import tag
+
             tag(self.request.grid.location, self.request.grid.path, self._options.tags)
 
     def _fill(self) -> Diagnostics:
@@ -221,8 +223,7 @@ class Call:
             return {}
         func, ignore = self.request.function.func, self._options.ignore or ()
         defaults = Defaults.of(func, function_name(func), self._options.rng, ignore)
-        found = defaults.filled({}, ())
-        return {f"default {name!r}": one for name, one in found.items()} | {
+        return {f"default {name!r}": one for name, one in defaults.filled({}, ()).items()} | {
             "what it holds": digest(bound(func, ignore))
         }
 
@@ -264,7 +265,6 @@ class Call:
         self._check_view_chunks()
         from swarmgrid.store.sources import remember
         from swarmgrid.view import dataset
-        from swarmgrid.view.layered import Under
 
         remember(self.request.grid.location)
         ref, axes, coverage = self.request.grid, self.request.domain.axes, self._coverage
@@ -272,17 +272,17 @@ class Call:
         if under is not None and under.coverage.selection.size:
             shared = ref.location.layers[-1]
             if self._snapshot is None or coverage is None:
-                manifest = under.state.manifest
                 ref = replace(ref, location=shared)
-                return dataset.dataset(ref, axes, under.coverage, manifest, chunks)
+                return dataset.dataset(ref, axes, under.coverage, under.state.manifest, chunks)
+            from swarmgrid.view.layered import Under
+
             below = Under(shared, under.coverage, under.state.manifest)
             manifest = self._snapshot.manifest
             return dataset.dataset(ref, axes, coverage, manifest, chunks, under=below)
         if coverage is None or self._snapshot is None or coverage.selection.size == 0:
             schema = coverage.grid.schema if coverage else self.request.layout.schema
             return dataset.empty_dataset(ref, axes, schema)
-        manifest = self._snapshot.manifest
-        return dataset.dataset(ref, axes, coverage, manifest, chunks)
+        return dataset.dataset(ref, axes, coverage, self._snapshot.manifest, chunks)
 
     def _log(self, done: Diagnostics) -> None:
         """Tell the log of a run that had nothing to compute."""

@@ -52,10 +52,13 @@ class Place:
             If there are none.
         """
         from swarmgrid.inventory.keeping import stored_rows
-        from swarmgrid.inventory.query import to_condition
         from swarmgrid.inventory.row import ROOTS, rows_named
 
-        holds = to_condition(query or {}, ROOTS)
+        holds = None
+        if query:
+            from swarmgrid.inventory.query import to_condition
+
+            holds = to_condition(query, ROOTS)
         stored = stored_rows(self.location, check=check)
         found = stored
         if self.names:
@@ -64,7 +67,7 @@ class Place:
         if function is not None:
             of_function = {row.grid for row in rows_named(found, f"{function}/")}
             found = [row for row in found if row.grid in of_function]
-        return [row for row in found if holds(row.document)]
+        return [row for row in found if holds is None or holds(row.document)]
 
     def some_rows(
         self, query: dict[str, Any] | None = None, function: str | None = None

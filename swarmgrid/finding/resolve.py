@@ -12,8 +12,6 @@ from swarmgrid import identity
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.finding.versions import others, stored_code
 from swarmgrid.format import zarr_metadata
-from swarmgrid.inventory.keeping import stored_grids
-from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.planning.request import Function, identified, to_params
 from swarmgrid.store import checked_json
 from swarmgrid.store.grid_ref import GridRef
@@ -86,6 +84,9 @@ def named_ref(location: Location, name: object) -> GridRef:
     InputError
         If no grid, or more than one, has such an id.
     """
+    from swarmgrid.inventory.keeping import stored_grids
+    from swarmgrid.inventory.row import GRID_NAME
+
     parts = GRID_NAME.fullmatch(name) if isinstance(name, str) else None
     if parts is None:
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -58,6 +57,8 @@ class Look:
         if not self.row.checksum:
             return "damaged"
         if self.lease is not None and self.is_running:
+            import socket
+
             is_here = self.lease.host == socket.gethostname()
             return "running" if is_here or self.has_beaten else "held"
         if self.row.archive:

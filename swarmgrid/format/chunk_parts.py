@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T
 
 
 def _by_threads(n: int, parts: list[Sequence[T]], take_in: Callable[[Sequence[T]], None]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
     threads = ThreadPoolExecutor(n, "swarmgrid-read")
     futures = []
     try:

@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from swarmgrid.errors import DamageError
-from swarmgrid.format import zarr_metadata
+from swarmgrid.format import described, zarr_metadata
 from swarmgrid.format.codec import checksum
-from swarmgrid.format.described import (
-    MAX_COORD_CHUNK,
-    MIN_COORD_CHUNK,
-    check_same,
-    checked_documents,
-)
-from swarmgrid.format.grid_io import read_columns
+from swarmgrid.format.grid_io import Columns
 from swarmgrid.outputs.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
 from swarmgrid.space.runs import from_runs, to_runs
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import MAX_OBJECT
 from swarmgrid.store.checked_json import check_format
+from swarmgrid.store.known import Understood
 from swarmgrid.store.layout import FORMAT
 
 if TYPE_CHECKING:
@@ -67,7 +62,8 @@ class StoredAxis:
         """The stored form of an axis of a new grid, in a store of objects of so many bytes."""
         # with room, and of a power of two: values that are appended mostly go into the last chunk
         room = 2 ** max(len(axis) - 1, 0).bit_length()
-        found = cls(axis, chunk, min(max(room, MIN_COORD_CHUNK), MAX_COORD_CHUNK))
+        least, most = described.MIN_COORD_CHUNK, described.MAX_COORD_CHUNK
+        found = cls(axis, chunk, min(max(room, least), most))
         return found.within(max_nbytes)
 
     def within(self, max_nbytes: int) -> StoredAxis:
@@ -78,7 +74,7 @@ class StoredAxis:
         if self.bytes_dtype == STRING:  # each with its length
             width = 4 + max((len(text.encode()) for text in self.axis.values.tolist()), default=0)
         fitting = max(1, max_nbytes // (width + 1))
-        most = max(MIN_COORD_CHUNK, 2 ** (fitting.bit_length() - 1))
+        most = max(described.MIN_COORD_CHUNK, 2 ** (fitting.bit_length() - 1))
         return self if self.coord_chunk <= most else replace(self, coord_chunk=most)
 
     def checksums(self) -> list[int]:
@@ -191,7 +187,7 @@ class StoredGrid:
     def bin_bytes(self, index: tuple[int, ...]) -> list[bytes]:
         """For every axis the values of one chunk's bin, as `chunk_digest` takes them."""
         return [
-            canonical_bytes(axis.take(slice(i * chunk, (i + 1) * chunk)).hashed())
+            canonical_bytes(axis.hashed(slice(i * chunk, (i + 1) * chunk)))
             for axis, chunk, i in zip(self.axes, self.chunk_shape, index, strict=True)
         ]
 
@@ -266,6 +262,9 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
     """
     if data is None:
         return None
+    columns, grid = _understood.get(data, path) or (None, None)
+    if columns is not None and columns.are_still(blobs):
+        return grid
     try:
         document = checked_json.from_bytes(data)
         attributes = checked_json.attributes_of(document)
@@ -274,25 +273,31 @@ def read_grid(blobs: Blobs, path: GridPath, data: bytes | None) -> StoredGrid | 
     except ValueError as error:
         raise DamageError(path.metadata, str(error)) from None
     try:  # a repair may have rebuilt the group's document from a damaged one of an array
-        documents = checked_documents(document, attributes, path.grid)
-        grid = _interpreted(blobs, path, attributes, documents)
-        check_same(grid.documents(), documents, grid.names)
+        documents = described.checked_documents(document, attributes, path.grid)
+        names = [name for name in documents if name not in attributes["swarmgrid_outputs"]]
+        columns = Columns.read(blobs, path, documents, names)
+        grid = _interpreted(path, attributes, documents, columns.values(documents))
+        described.check_same(grid.documents(), documents, grid.names)
     except checked_json.MALFORMED as error:
         raise DamageError(path.metadata, f"it cannot be understood: {error!r}") from None
+    if grid.schema.is_bare:
+        _understood.put(data, path, (columns, grid), columns.nbytes + 8 * sum(map(len, grid.axes)))
     return grid
 
 
+_understood: Understood[tuple[Columns, StoredGrid]] = Understood()
+"""Grids by document and path, with the coordinates that were read for them."""
+
+
 def _interpreted(
-    blobs: Blobs,
     path: GridPath,
     attributes: Mapping[str, Any],
     documents: Mapping[str, checked_json.Document],
+    values: Mapping[str, NDArray[Any]],
 ) -> StoredGrid:
     """The grid that a group's attributes and its arrays' documents describe."""
     axis_names, outputs = attributes["swarmgrid_axes"], attributes["swarmgrid_outputs"]
     n_axes = len(axis_names)
-    columns = [name for name in documents if name not in outputs]
-    values = dict(zip(columns, read_columns(blobs, path, documents, columns), strict=True))
     # of any output: `check_same` sees to it that all have these
     lengths = zarr_metadata.chunk_shape(documents[outputs[0]])[:n_axes]
     stored_axes = tuple(
@@ -303,7 +308,7 @@ def _interpreted(
         name: Coord(
             tuple(documents[name]["dimension_names"]), values[name], _attrs(documents[name])
         )
-        for name in columns
+        for name in values
         if name not in axis_names
     }
     schema = Schema(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,17 +156,48 @@ def _coordinate_chunks(
         yield path.chunk(stored.axis.name, (i,), stored.separator), encoded(block, dtype)
 
 
-def read_columns(
-    blobs: Blobs,
-    path: GridPath,
-    documents: Mapping[str, checked_json.Document],
-    names: Sequence[str],
-) -> list[NDArray[Any]]:
-    """The values of coordinates of one chunk or, in one dimension, of several."""
-    keys = {name: _column_keys(path, name, documents[name]) for name in names}
-    flat = [key for name in names for key in keys[name]]
-    data = dict(zip(flat, blobs.get_many(flat, _limit(documents, names)), strict=True))
-    return [_column(documents[n], [(key, data[key]) for key in keys[n]]) for n in names]
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The stored chunks of some coordinates of one chunk or, in one dimension, of several."""
+
+    by_name: Mapping[str, Sequence[tuple[str, bytes | None]]]
+    """By coordinate the keys and bytes of its chunks."""
+    limit: int
+    """The most bytes that any of them can have."""
+
+    @classmethod
+    def read(
+        cls,
+        blobs: Blobs,
+        path: GridPath,
+        documents: Mapping[str, checked_json.Document],
+        names: Sequence[str],
+    ) -> Columns:
+        """Read the chunks of the coordinates of some names."""
+        keys = {name: _column_keys(path, name, documents[name]) for name in names}
+        limit = _limit(documents, names)
+        found = iter(blobs.get_many([key for name in names for key in keys[name]], limit))
+        return cls({name: [(key, next(found)) for key in keys[name]] for name in names}, limit)
+
+    def are_still(self, blobs: Blobs) -> bool:
+        """Whether the store has the same bytes now: they are read again."""
+        parts = [part for name in self.by_name for part in self.by_name[name]]
+        return blobs.get_many([key for key, _ in parts], self.limit) == [one for _, one in parts]
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of all chunks."""
+        return sum(len(data or b"") for parts in self.by_name.values() for _, data in parts)
+
+    def values(self, documents: Mapping[str, checked_json.Document]) -> dict[str, NDArray[Any]]:
+        """The values by coordinate, read-only; DamageError if they are not as they were written.
+
+        Grids that are read again share them: see `swarmgrid.store.known`.
+        """
+        found = {name: _column(documents[name], parts) for name, parts in self.by_name.items()}
+        for values in found.values():
+            values.setflags(write=False)
+        return found
 
 
 def _limit(documents: Mapping[str, checked_json.Document], names: Sequence[str]) -> int:

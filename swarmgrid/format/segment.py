@@ -277,7 +277,8 @@ class Segment:
             n = len(columns["seconds"])
             for name in _LATER:
                 if name not in columns:
-                    columns[name] = np.zeros(n, COLUMNS[name])
+                    zeros = bytes(n * np.dtype(COLUMNS[name]).itemsize)
+                    columns[name] = np.frombuffer(zeros, COLUMNS[name])  # read-only, as the others
             writers = tuple(map(WriterId.from_list, header.get("writers", [UNKNOWN.to_list()])))
             rows = Rows(**{name: columns[name] for name in COLUMNS}, writers=writers)
         except MALFORMED as error:

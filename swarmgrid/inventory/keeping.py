@@ -9,7 +9,6 @@ import contextlib
 import logging
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import StoreError
@@ -192,6 +191,8 @@ def _read(blobs: Blobs, paths: list[GridPath]) -> dict[str, GridRow]:
     """The rows of some grids as they are now."""
     if len(paths) < 2:
         return {path.grid: _readable(blobs, path) for path in paths}
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_THREADS) as pool:
         rows = pool.map(lambda path: _readable(blobs, path), paths)
         return {row.grid: row for row in rows}

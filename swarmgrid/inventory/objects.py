@@ -10,8 +10,8 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
 import re
-import secrets
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -112,7 +112,7 @@ def decoded_rows(data: bytes, key: str) -> list[GridRow]:
 def write_rows(blobs: Blobs, rows: Sequence[GridRow]) -> str:
     """Add rows to the inventory: the new object's name."""
     stamp = max((row.time_ns for row in rows), default=0)
-    name = f"{stamp:020d}-{len(rows)}-{secrets.token_hex(8)}.cat"
+    name = f"{stamp:020d}-{len(rows)}-{os.urandom(8).hex()}.cat"
     blobs.put(FOLDER + name, encoded_rows(rows, FOLDER + name))
     return name
 

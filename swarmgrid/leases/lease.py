@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from swarmgrid.errors import InputError, LeaseLostError
 from swarmgrid.leases.nesting import runs_around
 from swarmgrid.store.lease_record import (
+    LEASE_SECONDS,
     MAX_LEASE_SECONDS,
     MAX_NBYTES,
     LeaseRecord,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
     from swarmgrid.store.location import Location
 
-LEASE_SECONDS = 30.0
-"""The time for which an owner that shows no sign of life keeps its lease."""
 _POLL_SECONDS = 0.2
 
 _own: set[str] = set()

@@ -135,6 +135,11 @@ class Schema:
         """The size of the largest output of one point."""
         return max((output.nbytes for output in self.outputs.values()), default=8)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether there are neither attributes nor coordinates, which a user could change."""
+        return not (self.coords or self.attrs or any(one.attrs for one in self.outputs.values()))
+
     def with_floats(self) -> Schema:
         """The schema with ``float64`` in place of integers."""
         outputs = {

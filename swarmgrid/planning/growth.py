@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swarmgrid.codecs.keys import held_key
-from swarmgrid.codecs.words import in_words
 from swarmgrid.errors import InputError
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
@@ -200,6 +199,8 @@ def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:
         requested = replace(requested, key_id=stored.key_id, array=stored.array)
         after = replace(grid, schema=replace(grid.schema, encodings={name: requested})).documents()
         if after[name] != before[name]:
+            from swarmgrid.codecs.words import in_words
+
             raise InputError(
                 f"output {name!r} is stored as {in_words(stored, grid.schema.outputs[name])}, and "
                 f"encoding= asks for {in_words(requested, grid.schema.outputs[name])}. Leave "

@@ -26,6 +26,7 @@ from swarmgrid.format.segment import (
 from swarmgrid.outputs.widening import is_wider
 from swarmgrid.space.points import union
 from swarmgrid.store.checked_json import shortened
+from swarmgrid.store.known import Understood
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -179,7 +180,7 @@ def read_manifest(
             gone.append(name)
             continue
         try:
-            segment = Segment.from_bytes(data, max_nbytes)
+            segment = _segment(data, max_nbytes)
             _check(segment, stored, path.manifest + name)
         except _OtherTypesError as error:
             (after if error.are_wider else before).append(name)
@@ -203,6 +204,19 @@ def read_manifest(
     if n_after and not parts:  # a conversion deletes its sources after it replaced the document
         damaged, ahead, after = damaged + after, ahead + after, []
     return Manifest(rows, sizes, tuple(damaged), tuple(ahead), (*before, *after))
+
+
+_understood: Understood[Segment] = Understood()
+"""Segments of few rows, by their bytes and the most bytes that their columns may have."""
+
+
+def _segment(data: bytes, max_nbytes: int) -> Segment:
+    """A stored segment, whose columns nothing can write to; ValueError if it is none."""
+    found = _understood.get(data, max_nbytes)
+    if found is None:
+        found = Segment.from_bytes(data, max_nbytes)
+        _understood.put(data, max_nbytes, found, found.rows.nbytes)
+    return found
 
 
 def _warn(path: GridPath, name: str, error: ValueError) -> None:

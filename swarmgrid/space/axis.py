@@ -91,11 +91,12 @@ class Axis:
             return values
         return [int(v) if i else v for v, i in zip(values, self.is_int.tolist(), strict=True)]
 
-    def hashed(self) -> NDArray[Any]:
-        """``(n,)``: what identifies the values; of a label what it stands for, too."""
+    def hashed(self, part: slice = slice(None)) -> NDArray[Any]:
+        """``(n,)``: what identifies some values; of a label what it stands for, too."""
+        values = self.values[part]
         if self.kind != "label" or self.digests is None:
-            return self.values
-        both = [f"{len(v)}:{v}{d}" for v, d in zip(self.values, self.digests, strict=True)]
+            return values
+        both = [f"{len(v)}:{v}{d}" for v, d in zip(values, self.digests[part], strict=True)]
         return np.array([*both, None], object)[:-1]
 
     def label(self, position: int) -> Any:

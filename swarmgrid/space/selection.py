@@ -104,7 +104,7 @@ class Runs:
 
     def slice(self, i: int) -> slice | None:
         """The indices of the ``i``-th touched bin; None if they are not consecutive."""
-        return slice(int(self.start[i]), int(self.stop[i])) if self.is_run[i] else None
+        return slice(self.start.item(i), self.stop.item(i)) if self.is_run.item(i) else None
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Selection:
 
     def chunk_index(self, touched: tuple[int, ...]) -> tuple[int, ...]:
         """The index in the store of the chunk at ``touched`` among the touched ones."""
-        return tuple(int(axis.bins[i]) for axis, i in zip(self.axes, touched, strict=True))
+        return tuple([axis.bins.item(i) for axis, i in zip(self.axes, touched, strict=True)])
 
     def at(self, places: Sequence[NDArray[np.intp]]) -> Selection:
         """The part at some places of the request, an array of them for each axis."""
@@ -210,5 +210,4 @@ def _run(indices: NDArray[np.intp]) -> slice | None:
 
 def _whole(runs: list[slice | None]) -> tuple[slice, ...] | None:
     """The slices, if there is one along every axis."""
-    found = tuple(run for run in runs if run is not None)
-    return found if len(found) == len(runs) else None
+    return None if None in runs else tuple(runs)  # type: ignore[arg-type]  # no None is among them

@@ -6,7 +6,6 @@ every store that Zarr can use can hold a grid.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -124,6 +123,8 @@ class ZarrBlobs:
     def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
         if self._files is not None:
             return self._files.get_many(keys, limit)
+
+        import asyncio  # 30 ms, which a directory does not need
 
         async def read_all() -> list[bytes | None]:
             gate = asyncio.Semaphore(CONCURRENT_REQUESTS)

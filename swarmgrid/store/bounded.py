@@ -99,7 +99,8 @@ def _check_before(store: Store, key: str, limit: int) -> None:
         except OSError:
             return
         try:
-            if not (is_readable(number, limit) or stat.S_ISDIR(os.fstat(number).st_mode)):
+            status = os.fstat(number)
+            if not (is_readable(number, status, limit) or stat.S_ISDIR(status.st_mode)):
                 raise TooLargeError
         finally:
             os.close(number)
@@ -111,9 +112,8 @@ def is_folder(store: Store, key: str) -> bool:
     return type(inner).__name__ == "LocalStore" and (inner.root / key).is_dir()
 
 
-def is_readable(number: int, limit: int) -> bool:
+def is_readable(number: int, status: os.stat_result, limit: int) -> bool:
     """Whether an open file is a regular one, of at most ``limit`` bytes, and not mostly holes."""
-    status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
         return False
     return status.st_size <= MIN_HOLES or not _is_mostly_holes(number, status.st_size)

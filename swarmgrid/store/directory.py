@@ -11,10 +11,10 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import shutil
+import stat
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from swarmgrid.errors import LeaseLostError, StoreError
 from swarmgrid.store.blobs import MAX_OBJECT, UNREADABLE
@@ -63,7 +63,7 @@ class FileBlobs:
         self._is_durable = is_durable
         self._group = group
         self._is_owner = writer is not None
-        self._writer = f"{group}-{writer or secrets.token_hex(8)}"
+        self._writer = f"{group}-{writer or os.urandom(8).hex()}"
         self._staging = f"{root}/{STAGING}/{self._writer}"
         self._numbers = itertools.count()  # unlike a generator, threads may share it
         self._known_folders: set[str] = set()
@@ -76,10 +76,16 @@ class FileBlobs:
         try:
             # without O_NONBLOCK, to open a fifo would wait for a process that writes to it
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(number, "rb", buffering=0) as file:  # of a folder, this is an OSError
+            try:
                 # of the open file: the one at the path may have been replaced meanwhile
-                return file.read() if is_readable(number, limit) else UNREADABLE
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                status = os.fstat(number)
+                if stat.S_ISDIR(status.st_mode):
+                    return None
+                is_object = is_readable(number, status, limit)
+                return _read(number, status.st_size) if is_object else UNREADABLE
+            finally:
+                os.close(number)
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             if error.errno in _NO_FILE:
@@ -91,7 +97,7 @@ class FileBlobs:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with self._staged(data) as staged:
+        with self._staged(data, is_moved=True) as staged:
             self._place(os.replace, staged, path)
         self._show_change(key)
 
@@ -151,7 +157,7 @@ class FileBlobs:
         """Delete a file, unless another process has taken over: an unlink would not see it."""
         if os.path.isdir(path):
             return
-        taken = f"{self._staging}/{os.getpid()}-{secrets.token_hex(4)}-{next(self._numbers)}"
+        taken = f"{self._staging}/{os.getpid()}-{os.urandom(4).hex()}-{next(self._numbers)}"
         try:
             os.rename(path, taken)
         except FileNotFoundError:
@@ -212,7 +218,7 @@ class FileBlobs:
     def _remove_staging(self, name: str) -> None:
         folder = f"{self._root}/{STAGING}/{name}"
         # a folder that is gone already is that of a fence that was killed before it removed it
-        gone = folder if ".gone" in name else f"{folder}.gone-{secrets.token_hex(4)}"
+        gone = folder if ".gone" in name else f"{folder}.gone-{os.urandom(4).hex()}"
         try:
             os.rename(folder, gone)  # atomic: no write through the folder completes after it
         except FileNotFoundError:
@@ -225,11 +231,13 @@ class FileBlobs:
         return StoreError(f"store {self._root} cannot be {what}: {error}. {remedy(error)}")
 
     @contextlib.contextmanager
-    def _staged(self, data: bytes) -> Iterator[str]:
-        path = f"{self._staging}/{os.getpid()}-{secrets.token_hex(4)}-{next(self._numbers)}"
+    def _staged(self, data: bytes, *, is_moved: bool = False) -> Iterator[str]:
+        path = f"{self._staging}/{os.getpid()}-{os.urandom(4).hex()}-{next(self._numbers)}"
+        is_left = True
         try:
             _write(path, data, is_durable=self._is_durable)
             yield path
+            is_left = not is_moved
         except FileNotFoundError:
             raise self._lost() from None
         except (FileExistsError, LeaseLostError):
@@ -237,8 +245,9 @@ class FileBlobs:
         except OSError as error:
             raise self._failed("written", error) from error
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # left there by a failure, or linked by create
+            if is_left:  # by a failure, or as `create` has linked it
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
     def _place(self, move: Callable[[str, str], None], staged: str, path: str) -> None:
         try:
@@ -269,21 +278,34 @@ def _flush_folder(path: str) -> None:
         os.close(folder)
 
 
-def _write(
-    path: str, data: bytes, mode: Literal["wb", "xb"] = "wb", *, is_durable: bool = False
-) -> None:
-    with open(path, mode, buffering=0) as file:
+def _read(number: int, nbytes: int) -> bytes:
+    """The bytes of an open file of a size, by three system calls less than those of `open`."""
+    data = os.read(number, nbytes + 1)
+    if len(data) == nbytes:  # less than asked for: there is no more
+        return data
+    parts = [data]
+    while data:  # so much that it comes in parts, or of another size by now
+        data = os.read(number, 2**24)
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _write(path: str, data: bytes, flag: int = os.O_TRUNC, *, is_durable: bool = False) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o666)
+    try:
         view = memoryview(data)
         while view:  # a raw write may take less than all, as on a disk that fills up
-            view = view[file.write(view) :]
+            view = view[os.write(number, view) :]
         if is_durable:
-            os.fsync(file.fileno())
+            os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _create_in_place(path: str, data: bytes) -> bool:
     """Create exclusively on a file system without hard links; a kill may leave it short."""
     try:
-        _write(path, data, "xb")
+        _write(path, data, os.O_EXCL)
     except FileExistsError:
         return False
     except OSError:

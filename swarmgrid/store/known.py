@@ -1,4 +1,4 @@
-"""Facts about stores that were found out by trying, once per process."""
+"""The knowledge of this process about stores: facts found out by trying, and what bytes mean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import weakref
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from swarmgrid.store.location import Location
 
 T = TypeVar("T")
+
+MAX_KEPT = 32
+"""The most entries; a process that reads more grids in turn examines their bytes each time."""
+MAX_NBYTES = 2**16
+"""The most bytes of an entry. What takes more is examined each time, so that nothing large stays
+in memory."""
 
 
 class Known(Generic[T]):
@@ -46,3 +54,32 @@ class Known(Generic[T]):
 def _address(location: Location) -> tuple[str, str]:
     """A URL with its options: one bucket name stands for several where endpoints differ."""
     return location.url, repr(sorted(location.options.items(), key=lambda item: str(item[0])))
+
+
+class Understood(Generic[T]):
+    """The last results of a function of stored bytes that has no other input and no effect.
+
+    So bytes that are the same as before need not be examined again. They are read again all the
+    same, and compared: what changes in a store is seen. All callers share a result, so it must be
+    such that none of them can change it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, T] = {}
+
+    def get(self, data: bytes, of: Hashable) -> T | None:
+        """The result for some bytes ``of`` something; None if it is not kept."""
+        return self._kept.get((of, data)) if len(data) <= MAX_NBYTES else None
+
+    def put(self, data: bytes, of: Hashable, result: T, nbytes: int) -> None:
+        """Keep a result, which takes so many bytes, in the place of the oldest one."""
+        if max(len(data), nbytes) > MAX_NBYTES:
+            return
+        # replaced, not changed: threads need no lock, which a fork could leave taken for ever; at
+        # worst one of two results is not kept
+        last = [*self._kept.items()][1 - MAX_KEPT :]
+        self._kept = dict([*last, ((of, data), result)])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept = {}

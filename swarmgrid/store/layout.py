@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ PROBE = "probe-"
 """The prefix of the names of objects, under ``locks``, that try out a store."""
 
 
+@functools.lru_cache(maxsize=256)  # of every key that is read or written
+def _folder(function: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", function).strip(".") or "_"
+
+
 @dataclass(frozen=True, slots=True)
 class GridPath:
     """The keys of one grid."""
@@ -33,7 +39,7 @@ class GridPath:
     @property
     def folder(self) -> str:
         """The group of the function's grids, under ``data.zarr``."""
-        return re.sub(r"[^A-Za-z0-9_.-]", "_", self.function).strip(".") or "_"
+        return _folder(self.function)
 
     @property
     def group(self) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
-import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +15,8 @@ from swarmgrid.store.layout import LOCKS
 if TYPE_CHECKING:
     from swarmgrid.store.blobs import Blobs
 
+LEASE_SECONDS = 30.0
+"""The time for which an owner that shows no sign of life keeps its lease."""
 MAX_LEASE_SECONDS = 3600.0
 """So long a lease may be at most: a grid whose owner is gone waits for it."""
 MAX_NBYTES = 2**16
@@ -71,7 +71,7 @@ class LeaseRecord:
     def of_this_process(cls, seconds: float) -> LeaseRecord:
         """A new record in this process' name."""
         pid = os.getpid()
-        return cls(secrets.token_hex(8), socket.gethostname(), pid, _start_of(pid) or "", seconds)
+        return cls(os.urandom(8).hex(), _host(), pid, _start_of(pid) or "", seconds)
 
     def to_bytes(self) -> bytes:
         """The record as it is stored."""
@@ -107,13 +107,13 @@ class LeaseRecord:
 
     def is_of_this_process(self) -> bool:
         """Whether this very process made the record."""
-        here = (socket.gethostname(), os.getpid(), _start_of(os.getpid()))
+        here = (_host(), os.getpid(), _start_of(os.getpid()))
         return (self.host, self.pid, self.started) == here and self._is_of_this_system()
 
     def is_dead(self) -> bool:
         """Whether this machine can prove that the owner has ended."""
         # of another machine nothing can be proved here: its lease runs out by its own time
-        if self.host != socket.gethostname() or not self._is_of_this_system():
+        if self.host != _host() or not self._is_of_this_system():
             return False
         start = _start_of(self.pid)
         # the number may be that of another process by now
@@ -121,7 +121,7 @@ class LeaseRecord:
 
     def is_here(self) -> bool:
         """Whether the owner is seen to run on this machine."""
-        is_near = self.host == socket.gethostname() and self._is_of_this_system()
+        is_near = self.host == _host() and self._is_of_this_system()
         return is_near and _start_of(self.pid) == self.started
 
     def _is_of_this_system(self) -> bool:
@@ -172,6 +172,12 @@ def _is_gone(pid: int) -> bool:
     except (OSError, OverflowError):  # it is another user's, or the number is none
         return False
     return False
+
+
+def _host() -> str:
+    import socket  # most readers of a finished grid ask for nothing of this
+
+    return socket.gethostname()
 
 
 def _system() -> str:

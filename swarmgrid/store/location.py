@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -244,6 +243,8 @@ def _files_of(store: Any, prefix: str) -> FileBlobs | None:
 
 def _open_zip(store: Any) -> None:
     """Open a ZipStore, the one store of zarr's that does not open itself when it is used."""
+    import zipfile
+
     from zarr.core.sync import sync
     from zarr.storage import ZipStore
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from swarmgrid.errors import InputError, StoreError, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from importlib import metadata
 
 GROUP = "swarmgrid.stores"
 """The group of entry points: a scheme, and a callable that opens ``(url, **storage_options)``."""
@@ -144,6 +145,8 @@ def from_url(url: str, storage_options: Mapping[str, Any] | None = None) -> Any:
 
 def added() -> Mapping[str, metadata.EntryPoint]:
     """The schemes that installed packages add; those of this package stay its own."""
+    from importlib import metadata  # 15 ms, for schemes that few stores have
+
     found = {point.name.lower(): point for point in metadata.entry_points(group=GROUP)}
     return {name: point for name, point in found.items() if name not in {*SCHEMES, *OWN}}
 

@@ -23,7 +23,6 @@ from swarmgrid.format.codec import checksum
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
 from swarmgrid.records.damage_marks import mark_chunk
-from swarmgrid.records.snapshot import kept_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.texts import to_text
 from swarmgrid.view.near import NearChunks
@@ -132,6 +131,8 @@ def coordinates(axes: tuple[Axis, ...], schema: Schema | None) -> xr.Coordinates
         values = coord.values
         if values.dtype == object and values.size:
             values = to_text(values)
+        if not values.flags.writeable:  # as stored; what a user gets may be changed in place
+            values = values.copy()
         found[name] = (coord.dims, values, dict(coord.attrs))
     variables: dict[str, xr.Variable] = {}
     indexes: dict[str, PandasIndex] = {}
@@ -305,6 +306,8 @@ class GridArray(NearChunks, BackendArray):
                     grid_at_home(self._blobs, self._grid)
                     mark_chunk(self._location, self._grid.path, index, error)
                     raise
+                from swarmgrid.records.snapshot import kept_chunk
+
                 block, _ = kept_chunk(self._blobs, self._grid, self._manifest, self._name, index)
             yield block
 

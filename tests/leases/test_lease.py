@@ -21,9 +21,9 @@ from zarr.storage import MemoryStore, WrapperStore
 
 from swarmgrid.errors import LeaseLostError
 from swarmgrid.leases import lease as lease_module
-from swarmgrid.leases.lease import LEASE_SECONDS, Lease, acquire
+from swarmgrid.leases.lease import Lease, acquire
 from swarmgrid.store import lease_record as record_module
-from swarmgrid.store.lease_record import LeaseRecord
+from swarmgrid.store.lease_record import LEASE_SECONDS, LeaseRecord
 from swarmgrid.store.location import Location, to_location
 from tests import programs
 from tests.stores.grids import PATH

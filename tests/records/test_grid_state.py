@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from swarmgrid.errors import StoreError
+from swarmgrid.format import described
+from swarmgrid.format import grid as grid_module
 from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import write_grid
-from swarmgrid.format.segment import Row, Rows
+from swarmgrid.format.segment import COLUMNS, Row, Rows, Segment
+from swarmgrid.outputs.outputs import Coord, Output, Schema
+from swarmgrid.records import manifest as manifest_module
 from swarmgrid.records.damage_marks import mark_name
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.manifest import read_manifest, write_segment
 from swarmgrid.space.points import Points
-from swarmgrid.store.blobs import Blobs
+from swarmgrid.store import checked_json
+from swarmgrid.store.blobs import MAX_OBJECT, Blobs
 from swarmgrid.store.directory import FileBlobs
 from tests.stores.grids import PATH, Recorder, assert_same_grid, fill_grid, grown, new_grid
 
@@ -136,3 +147,116 @@ def test_a_state_that_has_changed_is_read_again(
     state = read_state(files, PATH, known)
     assert state is not None
     assert (state.names, state.document) != (known.names, known.document)
+
+
+# ---- bytes that were read before
+
+
+class Changed:
+    """The objects of another `Blobs`, but for one."""
+
+    def __init__(self, inner: Blobs, key: str, data: bytes | None) -> None:
+        self._inner = inner
+        self._key, self._data = key, data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
+        return self.get_many([key], limit)[0]
+
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
+        found = self._inner.get_many(keys, limit)
+        pairs = zip(keys, found, strict=True)
+        return [self._data if key == self._key else data for key, data in pairs]
+
+
+def forget() -> None:
+    grid_module._understood.clear()
+    manifest_module._understood.clear()
+
+
+def outcome(blobs: Blobs) -> object:
+    """All that a reader can know of a grid, or the error that it gets."""
+    try:
+        state = read_state(blobs, PATH)
+    except StoreError as error:
+        return type(error), str(error)
+    assert state is not None
+    rows, grid = state.manifest.rows, state.grid
+    columns = [getattr(rows, name).tolist() for name in COLUMNS]
+    axes = [(axis.kind, axis.values.tolist(), axis.is_int) for axis in grid.axes]
+    return columns, state.manifest.damaged, axes, grid.group_document(), state.names
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_read_before_changes_nothing_of_what_is_read(
+    files: FileBlobs, grid: StoredGrid, data: st.DataObject
+) -> None:
+    """Any object damaged, cut, gone or in the place of another: as in a process that is new."""
+    reader = Recorder(files)
+    read_state(reader, PATH)
+    stored = {key: files.get(key) or b"" for key in reader.reads}
+    key = data.draw(st.sampled_from(sorted(stored)))
+    before = stored[key]
+    at = data.draw(st.integers(0, len(before) - 1))
+    flipped = bytes([before[at] ^ data.draw(st.integers(1, 255))])
+    other = data.draw(
+        st.sampled_from(
+            [before[:at] + flipped + before[at + 1 :], before[:at], None, *stored.values()]
+        )
+    )
+    forget()
+    fresh = outcome(Changed(files, key, other))
+    read_state(files, PATH)  # the process knows the sound objects, and then the changed one, too
+    assert outcome(Changed(files, key, other)) == fresh == outcome(Changed(files, key, other))
+    assert outcome(files) != fresh or other == before
+
+
+def test_bytes_that_were_read_before_are_read_and_not_examined(
+    files: FileBlobs, grid: StoredGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Recorder(files), Recorder(files)
+    read_state(first, PATH)
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        pytest.fail("the same bytes were examined twice")
+
+    for module, name in (
+        (checked_json, "from_bytes"),
+        (described, "checked_documents"),
+        (described, "check_same"),
+        (Segment, "from_bytes"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    read_state(second, PATH)
+    assert second.reads == first.reads
+
+
+def test_what_readers_share_cannot_be_changed(files: FileBlobs, grid: StoredGrid) -> None:
+    state, again = read_state(files, PATH), read_state(files, PATH)
+    assert state is not None
+    assert again is not None
+    assert again.grid is state.grid
+    arrays = [*(axis.values for axis in state.grid.axes)]
+    data = files.get(f"{PATH.manifest}0.seg") or b""
+    arrays += [getattr(manifest_module._segment(data, 2**20).rows, name) for name in COLUMNS]
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_a_grid_with_attributes_or_coordinates_is_not_shared(files: FileBlobs) -> None:
+    """What a user gets of these may be a list, which can be changed in place."""
+    for schema in (
+        Schema({"mean": Output(attrs={"levels": [1, 2]})}),
+        Schema({"mean": Output()}, attrs={"levels": [1, 2]}),
+        Schema({"mean": Output(("t",), (2,))}, {"t": Coord(("t",), np.array([0.0, 1.0]))}),
+    ):
+        write_grid(files, new_grid({"s": [1, 2, 3]}, {"s": 2}, schema), None)
+        one, other = read_state(files, PATH), read_state(files, PATH)
+        assert one is not None
+        assert other is not None
+        assert one.grid is not other.grid
+        assert_same_grid(other.grid, one.grid)

@@ -10,6 +10,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -268,3 +269,64 @@ def test_every_refusal_of_a_file_system_says_what_to_do(
             patched.setattr(os, name, refuse)
             with pytest.raises(StoreError, match=CAUSES[number]):
                 call()
+
+
+def test_a_file_is_written_and_read_with_no_more_system_calls_than_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    blobs = writer(tmp_path, "one")
+    blobs.put("a/b", b"1")  # its folders are there now
+
+    def noted(name: str) -> None:
+        call = getattr(os, name)
+
+        def note(*args: Any, **options: Any) -> Any:
+            made.append(name)
+            return call(*args, **options)
+
+        monkeypatch.setattr(os, name, note)
+
+    for name in (
+        *("open", "read", "write", "close", "fstat", "lseek", "fsync", "replace", "rename"),
+        *("link", "unlink", "stat", "lstat", "listdir", "scandir", "mkdir", "utime", "access"),
+    ):
+        noted(name)
+    blobs.put("a/b", b"2")
+    assert made == ["open", "write", "close", "replace"]
+    made.clear()
+    assert blobs.get("a/b") == b"2"
+    assert made == ["open", "fstat", "read", "close"]
+    made.clear()
+    assert blobs.get("a/c") is None
+    assert made == ["open"]
+
+
+@pytest.mark.parametrize("most", [1, 3, 10, 11])
+def test_a_file_that_comes_in_parts_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    blobs, read = writer(tmp_path, "one"), os.read
+    blobs.put("a", b"0123456789")
+    monkeypatch.setattr(os, "read", lambda number, n: read(number, min(n, most)))
+    assert blobs.get("a") == b"0123456789"
+
+
+def test_a_file_that_becomes_larger_or_smaller_while_it_is_read_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, look = writer(tmp_path, "one"), os.fstat
+
+    def changed(data: bytes) -> None:
+        def late(number: int) -> os.stat_result:
+            status = look(number)
+            (tmp_path / "a").write_bytes(data)
+            return status
+
+        monkeypatch.setattr(os, "fstat", late)
+
+    for data in (b"0123456789", b"012", b""):
+        monkeypatch.undo()
+        blobs.put("a", b"01234")
+        changed(data)
+        assert blobs.get("a") == data
