@@ -162,7 +162,8 @@ def merge(
     InputError
         If both are the same store, or grids of one id do not go together: nothing was written.
     ConflictError
-        If there is a conflict, with ``on_conflict="raise"``: nothing was written.
+        If there is a conflict, with ``on_conflict="raise"``: nothing was written. Of a conflict
+        that another process makes meanwhile, nothing of its grid was written.
     DamageError
         If a value of either is damaged; `Grid.repair` comes first then.
 
@@ -219,7 +220,8 @@ def merged_grids(
         return _to_merging((plan.merged for plan in plans), dry_run=dry_run)
     check_writable(goal)
     done = (
-        _merged(blobs, goal, p.path, decrypt=decrypt) if p.has_news else p.merged for p in plans
+        _merged(blobs, goal, plan, on_conflict, decrypt=decrypt) if plan.has_news else plan.merged
+        for plan in plans
     )
     return _to_merging(done, dry_run=False)
 
@@ -242,6 +244,8 @@ class _Plan:
     path: GridPath
     merged: _Merged
     has_news: bool
+    names: tuple[str, ...]
+    """The objects of the target's manifest that this was seen by."""
 
 
 def _planned(blobs: Blobs, goal: Location, paths: list[GridPath], *, decrypt: bool) -> list[_Plan]:
@@ -254,15 +258,17 @@ def _planned(blobs: Blobs, goal: Location, paths: list[GridPath], *, decrypt: bo
         if state is None:  # deleted meanwhile
             continue
         state.grid.check_at_home()
-        if is_to_be_copied(state, read_state(target, path)):
-            plans.append(_Plan(path, _of_copy(path, state, 0), has_news=True))
+        there = read_state(target, path)
+        names = () if there is None else there.names
+        if is_to_be_copied(state, there):
+            plans.append(_Plan(path, _of_copy(path, state, 0), has_news=True, names=names))
             continue
         try:
             outcome = join_part(Part(blobs, state, path, may_decrypt=decrypt), target)
         except InputError as error:
             misfits.append(f"{path.folder}/{path.grid[:SHOWN_DIGITS]}: {error}")
             continue
-        plans.append(_Plan(path, _of_joint(path, outcome.joint), outcome.has_news))
+        plans.append(_Plan(path, _of_joint(path, outcome.joint), outcome.has_news, names))
     if misfits:
         shown = "\n  ".join(misfits[:_MAX_MISFITS])
         n, more = len(misfits), len(misfits) - _MAX_MISFITS
@@ -274,16 +280,22 @@ def _planned(blobs: Blobs, goal: Location, paths: list[GridPath], *, decrypt: bo
     return plans
 
 
-def _merged(blobs: Blobs, goal: Location, path: GridPath, *, decrypt: bool) -> _Merged:
+def _merged(
+    blobs: Blobs, goal: Location, plan: _Plan, on_conflict: str, *, decrypt: bool
+) -> _Merged:
     """Merge one grid."""
+    path = plan.path
     state = read_state(blobs, path)
     if state is None:  # deleted meanwhile
         return MergedGrid(path.function, path.grid, False, 0, 0, 0, 0, 0), ()
     with lease.acquire(goal, path) as held, recorded(held, path):
-        if is_to_be_copied(state, read_state(held.blobs, path)):
+        there = read_state(held.blobs, path)
+        if is_to_be_copied(state, there):
             nbytes, _ = copy_grid(blobs, state, held)
             return _of_copy(path, state, nbytes)
         part = Part(blobs, state, path, may_decrypt=decrypt)
+        if there is not None and there.names != plan.names:  # another process has written since
+            join_part(part, held.blobs).check(on_conflict, _REMEDY)
         return _of_joint(path, join_part(part, held.blobs, held).joint)
 
 

@@ -158,7 +158,7 @@ class Scope:
         Raises
         ------
         ConflictError
-            If there is a conflict. Nothing was written.
+            If there is a conflict. Nothing was written, as of `swarmgrid.merge`.
         InputError
             If grids do not go together, or the scope has used no store.
         DamageError

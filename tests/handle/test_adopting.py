@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable
 from enum import Enum
@@ -13,7 +12,6 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 import swarmgrid
@@ -21,6 +19,7 @@ from swarmgrid import Grid
 from swarmgrid.leases import lease
 from tests.conftest import Killed
 from tests.long import examples, first
+from tests.overtaken import OvertakenStore
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0}
 ALPHAS = [0.4, 0.2, 1, 2.5]
@@ -295,21 +294,8 @@ def test_a_conflict_is_an_error_before_anything_is_written() -> None:
         Grid(type(grid._ref)(grid._ref.location, f.grid({"a": 9}, ["x"])._ref.path)).adopt(old)
 
 
-class Overtaken(MemoryStore):
-    """A store in which something happens just before the lease of a grid is taken."""
-
-    then: Callable[[], None] | None = None
-    grid = ""
-
-    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        if self.then is not None and key.startswith(f"locks/{self.grid}/"):
-            then, self.then = self.then, None
-            await asyncio.to_thread(then)
-        await super().set_if_not_exists(key, value)
-
-
 def test_a_conflict_that_comes_before_the_lease_is_an_error_too() -> None:
-    wrong, store = [], Overtaken()
+    wrong, store = [], OvertakenStore()
 
     def drifting(x: int, a: int = 0) -> float:
         return x + 100.0 * len(wrong)

@@ -20,6 +20,7 @@ from swarmgrid import Grid
 from swarmgrid.leases import lease
 from tests.conftest import Killed
 from tests.long import examples, first
+from tests.overtaken import OvertakenStore
 from tests.servers.s3 import S3Server
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
@@ -261,6 +262,28 @@ def test_a_damaged_value_is_not_merged(tmp_path: Path) -> None:
     Grid.open(tmp_path / "a", "").repair()
     swarmgrid.merge(tmp_path / "a", tmp_path / "b")
     assert len(computed(tmp_path / "b")) == 5
+
+
+@pytest.mark.parametrize("on_conflict", ["raise", "keep"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_conflict_that_comes_before_the_lease_is_seen_too(
+    on_conflict: str, is_there: bool
+) -> None:
+    source, target = MemoryStore(), OvertakenStore()
+    fill(source, [{"axes": {"x": [1, 2], "s": ["a"]}}])
+    if is_there:
+        fill(target, [{"axes": {"x": [3], "s": ["a"]}}])
+    (row,) = swarmgrid.catalog(source)
+    target.grid = row.id
+    target.then = lambda: fill(target, [{"axes": {"x": [2], "s": ["a"]}}], wrong={(2, "a")})
+    if on_conflict == "raise":
+        with pytest.raises(swarmgrid.ConflictError, match=r"x=2"):
+            swarmgrid.merge(source, target, on_conflict="raise")
+    else:
+        assert swarmgrid.merge(source, target).points_conflicting == 1
+    found = computed(target)
+    assert found[2, "a"] == 20.0 + ord("a") + 1
+    assert ((1, "a") in found) == (on_conflict == "keep")
 
 
 @pytest.mark.parametrize("given_", [{"on_conflict": "replace"}, {"dry_run": "yes"}])
