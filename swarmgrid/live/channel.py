@@ -111,9 +111,12 @@ class Channel:
             n_same = n_same + 1 if is_same else 0
             self.seen = seen
             self.number += 1
+            # each look has an event of its own: none is missed by a viewer that is still busy with
+            # the last one, as it compares numbers before it waits
             self._changed.set()
             self._changed = asyncio.Event()
             least = next_pause(self._interval, cpu_seconds, 0)
+            # whole, whatever wakes it: viewers that come and go cannot have it look more often
             await asyncio.sleep(least)
             rest = (
                 min(next_pause(self._interval, cpu_seconds, n_same), self._longest(seen)) - least

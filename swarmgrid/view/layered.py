@@ -92,6 +92,7 @@ class LayeredArray(GridArray):
         n_axes, own = len(self._order), range(len(self._order), len(shape))
         in_request = values.transpose([*self._order, *own])
         turn = [self._under_order.index(d) for d in range(n_axes)]
+        # the shared store first: what the scope has computed replaces its values
         self._under._gather(  # noqa: SLF001  # of the same class
             below.selection,
             below.present,
