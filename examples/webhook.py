@@ -1,7 +1,8 @@
 """Send the events of a run to a web hook.
 
 `on_event=` of a run calls a function with each event; this one posts it as JSON. The receiver is a
-small server of this script: a chat, a pipeline or a monitor in practice.
+small server of this script: a chat, a pipeline or a monitor in practice. It is down for a while,
+and gets what it has missed afterwards.
 
     python examples/webhook.py [--store DIR]
 """
@@ -25,15 +26,19 @@ store = parser.parse_args().store
 # ## The receiver
 
 received = []
+posts = []
 
 
 class Hook(BaseHTTPRequestHandler):
-    """Take note of what is posted."""
+    """Take note of what is posted; the fourth time, be down."""
 
     def do_POST(self) -> None:
         """Answer a post."""
-        received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
+        posts.append(self.rfile.read(int(self.headers["Content-Length"])))
+        is_down = len(posts) == 4
+        if not is_down:
+            received.append(json.loads(posts[-1]))
+        self.send_response(503 if is_down else 204)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
@@ -47,16 +52,29 @@ url = f"http://127.0.0.1:{server.server_port}/"
 # %%
 # ## The sender
 #
-# If the receiver is down, the error is logged and the run goes on. The token of an event that
-# arrived is where a later `swarmgrid.watch(store, since=token)` begins, so that none is lost.
+# The token of the last event that arrived says what is still to be sent. After an error nothing
+# is posted any more, so that the receiver gets the events in order.
+
+sent = []
+errors = []
 
 
-def post(event: swarmgrid.Event) -> None:
+def send(event: swarmgrid.Event) -> None:
     """Post an event as JSON."""
     request = urllib.request.Request(
         url, event.to_json().encode(), {"Content-Type": "application/json"}
     )
     urllib.request.urlopen(request, timeout=10).close()
+    sent.append(event.token)
+
+
+def post(event: swarmgrid.Event) -> None:
+    """Post an event while the receiver answers."""
+    if not errors:
+        try:
+            send(event)
+        except OSError as error:
+            errors.append(error)
 
 
 def simulate(alpha: float, n: int) -> float:
@@ -77,6 +95,16 @@ _, done = swarmgrid.run(
     verbose=0,
 )
 print(done)
+print(len(sent), "events arrived, then", errors[0] if errors else "all others")
+
+# %%
+# ## What is still to be sent
+#
+# Another process, on another machine, could do this a week later: the store tells the events from
+# the token on.
+
+for event in swarmgrid.watch(store, simulate, since=sent[-1] if sent else None, timeout=0):
+    send(event)
 server.shutdown()
 server.server_close()
 for document in received:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 Cell: TypeAlias = "str | Html"
 MAX_ROWS = 50
@@ -43,6 +46,36 @@ class Html(str):
     """A text that is HTML already."""
 
     __slots__ = ()
+
+
+def json_line(document: Mapping[str, Any]) -> str:
+    """A document as one line of JSON that every parser takes.
+
+    Values that JSON has not are texts: infinity and NaN, too, of which Python makes no JSON.
+
+    Examples
+    --------
+    >>> json_line({"x": [1.5, float("inf")], "y": 1j})
+    '{"x": [1.5, "inf"], "y": "1j"}'
+    """
+    try:
+        return json.dumps(document, default=_text, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(document), default=_text)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return value.isoformat(timespec="milliseconds")
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def count(number: float) -> str:

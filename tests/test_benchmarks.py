@@ -30,7 +30,12 @@ FIGURES = {
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
     *(f"{what}, {case}" for what in ("bytes", "files") for case in DISK_CASES),
     *("requests in a row", "seconds a far chunk", "requests a far chunk", "far reading"),
-    *("a bar", "cluster", "short axis", "an event, woken", "an event, polled"),
+    *("a bar", "cluster", "short axis"),
+    *(
+        f"{what}, {place}"
+        for what in ("an event", "requests of a watcher")
+        for place in ("woken", "polled", "Redis", "S3")
+    ),
     *(
         "usual codec",
         "no codec",

@@ -11,6 +11,7 @@ TESTS = Path(__file__).parent
 PACKAGE = Path(swarmgrid.__file__).parent
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 OF_A_ROOM = {
+    "following/test_interleavings.py",
     "memo/test_costs.py",
     "memo/test_damage.py",
     "memoized/test_code_key.py",

@@ -61,8 +61,8 @@ def _places(
     yield "memory", ("memory://benchmark", {})
     yield "SQLite", (f"sqlite:///{folder}/a.db", {})
     yield "SQLite, NORMAL", (f"sqlite:///{folder}/b.db", {"synchronous": "NORMAL"})
-    starts: dict[str, Callable[[Path], Any]] = {} if is_quick else {"S3": _s3, "DynamoDB": _moto}
-    starts = {"Redis": _valkey, **starts}
+    starts: dict[str, Callable[[Path], Any]] = {} if is_quick else {"S3": s3, "DynamoDB": _moto}
+    starts = {"Redis": valkey, **starts}
     with contextlib.suppress(ImportError):
         import lmdb  # noqa: F401
 
@@ -74,7 +74,8 @@ def _places(
 
 
 @contextlib.contextmanager
-def _valkey(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def valkey(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A store on a server with Redis' protocol."""
     from tests.servers.valkey import valkey
 
     with valkey(folder) as server:
@@ -90,7 +91,8 @@ def _moto(_: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @contextlib.contextmanager
-def _s3(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def s3(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A store on an S3 server."""
     from tests.servers.seaweedfs import seaweedfs
 
     with seaweedfs(folder) as server:

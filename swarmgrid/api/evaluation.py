@@ -28,8 +28,6 @@ from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.blobs import writing
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import xarray as xr
 
     from swarmgrid.identity import Fingerprint
@@ -155,9 +153,12 @@ class Call:
         if missing == 0 and self._damage is None:
             done = self._nothing_done(coverage, requested, time.monotonic() - start)
             if self._options.log is not None:
-                self._log(done)
+                from swarmgrid.api.reporting import log_nothing_done
+
+                log_nothing_done(self.request.grid, self._options.log, done)
             self._remember(done)
             return done
+        from swarmgrid.api.reporting import reported
         from swarmgrid.coordinator.fill import fill  # a warm call needs no scheduler
 
         before, held = self._fingerprint(), self._held()
@@ -167,8 +168,8 @@ class Call:
         request, known = self.request, self._known()
         if self._beneath is not None:
             request, known = replace(request, domain=self._beneath.rest(request.domain)), None
-        with self._telling():
-            done, state = fill(request, options, self._remember, known)
+        with reported(self.request.grid, self._options) as witness:
+            done, state = fill(request, options, self._remember, known, witness)
         if self._beneath is not None:
             n = requested - request.domain.n_requested
             done = replace(
@@ -185,15 +186,6 @@ class Call:
         self._check_kept(done)
         self._warn_of_changes(before, held, done)
         return done
-
-    def _telling(self) -> AbstractContextManager[None]:
-        """Tell the events of the run, where something listens: the store is read for that."""
-        if self._options.on_event is None:
-            return contextlib.nullcontext()
-        from swarmgrid.following.telling import told
-
-        grid = self.request.grid
-        return told(grid.location, grid.path, [self._options.on_event])
 
     def _remember(self, done: Diagnostics) -> None:
         """Let a decorated function know what its last run did."""
@@ -283,16 +275,6 @@ class Call:
             schema = coverage.grid.schema if coverage else self.request.layout.schema
             return dataset.empty_dataset(ref, axes, schema)
         return dataset.dataset(ref, axes, coverage, self._snapshot.manifest, chunks)
-
-    def _log(self, done: Diagnostics) -> None:
-        """Tell the log of a run that had nothing to compute."""
-        from swarmgrid.observe.events import RunEnded, RunStarted
-        from swarmgrid.observe.log import RunLog
-
-        path, n_cached = self.request.grid.path, done.points_cached
-        log = RunLog(self._options.log)
-        log(RunStarted(path.function, path.grid, n_cached, n_cached))
-        log(RunEnded("finished", done))
 
     @property
     def is_stored(self) -> bool:

@@ -166,7 +166,8 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         Seconds without a heartbeat after which another process may take the grid; at most an
         hour.
     log : path-like, optional
-        A file to which the run appends one JSON line per event.
+        A file to which the run appends one JSON line per event: those of the grid as
+        `Event.to_json` gives them, and those of the run itself, such as tasks and retries.
     on_event : callable, optional
         A function that is called with each `Event` of the grid from the beginning of the run to
         its end, one after the other, in a thread of this process: with points once they are

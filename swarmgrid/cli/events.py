@@ -24,7 +24,7 @@ if TYPE_CHECKING:
               "long; 0: end with what has happened until now.")  # fmt: skip
 @click.option("--until-finished", is_flag=True, help="End when a run has finished.")
 @click.option("--interval", type=float, default=1.0, show_default=True, metavar="SECONDS",
-              help="The pause between two looks while something happens.")  # fmt: skip
+              help="The time from one look to the next.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document for each event, one "
               "a line.")  # fmt: skip
 @store_options

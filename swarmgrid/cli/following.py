@@ -86,7 +86,7 @@ def status(
     if watch:
         found = _watched(follower, as_json=as_json)
     else:
-        found = follower.look(time.monotonic())
+        found = follower.look()
         if not found:
             place.some_rows(query, function)  # which says so
     if as_json:
@@ -100,7 +100,8 @@ def status(
 
 def to_document(look: Look) -> dict[str, Any]:
     """The state of a grid as JSON."""
-    row, lease = look.row, look.lease if look.is_running or look.is_killed else None
+    row = look.row
+    lease = look.holder.record if look.is_running or look.is_killed else None
     return {
         "grid": row.grid,
         "function": row.function,
@@ -147,7 +148,7 @@ def _watched(follower: Follower, *, as_json: bool) -> list[Look]:
     found: list[Look] = []
     seen: set[str] = set()
     waits = False
-    for found in looks(follower, time.monotonic, time.sleep):
+    for found in looks(follower, time.sleep):
         seen |= {one.row.grid for one in found if one.is_running}
         active = [one for one in found if one.row.grid in seen]
         if not active and not waits and any(one.row.points_missing for one in found or ()):
@@ -224,6 +225,7 @@ def _name(row: GridRow) -> str:
 
 
 def _process(look: Look) -> str:
-    if look.lease is None or not (look.is_running or look.is_killed):
+    lease = look.holder.record
+    if lease is None or not (look.is_running or look.is_killed):
         return ""
-    return f"pid {look.lease.pid} on {look.lease.host}"
+    return f"pid {lease.pid} on {lease.host}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.coordinator.witness import Witness
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
     from swarmgrid.outputs.outputs import Schema
@@ -75,6 +76,8 @@ class Committer:
         Seconds that finished points stay in memory; None: see `Pace`.
     keeps_failures : bool
         Whether the grid is to hold the points that failed, too.
+    witness : Witness, optional
+        Is told of each commit.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Committer:
         flush_interval: float | None,
         *,
         keeps_failures: bool,
+        witness: Witness | None = None,
     ) -> None:
         self.bytes_written = 0
         self.chunks_written = 0
@@ -93,6 +97,7 @@ class Committer:
         self._grid = grid
         self._stored = old
         self._keeps_failures = keeps_failures
+        self._witness = witness
         self._has_failed = False
         self._sizes = dict(manifest.sizes) if manifest else {}
         self._damaged = list(manifest.damaged) if manifest else []
@@ -289,24 +294,36 @@ class Committer:
         axes = self._stored.axes if self._stored is not None else None
         # where failures are not kept, the grid does not grow for them: beyond its ends they have
         # no place
-        kept = [
-            failure
-            for failure, end in zip(self._failures, ends, strict=True)
-            if axes is not None and all(n <= len(a) for n, a in zip(end, axes, strict=True))
-        ]
+        kept: list[FailedPoint] = []
+        lost: list[FailedPoint] = []
+        for failure, end in zip(self._failures, ends, strict=True):
+            has_place = axes is not None and all(
+                n <= len(a) for n, a in zip(end, axes, strict=True)
+            )
+            (kept if has_place else lost).append(failure)
         self._lease.check()
-        if kept:
-            self._failure_log.write(kept)
+        written = self._failure_log.write(kept) if kept else []
         self._failures = []
+        if self._witness is not None:
+            self._witness.failed(lost)
+            if written and self._stored is not None:
+                no_rows = Rows.from_rows([], len(self._grid.axes), len(self._grid.schema.outputs))
+                self._witness.committed(self._stored, no_rows, written)
 
     def _write_segments(self, rows: Rows) -> None:
         assert self._stored is not None
         new_name = functools.partial(self._lease.new_name, ".seg")
         path = self._grid.path
         lease = self._lease
-        self._sizes |= write_segments(
-            lease.blobs, path, new_name, self._stored, rows, lease.new_commit
-        )
+        new: list[Rows] = []
+        try:
+            self._sizes |= write_segments(
+                lease.blobs, path, new_name, self._stored, rows, lease.new_commit, note=new.append
+            )
+        finally:
+            if self._witness is not None:
+                for some in new:
+                    self._witness.committed(self._stored, some, ())
 
     def _compact(self) -> None:
         """Replace many small segments by one; readers meanwhile see the same union twice."""

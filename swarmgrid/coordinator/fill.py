@@ -24,6 +24,7 @@ from swarmgrid.transport.parcel import to_parcel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarmgrid.coordinator.witness import Witness
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.planning.coverage import Coverage
@@ -44,6 +45,7 @@ def fill(
     options: RunOptions,
     ended: Callable[[Diagnostics], None] = lambda _: None,
     known: tuple[GridState, Coverage] | None = None,
+    witness: Witness | None = None,
 ) -> tuple[Diagnostics, GridState | None]:
     """Compute and store every missing point of a request.
 
@@ -57,6 +59,8 @@ def fill(
         Is called with what each run did, also one that an error ended.
     known : tuple of GridState and Coverage, optional
         The state and coverage that the caller has read: used if they are still those of the store.
+    witness : Witness, optional
+        Is told what is put into the store.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def fill(
         # written
         recorded(held, request.grid.path) as recording,
     ):
-        done = _fill(request, options, held, parcel, ended, known)
+        done = _fill(request, options, held, parcel, ended, known, witness)
     return done, recording.state
 
 
@@ -100,16 +104,21 @@ def _fill(
     parcel: Parcel | None,
     ended: Callable[[Diagnostics], None],
     known: tuple[GridState, Coverage] | None,
+    witness: Witness | None,
 ) -> Diagnostics:
     """Run until no damage stops it: a chunk, then the whole grid is repaired, and no more."""
     for n_repairs in itertools.count():
         before, coverage = known or (None, None)
+        if witness is not None:
+            witness.look()  # others' commits, and the damage that is repaired now
         grid_state = _repair_and_read(held, request, before)
+        if witness is not None and grid_state is not None and grid_state is not before:
+            witness.look()  # what the repair has removed
         schema = request.layout.schema if grid_state is None else grid_state.grid.schema
         check_letter_case(held.blobs, array_names(request.domain.names, schema))
-        run = Run(
-            request, options, held, grid_state, parcel, coverage if grid_state is before else None
-        )
+        if grid_state is not before:
+            coverage = None
+        run = Run(request, options, held, grid_state, parcel, coverage, witness)
         try:
             return _finish(run, ended, is_recording=options.on_error == "record")
         except DamageError as error:  # a chunk that is only partly filled cannot be read

@@ -32,6 +32,7 @@ from swarmgrid.transport.messages import Job, TerminatedError
 
 if TYPE_CHECKING:
     from swarmgrid.coordinator.inbox import Message
+    from swarmgrid.coordinator.witness import Witness
     from swarmgrid.leases.lease import Lease
     from swarmgrid.observe.diagnostics import Diagnostics
     from swarmgrid.observe.events import Event, Observer
@@ -68,8 +69,10 @@ class Run:
         grid_state: GridState | None,
         parcel: Parcel | None = None,
         coverage: Coverage | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._request = request
+        self._witness = witness
         self._options = options
         self._lease = held
         self._grid_state = grid_state
@@ -169,6 +172,7 @@ class Run:
             options.flush_interval,
             inbox,
             keeps_failures=options.on_error == "record",
+            witness=self._witness,
         )
         is_inferred = known is None or not known.grid.schema.outputs
         rate = options.rate

@@ -78,10 +78,19 @@ class Results:
         """Record a point that failed for good, and end the run where the options say so."""
         seen = replace(failure, traceback=with_code(failure.traceback))
         numbered = self._state.attempts.number(seen)
+        coverage = self._state.coverage
+        is_recorded = coverage is not None and bool(coverage.grid.schema.outputs)
         self._state.tell(
-            PointFailed(numbered.point, numbered.reason, numbered.attempt, numbered.n_points)
+            PointFailed(
+                numbered.point,
+                numbered.exception,
+                numbered.reason,
+                numbered.attempt,
+                numbered.n_points,
+                is_recorded,
+            )
         )
-        if self._state.coverage is not None and self._state.coverage.grid.schema.outputs:
+        if is_recorded:
             self._state.writer.record(to_record(numbered))
         if self._state.options.on_error == "raise" and self._state.fatal is None:
             self._state.fatal = numbered

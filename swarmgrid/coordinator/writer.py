@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmgrid.coordinator.inbox import Message
+    from swarmgrid.coordinator.witness import Witness
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
     from swarmgrid.records.failures import FailedPoint
@@ -42,6 +43,8 @@ class Writer:
         The coordinator's: it is told what was done, and what went wrong.
     keeps_failures : bool
         Whether the grid is to hold the points that failed, too.
+    witness : Witness, optional
+        Is told of each commit, by the thread that writes.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class Writer:
         inbox: SimpleQueue[Message],
         *,
         keeps_failures: bool,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._lease = lease
         self._flush_interval = flush_interval
         self._keeps_failures = keeps_failures
@@ -132,6 +137,7 @@ class Writer:
             manifest,
             self._flush_interval,
             keeps_failures=self._keeps_failures,
+            witness=self._witness,
         )
 
     def _receive(self, result: TaskResult) -> None:

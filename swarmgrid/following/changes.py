@@ -23,7 +23,7 @@ from swarmgrid.following.events import (
     RunFinished,
 )
 from swarmgrid.following.places import Places
-from swarmgrid.following.reader import counted
+from swarmgrid.following.reader import counted, signs
 from swarmgrid.following.sight import IDLE, WORKING
 from swarmgrid.following.token import ENDING, IN, OUT, Mark
 from swarmgrid.records.damage_marks import mark_name
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from swarmgrid.following.reader import GridLook
+    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.writers import WriterId
     from swarmgrid.records.failures import FailedPoint
     from swarmgrid.store.layout import GridPath
@@ -73,6 +74,12 @@ class Teller:
         mark = yield from self._of_losses(mark, look, np.where(is_hidden, 0, counts))
         mark = yield from self._of_commits(mark, look, counts, is_hidden)
         return (yield from self._of_the_lease(mark, look, counts))
+
+    def of_own_commits(self, mark: Mark, look: GridLook) -> Changes:
+        """The events of commits that this process has just made; the look has no other rows."""
+        mark = yield from self._of_the_axes(mark, look)
+        counts = counted(look.rows)
+        return (yield from self._of_commits(mark, look, counts, np.zeros(len(counts), bool)))
 
     def damaged(self, mark: Mark, key: str, reason: str) -> Changes:
         """The event that a grid cannot be read, unless it was told."""
@@ -165,10 +172,11 @@ class Teller:
             for i, failure in enumerate(failures, 1):
                 is_last = i == len(failures) and numbers is None
                 mark = told if is_last else mark
-                yield self._of_failure(failure, look, writer), mark
+                yield self.of_failure(failure, look.grid, writer), mark
             if numbers is not None:
                 n = int(counts[numbers].sum())
-                mark = replace(told, points=mark.points + n)
+                sign = int(signs(rows.subset(numbers[:1]))[0])
+                mark = replace(told, points=mark.points + n, last=commit, sign=sign)
                 time = _instant(int(rows.time[numbers].max())) or self.now
                 event = PointsComputed(
                     **self._common(writer, time),
@@ -179,23 +187,20 @@ class Teller:
                 yield event, mark
         return mark
 
-    def _of_failure(self, failure: FailedPoint, look: GridLook, writer: str) -> Event:
+    def of_failure(self, failure: FailedPoint, grid: StoredGrid | None, writer: str) -> Event:
+        """The event of a failure; without the places of points that the grid never got."""
         try:
             time = dt.datetime.fromisoformat(failure.time)
         except ValueError:
             time = self.now
-        places: Places | None = Places(self.location, look.grid, (failure.index, failure.points))
-        if any(
-            i * n + e > len(axis)
+        places = None
+        if grid is not None and all(
+            i * n + e <= len(axis)
             for i, n, e, axis in zip(
-                failure.index,
-                look.grid.chunk_shape,
-                failure.points.extent,
-                look.grid.axes,
-                strict=True,
+                failure.index, grid.chunk_shape, failure.points.extent, grid.axes, strict=True
             )
         ):
-            places = None  # of a value that the grid never got
+            places = Places(self.location, grid, (failure.index, failure.points))
         return PointsFailed(
             **self._common(writer, time if time.tzinfo else time.replace(tzinfo=dt.UTC)),
             n_points=len(failure.points),
@@ -256,8 +261,19 @@ class Teller:
 
 
 def _of_this_store(mark: Mark, look: GridLook) -> Mark:
-    """The mark; an empty one where the store was deleted as a whole, and leases count anew."""
-    return Mark() if -1 < look.epoch < mark.epoch else mark
+    """The mark; an empty one if it is of another store, or of before this one was made anew.
+
+    Numbers say so where leases count from 0 again. The token of another store, or of one that was
+    put back from a backup, may have any numbers: its last commit has other rows here.
+    """
+    if -1 < look.epoch < mark.epoch:
+        return Mark()
+    if mark.sign and look.is_unseen is None and mark.layout == look.grid.layout:
+        its = np.flatnonzero(look.rows.commit == np.uint64(mark.last))
+        # none: they were deleted since
+        if len(its) and mark.sign not in signs(look.rows.subset(its)).tolist():
+            return Mark()
+    return mark
 
 
 def _hidden(mark: Mark, look: GridLook, counts: NDArray[np.int64]) -> NDArray[np.bool_]:

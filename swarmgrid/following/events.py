@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.following.token import Position
-from swarmgrid.readable import count
+from swarmgrid.readable import count, json_line
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -65,7 +65,7 @@ class Event:
                 name: _plain(labels)
                 for name, labels in self.places.labels(MAX_JSON_POINTS).items()
             }
-        return json.dumps({**found, "token": self.token}, default=_text)
+        return json_line({**found, "token": self.token})
 
     @property
     def summary(self) -> str:
@@ -281,9 +281,3 @@ def _plain(labels: Any) -> list[Any]:
         return [str(value) for value in values]
     found: list[Any] = values.tolist()
     return found
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dt.datetime):
-        return value.isoformat(timespec="milliseconds")
-    return str(value)

@@ -1,23 +1,29 @@
-"""Follows grids by the store alone: how far they are, how fast, and until their runs end."""
+"""The progress of grids, and the processes at work on them, by what a watcher reads."""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swarmgrid.errors import StoreError
+from swarmgrid.following.sight import IDLE, KILLED, SILENT, WORKING, Holder, LeaseSight
+from swarmgrid.inventory import objects
+from swarmgrid.store.layout import GridPath
+
 if TYPE_CHECKING:
+    from swarmgrid.following.reader import GridLook, GridReader
     from swarmgrid.inventory.row import GridRow
-    from swarmgrid.store.lease_record import LeaseRecord
+    from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.location import Location
 
-FIRST_SECONDS, MOST_SECONDS = 1.0, 30.0
-"""The pause between two looks: the first, and the longest, where nothing changes."""
-_GROWTH = 1.5
+PAUSE_SECONDS = 1.0
+"""The pause between two looks."""
 _FEW = 20
-"""Of so many grids each one's lease is read."""
+"""Of so many grids each one is looked at; of more, those that a process writes."""
 WINDOW_SECONDS = 60.0
 """A rate is that of so long a time."""
 
@@ -27,39 +33,31 @@ class Look:
     """One grid at one instant."""
 
     row: GridRow
-    lease: LeaseRecord | None = None
-    """The lease that holds; None where nothing is known of one."""
-    beat_age: float = 0.0
-    """Seconds for which the lease has shown no sign of life, as far as that was watched."""
+    holder: Holder = Holder(IDLE)  # noqa: RUF009  # it is frozen
     has_beaten: bool = False
     """Whether a sign of life was seen."""
     rate: float | None = None
     """Points per second that were computed of late; None: not known."""
 
-    @functools.cached_property  # a process may end while a look is shown: what was shown holds
+    @property
     def is_running(self) -> bool:
         """Whether a process fills the grid, as far as this machine can tell."""
-        return (
-            self.lease is not None
-            and not self.lease.released
-            and not self.lease.is_dead()
-            and self.beat_age <= self.lease.seconds
-        )
+        return self.holder.state == WORKING
 
     @property
     def is_killed(self) -> bool:
         """Whether a process held the grid when it ended, or shows no sign of life any more."""
-        return self.lease is not None and not self.lease.released and not self.is_running
+        return self.holder.state in {KILLED, SILENT}
 
     @property
     def state(self) -> str:
         """The state in one word; ``held``: by a process that may be at work on another machine."""
         if not self.row.checksum:
             return "damaged"
-        if self.lease is not None and self.is_running:
+        if self.is_running and self.holder.record is not None:
             import socket
 
-            is_here = self.lease.host == socket.gethostname()
+            is_here = self.holder.record.host == socket.gethostname()
             return "running" if is_here or self.has_beaten else "held"
         if self.row.archive:
             return "archived"
@@ -74,43 +72,78 @@ class Look:
         By the estimate of the run itself, which knows the cost of the points that are left; else
         by the present rate.
         """
-        if self.lease is None or not self.is_running:
+        if not self.is_running:
             return None
-        if self.lease.seconds_left is not None:
-            return max(0.0, self.lease.seconds_left - self.beat_age)
-        if not self.rate:
-            return None
-        return self.row.points_missing / self.rate
+        if self.holder.seconds_left is not None:
+            return self.holder.seconds_left
+        return self.row.points_missing / self.rate if self.rate else None
 
 
-@dataclass
 class Follower:
-    """The memory of a watch: what was seen of some grids at earlier looks."""
+    """Looks at some grids again and again; of those that are written only what is new is read.
 
-    location: Location
-    read_rows: Callable[[], list[GridRow]]
-    """Reads the grids that are followed, in brief."""
-    _points: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-    """By grid the points that were computed at the times of earlier looks."""
-    _beats: dict[str, tuple[float, tuple[str, int], bool]] = field(default_factory=dict)
-    """By grid the time at which its lease changed last, what it was, and whether it changed."""
+    Parameters
+    ----------
+    location : Location
+        The store.
+    read_rows : callable
+        Reads the grids that are followed, in brief.
+    clock : callable
+        Seconds that only grow.
+    """
 
-    def look(self, now: float) -> list[Look]:
-        """Read the grids as they are now."""
-        from swarmgrid.store.lease_record import highest_record
+    def __init__(
+        self,
+        location: Location,
+        read_rows: Callable[[], list[GridRow]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._location, self._read_rows, self._clock = location, read_rows, clock
+        self._names: list[str] | None = None
+        """The inventory that the rows are of."""
+        self._rows: list[GridRow] = []
+        self._sights: dict[str, LeaseSight] = {}
+        self._readers: dict[str, GridReader] = {}
+        self._points: dict[str, list[tuple[float, int]]] = {}
+        """By grid the points that were computed at the times of earlier looks."""
+        self._beats: dict[str, tuple[str, int]] = {}
+        """By grid the first sign of life that was seen."""
 
-        blobs, begun = self.location.open(), time.time_ns()
-        rows, found = self.read_rows(), []
-        for row in rows:
-            # of many, only those that a process fills, or filled when it ended: they are read anew
-            may_run = row.time_ns >= begun or len(rows) <= _FEW
-            lease = highest_record(blobs, row.grid)[1] if may_run else None
-            age, has_beaten = self._note_beat(row.grid, lease, now)
-            found.append(Look(row, lease, age, has_beaten, self._note_points(row, now)))
+    def look(self) -> list[Look]:
+        """Look at the grids as they are now."""
+        blobs = self._location.open()
+        names = blobs.names(objects.FOLDER)
+        marked = objects.marked(names)
+        # one that is written for the first time has a mark before it is there
+        is_fresh = names != self._names or not marked <= {row.grid for row in self._rows}
+        if is_fresh:
+            self._rows, self._names = self._read_rows(), names
+        found = []
+        for row in self._rows:
+            if row.grid not in marked and len(self._rows) > _FEW:
+                found.append(Look(row))  # no process writes it: its row says all
+            else:
+                found.append(self._look_at(blobs, row, counts=row.grid in marked and not is_fresh))
         return found
 
-    def _note_points(self, row: GridRow, now: float) -> float | None:
+    def _look_at(self, blobs: Blobs, row: GridRow, *, counts: bool) -> Look:
+        """Look at one grid; ``counts`` says to count its points, which its row has not."""
+        path = GridPath(row.folder, row.grid)
+        if counts:
+            from swarmgrid.following.reader import GridReader  # with numpy, which others need not
+
+            reader = self._readers.setdefault(row.grid, GridReader(blobs, path, self._clock))
+            with contextlib.suppress(StoreError):  # a damaged grid: the row says so
+                row = _counted(row, reader.look())
+            holder = reader.holder
+        else:
+            sight = self._sights.setdefault(row.grid, LeaseSight(self._clock))
+            holder = sight.look(blobs, row.grid)
+        return Look(row, holder, self._note_beat(row.grid, holder), self._note_points(row))
+
+    def _note_points(self, row: GridRow) -> float | None:
         """Note how many points are computed: the rate of late."""
+        now = self._clock()
         seen = self._points.setdefault(row.grid, [])
         seen.append((now, row.points_computed))
         while len(seen) > 2 and seen[1][0] <= now - WINDOW_SECONDS:
@@ -118,37 +151,39 @@ class Follower:
         (begin, before), (end, after) = seen[0], seen[-1]
         return (after - before) / (end - begin) if end > begin and after >= before else None
 
-    def _note_beat(self, grid: str, lease: LeaseRecord | None, now: float) -> tuple[float, bool]:
-        """Note the sign of life: the seconds since the last one, and whether one was seen."""
-        if lease is None:
-            return 0.0, False
-        sign = (lease.writer, lease.beat)
-        since, last, has_beaten = self._beats.get(grid, (now, sign, False))
-        if last != sign:
-            since, has_beaten = now, True
-        self._beats[grid] = (since, sign, has_beaten)
-        return now - since, has_beaten
+    def _note_beat(self, grid: str, holder: Holder) -> bool:
+        """Note the sign of life: whether there were two."""
+        if holder.record is None:
+            return False
+        sign = (holder.record.writer, holder.record.beat)
+        return self._beats.setdefault(grid, sign) != sign
 
 
-def looks(
-    follower: Follower, clock: Callable[[], float], sleep: Callable[[float], None]
-) -> Iterator[list[Look]]:
+def _counted(row: GridRow, look: GridLook | None) -> GridRow:
+    """A row with the points of a grid that was looked at."""
+    if look is None:
+        return row
+    from swarmgrid.inventory.brief import measured
+
+    return row._replace(
+        points_total=math.prod(map(len, look.grid.axes)),
+        points_computed=measured(look.manifest, look.grid.chunk_shape)[0],
+        points_failed=sum(len(failure.points) for failure in look.failures),
+    )
+
+
+def looks(follower: Follower, sleep: Callable[[float], None]) -> Iterator[list[Look]]:
     """Look at grids again and again, until the runs that were seen have ended.
 
-    The pause grows while nothing changes. Where no process is at work at first, it waits for one;
-    unless nothing is missing.
+    Where no process is at work at first, it waits for one; unless nothing is missing.
     """
-    pause, has_run = FIRST_SECONDS, False
-    before: list[object] = []
+    has_run = False
     while True:
-        found = follower.look(clock())
+        found = follower.look()
         yield found
         is_running = any(one.is_running for one in found)
         has_run = has_run or is_running
         is_whole = bool(found) and all(one.row.points_missing == 0 for one in found)
         if not is_running and (has_run or is_whole):
             return
-        signs: list[object] = [(one.row.points_computed, one.row.points_failed) for one in found]
-        pause = FIRST_SECONDS if signs != before else min(MOST_SECONDS, pause * _GROWTH)
-        before = signs
-        sleep(pause)
+        sleep(PAUSE_SECONDS)

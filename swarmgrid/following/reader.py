@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ class GridReader:
         self.path = path
         self._blobs = blobs
         self._sight = LeaseSight(clock)
+        self.holder = Holder(IDLE)
+        """The last process that held the grid, also where the grid is not there yet."""
         self._names: tuple[str, ...] | None = None
         """The names of the manifest that `_look` is of; None: look again."""
         self._document = b""
@@ -129,7 +132,7 @@ class GridReader:
             If the store cannot be read, or the grid's document is damaged.
         """
         # before the names: what its owner did before it gave the grid back is among these
-        holder = self._sight.look(self._blobs, self.path.grid)
+        holder = self.holder = self._sight.look(self._blobs, self.path.grid)
         lease = (self._sight.epoch, holder.state)
         names = self._listed()
         if names != self._names or lease != self._lease or self._has_more():
@@ -276,6 +279,17 @@ def _latest(look: GridLook) -> int:
 def _keys(rows: Rows) -> NDArray[np.uint64]:
     """``(n,)``: a number for the commit and the chunk of each row, whatever of it was deleted."""
     return _mixed([rows.commit, *rows.index.T])
+
+
+def signs(rows: Rows) -> NDArray[np.uint64]:
+    """``(n,)``: a number for the commit, chunk, time and writer of each row, 32 bits long.
+
+    Those of another store are other numbers, though its commits count alike.
+    """
+    texts = [f"{one.host}:{one.pid}".encode() for one in rows.writers]
+    writers = np.array([zlib.crc32(text) for text in texts], np.uint64)
+    columns = [rows.commit, *rows.index.T, rows.time, writers[rows.writer]]
+    return _mixed(columns) >> np.uint64(32) | np.uint64(1)
 
 
 def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from swarmgrid.errors import DamageError
 from swarmgrid.following.changes import Teller
 from swarmgrid.following.reader import GridReader
-from swarmgrid.following.sight import WORKING
+from swarmgrid.following.sight import SILENT, WORKING
 from swarmgrid.inventory import objects
 from swarmgrid.inventory.keeping import stored_grids
 from swarmgrid.store.layout import GridPath
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 MAX_KEPT = 64
-"""So many grids are kept in memory between looks, and looked at in a sweep."""
+"""So many grids are kept in memory between looks."""
+MAX_SWEPT = 8
+"""So many grids are looked at in a sweep."""
 SWEEP_SECONDS = 30.0
-"""After so long grids are looked at without a hint: a damage mark has none, and a hint may fail
-to be written."""
+"""After so long grids are looked at without a hint, as one may fail to be written."""
 
 
 class StoreFollower:
@@ -59,8 +60,6 @@ class StoreFollower:
         """The events that were found, and not taken yet."""
         self.position = position
         """The events so far, those that are ready among them."""
-        self.is_working = False
-        """True if a process was at work at the last look."""
         self._location = location
         self._is_meant = is_meant
         self._clock, self._now = clock, now
@@ -69,7 +68,7 @@ class StoreFollower:
         self._times: dict[str, int] = {}
         """By grid the time of its newest row in the inventory."""
         self._open: set[str] = set()
-        """The grids that a process writes, or wrote when it was killed."""
+        """The grids that a process writes, as far as that is known."""
         self._held: set[str] = set()
         """Those with a process at work: it gives its lease back after it has written its row."""
         self._unsettled: set[str] = set()
@@ -96,7 +95,6 @@ class StoreFollower:
             If the store cannot be read. The next look tells all that this one did not.
         """
         due = self._note_changes() | self._open | self._held | self._sweep()
-        self.is_working = False
         for grid in sorted(due, key=lambda grid: (self._times.get(grid, 0), grid)):
             if grid in self._paths:
                 self._unsettled.add(grid)  # until it is known that nothing is left
@@ -141,8 +139,8 @@ class StoreFollower:
         self._swept = self._clock()
         grids = sorted(self._paths)
         start = self._turn if self._turn < len(grids) else 0
-        self._turn = start + MAX_KEPT
-        return set(itertools.islice(grids, start, start + MAX_KEPT))
+        self._turn = start + MAX_SWEPT
+        return set(itertools.islice(grids, start, start + MAX_SWEPT))
 
     def _look_at(self, path: GridPath) -> None:
         """Find what is new of one grid."""
@@ -164,9 +162,11 @@ class StoreFollower:
         if look is None or look.is_settled:
             self._unsettled.discard(path.grid)
         self._held.discard(path.grid)
-        if look is not None and look.holder.state == WORKING:
+        if reader.holder.state == WORKING:
             self._held.add(path.grid)
-            self.is_working = True
+        elif reader.holder.state != SILENT and path.grid not in self._unsettled:
+            # the mark of a process that was killed may stay for long; the next one leaves another
+            self._open.discard(path.grid)
 
     def _tell(self, grid: str, changes: Changes) -> None:
         """Make ready the events of some changes, each with the position after it."""

@@ -20,7 +20,7 @@ successors, in a store that does not fence it, is not heard."""
 MAX_DAMAGE = 16
 """So many damaged objects of a grid a token has; others are told again after it."""
 OUT, IN, ENDING = 0, 1, 2
-_VERSION = 1
+_VERSION = 2
 _MAX_NBYTES = 2**26
 _GRID = re.compile(r"[0-9a-f]{32}")
 
@@ -44,6 +44,10 @@ class Mark:
     """The grid's layout."""
     damage: tuple[str, ...] = ()
     """The damaged objects."""
+    last: int = 0
+    """The last commit of rows that was told."""
+    sign: int = 0
+    """A number for a row of it, of `signs`: another one is of another store; 0: none."""
 
     def knows(self, commit: int) -> bool:
         """Whether a commit was told."""
@@ -71,18 +75,21 @@ class Mark:
             self.stage,
             self.layout,
             list(self.damage[:MAX_DAMAGE]),
+            self.last,
+            self.sign,
         ]
 
     @classmethod
     def from_list(cls, entry: Any) -> Mark:
         """A mark that a token has; ValueError if it is none."""
-        exists, lengths, points, commits, epoch, stage, layout, damage = entry
+        exists, lengths, points, commits, epoch, stage, layout, damage, last, sign = entry
         pairs = tuple((e, c) for e, c in commits)
-        numbers = [exists, *lengths, points, epoch, stage, layout]
+        numbers = [exists, *lengths, points, epoch, stage, layout, last, sign]
         numbers += [n for pair in pairs for n in pair]
         if not all(type(n) is int for n in numbers) or not all(type(d) is str for d in damage):
             raise ValueError("it holds something else")
-        return cls(bool(exists), (*lengths,), points, pairs, epoch, stage, layout, (*damage,))
+        marked = (bool(exists), (*lengths,), points, pairs, epoch, stage, layout, (*damage,))
+        return cls(*marked, last, sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class Position:
         return Position({**self.grids, grid: mark})
 
     def to_text(self) -> str:
-        """The position as a token: about 100 characters, and 60 more for each further grid."""
+        """The position as a token: about 120 characters, and 80 more for each further grid."""
         grids = {grid: mark.to_list() for grid, mark in self.grids.items()}
         text = json.dumps({"v": _VERSION, "grids": grids}, separators=(",", ":"))
         return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")

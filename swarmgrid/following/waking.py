@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
     from swarmgrid.store.location import Location
 
-MAX_SECONDS = 30.0
-"""The longest pause between two looks."""
-QUIET_SECONDS = 60.0
-"""For so long after the last event, pauses stay as short as at first."""
-_GROWTH = 1.5
 _STEP_SECONDS = 1.0
 """A wait for hints looks so often whether it was ended."""
 _GATHER_MS, _LISTEN_MS = 100, 20
@@ -181,31 +176,3 @@ def waker_for(location: Location) -> Waker:
             if hasattr(store, "wait_for_hint"):
                 return Hints(store)
     return Clock()
-
-
-class Pauses:
-    """The pauses between looks.
-
-    Parameters
-    ----------
-    shortest : float
-        The pause while something happens, in seconds.
-    clock : callable
-        Seconds that only grow.
-    """
-
-    def __init__(self, shortest: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shortest = shortest
-        self._clock = clock
-        self._pause = shortest
-        self._since = clock()
-
-    def next(self, *, is_busy: bool) -> float:
-        """The next pause; ``is_busy`` says that something has happened, or is about to."""
-        if is_busy:
-            self._since = self._clock()
-        if self._clock() - self._since < QUIET_SECONDS:
-            self._pause = self._shortest
-        else:
-            self._pause = min(MAX_SECONDS, max(self._shortest, self._pause * _GROWTH))
-        return max(self._shortest, self._pause)

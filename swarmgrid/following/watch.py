@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Self
-
-from swarmgrid.following.waking import MAX_SECONDS, Pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +51,9 @@ class Watch:
     ) -> None:
         self._follower = follower
         self._waker = waker
-        self._pauses = Pauses(interval, clock)
+        self._interval = interval
+        self._due = clock()
+        """The time of the next look, if nothing asks for an earlier one."""
         self._timeout = timeout
         self._until = until
         self._clock = clock
@@ -111,30 +112,31 @@ class Watch:
 
     def _find(self, is_given_up: threading.Event | None = None) -> bool:
         """Wait for an event; False if none is to come, or none is waited for any more."""
-        begun = self._clock()
+        end = math.inf if self._timeout is None else self._clock() + self._timeout
         with self._lock:
             try:
-                while not self._follower.ready:
-                    if self._closed.is_set() or self._is_over:
-                        return False
-                    if is_given_up is not None and is_given_up.is_set():
-                        return False
+                while not (self._is_ended(is_given_up) or self._follower.ready):
+                    is_last = self._clock() >= end
+                    # from one look to the next, not from the end of a slow one: what comes just
+                    # after a listing is told an interval later
+                    pause = min(self._due, end) - self._clock()
+                    if pause > 0:
+                        self._waker.wait(pause, self._follower.folders)
+                        if self._is_ended(is_given_up):
+                            break
+                    self._due = self._clock() + self._interval
                     self._follower.look()
-                    if self._follower.ready:
-                        break
-                    left = MAX_SECONDS
-                    if self._timeout is not None:
-                        left = begun + self._timeout - self._clock()
-                        if left <= 0:
-                            return False
-                    # a hint may end it; in a directory, processes of other machines give none
-                    pause = self._pauses.next(is_busy=self._follower.is_working)
-                    self._waker.wait(min(left, pause), self._follower.folders)
-                self._pauses.next(is_busy=True)
-                return not (self._closed.is_set() or self._is_over)
+                    if is_last and not self._follower.ready:
+                        return False
+                return not self._is_ended(is_given_up)
             finally:
                 if self._closed.is_set():
                     self._waker.close()
+
+    def _is_ended(self, is_given_up: threading.Event | None) -> bool:
+        """Whether no caller waits for the next event."""
+        is_cancelled = is_given_up is not None and is_given_up.is_set()
+        return is_cancelled or self._closed.is_set() or self._is_over
 
     def __enter__(self) -> Self:
         return self

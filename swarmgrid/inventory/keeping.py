@@ -75,6 +75,18 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
             _add(held.blobs, [] if row.is_gone and not may_delete else [row], path)
 
 
+def note_change(location: Location, path: GridPath) -> None:
+    """Have readers of the inventory look at a grid itself: a reader has left something there.
+
+    A mark of no process does that; the next one to read or to write the inventory deletes it.
+    """
+    import secrets  # slow to import, and no look at a store needs it
+
+    blobs = location.open()
+    with contextlib.suppress(Exception), writing(blobs):  # a reader may not be allowed to write
+        objects.write_mark(blobs, path, secrets.token_hex(8))
+
+
 def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[str, Any] | None:
     """Change tags of a grid: all its tags afterwards; None if there is no such grid.
 

@@ -130,6 +130,11 @@ def delete(blobs: Blobs, names: Iterable[str]) -> None:
         blobs.delete(FOLDER + name)
 
 
+def marked(names: Iterable[str]) -> set[str]:
+    """The grids that have a mark among some names."""
+    return {mark[1] for mark in map(_MARK.fullmatch, names) if mark is not None}
+
+
 def marks_of(names: Iterable[str], grid: str) -> list[str]:
     """The marks of one grid among some names."""
     found = map(_MARK.fullmatch, names)

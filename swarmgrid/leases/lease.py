@@ -252,11 +252,11 @@ class _LeaseWatch:
     def _say(self, record: LeaseRecord | None) -> None:
         if not self._said and record is not None:
             self._said = True
+            is_own = record.is_of_this_process()
+            owner = "another thread of this process"
             _log.warning(
-                "waiting for process %d on %s, which is computing this grid; what it finishes "
-                "will be reused",
-                record.pid,
-                record.host,
+                "waiting for %s, which is computing this grid; what it finishes will be reused",
+                owner if is_own else f"process {record.pid} on {record.host}",
             )
 
 

@@ -91,8 +91,8 @@ class GridFeed:
         yield from self._about_failures(view)
         new = [event for number, event in view.events if number > self._last_event]
         if new:
-            self._last_event = view.events[-1][0]
-            yield "happened", {"rows": [_happened(event) for event in new]}
+            is_first, self._last_event = not self._last_event, view.events[-1][0]
+            yield "happened", {"is_all": is_first, "rows": [_happened(event) for event in new]}
         if view.revision != self._revision and now - self._lanes_at >= LANES_SECONDS:
             self._revision, self._lanes_at = view.revision, now
             yield "lanes", _lanes(view)

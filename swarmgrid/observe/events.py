@@ -85,9 +85,13 @@ class PointFailed(Event):
     """A point, or a block of them, failed for good."""
 
     point: Mapping[str, Any]
+    exception: str
+    """The name of the exception's class."""
     reason: str
     attempt: int
     points: int
+    is_recorded: bool
+    """Whether it goes to the store, whose events then tell it."""
 
 
 @dataclass(frozen=True, slots=True)

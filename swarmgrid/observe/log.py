@@ -1,11 +1,18 @@
-"""The log of a run: one JSON object a line, each line written by one call."""
+"""The log of a run: one JSON object a line, each line written by one call.
+
+Lines about the grid are those that `swarmgrid watch --json` writes. Those of this module are about
+the run alone, and have no token.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
+import logging
 import operator
 import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.observe.events import (
@@ -18,6 +25,12 @@ from swarmgrid.observe.events import (
     TaskDone,
     WorkerCrashed,
 )
+from swarmgrid.readable import json_line
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_log = logging.getLogger(__name__)
 
 
 def _same(*names: str) -> dict[str, str]:
@@ -30,14 +43,18 @@ def _short(value: object) -> object:
 
 
 _LINES: dict[type[Event], tuple[str, dict[str, str]]] = {
-    RunStarted: ("run started", _same("function", "grid", "points", "cached")),
+    RunStarted: ("run started", {"n_points": "points", "n_cached": "cached"}),
     CallRetried: ("retried", _same("point", "reason", "attempt", "worker")),
     TaskDone: (
         "task done",
-        {**_same("points", "seconds", "worker"), "peak_memory": "peak_nbytes"},
+        {"n_points": "points", **_same("seconds", "worker"), "peak_memory": "peak_nbytes"},
     ),
     StateChanged: ("state changed", _same("places", "worker")),
-    PointFailed: ("point failed", _same("point", "reason", "attempt")),
+    # of a point that the store has no record of: of others its events tell, in the same words
+    PointFailed: (
+        "failed",
+        {"n_points": "points", **_same("point", "exception", "reason", "attempt")},
+    ),
     WorkerCrashed: ("worker lost", _same("worker", "reason", "point")),
     RunEnded: (
         "run ended",
@@ -47,8 +64,47 @@ _LINES: dict[type[Event], tuple[str, dict[str, str]]] = {
 """The lines of the log by event: the name, and the event's member behind each key."""
 
 
+class LogFile:
+    """A file that lines are appended to, by any number of processes and threads.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._path = Path(path).expanduser()
+        self._file = os.open(self._path, flags, 0o644)
+        self._has_failed = False
+
+    def append(self, line: str) -> None:
+        """Append a line; an error is logged once, as no run ends because its log is full."""
+        try:
+            # one call: a kill leaves a whole line or none
+            os.write(self._file, f"{line}\n".encode())
+        except OSError as error:
+            if not self._has_failed:
+                _log.warning(
+                    "the log %s cannot be written: %s; the run goes on", self._path, error
+                )
+            self._has_failed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+
+
 class RunLog:
-    """Appends events to a file as they happen.
+    """Appends what happens in a run to a file.
 
     Parameters
     ----------
@@ -57,17 +113,22 @@ class RunLog:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = None if path is None else os.open(path, flags, 0o644)
+        self._file = None if path is None else LogFile(path)
+        self._common: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         if self._file is None or type(event) not in _LINES:
             return
+        if isinstance(event, PointFailed) and event.is_recorded:
+            return
+        if isinstance(event, RunStarted):
+            writer = f"{socket.gethostname()}:{os.getpid()}"
+            self._common = {"function": event.function, "grid": event.grid, "writer": writer}
         name, members = _LINES[type(event)]
         details = {key: _short(operator.attrgetter(path)(event)) for key, path in members.items()}
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": name, **details}, default=str) + "\n"
-        os.write(self._file, line.encode())  # one call: a kill leaves a whole line or none
+        line = {"event": name, **self._common, "time": now, **details}
+        self._file.append(json_line(line))
         if isinstance(event, RunEnded):
-            os.close(self._file)
+            self._file.__exit__(None, None, None)
             self._file = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 SUFFIX = ".bad"
+_MAX_NBYTES = 2**16
 _NAME = re.compile(r"c((?:\.\d{1,10})*)\.bad", re.ASCII)
 
 
@@ -38,8 +39,17 @@ def mark_name(index: tuple[int, ...]) -> str:
 
 def mark_chunk(
     location: Location, path: GridPath, index: tuple[int, ...], error: DamageError
-) -> None:
-    """Leave a mark that a chunk is damaged, so that the next `compute` computes its points."""
-    blobs = location.open()
+) -> bool:
+    """Leave a mark that a chunk is damaged, so that the next `compute` computes its points.
+
+    Returns
+    -------
+    bool
+        Whether the mark is new.
+    """
+    blobs, key = location.open(), path.manifest + mark_name(index)
     with contextlib.suppress(Exception), writing(blobs):  # a reader may not be allowed to write
-        blobs.put(path.manifest + mark_name(index), str(error).encode())
+        is_new = blobs.get(key, _MAX_NBYTES) is None
+        blobs.put(key, str(error).encode()[:_MAX_NBYTES])
+        return is_new
+    return False

@@ -99,17 +99,17 @@ class FailureLog:
         self._new_commit = new_commit
         self._sizes: dict[str, int] = {}
 
-    def write(self, failures: Sequence[FailedPoint]) -> None:
-        """Keep some failures."""
-        self._sizes |= write_failures(
-            self._blobs, self._path, self._new_name(), failures, self._new_commit
-        )
+    def write(self, failures: Sequence[FailedPoint]) -> list[FailedPoint]:
+        """Keep some failures; they are returned with the numbers of their commits."""
+        numbered = [replace(f, commit=f.commit or self._new_commit()) for f in failures]
+        self._sizes |= write_failures(self._blobs, self._path, self._new_name(), numbered)
         names = newest_to_compact(self._sizes)
         if names:
             written = compact_failures(self._blobs, self._path, names, self._new_name())
             n = sum(self._sizes.pop(old) for old in names)
             if len(written) == 1:  # else they are as large as they can be, and stay
                 self._sizes |= dict.fromkeys(written, n)
+        return numbered
 
 
 def newest_to_compact(sizes: Mapping[str, int]) -> list[str]:

@@ -260,21 +260,25 @@ def write_segments(
     rows: Rows,
     new_commit: Callable[[], int] | None = None,
     max_nbytes: int = MAX_ROWS_NBYTES,
+    note: Callable[[Rows], object] = lambda _: None,
 ) -> dict[str, int]:
     """Commit any number of rows: the segments that they make, by name, with their sizes.
 
     Rows that were never committed get a number of ``new_commit``, those of each segment one of
     their own: a reader that sees a number sees all rows of it. Rows that are only written again
-    keep theirs. None: all rows have one.
+    keep theirs. None: all rows have one. ``note`` is called with those that got a number, once
+    they are written.
     """
     sizes = {}
     for some in rows.divided(min(max_nbytes, max_rows_nbytes(blobs))):
-        part = some
-        if new_commit is not None and not part.commit.all():
+        part, is_new = some, new_commit is not None and not some.commit.all()
+        if new_commit is not None and is_new:
             part = part.committed_as(new_commit())
         name = new_name()
         write_segment(blobs, path, name, stored, part)
         sizes[name] = part.nbytes
+        if is_new:
+            note(part)
     return sizes
 
 

@@ -61,9 +61,8 @@ def watch(
     until : callable or class, optional
         The iteration ends after the first event for which this is true, or that is of this class.
     interval : float, default 1.0
-        The pause between two looks while something happens, in seconds. A minute after the last
-        event it begins to grow, up to 30 seconds. A directory (with the extra ``watch``) and Redis
-        end a pause as soon as something changes.
+        The time from one look to the next, in seconds: one listing where nothing happens. A
+        directory (with the extra ``watch``) and Redis end a pause as soon as something changes.
     storage_options : mapping, optional
         Options with which obstore opens a URL.
 

@@ -304,7 +304,10 @@ class GridArray(NearChunks, BackendArray):
                 if not self._is_past:
                     # first: a mark of a chunk of the old layout would be one on a new, sound chunk
                     grid_at_home(self._blobs, self._grid)
-                    mark_chunk(self._location, self._grid.path, index, error)
+                    if mark_chunk(self._location, self._grid.path, index, error):
+                        from swarmgrid.inventory.keeping import note_change
+
+                        note_change(self._location, self._grid.path)
                     raise
                 from swarmgrid.records.snapshot import kept_chunk
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import swarmgrid
 from swarmgrid.cli.following import Lines, line
 from swarmgrid.following.looks import Look
+from swarmgrid.following.sight import WORKING, Holder
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.lease_record import LeaseRecord
 from tests import programs
@@ -43,13 +45,13 @@ def test_a_line_says_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     row = GridRow("0" * 32, "f", "f", points_total=200, points_computed=50, points_failed=2,
                   checksum="x")  # fmt: skip
     lease = LeaseRecord.of_this_process(30)
-    look = Look(row, lease, rate=12.5)
+    look = Look(row, Holder(WORKING, lease), rate=12.5)
     assert line(look) == (
         f"f/{'0' * 12}   25%  50 of 200  2 failed  12.5 points/s  about 12 s left  "
         f"running pid {lease.pid} on {lease.host}"
     )
     show = Lines()
-    for one in (look, look, Look(row._replace(points_computed=60), lease)):
+    for one in (look, look, replace(look, row=row._replace(points_computed=60))):
         show([one])
     assert len(capsys.readouterr().out.splitlines()) == 2
 

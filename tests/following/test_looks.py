@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from swarmgrid.following.looks import FIRST_SECONDS, MOST_SECONDS, Follower, Look, looks
+from swarmgrid.following.looks import PAUSE_SECONDS, Follower, Look, looks
+from swarmgrid.inventory import objects
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.lease_record import LeaseRecord, record_key
@@ -28,10 +29,11 @@ class World:
         self.blobs: Blobs = self.location.open()
         self.now, self.row, self.pauses = 0.0, ROW, list[float]()
         self.steps: Iterator[Callable[[], None]] = iter(())
-        self.follower = Follower(self.location, lambda: [self.row])
+        self.follower = Follower(self.location, lambda: [self.row], lambda: self.now)
 
     def compute(self, n: int, failed: int = 0) -> None:
         self.row = self.row._replace(points_computed=n, points_failed=failed)
+        self.blobs.put(f"{objects.FOLDER}{self.now}", b"a row")
 
     def hold(self, lease: LeaseRecord) -> None:
         self.blobs.put(record_key(self.row.grid, 1), lease.to_bytes())
@@ -45,7 +47,7 @@ class World:
         """The looks at the grid while these things happen, one in each pause."""
         self.steps = iter(steps)
         found = []
-        for (one,) in looks(self.follower, lambda: self.now, self.sleep):
+        for (one,) in looks(self.follower, self.sleep):
             found.append(one)
             assert len(found) < 1000, "the watch does not end"
         return found
@@ -73,7 +75,7 @@ def test_a_run_is_followed_to_its_end(world: World) -> None:
     assert [one.rate for one in found] == [None, 10.0, 20.0, 20.0]
     assert found[2].seconds_left == 3.0
     assert found[3].seconds_left is None
-    assert world.pauses == [FIRST_SECONDS] * 3
+    assert world.pauses == [PAUSE_SECONDS] * 3
 
 
 def test_it_waits_for_a_run_that_has_not_begun(world: World) -> None:
@@ -88,8 +90,7 @@ def test_it_waits_for_a_run_that_has_not_begun(world: World) -> None:
     found = world.watch(*nothing, begins, ends)
     assert [one.state for one in found[:13]] == ["partial"] * 13
     assert [one.state for one in found[13:]] == ["running", "complete"]
-    assert world.pauses[:3] == [1.0, 1.5, 2.25]
-    assert world.pauses[11] == MOST_SECONDS
+    assert world.pauses == [PAUSE_SECONDS] * 14
 
 
 def test_a_whole_grid_is_not_waited_for(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import swarmgrid
 from swarmgrid import Event, MemberLeft
-from swarmgrid.following.waking import MAX_SECONDS, QUIET_SECONDS, Clock, Pauses, waker_for
+from swarmgrid.following.waking import Clock, waker_for
 from swarmgrid.store.location import to_location
 from tests.following.grids import labels, stream
 from tests.servers.valkey import ValkeyServer
@@ -96,15 +96,3 @@ def test_without_the_extra_a_directory_is_polled(
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     assert isinstance(waker_for(to_location(tmp_path)), Clock)
     assert repr(swarmgrid.watch(tmp_path)) == "<swarmgrid.Watch woken by polling>"
-
-
-def test_pauses_are_short_while_something_happens_and_long_at_rest() -> None:
-    now = [0.0]
-    pauses, found = Pauses(1.0, lambda: now[0]), list[float]()
-    while len(found) < 80:
-        found.append(pauses.next(is_busy=False))
-        now[0] += found[-1]
-    assert found[: int(QUIET_SECONDS)] == [1.0] * int(QUIET_SECONDS)
-    assert found[int(QUIET_SECONDS) :] == sorted(found[int(QUIET_SECONDS) :])
-    assert found[-1] == MAX_SECONDS
-    assert pauses.next(is_busy=True) == 1.0

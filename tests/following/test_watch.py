@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ from swarmgrid import (
     RunFinished,
 )
 from swarmgrid.inventory.keeping import recorded
+from swarmgrid.inventory.objects import write_mark
 from swarmgrid.leases import lease
+from swarmgrid.store.blobs import ZarrBlobs
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import to_location
@@ -210,7 +214,6 @@ def test_damage_is_told_once_and_again_after_its_repair(tmp_path: Path) -> None:
         chunk.write_bytes(b"torn" + chunk.read_bytes()[4:])
         with pytest.raises(swarmgrid.DamageError):
             swarmgrid.Grid.open(tmp_path, "simulate/").dataset()["value"].load()
-        watcher.follower._swept -= 100  # no writer hints at what a reader finds
         damaged = only(watcher.look(), GridDamaged)
         assert damaged.key.endswith("/*/c.0")
         assert watcher.look() == []
@@ -419,3 +422,55 @@ def test_a_watcher_writes_nothing_and_asks_nothing_when_it_is_closed(tmp_path: P
         assert len(list(watch)) == 5
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
     assert {*threading.enumerate()} <= threads
+
+
+def test_the_token_of_another_store_or_of_before_a_backup_hides_nothing(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    stream(one, range(4))
+    shutil.copytree(one, tmp_path / "backup")
+    stream(one, range(6))
+    token = told(one)[-1].token
+    stream(other, [7, 8])
+    stream(other, [7, 8, 9])
+    assert {*labels(told(other, token))} == {7, 8, 9}
+    shutil.rmtree(one)
+    (tmp_path / "backup").rename(one)
+    stream(one, [0, 1, 2, 3, 30, 31, 32, 33])
+    assert {*labels(told(one, token))} >= {30, 31, 32, 33}
+
+
+def test_equal_numbers_of_another_store_are_told_from_those_of_a_token() -> None:
+    one, other = new_store(), new_store()
+    stream(one, range(8), where=lambda x: x < 4)
+    stream(other, range(8), where=lambda x: x >= 4)
+    first, second = told(one), told(other)
+    marks = [events[-1].position.of(first[0].grid) for events in (first, second)]
+    assert marks[0].commits == marks[1].commits
+    assert labels(told(other, first[-1].token)) == [4, 5, 6, 7]
+    assert told(one, first[-1].token) == told(other, second[-1].token) == []
+
+
+def test_a_quiet_store_is_looked_at_by_one_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if a process was killed there, whose mark stays."""
+    store = new_store()
+    stream(store, range(4))
+    watcher = Steady(store)
+    grid = watcher.look()[0].grid
+    blobs = to_location(store).open()
+    here = LeaseRecord.of_this_process(30.0)
+    dead = replace(here, pid=2**22 + 1, started=f"1 {here.started.partition(' ')[2]}")
+    write_mark(blobs, GridPath("simulate", grid), dead.writer)
+    blobs.put(record_key(grid, 9), dead.to_bytes())
+    assert kinds(watcher.look()) == ["joined", "left"]
+    calls: list[str] = []
+    for name in ("names", "get", "get_many"):
+        real = getattr(ZarrBlobs, name)
+
+        def call(self: Any, key: Any, *args: Any, real: Any = real) -> Any:
+            calls.append(key)
+            return real(self, key, *args)
+
+        monkeypatch.setattr(ZarrBlobs, name, call)
+    for _ in range(5):
+        assert watcher.look() == []
+    assert calls == ["manifest/catalog/"] * 5

@@ -23,7 +23,7 @@ from swarmgrid.errors import LeaseLostError
 from swarmgrid.leases import lease as lease_module
 from swarmgrid.leases.lease import Lease, acquire
 from swarmgrid.store import lease_record as record_module
-from swarmgrid.store.lease_record import LEASE_SECONDS, LeaseRecord
+from swarmgrid.store.lease_record import LEASE_SECONDS, LeaseRecord, record_key
 from swarmgrid.store.location import Location, to_location
 from tests import programs
 from tests.stores.grids import PATH
@@ -237,8 +237,21 @@ def test_a_living_process_is_waited_for(store: Location, caplog: pytest.LogCaptu
     assert got[0].epoch == 1
     got[0].release()
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
-        f"waiting for process {os.getpid()} on {LeaseRecord.of_this_process(1).host}"
+        "waiting for another thread of this process"
     ]
+
+
+def test_it_is_said_which_process_is_waited_for(
+    store: Location, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = replace(LeaseRecord.of_this_process(1e-9), host="elsewhere", pid=7)
+    blobs = store.open()
+    blobs.begin_writing()
+    blobs.put(record_key(PATH.grid, 0), other.to_bytes())
+    blobs.end_writing()
+    with caplog.at_level(logging.WARNING, "swarmgrid"):
+        acquire(store, PATH).release()
+    assert caplog.messages[0].startswith("waiting for process 7 on elsewhere, which is computing")
 
 
 def test_leases_of_two_grids_do_not_wait_for_each_other(store: Location) -> None:

@@ -10,7 +10,14 @@ from swarmgrid.observe.counts import Counts
 DONE = events.TaskDone(
     points=3, seconds=0.5, wall_seconds=0.6, worker=1, peak_nbytes=1, is_first=False
 )
-FAILED = events.PointFailed(point={"x": 1}, reason="ValueError: no", attempt=1, points=2)
+FAILED = events.PointFailed(
+    point={"x": 1},
+    exception="ValueError",
+    reason="ValueError: no",
+    attempt=1,
+    points=2,
+    is_recorded=True,
+)
 CASES: dict[str, tuple[list[events.Event], dict[str, int]]] = {
     "nothing": ([], {}),
     "tasks": ([DONE, DONE], {"points_computed": 6}),

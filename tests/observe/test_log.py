@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,11 @@ DONE = Diagnostics(
     seconds=1.23456789,
     seconds_in_function=1.0,
 )
+OF_F = {"function": "f", "grid": "00ff", "writer": f"{socket.gethostname()}:{os.getpid()}"}
 CASES: dict[str, tuple[events.Event, dict[str, Any] | None]] = {
     "a run begins": (
         events.RunStarted("f", "00ff", 9, 4),
-        {"event": "run started", "function": "f", "grid": "00ff", "points": 9, "cached": 4},
+        {"event": "run started", **OF_F, "n_points": 9, "n_cached": 4},
     ),
     "a call is repeated": (
         events.CallRetried({"x": 1.5}, "ValueError: no", 2, 77),
@@ -43,20 +46,33 @@ CASES: dict[str, tuple[events.Event, dict[str, Any] | None]] = {
         events.TaskDone(3, 0.12345678, 0.2, 77, 1024, is_first=False),
         {
             "event": "task done",
-            "points": 3,
+            "n_points": 3,
             "seconds": 0.123457,
             "worker": 77,
             "peak_memory": 1024,
         },
     ),
     "a point fails": (
-        events.PointFailed({"when": dt.date(2026, 1, 2)}, "KeyError: 'a'", 1, 1),
+        events.PointFailed(
+            {"when": dt.date(2026, 1, 2), "x": float("inf")},
+            "KeyError",
+            "KeyError: 'a'",
+            1,
+            2,
+            is_recorded=False,
+        ),
         {
-            "event": "point failed",
-            "point": {"when": "2026-01-02"},
+            "event": "failed",
+            "n_points": 2,
+            "point": {"when": "2026-01-02", "x": "inf"},
+            "exception": "KeyError",
             "reason": "KeyError: 'a'",
             "attempt": 1,
         },
+    ),
+    "a point fails, of which the store tells": (
+        events.PointFailed({"x": 1}, "KeyError", "KeyError: 'a'", 1, 1, is_recorded=True),
+        None,
     ),
     "a worker crashes": (
         events.WorkerCrashed(77, "SIGKILL", None),

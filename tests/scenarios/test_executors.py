@@ -417,7 +417,7 @@ def test_a_worker_with_nothing_to_do_gets_half_of_what_another_has_not_begun(
     ds = process.compute(axes={"x": range(40, cheap + late)}, log=tmp_path / "log")
     assert len(set(ds["value"].values[-late:].tolist())) == 2
     events = map(json.loads, (tmp_path / "log").read_text().splitlines())
-    sizes = [event["points"] for event in events if event["event"] == "task done"]
+    sizes = [event["n_points"] for event in events if event["event"] == "task done"]
     last = np.flatnonzero(np.cumsum(sizes[::-1]) >= late)[0] + 1
     assert last < 12  # half each time: they do not pass single points to and fro
 

@@ -306,23 +306,25 @@ def test_the_log_has_a_line_for_every_event(tmp_path: Path) -> None:
     )
     events = [json.loads(line) for line in log.read_text().splitlines()]
     kinds = [event["event"] for event in events]
-    assert (kinds[0], kinds[-1]) == ("run started", "run ended")
+    assert (kinds[0], kinds[-3:]) == ("run started", ["run ended", "run finished", "left"])
     assert kinds.count("worker lost") == 2
-    assert sum(event["points"] for event in events if event["event"] == "task done") == 19
+    for kind in ("task done", "points computed"):
+        assert sum(event["n_points"] for event in events if event["event"] == kind) == 19
     done = [event for event in events if event["event"] == "task done"]
     assert all(event["peak_memory"] > 10**6 and event["worker"] for event in done)
-    (failed,) = [event for event in events if event["event"] == "point failed"]
+    (failed,) = [event for event in events if event["event"] == "failed"]
     assert failed["point"] == {"x": 4}
-    assert events[-1]["points_computed"] == 19
-    assert events[-1]["outcome"] == "finished"
+    assert events[-3]["points_computed"] == 19
+    assert events[-3]["outcome"] == "finished"
     for _ in range(2):
         swarmgrid.stream(axes={"x": [50]}, executor="sync", **options)
     more = [json.loads(line) for line in log.read_text().splitlines()][len(events) :]
     assert [event["event"] for event in more] == [
-        *("run started", "task done", "run ended"),
+        *("joined", "run started", "task done", "grid grown", "points computed"),
+        *("run ended", "run finished", "left"),
         *("run started", "run ended"),  # nothing to compute
     ]
-    assert [event["cached"] for event in more if event["event"] == "run started"] == [0, 1]
+    assert [event["n_cached"] for event in more if event["event"] == "run started"] == [0, 1]
 
 
 def test_the_log_names_every_retry(tmp_path: Path) -> None:

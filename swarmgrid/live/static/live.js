@@ -281,6 +281,7 @@ function gridPage() {
       while (failures.children.length > 30) failures.lastChild.remove();
     },
     happened(data) {
+      if (data.is_all) happened.replaceChildren();
       for (const row of data.rows) happened.prepend(make("li", {}, make("span", { class: "note", text: `${row.time} UTC ` }), row.text));
       while (happened.children.length > 30) happened.lastChild.remove();
     },
