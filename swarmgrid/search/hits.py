@@ -54,10 +54,13 @@ def to_hits(
             variables[name] = _at_hits(variable, dims, places, is_hit)
     own = {name for name in ds.coords if name in variables}
     indexes = {
-        name: ds.xindexes[name] for name in own if name in ds.xindexes and name not in places
+        name: index for name, index in ds.xindexes.items() if name in own and name not in places
     }
-    coords = xr.Coordinates({name: variables.pop(name) for name in sorted(own, key=str)}, indexes)
-    return xr.Dataset(variables, coords, ds.attrs)
+    # as coordinates first: half of the time, since nothing of this has to be aligned
+    whole = xr.Coordinates(variables, indexes).to_dataset()
+    found = whole.reset_coords([name for name in variables if name not in own])
+    found.attrs = dict(ds.attrs)
+    return found
 
 
 def check_names(ds: xr.Dataset) -> None:
@@ -76,13 +79,15 @@ def _at_hits(
     """One variable at the hits; where it is not loaded, it is read when it is used."""
     axes = [dim for dim in places if dim in variable.dims]
     own = [dim for dim in variable.dims if dim not in places]
-    ordered = variable.transpose(*axes, *own)
+    ordered = variable if variable.dims == (*axes, *own) else variable.transpose(*axes, *own)
     at = [places[dim] for dim in axes]
-    data: Any = _HitArray(ordered, at, is_hit)
-    if is_loaded(variable):
-        data = data.taken(at, is_hit)
+    data: Any
+    if is_loaded(variable) and is_hit.all():
+        data = _loaded_values(ordered, at)
+    elif is_loaded(variable):
+        data = _HitArray(ordered, at, is_hit).taken(at, is_hit)
     else:  # as xarray's own backends have it: read once, and free to be changed
-        data = indexing.LazilyIndexedArray(data)
+        data = indexing.LazilyIndexedArray(_HitArray(ordered, at, is_hit))
         data = indexing.CopyOnWriteArray(data)
         data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
     return xr.Variable((*dims, *own), data, variable.attrs, fastpath=True)
@@ -141,7 +146,7 @@ class _HitArray(BackendArray):
         """The values at ``m`` points, ``(m, *own)``."""
         variable = self._variable
         if is_loaded(variable):
-            return np.asarray(variable.values[tuple(at)])
+            return _loaded_values(variable, at)
         found = np.empty((len(at[0]), *self.shape[self._is_hit.ndim :]), variable.dtype)
         chunks = variable.encoding.get("preferred_chunks", {})
         lengths = np.array([chunks.get(dim, 1) for dim in variable.dims[: len(at)]])
@@ -154,6 +159,14 @@ class _HitArray(BackendArray):
             box = dict(zip(variable.dims, map(slice, low, high), strict=False))
             found[members] = variable.isel(box).values[tuple((part - low).T)]
         return found
+
+
+def _loaded_values(variable: xr.Variable, at: list[NDArray[np.intp]]) -> NDArray[Any]:
+    data = variable._data  # noqa: SLF001  # no public way
+    if type(data) is indexing.PandasIndexingAdapter and data.array.dtype != variable.dtype:
+        # the values of a whole axis of strings would be converted
+        return np.asarray(data.array.take(at[0].reshape(-1)), variable.dtype).reshape(at[0].shape)
+    return np.asarray(variable.values[tuple(at)])
 
 
 def _with_missing(dtype: np.dtype[Any]) -> np.dtype[Any]:

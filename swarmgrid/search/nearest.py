@@ -62,19 +62,20 @@ def check_k(k: object) -> None:
 
 def vectors_of(
     ds: xr.Dataset, output: str, dim: Any = None
-) -> tuple[xr.DataArray, list[Any], list[str]]:
+) -> tuple[xr.Variable, list[Any], list[str]]:
     """An output with its axes first, the axes, and the dims that make a vector."""
     array = _array(ds, output)
-    own = _own_dims(ds, array, dim)
+    own = _own_dims(ds, output, array, dim)
     axes = [name for name in array.dims if name not in own]
-    return array.transpose(*axes, *own), axes, own
+    ordered = (*axes, *own)
+    return array if array.dims == ordered else array.transpose(*ordered), axes, own
 
 
-def _array(ds: xr.Dataset, output: str) -> xr.DataArray:
+def _array(ds: xr.Dataset, output: str) -> xr.Variable:
     if output not in ds.data_vars:
         names = ", ".join(map(repr, ds.data_vars))
         raise InputError(f"there is no output {brief(output)}; expected one of {names}")
-    array = ds[output]
+    array = ds.variables[output]  # a DataArray with its coordinates would take as long as hits do
     if array.dtype.kind not in "biuf":
         raise InputError(
             f"output {output!r} has the dtype {array.dtype}; expected real numbers. Of complex "
@@ -83,7 +84,7 @@ def _array(ds: xr.Dataset, output: str) -> xr.DataArray:
     return array
 
 
-def _own_dims(ds: xr.Dataset, array: xr.DataArray, dim: Any) -> list[str]:
+def _own_dims(ds: xr.Dataset, output: str, array: xr.Variable, dim: Any) -> list[str]:
     """The dims that make a vector."""
     if dim is not None:
         own = [dim] if isinstance(dim, str) else list(dim)
@@ -91,14 +92,14 @@ def _own_dims(ds: xr.Dataset, array: xr.DataArray, dim: Any) -> list[str]:
         if missing or not own:
             raise InputError(f"dim is {brief(dim)}; expected dims of the output, of {array.dims}")
         return own
-    others = [set(ds[name].dims) for name in ds.data_vars if name != array.name]
+    others = [set(ds.variables[name].dims) for name in ds.data_vars if name != output]
     common = set(array.dims).intersection(*others) if others else set(array.dims[:-1])
     own = [str(name) for name in array.dims if name not in common]
     if len(own) == 0:
         own = [str(name) for name in array.dims[-1:]]
     if not own or len(own) == array.ndim:
         raise InputError(
-            f"output {array.name!r} has the dims {array.dims}; say which of them make a vector, "
+            f"output {output!r} has the dims {array.dims}; say which of them make a vector, "
             f"dim={str(array.dims[-1]) if array.dims else 'x'!r}"
         )
     return own
@@ -125,12 +126,12 @@ def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.fl
 
 
 def blocks(
-    array: xr.DataArray, axes: Sequence[Any], n: int
+    array: xr.Variable, axes: Sequence[Any], n: int
 ) -> Iterator[tuple[Box, NDArray[np.floating]]]:
     """The vectors, box by box: the box's place, and its vectors in C order, ``(m, n)``."""
     shape = tuple(array.sizes[name] for name in axes)
     lengths = _box_lengths(array, axes, n)
-    values = array.values if is_loaded(array.variable) else None
+    values = array.values if is_loaded(array) else None
     steps = (range(0, size, length) for size, length in zip(shape, lengths, strict=True))
     for start in itertools.product(*steps):
         ends = map(sum, zip(start, lengths, strict=True))
@@ -161,7 +162,7 @@ class Box:
         return np.ravel_multi_index(places, self.shape).astype(np.int64)
 
 
-def _box_lengths(array: xr.DataArray, axes: Sequence[Any], n: int) -> list[int]:
+def _box_lengths(array: xr.Variable, axes: Sequence[Any], n: int) -> list[int]:
     """The lengths of boxes of whole chunks: none is read twice, and few are in memory."""
     chunks = array.encoding.get("preferred_chunks", {})
     lengths = [max(1, min(array.sizes[name], chunks.get(name, 1))) for name in axes]

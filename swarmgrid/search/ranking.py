@@ -102,7 +102,10 @@ class Nearest:
         limit = min(limit, _kth_at_most(rough, self._k) + error)
         # in the vectors' precision, rounded up: else all would be compared in double precision
         bound = np.nextafter(rough.dtype.type(limit + error), rough.dtype.type(np.inf))
-        chosen = np.flatnonzero((rough <= bound) | block.is_unknown)
+        is_chosen = rough <= bound
+        if block.has_unknown:
+            is_chosen |= block.is_unknown
+        chosen = np.flatnonzero(is_chosen)
         for part in _parts(chosen, block.vectors):
             exact = exact_distances(
                 block.vectors[part].astype(np.float64), self._queries[i], self._metric
@@ -142,9 +145,9 @@ class _Block:
         if metric == "cosine":
             unknown |= squares <= 4 * self._absolute / float(kind.eps)
         self.is_unknown = unknown
-        self._has_unknown = bool(unknown.any())
+        self.has_unknown = bool(unknown.any())
         self._lengths = np.sqrt(squares) if metric == "cosine" else squares
-        known = squares[~unknown] if self._has_unknown else squares
+        known = squares[~unknown] if self.has_unknown else squares
         self._largest = float(np.fmax.reduce(known, initial=0.0))
 
     def rough(
@@ -152,6 +155,7 @@ class _Block:
     ) -> tuple[NDArray[np.floating], float]:
         """Distances ``(m,)`` in the vectors' precision, and by how much they may be off.
 
+        They take the place of the products: to make a large array takes as long as to fill it.
         For the Euclidean distance they are squared. NaN where nothing is known, or a value is
         missing.
         """
@@ -161,20 +165,22 @@ class _Block:
         # counts half: at most three quarters of this
         error = self._relative
         if self._metric == "cosine":
-            rough = 1 - products / self._lengths
+            rough = np.divide(products, self._lengths, out=products)
+            rough = np.subtract(1, rough, out=rough)
         elif self._metric == "dot":
             largest = self._largest**0.5
             error = self._relative * size * largest + 4 * self._absolute * (1 + size + largest)
-            rough = -products
+            rough = np.negative(products, out=products)
         else:
             own = size * size
             error = 1.5 * self._relative * (self._largest + own) + 16 * self._absolute
-            rough = self._squares - 2 * products
+            rough = np.multiply(products, -2, out=products)
+            rough += self._squares
             rough += kind(own)
         if not np.isfinite(kind(error)) or not np.isfinite(kind(size)):
             # numbers as large as the query's have no place in this precision: all are candidates
             return np.full_like(products, -np.inf), 0.0
-        if self._has_unknown:
+        if self.has_unknown:
             rough[self.is_unknown] = np.nan
         is_lost = ~np.isfinite(rough)
         if is_lost.any():  # by a product too large; the exact pass tells
@@ -226,14 +232,17 @@ def _parts(chosen: NDArray[np.intp], vectors: NDArray[np.floating]) -> Iterator[
 def exact_distances(
     vectors: NDArray[np.float64], query: NDArray[np.float64], metric: Metric
 ) -> NDArray[np.float64]:
-    """The distances ``(m,)`` of vectors to a query; NaN for one with a missing value."""
+    """The distances ``(m,)`` of vectors to a query, or each to its own of ``(m, n)``.
+
+    NaN for one with a missing value.
+    """
     with np.errstate(all="ignore"):
         if metric == "euclidean":
             found: NDArray[np.float64] = np.sqrt(((vectors - query) ** 2).sum(axis=1))
         elif metric == "dot":
             found = -(vectors * query).sum(axis=1)
         else:
-            sizes = np.sqrt((vectors**2).sum(axis=1)) * np.sqrt((query**2).sum())
+            sizes = np.sqrt((vectors**2).sum(axis=1)) * np.sqrt((query**2).sum(axis=-1))
             found = 1 - (vectors * query).sum(axis=1) / sizes
     found[np.isnan(vectors).any(axis=1)] = np.nan
     return found

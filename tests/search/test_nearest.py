@@ -13,6 +13,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.search import nearest as module
+from swarmgrid.search import ranking
 
 METRICS = ["cosine", "euclidean", "dot"]
 
@@ -63,12 +64,10 @@ def test_the_hits_are_those_of_numpy(data: st.DataObject, metric: Any) -> None:
     expected = plain(vectors, query, metric)
     order = np.lexsort((np.arange(m), expected))
     order = order[np.isfinite(expected[order])][:k]
-    block = module.BLOCK_NBYTES
-    module.BLOCK_NBYTES = data.draw(st.sampled_from([block, 64]))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_NBYTES", data.draw(st.sampled_from([2**26, 64])))
+        patch.setattr(ranking, "TILE_NBYTES", data.draw(st.sampled_from([2**22, 1])))
         hits = dataset(vectors).swarmgrid.nearest("v", query, k=k, metric=metric)
-    finally:
-        module.BLOCK_NBYTES = block
     assert np.array_equal(hits["distance"].values, expected[order])
     if len(order):
         assert hits["x"].values.tolist() == (order * 10).tolist()
@@ -199,6 +198,40 @@ def test_hits_are_read_when_they_are_used(grid: xr.Dataset) -> None:
         point = grid.sel(a=hits["a"][i], b=hits["b"][i])
         np.testing.assert_array_equal(hits["spectrum"][i], point["spectrum"])
         assert hits["peak"][i] == point["peak"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_many_vectors_are_looked_at_in_parts_that_stay_in_the_cache(metric: Any) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(33_007, 65)).astype(np.float32)
+    assert vectors.nbytes > 2 * ranking.TILE_NBYTES
+    vectors[7::501] = np.nan
+    vectors[[11, 30_000]] = vectors[20_000]  # equal ones, the first of which goes first
+    query = vectors[20_000].astype(float) + 1e-3 * rng.normal(size=65)
+    hits = dataset(vectors).swarmgrid.nearest("v", query, k=9, metric=metric)
+    expected = plain(vectors, query, metric)
+    order = np.lexsort((np.arange(len(vectors)), expected))[:9]
+    assert hits["number"].values.tolist() == order.tolist()
+    np.testing.assert_array_equal(hits["distance"], expected[order])
+
+
+def test_hits_have_the_outputs_in_their_order_and_axes_of_any_kind() -> None:
+    names = ["a", "bcd", "ef"]
+    ds = xr.Dataset(
+        {"zeta": ("s", [1, 2, 3]), "v": (("s", "f"), np.eye(3)), "b": ("s", [1.0, 2.0, 3.0])},
+        {"s": names, "f": [10, 20, 30], "day": ("s", np.arange(3).astype("M8[D]")), "one": 1},
+        {"about": "a test"},
+    )
+    hits = ds.swarmgrid.nearest("v", [0, 0.1, 1.0], k=2)
+    assert list(hits.data_vars) == ["distance", "zeta", "v", "b"]
+    assert {*hits.coords} == {"s", "f", "day", "one"}
+    assert hits["s"].values.tolist() == ["ef", "bcd"]
+    assert hits["s"].dtype == ds["s"].dtype
+    assert hits["day"].values.tolist() == ds["day"].values[[2, 1]].tolist()
+    assert hits.attrs == ds.attrs
+    assert list(hits.xindexes) == ["f"]
+    hits.attrs["more"] = 1
+    assert ds.attrs == {"about": "a test"}
 
 
 def test_fewer_hits_than_asked_for_are_missing_values() -> None:
