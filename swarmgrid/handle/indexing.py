@@ -8,7 +8,6 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.store.directory import remove_empty_folders
-from swarmgrid.store.scoping import check_no_scope
 
 if TYPE_CHECKING:
     from swarmgrid.indexes.files import IndexBrief
@@ -32,7 +31,9 @@ class GridIndexing(GridBase):
         It is kept beside the grid, under ``indexes/``, and brought up to date by this call: only
         the chunks of points that it does not hold yet are read. One that is damaged is built
         again. Of an encrypted output it is encrypted. It waits for no run; two processes may
-        build the same one. Needs the extra ``search``.
+        build the same one. In a scope, the points of the scope have an index of their own, which
+        is kept in the scope; that of the shared store is used, and brought up to date in memory.
+        Needs the extra ``search``.
 
         Parameters
         ----------
@@ -62,22 +63,31 @@ class GridIndexing(GridBase):
         from swarmgrid.indexes.grid_index import GridIndex
         from swarmgrid.indexes.settings import IndexSettings
 
-        check_no_scope("an index", self._ref.location)
         settings = IndexSettings(output, metric, connectivity, expansion)
-        settings.check(dict(self._read().grid.schema.outputs))
+        settings.check(dict(self._stored_layers()[0].state.grid.schema.outputs))
         index_class()
         index = GridIndex(self._ref, settings)
         index.update()
         return index
 
     def indexes(self) -> list[IndexBrief]:
-        """The indexes that are kept beside the grid, with their sizes; each is read for that."""
+        """The indexes that are kept beside the grid, with their sizes; each is read for that.
+
+        In a scope, first its own, then those of the shared store.
+        """
         from swarmgrid.indexes.files import briefs
 
-        return briefs(self._ref.location.open(), self._read().grid)
+        layers = self._stored_layers()
+        return [
+            found
+            for layer in layers
+            for found in briefs(layer.ref.location.open(), layer.state.grid)
+        ]
 
     def delete_index(self, output: str | None = None) -> int:
         """Delete the indexes of an output, or all of the grid; `index` makes them again.
+
+        In a scope, those that are kept in it.
 
         Parameters
         ----------

@@ -119,7 +119,7 @@ class Covered:
         places = np.searchsorted(self.numbers, numbers)
         ends = self.rows.bits_end
         has_bitmap = ends[places] > np.where(places > 0, ends[places - 1], 0)
-        for place in np.unique(places[has_bitmap]).tolist():
+        for place in {*places[has_bitmap].tolist()}:
             members = np.flatnonzero(places == place)
             ranks[members] = self._within(place)[ranks[members]]
         found = np.zeros((len(keys), len(self.chunk_shape)), np.intp)

@@ -76,15 +76,35 @@ def read_index(
     return covered, graph
 
 
+def warn_if_not_kept(location: Location, output: str, size: int) -> None:
+    """Warn that an index of about so many bytes will not be kept: before it is built."""
+    most = max_nbytes(location)
+    if size > most and not getattr(location.store, "read_only", False):
+        _log.warning(
+            "the index of output %r will have about %s, and an object of %s takes %s at most: it "
+            "is built in memory, and not kept for the next time. A smaller connectivity= makes "
+            "it smaller; ds.swarmgrid.nearest needs none",
+            output,
+            nbytes(size),
+            location.url,
+            nbytes(most),
+        )
+
+
+def max_nbytes(location: Location) -> int:
+    """The most bytes of an index that a store keeps."""
+    return min(location.max_nbytes, container.MAX_NBYTES)
+
+
 def write_index(
     location: Location, grid: StoredGrid, settings: IndexSettings, covered: Covered, graph: Graph
 ) -> bool:
     """Keep an index; whether that was done. What cannot be kept is used all the same."""
     path, key = grid.path, grid.path.indexes + settings.name
-    if getattr(location.store, "read_only", False):
-        return False
+    most = max_nbytes(location)
+    if getattr(location.store, "read_only", False) or graph.nbytes_of(len(graph)) > most:
+        return False  # as `warn_if_not_kept` said; its bytes would be in memory twice
     data = container.to_bytes(key, settings, covered, graph)
-    most = min(location.max_nbytes, container.MAX_NBYTES)
     if len(data) > most:
         _log.warning(
             "the index of output %r has %s, and an object of %s takes %s at most: it is used, "

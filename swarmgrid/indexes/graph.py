@@ -18,6 +18,8 @@ CANDIDATES = 64
 """Vectors that are looked at for a query, at least, unless it says otherwise."""
 FEW = 2**17
 """Numbers in all vectors of an index that is searched exactly."""
+RANKED_NBYTES = 2**24
+"""Of vectors whose distances are computed at once."""
 _METRICS = {"cosine": "ip", "euclidean": "l2sq", "dot": "ip"}
 """Vectors of length one: their cosine is their product, which is computed sooner."""
 
@@ -43,6 +45,9 @@ class Graph:
     def __init__(self, settings: IndexSettings, ndim: int, stored: bytes | None = None) -> None:
         self._metric = settings.metric
         self._ndim = ndim
+        # of a vector: its key, its level and its links, twice as many in the lowest layer; those
+        # of higher ones are few
+        self._links_nbytes = 12 + 4 * (2 * settings.connectivity + 1) + 5
         self._index = index_class()(
             ndim=ndim,
             metric=_METRICS[settings.metric],
@@ -105,35 +110,54 @@ class Graph:
 
     def nearest(
         self, queries: NDArray[np.float64], k: int, candidates: int = CANDIDATES
-    ) -> list[tuple[NDArray[np.uint64], NDArray[np.float64]]]:
-        """For each query the keys of about the nearest ``k`` vectors, and their distances."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.uint64], NDArray[np.float64]]:
+        """About the nearest ``k`` vectors to each query.
+
+        Returns
+        -------
+        numbers, keys, distances : array
+            ``(m,)``, all queries' vectors in one: the number of the query, the vector's key, and
+            its distance, in double precision.
+        """
         if not len(self) or not len(queries):
-            return [(np.zeros(0, np.uint64), np.zeros(0)) for _ in queries]
+            return np.zeros(0, np.intp), np.zeros(0, np.uint64), np.zeros(0)
         single = self._asked(queries)
         self._index.expansion_search = candidates
         # few vectors are looked at one by one: as quick, and a small graph may miss some
         is_exact = len(self) * self._ndim <= FEW
         if len(single) == 1:
-            found = [self._index.search(single[0], k, exact=is_exact, threads=1)]
+            keys = self._index.search(single, k, exact=is_exact, threads=1).keys
+            numbers = np.zeros(len(keys), np.intp)
         else:
             found = self._index.search(single, k, exact=is_exact)
-        return [self._ranked(found[i].keys, query) for i, query in enumerate(queries)]
+            is_found = np.arange(found.keys.shape[1]) < np.asarray(found.counts)[:, None]
+            numbers, keys = np.nonzero(is_found)[0], found.keys[is_found]
+        return numbers, keys, self._distances(keys, queries, numbers)
 
     def _asked(self, queries: NDArray[np.float64]) -> NDArray[np.float32]:
         if self._metric != "euclidean":  # the size of a query changes no order
             queries = queries / np.maximum(np.abs(queries).max(axis=1, keepdims=True), 1e-300)
             queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-300)
+            return queries.astype(np.float32)
         with np.errstate(over="ignore"):
             return np.nan_to_num(queries.astype(np.float32))
 
-    def _ranked(
-        self, keys: NDArray[np.uint64], query: NDArray[np.float64]
-    ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """Keys in the order of distances in double precision."""
-        vectors = np.stack(self._index.get(keys)).reshape(len(keys), -1).astype(np.float64)
-        distances = exact_distances(vectors, query, self._metric)
-        order = np.argsort(distances, kind="stable")
-        return keys[order], distances[order]
+    def _distances(
+        self, keys: NDArray[np.uint64], queries: NDArray[np.float64], numbers: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The distances of vectors, each to the query of a number."""
+        found = np.empty(len(keys))
+        step = max(1, RANKED_NBYTES // (8 * self._ndim))
+        for start in range(0, len(keys), step):
+            part = slice(start, start + step)
+            vectors = np.concatenate(self._index.get(keys[part])).reshape(-1, self._ndim)
+            asked = queries if len(queries) == 1 else queries[numbers[part]]
+            found[part] = exact_distances(vectors.astype(np.float64), asked, self._metric)
+        return found
+
+    def nbytes_of(self, n: int) -> int:
+        """About the bytes of a graph of ``n`` such vectors, as it is stored."""
+        return n * (self._ndim * 4 + self._links_nbytes)
 
     def to_bytes(self) -> bytes:
         """The graph as it is stored."""

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import not_stored
-from swarmgrid.format.chunk_parts import READ_NBYTES
-from swarmgrid.indexes.covered import Covered, rows_of
-from swarmgrid.indexes.files import read_index, write_index
-from swarmgrid.indexes.graph import CANDIDATES, Graph
-from swarmgrid.planning.growth import covered as to_coverage
-from swarmgrid.planning.request import Domain, Layout
-from swarmgrid.records.grid_state import read_state
+from swarmgrid.format.grid import StoredAxis
+from swarmgrid.format.growing import grown_axis
+from swarmgrid.indexes.candidates import Candidates
+from swarmgrid.indexes.graph import CANDIDATES
+from swarmgrid.indexes.layer_index import Hidden, LayerIndex
+from swarmgrid.planning.layers import Layer, joint_axes
 from swarmgrid.store.sources import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import xarray as xr
-    from numpy.typing import NDArray
 
-    from swarmgrid.format.segment import Rows
     from swarmgrid.indexes.settings import IndexSettings
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
-
-SPARE = 8
-"""Candidates beyond the hits that are asked for: of about equal ones, the exact distance tells."""
 
 
 class GridIndex:
@@ -65,13 +56,12 @@ class GridIndex:
         self._ref = ref
         self._settings = settings
         self._lock = threading.RLock()
-        self._state: GridState | None = None
-        self._covered: Covered | None = None
-        self._graph: Graph | None = None
-        self._fresh: NDArray[np.intp] = np.zeros(0, np.intp)
-        self._is_kept = False
-        self._rows: Rows | None = None
-        self._ds: xr.Dataset | None = None
+        first, *rest = ref.location.layers  # of a scope its own store, then the shared one
+        self._layers = [
+            LayerIndex(replace(ref, location=first), settings),
+            *(LayerIndex(replace(ref, location=one), settings, is_written=False) for one in rest),
+        ]
+        self._view: _View | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._ref, self._settings)
@@ -84,7 +74,7 @@ class GridIndex:
 
     def __len__(self) -> int:
         """The vectors that it holds in memory."""
-        return 0 if self._graph is None else len(self._graph)
+        return sum(map(len, self._layers))
 
     @property
     def output(self) -> str:
@@ -129,20 +119,25 @@ class GridIndex:
         if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
             raise InputError(f"candidates is {brief(candidates)}; expected a number, 1 or more")
         with self._lock:
-            covered, graph = self._look()
-            if not len(covered) and len(self._fresh):  # of a grid that was laid out anew
-                self.update()
-                covered, graph = self._look()
-            queries, is_one = to_queries(query, list(covered.shape), self.metric)
-            ds = self._dataset()
-            at, distances = _nearest(covered, graph, queries, int(k), candidates)
-        return to_hits(ds, [*covered.axes], at, distances, is_one=is_one)
+            layers = self._look()
+            for one in layers:
+                if one.is_empty and one.is_stale:  # of a grid that was laid out anew
+                    one.update()
+            view = self._viewed(layers)
+            queries, is_one = to_queries(query, view.shape, self.metric)
+            found = Candidates.joined(
+                [
+                    one.nearest(queries, int(k), candidates, hidden)
+                    for one, hidden in zip(layers, view.hidden, strict=True)
+                ]
+            )
+        at, distances = found.nearest(len(queries), int(k))
+        return to_hits(view.ds, view.axes, at, distances, is_one=is_one)
 
     def is_stale(self) -> bool:
         """Whether points were computed that it does not hold; reads the manifest if it changed."""
         with self._lock:
-            self._look()
-            return len(self._fresh) > 0
+            return any(one.is_stale for one in self._look())
 
     def update(self) -> int:
         """Add the points that were computed since, and keep the index beside the grid.
@@ -160,136 +155,70 @@ class GridIndex:
             If a new value is damaged; the next `compute` computes it again.
         """
         with self._lock:
-            covered, graph = self._look()
-            state, rows = self._state, self._rows
-            assert state is not None
-            assert rows is not None
-            n = 0
-            if len(self._fresh):
-                new = rows.subset(self._fresh)
-                grown = covered.with_rows(new, state.grid)
-                try:
-                    for keys, vectors in self._vectors(state, grown, len(covered)):
-                        n += graph.add(keys, vectors)
-                except BaseException:
-                    self._forget()  # half of a row may be in it
-                    raise
-                covered, self._covered, self._fresh = grown, grown, self._fresh[:0]
-                self._is_kept = False
-            if not self._is_kept:
-                self._is_kept = write_index(
-                    self._ref.location, state.grid, self._settings, covered, graph
-                )
-            return n
+            return sum(one.update() for one in self._look())
 
-    def _look(self) -> tuple[Covered, Graph]:
-        """See what the grid is now, and forget what is not computed any more."""
-        blobs, path = self._ref.location.open(), self._ref.path
-        state = read_state(blobs, path, self._state)
-        if state is None:
-            self._forget()
+    def _look(self) -> list[LayerIndex]:
+        """The indexes of the stores that have the grid, which know now what it is."""
+        found = [one for one in self._layers if one.look()]
+        if not found:
+            self._view = None
             raise not_stored(self._ref)
-        covered, graph = self._covered, self._graph
-        if state is self._state and covered is not None and graph is not None:
-            return covered, graph
-        if covered is None or graph is None or not covered.is_of(state.grid, self.output):
-            covered, graph = self._read(state)
-        rows = rows_of(state, self.output)
-        gone, fresh = covered.difference(rows)
-        for place in gone.tolist():
-            graph.remove(covered.keys(place))
-        if len(gone):
-            covered, self._is_kept = covered.without(gone), False
-        self._state, self._rows, self._fresh, self._ds = state, rows, fresh, None
-        self._covered, self._graph = covered, graph
-        return covered, graph
+        return found
 
-    def _read(self, state: GridState) -> tuple[Covered, Graph]:
-        """Read the index that is kept beside the grid; else one that covers nothing."""
-        self._settings.check(dict(state.grid.schema.outputs))
-        ndim = math.prod(state.grid.schema.outputs[self.output].shape)
-        stored = read_index(self._ref.location.open(), state.grid, self._settings)
-        self._is_kept = stored is not None
-        if stored is not None:
-            try:
-                return stored[0], Graph(self._settings, ndim, stored[1])
-            except ValueError:  # of another version of usearch
-                self._is_kept = False
-        return Covered.nothing(state.grid, self.output), Graph(self._settings, ndim)
-
-    def _forget(self) -> None:
-        """Forget what is held; the next use reads what is kept."""
-        self._state = self._covered = self._graph = self._rows = self._ds = None
-        self._fresh, self._is_kept = np.zeros(0, np.intp), False
-
-    def _dataset(self) -> xr.Dataset:
-        """The whole grid, lazily, in the order of the stored axes."""
-        from swarmgrid.view import dataset
-
-        if self._ds is None:
-            state = self._state
-            assert state is not None
-            grid = state.grid
-            coverage = to_coverage(Domain(grid.axes), Layout(), grid, state.manifest)
+    def _viewed(self, layers: list[LayerIndex]) -> _View:
+        """The whole grid at the last look."""
+        states = [one.state for one in layers]
+        view = self._view
+        if view is None or [*map(id, view.states)] != [*map(id, states)]:
             remember(self._ref.location)
-            ref = replace(self._ref, attributes=self._ref.attributes or grid.attributes)
-            self._ds = dataset.dataset(ref, grid.axes, coverage, state.manifest)
-        return self._ds
-
-    def _vectors(
-        self, state: GridState, covered: Covered, first: int
-    ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.floating]]]:
-        """The keys and vectors of the rows from one on, chunk by chunk, each read once."""
-        from swarmgrid.view.dataset import GridArray
-
-        grid = state.grid
-        coverage = to_coverage(Domain(grid.axes), Layout(), grid, state.manifest)
-        order = list(range(len(grid.axes)))
-        array = GridArray(self._ref.location, state.manifest, self.output, coverage, order)
-        by_chunk: dict[tuple[int, ...], list[int]] = {}
-        for place in range(first, len(covered)):
-            by_chunk.setdefault(tuple(covered.rows.index[place].tolist()), []).append(place)
-        chunks = sorted(by_chunk)
-        nbytes = math.prod(array.lengths) * array.dtype.itemsize
-        step = max(1, min(len(chunks), READ_NBYTES // max(1, nbytes)))
-        for start in range(0, len(chunks), step):
-            part = chunks[start : start + step]
-            parts = []
-            for index, block in zip(part, array.blocks(part), strict=True):
-                for place in by_chunk[index]:
-                    values = covered.rows.points(place).of(block)
-                    parts.append((covered.keys(place), values.reshape(len(values), -1)))
-            yield (
-                np.concatenate([keys for keys, _ in parts]),
-                np.concatenate([vectors for _, vectors in parts]),
-            )
+            stored = [Layer(one.ref, one.state) for one in layers]
+            view = self._view = _View.of(stored, self.output)
+        return view
 
 
-def _nearest(
-    covered: Covered, graph: Graph, queries: NDArray[np.float64], k: int, candidates: int
-) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
-    """By axis the positions of the hits, ``(q, at most k)``, and their distances."""
-    rows = [_in_order(covered, *found) for found in graph.nearest(queries, k + SPARE, candidates)]
-    width = max((min(k, len(distances)) for _, distances in rows), default=0)
-    at = np.full((len(rows), width, len(covered.chunk_shape)), -1, np.intp)
-    found = np.full((len(rows), width), np.nan)
-    for i, (positions, distances) in enumerate(rows):
-        n = min(k, len(distances))
-        at[i, :n], found[i, :n] = positions[:n], distances[:n]
-    return list(np.moveaxis(at, -1, 0)), found
+@dataclass(frozen=True)
+class _View:
+    """A grid at one look, in the order of its stored axes."""
 
+    states: list[GridState]
+    ds: xr.Dataset
+    """All of it, lazily."""
+    axes: list[str]
+    shape: list[int]
+    """Of the output at a point."""
+    hidden: list[Hidden | None]
+    """For each store which of its points do not count; None: all do, and stand where they are."""
 
-def _in_order(
-    covered: Covered, keys: NDArray[np.uint64], distances: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The positions of some candidates, each once, and their distances, the nearest first."""
-    is_hit = np.isfinite(distances)
-    positions, distances = covered.positions(keys[is_hit]), distances[is_hit]
-    # of equal ones the first in the order of the axes, as in the exact search
-    order = np.lexsort((*positions.T[::-1], distances))
-    positions, distances = positions[order], distances[order]
-    first = {point: i for i, point in reversed([*enumerate(map(tuple, positions.tolist()))])}
-    if len(first) < len(positions):  # in two rows, of a writer that was overtaken
-        kept = sorted(first.values())
-        positions, distances = positions[kept], distances[kept]
-    return positions, distances
+    @classmethod
+    def of(cls, layers: list[Layer], output: str) -> _View:
+        """The grid of some layers.
+
+        Raises
+        ------
+        InputError
+            If the layers do not go together.
+        """
+        from swarmgrid.view.layers import layered_dataset
+
+        joint = joint_axes(layers)
+        names = [axis.name for axis in joint]
+        first = layers[0].state.grid
+        hidden: list[Hidden | None] = [None]
+        for number, layer in enumerate(layers[1:], 1):
+            has_before = np.zeros(tuple(map(len, joint)), bool)
+            for before in layers[:number]:
+                computed = before.coverage(joint).is_computed()
+                order = [before.state.grid.names.index(name) for name in names]
+                has_before |= computed.transpose(order)
+            own = {axis.name: axis for axis in layer.state.grid.axes}
+            places = [grown_axis(StoredAxis(a, 1, 1), own[a.name])[1] for a in joint]
+            order = [layer.state.grid.names.index(name) for name in names]
+            hidden.append(Hidden(order, places, has_before))
+        ds = layered_dataset(layers, joint)
+        return cls(
+            [layer.state for layer in layers],
+            ds,
+            names,
+            list(first.schema.outputs[output].shape),
+            hidden,
+        )

@@ -163,8 +163,11 @@ class _HitArray(BackendArray):
 
 def _loaded_values(variable: xr.Variable, at: list[NDArray[np.intp]]) -> NDArray[Any]:
     data = variable._data  # noqa: SLF001  # no public way
-    if type(data) is indexing.PandasIndexingAdapter and data.array.dtype != variable.dtype:
-        # the values of a whole axis of strings would be converted
+    is_axis = isinstance(data, indexing.PandasIndexingAdapter) and not isinstance(
+        data, indexing.PandasMultiIndexingAdapter
+    )
+    if is_axis and data.array.dtype != variable.dtype:
+        # by ``values``, those of a whole axis of strings would be converted
         return np.asarray(data.array.take(at[0].reshape(-1)), variable.dtype).reshape(at[0].shape)
     return np.asarray(variable.values[tuple(at)])
 

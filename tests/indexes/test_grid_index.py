@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ import swarmgrid
 from swarmgrid import Grid, GridIndex, Key
 from swarmgrid.codecs import keys
 from swarmgrid.indexes import container
+from swarmgrid.indexes.graph import Graph
+from swarmgrid.indexes.settings import IndexSettings
 from swarmgrid.store.location import Location
 from tests.conftest import Killed
 from tests.long import examples, first
@@ -40,7 +43,8 @@ def spectrum(a: int, b: int) -> dict[str, Any]:
     x = np.linspace(0, 1, LENGTH)
     center, width = a % 41 / 40, 0.05 + b / 20 + a // 41 / 200
     line = np.exp(-(((x - center) / width) ** 2)) + 0.01 * (a % 41)
-    return {"spectrum": (SCALE[0] * line).astype(np.float32), "peak": a / 40}
+    line = SCALE[0] * line + (SCALE[0] - 1) * x  # in every metric a change
+    return {"spectrum": line.astype(np.float32), "peak": a / 40}
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +134,7 @@ class CountingStore(WrapperStore[MemoryStore]):
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         found = await self._store.get(key, prototype, byte_range)
-        if "/spectrum/c" in key and found is not None:
+        if re.search(r"/spectrum/c[./]\d", key) and found is not None:
             self.read.append(key)
             self.nbytes += len(found)
         return found
@@ -203,9 +207,10 @@ def test_points_that_do_not_count_any_more_are_never_hits() -> None:
     assert index.is_stale()
     index.update()
     check_same(index, grid, asked())
-    check_same(index, grid, 3 * query)
-    assert int(index.query(3 * query, k=1)["a"][0]) == 20
-    check_same(grid.index("spectrum", metric="euclidean"), grid, 3 * query)
+    query = spectrum(20, 0)["spectrum"]
+    check_same(index, grid, query)
+    assert int(index.query(query, k=1)["a"][0]) == 20
+    check_same(grid.index("spectrum", metric="euclidean"), grid, query)
 
 
 def test_a_damaged_point_is_no_hit_after_it_was_found(tmp_path: Path) -> None:
@@ -495,7 +500,15 @@ def test_an_index_that_cannot_be_kept_is_used(
     monkeypatch.setattr(container, "MAX_NBYTES", 1000)
     with caplog.at_level(logging.WARNING, "swarmgrid"):
         check_same(grid.index("spectrum"), grid, asked())
+    assert "and not kept for the next time" in caplog.text
+    monkeypatch.undo()
+    grid.index("spectrum")
+    (kept,) = grid.indexes()
+    grid.delete_index()
+    monkeypatch.setattr(container, "MAX_NBYTES", kept.nbytes - 1)  # the rows make it too large
+    grid.index("spectrum")
     assert "it is used, and not kept" in caplog.text
+    assert grid.indexes() == []
     monkeypatch.undo()
     read_only = Grid.open(MemoryStore(store._store_dict, read_only=True), "spectrum/")
     check_same(read_only.index("spectrum"), grid, asked())
@@ -601,9 +614,266 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
     assert grid.verify().is_clean  # needs no usearch
 
 
-def test_an_index_knows_no_scopes(tmp_path: Path) -> None:
-    fill(tmp_path, range(4))
-    with swarmgrid.scope("alice", store=tmp_path):
-        grid = Grid.open(tmp_path, "spectrum/")
-        with pytest.raises(swarmgrid.InputError, match="an index knows nothing of scopes"):
-            grid.index("spectrum")
+def values_of(ds: xr.Dataset) -> dict[tuple[int, int], np.ndarray]:
+    """The computed points of a grid, with their vectors."""
+    whole = ds["spectrum"].transpose("a", "b", ...).load()
+    return {
+        (int(a), int(b)): whole.values[i, j].astype(float)
+        for i, a in enumerate(whole["a"].values)
+        for j, b in enumerate(whole["b"].values)
+        if not np.isnan(whole.values[i, j]).any()
+    }
+
+
+def distance(vector: np.ndarray, query: np.ndarray, metric: str) -> float:
+    if metric == "euclidean":
+        return float(np.linalg.norm(vector - query))
+    product = float(vector @ query)
+    if metric == "dot":
+        return -product
+    return 1 - product / float(np.linalg.norm(vector) * np.linalg.norm(query))
+
+
+def check_hits(hits: xr.Dataset, points: dict[tuple[int, int], np.ndarray], metric: str) -> int:
+    """Each hit is a computed point, as near as the value that the point has now; how many."""
+    pairs = [*zip(hits["a"].values.tolist(), hits["b"].values.tolist(), strict=True)]
+    assert len({*pairs}) == len(pairs)
+    assert {*pairs} <= points.keys()
+    query = asked()[0]
+    expected = [distance(points[pair], query, metric) for pair in pairs]
+    np.testing.assert_allclose(hits["distance"], expected, rtol=1e-4, atol=2e-5)
+    return len(pairs)
+
+
+def _damage(store: CountingStore, grid: Grid) -> None:
+    blobs = Location("", store=store).open()
+    stored = [key for key in store._store._store_dict if re.search(r"/spectrum/c[./]\d", key)]
+    if stored:
+        blobs.put(min(stored), b"damaged")
+        grid.repair()
+
+
+def _layout(grid: Grid) -> Any:
+    grid_now = grid._read().grid
+    return grid_now.layout, grid_now.chunk_shape, grid_now.data_types()
+
+
+OTHERS: dict[str, Callable[..., Any]] = {
+    **{name: OPERATE[name] for name in ("grow", "invalidate", "delete", "rechunk", "snapshot")},
+    **{name: OPERATE[name] for name in ("restore", "values")},
+    "compress": lambda _s, grid, *_: grid.compress(),
+    "rotate": lambda _s, grid, _f, k, _: grid.rotate(Key.generate() if k else None),
+    "archive": lambda _s, grid, folder, *_: grid.archive(folder),
+    "thaw": lambda _s, grid, *_: grid.is_archived() and grid.thaw(),
+    "damage": lambda store, grid, *_: _damage(store, grid),
+    "verify": lambda _s, grid, *_: grid.verify(),
+}
+OTHER_OPERATIONS = st.one_of(
+    st.tuples(st.just("grow"), st.integers(1, 32), st.sampled_from([(0,), (0, 1, 2), (2, 5)])),
+    st.tuples(st.sampled_from(["invalidate", "delete"]), st.integers(0, 30), st.integers(1, 9)),
+    st.tuples(st.just("rechunk"), st.integers(1, 9), st.booleans()),
+    st.tuples(st.just("values"), st.sampled_from([1.0, 2.0]), st.just(0)),
+    st.tuples(st.just("rotate"), st.integers(0, 1), st.just(0)),
+    st.tuples(
+        st.sampled_from(
+            ["snapshot", "restore", "compress", "archive", "thaw", "damage", "verify"]
+        ),
+        st.just(0),
+        st.just(0),
+    ),
+)
+
+
+@pytest.mark.usefixtures("no_keys_held")
+@settings(max_examples=examples(5))
+@given(operations=st.lists(OTHER_OPERATIONS, max_size=8), metric=st.sampled_from(METRICS))
+@example([("snapshot", 0, 0), ("delete", 3, 2), ("grow", 30, (0, 1)), ("restore", 0, 0)], "dot")
+@example([("invalidate", 3, 1), ("values", 2.0, 0), ("grow", 20, (0, 1, 2))], "cosine")
+@example([("rotate", 1, 0), ("delete", 2, 3), ("archive", 0, 0), ("thaw", 0, 0)], "euclidean")
+def test_an_update_reads_the_chunks_that_changed_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory, operations: list[Any], metric: Any
+) -> None:
+    SCALE[0] = 1.0
+    store, folder = CountingStore(), tmp_path_factory.mktemp("archive")
+    grid = filled(store, range(20))
+    index = grid.index("spectrum", metric=metric)
+    points, layout = values_of(grid.dataset()), _layout(grid)
+    for operation in operations:
+        with contextlib.suppress(swarmgrid.ArchivedError):
+            OTHERS[operation[0]](store, grid, folder, *operation[1:])
+        before, layout_before, layout = points, layout, _layout(grid)
+        if not grid.is_archived():
+            points = values_of(grid.dataset())
+        hits = index.query(asked()[0], k=300)
+        check_hits(hits, points, metric)
+        store.read.clear()
+        index.update()
+        n_read = len(store.read)
+        assert n_read == len({*store.read})
+        if layout == layout_before:
+            assert n_read <= len(changed_chunks(grid, before, points))
+        assert check_hits(index.query(asked()[0], k=300), points, metric) == len(points)
+        store.read.clear()
+        other = grid.index("spectrum", metric=metric)  # as another process opens it
+        assert store.read == []
+        assert check_hits(other.query(asked()[0], k=300), points, metric) == len(points)
+
+
+def changed_chunks(
+    grid: Grid, before: dict[tuple[int, int], np.ndarray], now: dict[tuple[int, int], np.ndarray]
+) -> set[tuple[int, ...]]:
+    """The chunks with a point that came, went or got another value."""
+    stored = grid._read().grid
+    names = stored.names
+    places = {
+        axis.name: {int(value): i for i, value in enumerate(axis.values)} for axis in stored.axes
+    }
+    changed = [
+        point
+        for point in before.keys() | now.keys()
+        if not np.array_equal(before.get(point, np.nan), now.get(point, np.nan))
+    ]
+    return {
+        tuple(
+            places[name][point["ab".index(name)]] // length
+            for name, length in zip(names, stored.chunk_shape, strict=True)
+        )
+        for point in changed
+    }
+
+
+def test_an_index_in_a_scope_searches_both_stores_and_writes_to_the_scope_alone() -> None:
+    store = MemoryStore()
+    shared = filled(store, range(20))
+    shared.index("spectrum", metric="euclidean")
+    kept = {key: store._store_dict[key].to_bytes() for key in grid_objects(store, "indexes")}
+    fill(store, range(24))
+    query = spectrum(26, 1)["spectrum"]
+    with swarmgrid.scope("alice"):
+        fill(store, range(30), (0, 1, 2, 4))
+        index = swarmgrid.Grid.open(store, "spectrum/").index("spectrum", metric="euclidean")
+    hits = index.query(query, k=2)
+    assert (int(hits["a"][0]), int(hits["b"][0])) == (26, 1)
+    np.testing.assert_array_equal(hits["spectrum"][0], query)
+    assert len(index) == 30 * 4 - 1
+    assert index.update() == 0
+    again = pickle.loads(pickle.dumps(index))
+    xr.testing.assert_identical(again.query(query, k=2).load(), hits.load())
+    # the shared store is as it was, and knows nothing of the scope
+    assert {key: store._store_dict[key].to_bytes() for key in kept} == kept
+    assert grid_objects(store, "indexes") == [*kept]
+    assert int(shared.index("spectrum", metric="euclidean").query(query, k=1)["a"][0]) < 24
+    with swarmgrid.scope("alice") as mine:
+        grid = swarmgrid.Grid.open(store, "spectrum/")
+        assert len(grid.indexes()) == 2
+        assert grid.delete_index() == 1
+        assert len(grid.indexes()) == 1
+        mine.discard()
+        assert len(grid.index("spectrum", metric="euclidean")) == 24 * 3 - 1
+
+
+def test_an_index_that_only_a_scope_has_use_for_is_said_to_be_built_in_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    filled(store, range(4))
+    with swarmgrid.scope("alice"), caplog.at_level(logging.WARNING, "swarmgrid"):
+        grid = swarmgrid.Grid.open(store, "spectrum/")
+        assert len(grid.index("spectrum")) == 11
+    assert "Outside of the scope, Grid.index keeps it" in caplog.text
+    assert grid_objects(store, "indexes") == []
+    with swarmgrid.scope("alice"), pytest.raises(swarmgrid.InputError, match="no output 'x'"):
+        grid.index("x")
+
+
+IN_SCOPE = st.one_of(
+    st.tuples(st.sampled_from(["shared", "own"]), st.integers(1, 24), st.sampled_from([1, 2, 4])),
+    st.tuples(st.sampled_from(["delete", "delete own"]), st.integers(0, 20), st.integers(1, 9)),
+    st.tuples(st.sampled_from(["publish", "discard", "update"]), st.just(0), st.just(0)),
+    st.tuples(st.just("values"), st.sampled_from([1.0, 2.0]), st.just(0)),
+)
+
+
+@settings(max_examples=examples(5))
+@given(operations=st.lists(IN_SCOPE, max_size=7), metric=st.sampled_from(METRICS))
+@example([("own", 16, 2), ("values", 2.0, 0), ("shared", 24, 4), ("delete own", 9, 3)], "dot")
+@example([("own", 9, 4), ("publish", 0, 0), ("discard", 0, 0), ("delete", 2, 5)], "euclidean")
+def test_whatever_is_done_in_a_scope_and_beside_it_an_index_holds_what_counts(
+    operations: list[Any], metric: Any
+) -> None:
+    SCALE[0] = 1.0
+    store = MemoryStore()
+    shared = filled(store, range(8), [0, 1])
+    mine = swarmgrid.scope("alice", store=store)
+    own = Grid.open(mine, "spectrum/")
+    index = own.index("spectrum", metric=metric)
+    for name, n, m in operations:
+        if name == "values":
+            SCALE[0] = n
+        elif name in {"shared", "own"}:
+            fill(store if name == "shared" else mine, range(n), range(m), chunks=None)
+        elif name in {"delete", "delete own"}:
+            with contextlib.suppress(swarmgrid.InputError):  # it is not stored in the scope
+                _remove("delete", shared if name == "delete" else own, n, m)
+        elif name == "publish":
+            mine.publish(on_conflict="keep")
+        elif name == "discard":
+            mine.discard()
+        else:
+            index.update()
+        points = values_of(own.dataset())
+        check_hits(index.query(asked()[0], k=300), points, metric)
+        check_hits(index.query(asked()[0], k=3), points, metric)
+    index.update()
+    points = values_of(own.dataset())
+    assert check_hits(index.query(asked()[0], k=300), points, metric) == len(points)
+    assert not index.is_stale()
+    check_same(index, own, asked(2))
+
+
+def test_points_that_count_are_found_behind_many_that_do_not() -> None:
+    store = MemoryStore()
+    fill(store, [0])
+    mine = swarmgrid.scope("alice", store=store)
+    SCALE[0] = 3.0
+    fill(mine, range(20))
+    SCALE[0] = 1.0
+    fill(store, range(22))  # of which 57 are other points in the scope
+    own = Grid.open(mine, "spectrum/")
+    index = own.index("spectrum", metric="euclidean")
+    query = spectrum(10, 1)["spectrum"]
+    hits = index.query(query, k=6)
+    assert {*hits["a"].values.tolist()} >= {20, 21}
+    check_same(index, own, query, k=6)
+
+
+def test_what_will_not_be_kept_is_said_before_it_is_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = CountingStore()
+    grid = filled(store, range(40))
+    said: list[tuple[str, int]] = []
+
+    class Counts(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append((record.getMessage(), len(store.read)))
+
+    monkeypatch.setattr(container, "MAX_NBYTES", 10_000)
+    log, handler = logging.getLogger("swarmgrid"), Counts()
+    log.addHandler(handler)
+    try:
+        grid.index("spectrum")
+    finally:
+        log.removeHandler(handler)
+    assert "not kept for the next time. A smaller connectivity=" in said[0][0]
+    assert said[0][1] == 0  # nothing of the values was read
+    assert len(store.read) > 0
+
+
+@pytest.mark.parametrize("connectivity", [4, 16, 64])
+@pytest.mark.parametrize("ndim", [2, 64])
+def test_the_bytes_of_an_index_are_known_before(connectivity: int, ndim: int) -> None:
+    graph = Graph(IndexSettings("v", connectivity=connectivity, expansion=8), ndim)
+    vectors = np.random.default_rng(0).normal(size=(2000, ndim))
+    graph.add(np.arange(2000, dtype=np.uint64), vectors)
+    assert graph.nbytes_of(2000) == pytest.approx(len(graph.to_bytes()), rel=0.03)
