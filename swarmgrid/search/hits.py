@@ -162,7 +162,7 @@ class _HitArray(BackendArray):
 
 
 def _loaded_values(variable: xr.Variable, at: list[NDArray[np.intp]]) -> NDArray[Any]:
-    data = variable._data  # noqa: SLF001  # no public way
+    data: Any = variable._data  # noqa: SLF001  # no public way
     is_axis = isinstance(data, indexing.PandasIndexingAdapter) and not isinstance(
         data, indexing.PandasMultiIndexingAdapter
     )
