@@ -123,7 +123,7 @@ class GridIndex:
             for one in layers:
                 if one.is_empty and one.is_stale:  # of a grid that was laid out anew
                     one.update()
-            view = self._viewed(layers)
+            view = self._update_view(layers)
             queries, is_one = to_queries(query, view.shape, self.metric)
             found = Candidates.joined(
                 [
@@ -165,8 +165,8 @@ class GridIndex:
             raise not_stored(self._ref)
         return found
 
-    def _viewed(self, layers: list[LayerIndex]) -> _View:
-        """The whole grid at the last look."""
+    def _update_view(self, layers: list[LayerIndex]) -> _View:
+        """See the whole grid at the last look."""
         states = [one.state for one in layers]
         view = self._view
         if view is None or [*map(id, view.states)] != [*map(id, states)]:

@@ -41,7 +41,7 @@ class LayerIndex:
     ref : GridRef
         The grid, in that store.
     settings : IndexSettings
-        What the index is of.
+        Those of the index.
     is_written : bool
         Whether it may be kept there. The shared store is never written from a scope.
     """
@@ -156,7 +156,7 @@ class LayerIndex:
         k, candidates : int
             See `GridIndex.query`.
         hidden : Hidden, optional
-            Where points are among those of several stores, and which of them do not count.
+            The points that do not count, as another store has them.
         """
         covered, graph = self._covered, self._graph
         assert covered is not None
@@ -233,7 +233,7 @@ class LayerIndex:
 
 
 class Hidden:
-    """Where the points of one store are among those of several, and which of them do not count.
+    """The places of one store's points among those of several, and those that do not count.
 
     Parameters
     ----------
