@@ -74,6 +74,11 @@ class Lease:
         """A name for an object of the owner's, which comes after all that were used before."""
         return f"{self.epoch:012d}-{next(self._numbers):08d}-{self.writer}{suffix}"
 
+    def names_of(self, kind: str) -> Callable[[], str]:
+        """Makes names of segments that take the place of others; ``kind`` says why."""
+        # of no name used before: a segment under its old name would be taken for the one read
+        return lambda: self.new_name(f"-{kind}.seg")
+
     def new_commit(self) -> int:
         """The number of the next commit: higher than all of this owner, and of earlier ones."""
         return to_commit(self.epoch, next(self._commits))

@@ -6,7 +6,6 @@ one write: a reader with the old document reads the old chunks. See decision 002
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -164,12 +163,8 @@ def _replace(held: Lease, new: StoredGrid, rows: Rows, manifest: Manifest) -> No
     """Make the converted grid count: until its document is written, the old one does."""
     blobs, path = held.blobs, new.path
     held.check()
-
-    def new_name() -> str:
-        return f"{held.epoch:012d}-{secrets.token_hex(4)}-converted.seg"
-
     # rows of both types are there for a while: a reader takes those that fit its document
-    write_segments(blobs, path, new_name, new, rows, held.new_commit)
+    write_segments(blobs, path, held.names_of("converted"), new, rows, held.new_commit)
     held.check()
     write_documents(blobs, new)
     # last: until the document is replaced, these are the rows that count

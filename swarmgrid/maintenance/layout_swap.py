@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -81,7 +80,7 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
     held.check()
     _write_failures(held, state, layout)
     if len(rows):
-        write_segments(blobs, path, lambda: _new_name(held), new, rows, held.new_commit)
+        write_segments(blobs, path, held.names_of("rechunked"), new, rows, held.new_commit)
     held.check()
     swap_documents(blobs, new)
     # a kill from here on leaves objects that no reader asks for; the next owner removes them
@@ -123,10 +122,6 @@ def _moved(
         index = tuple(p // n for p, n in zip(after, new.chunk_shape, strict=True))
         inside = tuple(p % n for p, n in zip(after, new.chunk_shape, strict=True))
         yield replace(failure, index=index, offset=inside, extent=None, bits="")
-
-
-def _new_name(held: Lease) -> str:
-    return f"{held.epoch:012d}-{secrets.token_hex(4)}-rechunked.seg"
 
 
 def estimated_nbytes(manifest: Manifest) -> int:

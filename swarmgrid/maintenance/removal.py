@@ -6,7 +6,6 @@ computed; the same call again completes what was cut short.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -165,8 +164,8 @@ def _drop_rows(held: Lease, state: GridState, selection: Selection) -> int:
     left = Rows.concatenated(kept, len(grid.axes), len(grid.schema.outputs))
     if n_removed:
         if len(left):
-            path, new_commit = grid.path, held.new_commit
-            write_segments(held.blobs, path, lambda: _new_name(held), grid, left, new_commit)
+            new_name = held.names_of("removed")
+            write_segments(held.blobs, grid.path, new_name, grid, left, held.new_commit)
         for name in [*manifest.sizes, *manifest.damaged]:  # a kill before leaves what was computed
             held.check()
             held.blobs.delete(grid.path.manifest + name)
@@ -278,7 +277,3 @@ def _index(key: str, n_axes: int) -> tuple[int, ...] | None:
     if n_axes and (len(numbers) < n_axes or not all(map(str.isdecimal, numbers))):
         return None
     return tuple(map(int, numbers[:n_axes]))
-
-
-def _new_name(held: Lease) -> str:
-    return f"{held.epoch:012d}-{secrets.token_hex(4)}-removed.seg"

@@ -128,7 +128,8 @@ def invalidate_bad_rows(
         held.check()
         if is_sound.any():
             rows = manifest.rows.subset(np.flatnonzero(is_sound))
-            write_segments(blobs, path, lambda: _new_name(held), grid, rows, held.new_commit)
+            new_name = held.names_of("repaired")
+            write_segments(blobs, path, new_name, grid, rows, held.new_commit)
         for name in segments:  # after the rows to keep are stored: a kill leaves both, and the
             # damaged rows are found again
             blobs.delete(path.manifest + name)
@@ -137,11 +138,6 @@ def invalidate_bad_rows(
         if marked is not None and (only is None or marked in only):
             blobs.delete(path.manifest + name)
     return sum(len(manifest.rows.points(i)) for i in bad)
-
-
-def _new_name(held: Lease) -> str:
-    # of no name used before: a segment under its old name would be taken for the one read
-    return f"{held.epoch:012d}-{secrets.token_hex(4)}-repaired.seg"
 
 
 def tidy(held: Lease, state: GridState) -> bool:

@@ -7,7 +7,6 @@ now, beside its chunks, and one write makes them count (decision 0039).
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -155,15 +154,11 @@ def _recommitted(then: Rows, now: Rows | None) -> Rows:
 
 def _replace_rows(held: Lease, grid: StoredGrid, rows: Rows, old: Collection[str]) -> list[str]:
     """Write rows as the only ones of a grid, and return the names of their segments."""
-
-    def new_name() -> str:
-        return f"{held.epoch:012d}-{secrets.token_hex(4)}-restored.seg"
-
     held.check()
     names = []
     if len(rows):
-        path, new_commit = grid.path, held.new_commit
-        names = [*write_segments(held.blobs, path, new_name, grid, rows, new_commit)]
+        new_name = held.names_of("restored")
+        names = [*write_segments(held.blobs, grid.path, new_name, grid, rows, held.new_commit)]
     for name in old:
         held.check()
         held.blobs.delete(grid.path.manifest + name)

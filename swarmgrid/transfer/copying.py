@@ -6,7 +6,6 @@ points, which the same call completes.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -82,7 +81,7 @@ def copy_grid(
     if len(rows):
         # the numbers of its commits are those of the leases of the other store
         new = replace(rows, commit=np.zeros_like(rows.commit))
-        write_segments(target, grid.path, lambda: _new_name(held), grid, new, held.new_commit)
+        write_segments(target, grid.path, held.names_of("copied"), grid, new, held.new_commit)
     return nbytes + kept, n_snapshots
 
 
@@ -130,7 +129,3 @@ def _copy_output(
     size = int(np.prod(grid.block_shape(output))) * output.memory_dtype.itemsize
     in_parts(state.manifest.chunks(), size, copy)
     return nbytes
-
-
-def _new_name(held: Lease) -> str:
-    return f"{held.epoch:012d}-{secrets.token_hex(4)}-copied.seg"
