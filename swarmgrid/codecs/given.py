@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.codecs.pipeline import MissingCodecError, chunk_spec, codec_of
+from swarmgrid.codecs.named import as_in_document, codecs_of, plain
+from swarmgrid.codecs.pipeline import codec_of
 from swarmgrid.codecs.trial import changes
 from swarmgrid.codecs.words import codec_in_words
 from swarmgrid.errors import InputError, brief
@@ -19,8 +20,6 @@ from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.outputs import STRING, dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from swarmgrid.outputs.outputs import Output
 
 AUTO = "auto"
@@ -40,9 +39,6 @@ _ELSEWHERE = {
     "zlib": "compressors=, such as 'gzip'",
     "complevel": "compressors=, such as {'name': 'zstd', 'configuration': {'level': 5}}",
 }
-_SPECIFIED = {"zstd": "zstd", "gzip": "gzip", "blosc": "blosc", "crc32c": "crc32c"}
-"""Codecs of numcodecs that Zarr's format 3 has under a name of its own."""
-_SHUFFLES = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,8 @@ class GivenEncoding:
         if compressors is None:
             compressors = (ZstdCodec(level=1, checksum=True),)
         chain = [*self.filters, serializer, *compressors]
-        listed = _listed(chain, stored, shape)
-        usual = _listed(
+        listed = as_in_document(chain, stored, shape)
+        usual = as_in_document(
             [None if stored == STRING else BytesCodec(), ZstdCodec(level=1, checksum=True)],
             stored,
             shape,
@@ -104,11 +100,11 @@ class GivenEncoding:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             chain = [*self.filters, *([self.serializer] if self.serializer else [])]
-            named = [codec_in_words(_plain(codec.to_dict())) for codec in chain]
+            named = [codec_in_words(plain(codec.to_dict())) for codec in chain]
             if self.is_auto:
                 named.append("codecs to be chosen by the first chunks")
             elif self.compressors is not None:
-                more = [codec_in_words(_plain(codec.to_dict())) for codec in self.compressors]
+                more = [codec_in_words(plain(codec.to_dict())) for codec in self.compressors]
                 named += more or ["no compressor"]
         packing = Encoding(
             dtype=self.dtype, scale_factor=self.scale_factor, add_offset=self.add_offset
@@ -245,10 +241,10 @@ def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEnc
         fill = one["fill_value"]
         found = replace(found, fill_value=fill.item() if isinstance(fill, np.generic) else fill)
     if one.get("filters") is not None:
-        filters = _codecs(f"{place}['filters']", one["filters"], "ArrayArrayCodec")
+        filters = codecs_of(f"{place}['filters']", one["filters"], "ArrayArrayCodec")
         found = replace(found, filters=filters)
     if one.get("serializer") not in (None, AUTO):
-        (serializer,) = _codecs(f"{place}['serializer']", one["serializer"], "ArrayBytesCodec")
+        (serializer,) = codecs_of(f"{place}['serializer']", one["serializer"], "ArrayBytesCodec")
         found = replace(found, serializer=serializer)
     if "compressors" in one:
         found = _compressors(f"{place}['compressors']", one["compressors"], found)
@@ -265,116 +261,8 @@ def _number(place: str, value: Any) -> float:
 def _compressors(place: str, value: Any, start: GivenEncoding) -> GivenEncoding:
     if isinstance(value, str) and value == AUTO:
         return replace(start, compressors=None, is_auto=True)
-    found = () if value is None else _codecs(place, value, "BytesBytesCodec")
+    found = () if value is None else codecs_of(place, value, "BytesBytesCodec")
     return replace(start, compressors=found, is_auto=False)
-
-
-def _codecs(place: str, value: Any, kind: str) -> tuple[Any, ...]:
-    """Some codecs of one kind, as Zarr's objects."""
-    import zarr.abc.codec
-
-    several = value if isinstance(value, (list, tuple)) else (value,)
-    found = tuple(_codec(place, one) for one in several)
-    expected = getattr(zarr.abc.codec, kind)
-    words = {
-        "ArrayArrayCodec": "filters, which make arrays of arrays",
-        "ArrayBytesCodec": "a serializer, which makes bytes of an array",
-        "BytesBytesCodec": "compressors, which make bytes of bytes",
-    }
-    for codec in found:
-        if not isinstance(codec, expected):
-            raise InputError(f"{place} has {brief(codec)}; expected {words[kind]}")
-    if kind == "ArrayBytesCodec" and len(found) != 1:
-        raise InputError(f"{place} is {brief(value)}; expected one codec")
-    return found
-
-
-def _codec(place: str, value: Any) -> Any:
-    """One codec, given as Zarr's or numcodecs' object, as a dict or by its name."""
-    if isinstance(value, str):
-        value = {"name": value}
-    if hasattr(value, "evolve_from_array_spec"):
-        return value
-    if hasattr(value, "get_config"):
-        value = value.get_config()
-    if isinstance(value, Mapping) and "id" in value and "name" not in value:
-        value = _of_numcodecs(dict(value))
-    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise InputError(
-            f"{place} has {brief(value)}; expected a codec: an object of zarr.codecs or of "
-            "numcodecs, {'name': ..., 'configuration': {...}}, or a name such as 'zstd'"
-        )
-    codec = {"name": value["name"], "configuration": dict(value.get("configuration") or {})}
-    if {*value} - {"name", "configuration"}:
-        raise InputError(
-            f"{place} has {brief(dict(value))}; expected the members 'name' and 'configuration'"
-        )
-    try:
-        return codec_of(codec)
-    except MissingCodecError:
-        close = get_close_matches(codec["name"], _known(), 1)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
-        raise InputError(
-            f"{place} has the codec {codec['name']!r}, which is not installed; its package would "
-            f"enter it as an entry point of the group zarr.codecs{hint}"
-        ) from None
-    except Exception as error:  # noqa: BLE001  # each codec has checks of its own
-        raise InputError(f"{place} has {brief(codec)}: {error}") from None
-
-
-def _known() -> list[str]:
-    """The names of the codecs that are installed."""
-    import zarr.registry
-
-    own = vars(zarr.registry)
-    names = own.get("_codec_registries") or own.get("__codec_registries") or {}
-    return [name for name, found in names.items() if found or found.lazy_load_list]
-
-
-def _of_numcodecs(config: dict[str, Any]) -> dict[str, Any]:
-    """A codec of numcodecs as Zarr's format 3 names it."""
-    name = str(config.pop("id"))
-    config = {key: value for key, value in config.items() if value is not None}
-    if name not in _SPECIFIED:
-        return {"name": f"numcodecs.{name}", "configuration": config}
-    if name == "blosc":
-        config.pop("typesize", None)
-        shuffle = _SHUFFLES.get(config.pop("shuffle", 1))
-        config |= {"shuffle": shuffle} if shuffle else {}
-    return {"name": _SPECIFIED[name], "configuration": config}
-
-
-def _listed(chain: Sequence[Any], stored: str, shape: tuple[int, ...]) -> list[dict[str, Any]]:
-    """The codecs as a Zarr document has them, once they know the dtype and shape."""
-    found: list[dict[str, Any]] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        spec = chunk_spec(stored, shape)
-        for given in chain:
-            if given is None:
-                found.append({"name": "vlen-utf8"})
-                continue
-            try:
-                codec = given.evolve_from_array_spec(spec)
-                spec = codec.resolve_metadata(spec)
-            except Exception as error:  # noqa: BLE001  # each codec has checks of its own
-                raise InputError(f"{brief(given)} cannot be used for {stored}: {error}") from None
-            found.append(_plain(codec.to_dict()))
-    return found
-
-
-def _plain(codec: Mapping[str, Any]) -> dict[str, Any]:
-    """A codec as JSON, its enums as text."""
-    plain: dict[str, Any] = json.loads(json.dumps(codec, default=_as_json))
-    return plain
-
-
-def _as_json(value: Any) -> Any:
-    if hasattr(value, "value"):
-        return value.value
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)
 
 
 def recompressed(encoding: Encoding, level: int, usual: list[dict[str, Any]]) -> Encoding:
