@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from zarr.codecs import BloscCodec
 
 import swarmgrid
 
@@ -26,7 +27,9 @@ def main(store: str) -> None:
     """Fill the store, read it through tiers, add to it, and read it again."""
     axes = {"speed": np.arange(10.0, 48.0), "angle": np.arange(0.0, 20.0, 0.5)}
     options = {"func": wing, "chunks": {"speed": 5, "angle": 40}, "executor": "sync"}
-    far = swarmgrid.Tiered(store, ram="50MB", disk=(f"{store}-scratch", "500MB"))
+    # in memory as they are stored, on the disk by a codec of its own
+    scratch = (f"{store}-scratch", "500MB", BloscCodec(cname="lz4"))
+    far = swarmgrid.Tiered(store, ram="50MB", disk=scratch)
 
     # writes go to the store itself first, and leave copies
     _, done = swarmgrid.run(axes=axes, store=far, **options)
@@ -58,12 +61,13 @@ def main(store: str) -> None:
     ram = far.metrics()["ram"]
     print(f"memory:                 {ram.copies} copies, {ram.percent_used:.2f} % of its bytes")
 
-    try:
-        half = part.swarmgrid.to_device("cuda", dtype="float16")
-    except swarmgrid.InputError as error:
-        print(f"no GPU here:            {str(error).partition(';')[0]}")
-    else:
-        print(f"on the GPU:             {half['value'].data.nbytes} bytes")
+    for device in ("cuda", "cpu"):
+        try:
+            half = part.swarmgrid.to_device(device, dtype="float16")
+        except swarmgrid.InputError as error:
+            print(f"no GPU here:            {str(error).partition(';')[0]}")
+        else:
+            print(f"{'in float16 on ' + device + ':':23} {half['value'].data.nbytes} bytes")
 
 
 if __name__ == "__main__":

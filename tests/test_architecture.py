@@ -57,8 +57,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finding": GROUND
     | {"identity", "space", "store", "format", "records", "maintenance", "inventory", "options"}
     | {"planning"},
-    # above the view: what moves to a device was read and checked as for any reader
-    "tiers": GROUND | {"space", "store", "format", "view"},
+    # above the view: what moves to a device was read and checked as for any reader; codecs: a tier
+    # may have one of its own
+    "tiers": GROUND | {"space", "codecs", "store", "format", "view"},
     # events need rows, records of failures, leases and the inventory; their values, the view
     "following": GROUND | {"space", "store", "format", "records", "inventory", "planning", "view"},
     "live": GROUND | {"store", "format", "records", "inventory", "pictures", "following"},
@@ -122,7 +123,7 @@ FOREIGN = {
     "matplotlib": {"pictures.plots"},
     "google_crc32c": {
         *("format.checked_object", "format.codec", "records.snapshot", "store.checked_json"),
-        "tiers.disk",
+        *("tiers.copy_file", "tiers.disk"),
     },
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
@@ -152,6 +153,7 @@ FOREIGN = {
             "codecs.aes_gcm",
             "codecs.archived_keys",
             "codecs.given",
+            "codecs.named",
             "codecs.pipeline",
             "store.blobs",
             "store.bounded",

@@ -23,8 +23,10 @@ from tests.long import first
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
 DISK_CASES = ("trivial", "arrays", "chunks")
+FORMS = ("stored", "none", "lz4", "zstd 9")
 STORES = ("directory", "memory", "SQLite", "SQLite, NORMAL", "LMDB", "Redis")
 TIERS = ("memory", "memory, decoded", "disk")
+TIER_FORMS = [f"{tier}, {name}" for tier in ("memory", "disk") for name in FORMS]
 FIGURES = {
     *("report bytes", "report drawn", "live first bytes", "live bytes a second", "live cpu"),
     *("import", "ls", "first point", "manifest seconds", "manifest memory", "a small file"),
@@ -46,6 +48,7 @@ FIGURES = {
     ),
     *("snapshot seconds", "snapshot bytes", "snapshot opened"),
     *(f"tiers, {form}{what}" for form in TIERS for what in ("", ", requests")),
+    *(f"tiers, {form}, {n}" for form in (*TIER_FORMS, TIERS[1]) for n in (1_000, 100_000)),
     *("exact search", "exact search ratio", "index query", "index query, one", "index recall"),
     "index update",
     *(f"{kind}, {size} kB" for kind in STORES for size in (4, 300)),

@@ -1,4 +1,4 @@
-"""A thousand whole chunks that are read again through tiers, beside reading them from a folder."""
+"""Whole chunks that are read again through tiers: beside a folder, and by the form of copies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,23 @@ if TYPE_CHECKING:
 
 LENGTH = 1000
 """Points of a chunk: 8 kB, which hardly compress."""
+SIZES = (1_000, 100_000)
+"""Values of a chunk, which is one point, and whose copies have several forms."""
+VALUES = 1_000_000
+"""Of all these chunks."""
 
 
 def wave(x: Any) -> Any:
     import numpy as np
 
     return np.sin(1e3 * x)
+
+
+def walk(x: int, size: int) -> Any:
+    """A random walk of three digits."""
+    import numpy as np
+
+    return np.round(np.cumsum(np.random.default_rng(x).normal(0, 1, size)), 3)
 
 
 def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
@@ -50,6 +61,62 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
                 agrees,
             )
             found[f"tiers, {name}, requests"] = Figure(asked, "chunks asked of home again", agrees)
+    for size in SIZES:
+        with scratch() as folder:
+            found |= _forms(folder, size, max(rounds, 5), VALUES // 10 if is_quick else VALUES)
+    return found
+
+
+def _forms(folder: Path, size: int, rounds: int, n_values: int) -> dict[str, Figure]:
+    """By tier and form of its copies what a hit costs, in turns, and the bytes that are held.
+
+    In time of the processor: all is in memory, and other work beside it would tell in seconds.
+    """
+    from zarr.codecs import BloscCodec, ZstdCodec
+
+    import swarmgrid
+
+    n = n_values // size
+    params, axes = {"size": size}, {"x": range(n)}
+    home, room = folder / "home", 20 * n_values
+    swarmgrid.stream(
+        params, axes, func=walk, store=home, chunks={"x": 1}, executor="sync", verbose=0
+    )
+
+    def read(store: Any) -> tuple[float, Any]:
+        ds = swarmgrid.open(params, axes, func=walk, store=store)
+        begun = time.process_time()
+        values = ds["value"].values
+        return 1e6 * (time.process_time() - begun) / n, values
+
+    codecs: dict[str, Any] = {
+        "stored": "stored",
+        "none": [],
+        "lz4": BloscCodec(cname="lz4"),
+        "zstd 9": ZstdCodec(level=9, checksum=True),
+    }
+    forms: dict[str, dict[str, Any]] = {"memory, decoded": {"ram": (room, "decoded")}}
+    for name, codec in codecs.items():
+        forms[f"memory, {name}"] = {"ram": (room, codec)}
+        forms[f"disk, {name}"] = {"disk": (folder / name, room, codec)}
+    expected = read(home)[1]
+    stores, agrees = {}, True
+    for name, sizes in forms.items():
+        stores[name] = swarmgrid.Tiered(home, **sizes)
+        read(stores[name])  # fills the tier
+    spent: dict[str, list[float]] = {name: [] for name in forms}
+    for _ in range(rounds):
+        for name, store in stores.items():
+            us, values = read(store)
+            spent[name].append(us)
+            agrees = agrees and bool((values == expected).all())
+    found = {}
+    for name, store in stores.items():
+        tier = store.metrics()["disk" if name.startswith("disk") else "ram"]
+        share = 100 * tier.nbytes / expected.nbytes
+        about = f"us a hit, {share:.0f} % of the {8 * size / 1000:g} kB of its values held"
+        is_near = agrees and store.metrics()["home"].hits == tier.copies == n
+        found[f"tiers, {name}, {size}"] = Figure(statistics.median(spent[name]), about, is_near)
     return found
 
 

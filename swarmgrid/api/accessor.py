@@ -191,9 +191,9 @@ class DatasetAccessor:
         Parameters
         ----------
         device : str or Device, optional
-            ``"cuda"`` or ``"cuda:1"``, by cupy (the extra ``gpu``), or an object as
-            ``swarmgrid.tiers.device.Device`` describes. Default: that of the store, or
-            ``"cuda"``.
+            ``"cuda"`` or ``"cuda:1"``, by cupy (the extra ``gpu``), ``"cpu"``, by numpy, or an
+            object as ``swarmgrid.tiers.device.Device`` describes. Default: that of the store,
+            or ``"cuda"``.
         dtype : {"float16", "float32", "float64"}, optional
             The precision of outputs of real numbers; others stay as they are. Default: that of
             the store's device, or as stored.
@@ -201,13 +201,14 @@ class DatasetAccessor:
         Returns
         -------
         xr.Dataset
-            Loaded, with cupy's arrays.
+            Loaded, with the device's arrays.
 
         Raises
         ------
         InputError
-            If there is no such device, an output cannot be there, or a value would become
-            infinite in the precision. Values that become zero in it give a RuntimeWarning.
+            If there is no such device or no room on it, an output cannot be there, or a value
+            would become infinite in the precision. Values that become zero in it give a
+            RuntimeWarning.
         """
         from swarmgrid.tiers.to_device import to_device
 

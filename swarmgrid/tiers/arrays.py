@@ -87,9 +87,13 @@ class ArrayTier(Generic[V]):
         """Keep copies from eviction; ``-1`` takes that back."""
         self._tier.pin(keys, change)
 
-    def trim(self) -> None:
-        """Drop what was not used for long."""
-        self._tier.trim()
+    def touch(self, key: str, used: float) -> bool:
+        """Note a use in another tier, unless there was a later one: whether there is a copy."""
+        return self._tier.touch(key, used)
+
+    def trim(self) -> list[tuple[str, float]]:
+        """Drop what was not used for long: the key and the last use of each."""
+        return [(key, used) for key, _, used in self._tier.trim()]
 
     def clear(self) -> None:
         """Forget all copies."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmgrid.store.blobs import MAX_OBJECT, UNREADABLE
+from swarmgrid.view.copies import FoundCopy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +29,18 @@ class TieredChunks:
         self._home = home
         self._tiers = tiers
 
-    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[FoundCopy]:
         """Several chunks, each from the nearest copy."""
         found = self._tiers.read(keys, lambda missing: self._home.get_many(missing, limit))
-        return [UNREADABLE if data is not None and len(data) > limit else data for data in found]
+        return [_bounded(copy, limit) for copy in found]
 
-    def forget(self, key: str) -> bool:
-        """Drop the copies of a chunk that was not right: whether home may have a better one."""
-        return self._tiers.drop(key, is_damaged=True)
+    def again(self, key: str, limit: int = MAX_OBJECT) -> FoundCopy:
+        """Drop the copies of a chunk of which one was not right: it from home.
+
+        No tier is asked: another reader, with older rows, may have put its copy there again.
+        """
+        self._tiers.drop(key, is_damaged=True)
+        return _bounded(self._tiers.from_home(key, self._home.get_many([key], limit)[0]), limit)
 
 
 class TieredWriter:
@@ -98,6 +103,13 @@ class TieredWriter:
     def fence_others(self) -> None:
         """End every other writer of the same group."""
         self._home.fence_others()
+
+
+def _bounded(copy: FoundCopy, limit: int) -> FoundCopy:
+    """A copy, of which no reader decodes more bytes than a chunk may have."""
+    if isinstance(copy.data, bytes) and len(copy.data) > limit:
+        return FoundCopy(UNREADABLE, copy.is_home)
+    return copy
 
 
 def is_chunk(key: str) -> bool:

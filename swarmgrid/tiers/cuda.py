@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarmgrid.errors import InputError
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +24,23 @@ class CudaDevice:
         return f"cuda:{self.number}"
 
     def free_bytes(self) -> int:
-        """The bytes of its memory that are free."""
-        with self.use():
-            return int(self.xp.cuda.runtime.memGetInfo()[0])
+        """The bytes of its memory that are free: for CUDA, and in the pool that cupy keeps."""
+        with self.xp.cuda.Device(self.number):
+            free = int(self.xp.cuda.runtime.memGetInfo()[0])
+            return free + int(self.xp.get_default_memory_pool().free_bytes())
 
-    def use(self) -> AbstractContextManager[object]:
-        """Within a ``with`` block, cupy makes arrays on this device."""
-        found: AbstractContextManager[object] = self.xp.cuda.Device(self.number)
-        return found
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """Within a ``with`` block, cupy makes arrays on this device, which are whole after it.
+
+        All threads use the device's default stream, so that what one has moved there is whole
+        when another, which finds it in the tier, uses it. Callers may have streams of their own,
+        which wait for no other: hence the wait at the end.
+        """
+        stream = self.xp.cuda.Stream.null
+        with self.xp.cuda.Device(self.number), stream:
+            yield
+            stream.synchronize()
 
 
 def cuda_device(number: int) -> CudaDevice:

@@ -6,6 +6,7 @@ Checksums are of exact values: a chunk is checked on the host, and converted aft
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ PRECISIONS = ("float16", "float32", "float64")
 class Device(Protocol):
     """A device whose memory holds arrays: what `Tiered` and ``to_device`` need of one.
 
-    For ``"cuda"`` it is made by cupy. Another device is an object with these four.
+    ``"cuda"`` is a GPU by cupy, ``"cpu"`` the memory of this process by numpy. Another device is
+    an object with these four.
     """
 
     @property
@@ -60,19 +62,38 @@ def opened(device: str | Device) -> Device:
     InputError
         If there is no such device here, or cupy is not installed.
     """
+    if device == "cpu":
+        return _HOST
     if not isinstance(device, str):
         if all(hasattr(device, name) for name in ("name", "xp", "free_bytes", "use")):
             return device
         raise InputError(
-            f"device is {brief(device)}; expected a name, such as 'cuda' or 'cuda:0', or an "
+            f"device is {brief(device)}; expected a name, such as 'cuda:0' or 'cpu', or an "
             "object as swarmgrid.tiers.device.Device describes"
         )
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isdecimal() or device == "cuda"):
-        raise InputError(f"device is {device!r}; expected a name, such as 'cuda' or 'cuda:0'")
+        raise InputError(f"device is {device!r}; expected a name, such as 'cuda:0' or 'cpu'")
     from swarmgrid.tiers.cuda import cuda_device
 
     return cuda_device(int(number or 0))
+
+
+class Host:
+    """The memory of this process as a device, for arrays of a lower precision in numpy."""
+
+    name, xp = "cpu", np
+
+    def free_bytes(self) -> int:
+        """The bytes of memory that nothing uses."""
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    def use(self) -> contextlib.AbstractContextManager[object]:
+        """Nothing has to be made ready."""
+        return contextlib.nullcontext()
+
+
+_HOST = Host()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +238,9 @@ class DeviceTier:
             else:
                 self._arrays.pin(keys, change)
 
-    def trim(self) -> None:
-        """Drop what was not used for long."""
-        if self._arrays is not None:
-            self._arrays.trim()
+    def trim(self) -> list[tuple[str, float]]:
+        """Drop what was not used for long: the key and the last use of each."""
+        return [] if self._arrays is None else self._arrays.trim()
 
     def clear(self) -> None:
         """Forget all copies."""

@@ -42,8 +42,8 @@ class TierPolicy:
         A copy that was not used for so long, such as ``"24h"``, leaves the device for memory,
         memory for the disk, or the disk. Default: only for want of space.
     should_keep : callable, optional
-        Takes a key, its `CopyStats` and the time; copies for which it returns True are evicted
-        last.
+        Takes the key of a chunk in its store, its `CopyStats` and the time; copies for which it
+        returns True are evicted last. On the disk, reads, pool and priority are not known.
     watermark : float
         A tier that is full is emptied to this part of its budget.
     read_ahead : int
@@ -101,7 +101,9 @@ class TierPolicy:
 
         def worth(item: tuple[str, CopyStats]) -> tuple[bool, int, float]:
             key, stats = item
-            is_kept = self.should_keep is not None and bool(self.should_keep(key, stats, now))
+            # after the name of the store, which a folder may have several of
+            chunk = key.rpartition("\0")[2]
+            is_kept = self.should_keep is not None and bool(self.should_keep(chunk, stats, now))
             return is_kept, stats.priority, stats.last_used
 
         chosen: list[str] = []

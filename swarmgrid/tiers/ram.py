@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from swarmgrid.tiers.policy import TierPolicy
 
 V = TypeVar("V")
+Evicted = tuple[str, V, float]
+"""The key of a copy, the copy, and the time of its last use."""
 
 
 class RamTier(Generic[V]):
@@ -70,8 +72,16 @@ class RamTier(Generic[V]):
         """Whether there is a copy; to ask is no use of it."""
         return key in self._data
 
-    def put(self, key: str, data: V, pool: str = "", priority: int = 0) -> list[tuple[str, V]]:
-        """Keep a copy: those that were evicted for it.
+    def touch(self, key: str, used: float) -> bool:
+        """Note a use in another tier, unless there was a later one: whether there is a copy."""
+        with self._lock:
+            stats = self._stats.get(key)
+            if stats is not None:
+                stats.last_used = max(used, stats.last_used)
+            return stats is not None
+
+    def put(self, key: str, data: V, pool: str = "", priority: int = 0) -> list[Evicted[V]]:
+        """Keep a copy: those that were evicted for it, each with its key and its last use.
 
         A copy that does not fit beside the pinned ones is not kept, and evicts none.
         """
@@ -80,7 +90,7 @@ class RamTier(Generic[V]):
             self._drop(key)
             if not self._fits(nbytes, pool):
                 return []
-            evicted: list[tuple[str, V]] = []
+            evicted: list[Evicted[V]] = []
             if pool in self._pools:
                 inside = self._in_pool(pool)
                 used = sum(stats.nbytes for stats in inside.values())
@@ -117,15 +127,15 @@ class RamTier(Generic[V]):
                 if key in self._stats:
                     self._stats[key].pins = max(0, count)
 
-    def trim(self) -> list[tuple[str, V]]:
-        """Evict what was not used for long: the copies."""
+    def trim(self) -> list[Evicted[V]]:
+        """Evict what was not used for long: the same of each."""
         span = self._policy.idle_seconds(self._span)
         if span is None:
             return []
         with self._lock:
             before = self._policy.clock() - span
             old = [k for k, s in self._stats.items() if s.last_used < before and not s.pins]
-            return [(key, self._pop(key)) for key in old]
+            return [self._pop(key) for key in old]
 
     def clear(self) -> None:
         """Forget all copies."""
@@ -153,22 +163,20 @@ class RamTier(Generic[V]):
     def _in_pool(self, pool: str) -> dict[str, CopyStats]:
         return {key: stats for key, stats in self._stats.items() if stats.pool == pool}
 
-    def _evict(
-        self, copies: Mapping[str, CopyStats], needed: int, limit: int
-    ) -> list[tuple[str, V]]:
+    def _evict(self, copies: Mapping[str, CopyStats], needed: int, limit: int) -> list[Evicted[V]]:
         """Make room: below the watermark, so that not every copy that comes evicts one."""
         if needed <= limit:
             return []
         excess = needed - int(limit * self._policy.watermark)
         now = self._policy.clock()
         chosen = self._policy.victims(copies.items(), excess, now)
-        return [(key, self._pop(key)) for key in chosen]
+        return [self._pop(key) for key in chosen]
 
-    def _pop(self, key: str) -> V:
-        data = self._data[key]
+    def _pop(self, key: str) -> Evicted[V]:
+        found = key, self._data[key], self._stats[key].last_used
         self._drop(key)
         self._counts.evictions += 1
-        return data
+        return found
 
     def _drop(self, key: str) -> bool:
         if self._data.pop(key, None) is None:

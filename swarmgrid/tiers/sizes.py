@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import InputError, brief
 from swarmgrid.quantities import size_bytes
 from swarmgrid.tiers.device import checked_dtype, opened
+from swarmgrid.tiers.recoding import DECODED, STORED, to_codec
 
 if TYPE_CHECKING:
     from swarmgrid.store.location import Location
+    from swarmgrid.tiers.recoding import TierCodec
 
 _SHARED = Path("/dev/shm")  # noqa: S108  # memory that processes share, where Linux has it
 
@@ -27,10 +29,13 @@ class TierSizes:
     ram: int = 0
     is_decoded: bool = False
     """Whether the memory holds decoded chunks."""
+    ram_codec: TierCodec | None = None
+    """The codec of the copies in memory; None: they are as they come."""
     shared_ram: str = ""
     """The folder of a tier in memory that the processes of a machine share."""
     disk: int = 0
     disk_folder: str = ""
+    disk_codec: TierCodec | None = None
     pools: Mapping[str, int] = field(default_factory=dict)
     device: Any = None
     """The device's name, or the `Device`; None: there is none."""
@@ -63,42 +68,75 @@ def to_sizes(
         raise InputError(
             "there is no tier; pass ram='2GB', disk=('/scratch/me', '50GB') or device='cuda:0'"
         )
-    ram_bytes, is_decoded = _ram(ram)
-    folder, disk_bytes = _disk(location, disk)
-    limits = {name: int(size_bytes(f"pool {name!r}", n)) for name, n in (pools or {}).items()}
+    ram_bytes, is_decoded, ram_codec = _ram(ram)
+    folder, disk_bytes, disk_codec = _disk(location, disk)
     if is_shared and is_decoded:
-        raise InputError("shared=True holds chunks as they are stored; leave out 'decoded'")
-    shared = _shared_folder(location) if is_shared and ram_bytes else ""
-    return TierSizes(ram_bytes, is_decoded, shared, disk_bytes, folder, limits, *_device(device))
+        raise InputError(
+            "shared=True holds bytes that processes share; leave out 'decoded', or say "
+            "ram=(..., []) for values that are not compressed"
+        )
+    return TierSizes(
+        ram_bytes,
+        is_decoded,
+        ram_codec,
+        _shared_folder(location) if is_shared and ram_bytes else "",
+        disk_bytes,
+        folder,
+        disk_codec,
+        _pools(pools, ram_bytes, is_shared=is_shared),
+        *_device(device),
+    )
 
 
-def _ram(ram: Any) -> tuple[int, bool]:
-    """The bytes in memory, and whether they hold decoded chunks."""
-    form = "stored"
+def _ram(ram: Any) -> tuple[int, bool, TierCodec | None]:
+    """The bytes in memory, whether they hold decoded chunks, and the codec of the others."""
+    form: Any = STORED
     if isinstance(ram, (tuple, list)):
-        if len(ram) != 2 or ram[1] not in ("stored", "decoded"):
+        if len(ram) != 2:
             raise InputError(
-                f"ram is {brief(ram)}; expected bytes, and maybe the form: ('2GB', 'decoded') or "
-                "('2GB', 'stored')"
+                f"ram is {brief(ram)}; expected bytes, and maybe the form: ('2GB', 'decoded'), "
+                "('2GB', 'stored') or ('2GB', 'blosc')"
             )
         ram, form = ram
     nbytes = 0 if ram is None else int(size_bytes("ram", ram))
-    return nbytes, form == "decoded" and nbytes > 0
+    if isinstance(form, str) and form in (STORED, DECODED):
+        return nbytes, form == DECODED and nbytes > 0, None
+    return nbytes, False, to_codec("ram", form, (STORED, DECODED))
 
 
-def _disk(location: Location, disk: Any) -> tuple[str, int]:
-    """The folder on a disk, and its bytes."""
+def _disk(location: Location, disk: Any) -> tuple[str, int, TierCodec | None]:
+    """The folder on a disk, its bytes, and the codec of the copies in it."""
     if disk is None:
-        return "", 0
-    if not isinstance(disk, (tuple, list)) or len(disk) != 2:
+        return "", 0, None
+    if not isinstance(disk, (tuple, list)) or len(disk) not in (2, 3):
         raise InputError(
-            f"disk is {brief(disk)}; expected a folder and its size: ('/scratch/me', '50GB')"
+            f"disk is {brief(disk)}; expected a folder and its size, ('/scratch/me', '50GB'), and "
+            "maybe the form: ('/scratch/me', '50GB', 'blosc')"
         )
-    folder = str(Path(os.fspath(disk[0])).expanduser().absolute())
+    folder = Path(os.fspath(disk[0])).expanduser().resolve()
     nbytes = int(size_bytes("the size of disk", disk[1]))
-    if location.is_directory and folder == location.url:
-        raise InputError(f"disk is the home store, {folder!r}; expected a folder of its own")
-    return folder, nbytes
+    if location.is_directory and str(folder) == location.url:
+        raise InputError(f"disk is the home store, {str(folder)!r}; expected a folder of its own")
+    form = disk[2] if len(disk) > 2 else STORED
+    is_stored = isinstance(form, str) and form == STORED
+    return str(folder), nbytes, None if is_stored else to_codec("disk", form, (STORED,))
+
+
+def _pools(
+    pools: Mapping[str, str | int] | None, ram: int, *, is_shared: bool
+) -> Mapping[str, int]:
+    """The bytes of each pool; InputError where there is no memory to divide."""
+    limits = {name: int(size_bytes(f"pool {name!r}", n)) for name, n in (pools or {}).items()}
+    if limits and (is_shared or not ram):
+        raise InputError(
+            "pools are parts of the memory of this process; expected ram=, and not shared=True"
+        )
+    for name, nbytes in limits.items():
+        if nbytes > ram:
+            raise InputError(
+                f"pool {name!r} has {nbytes} bytes, more than the {ram} of ram; expected a part"
+            )
+    return limits
 
 
 def _device(device: Any) -> tuple[Any, int | None, str | None]:

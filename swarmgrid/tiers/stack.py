@@ -1,9 +1,9 @@
-"""The tiers of one store in their order, and what moves between them.
+"""The tiers of one store: copies as bytes, decoded chunks in memory, chunks on a device.
 
-A read asks memory, then the disk, then home, and leaves copies on the way back. A write goes home,
-and replaces the copies. Whether a copy is right is not decided here: the reader holds every chunk
-against the manifest, and drops a copy that does not hold what the rows say. Where memory holds
-decoded chunks, each is kept with the rows that it was held against.
+A read asks the nearest tier first and home last, and leaves copies on the way back. A write goes
+home, and replaces the copies. Whether a copy is right is not decided here: the reader holds every
+chunk against the manifest, and drops a copy that does not hold what the rows say. Where memory
+holds decoded chunks, each is kept with the rows that it was held against.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.tiers.arrays import ArrayTier, held_nbytes
 from swarmgrid.tiers.blobs import TieredChunks, TieredWriter
 from swarmgrid.tiers.device import DeviceTier
-from swarmgrid.tiers.disk import DiskTier
+from swarmgrid.tiers.levels import Levels
 from swarmgrid.tiers.policy import TierMetrics, TierPolicy
 from swarmgrid.tiers.ram import RamTier
 from swarmgrid.tiers.read_ahead import ReadAhead, room
+from swarmgrid.view.copies import FoundCopy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,15 +60,10 @@ class Tiers:
         self._name = name
         self._token = token or secrets.token_hex(8)
         self._is_copy = bool(token)
-        self._ram: RamTier[bytes] | DiskTier | None = None
+        self._levels = Levels(sizes, policy, self._place)
         self._arrays: ArrayTier[NDArray[Any]] | None = None
-        if sizes.shared_ram:
-            self._ram = DiskTier(sizes.shared_ram, sizes.ram, policy)
-        elif sizes.is_decoded:
+        if sizes.is_decoded:
             self._arrays = ArrayTier(sizes.ram, policy, sizes.pools, self._place)
-        elif sizes.ram:
-            self._ram = RamTier(sizes.ram, policy, sizes.pools)
-        self._disk = DiskTier(sizes.disk_folder, sizes.disk, policy) if sizes.disk else None
         self.device: DeviceTier | None = None
         if sizes.device is not None:
             self.device = DeviceTier(
@@ -77,27 +73,30 @@ class Tiers:
         self._unused: OrderedDict[str, None] = OrderedDict()
         self._home = TierMetrics()
         self._lock = threading.Lock()
-        self._reads: dict[str, int] = {}
         self.pool, self.priority = "", 0
         self._behind = threading.local()
         _shared.setdefault(self._token, self)
 
-    def read(self, keys: Sequence[str], fetch: Fetch) -> list[bytes | None]:
+    def read(self, keys: Sequence[str], fetch: Fetch) -> list[FoundCopy]:
         """Objects, from the nearest tier that has each; all others at once from home."""
-        found: dict[str, bytes | None] = {}
+        found: dict[str, FoundCopy] = {}
         for key in keys:
-            data = self._nearest(key)
-            if data is not None:
-                found[key] = data
+            copy = self._levels.nearest(self._full(key))
+            if copy is not None:
+                self._note_use(self._full(key))
+                found[key] = copy
         missing = [key for key in keys if key not in found]
         if missing:
             fetched = fetch(missing)
             self._count_home(missing, fetched)
             for key, data in zip(missing, fetched, strict=True):
-                found[key] = data
-                if data is not None:
-                    self._fill(key, data)
+                found[key] = self._filled(key, data)
         return [found[key] for key in keys]
+
+    def from_home(self, key: str, data: bytes | None) -> FoundCopy:
+        """An object that was read from home, past the tiers: it leaves copies all the same."""
+        self._count_home([key], [data])
+        return self._filled(key, data)
 
     def held(self, key: str, rows: Hashable) -> NDArray[Any] | None:
         """A decoded chunk as of some rows; None where the tiers hold none."""
@@ -111,7 +110,7 @@ class Tiers:
     def keep(self, key: str, rows: Hashable, values: NDArray[Any]) -> NDArray[Any]:
         """Keep a decoded chunk that was held against some rows, if memory holds such: it."""
         name = self._full(key)
-        if self._arrays is not None and self._count_read(name):
+        if self._arrays is not None and self._levels.count_read(name):
             self._arrays.keep(name, rows, values, held_nbytes(values))
         return values
 
@@ -136,9 +135,8 @@ class Tiers:
     def lacks(self, key: str) -> bool:
         """Whether no tier has a copy of a chunk; to ask is no use of one."""
         name = self._full(key)
-        return not any(
-            tier is not None and tier.has(name) for tier in (self._ram, self._arrays, self._disk)
-        )
+        is_decoded = self._arrays is not None and self._arrays.has(name)
+        return not (is_decoded or self._levels.has(name))
 
     def saw(self, array: Walked, selection: Selection, chunk_nbytes: int) -> None:
         """Note a read of chunks of some size, so that the next ones of a walk are read ahead."""
@@ -161,20 +159,13 @@ class Tiers:
     def written(self, key: str, data: bytes) -> None:
         """Replace the copies of an object that was written home."""
         name = self._full(key)
-        if self._ram is not None:
-            self._ram.drop(name)
-        if self._disk is not None:
-            self._disk.put(name, data)
-        if isinstance(self._ram, RamTier) and not self._is_copy:
-            self._keep_in_ram(name, data)
+        self._levels.written(name, data, is_here=not self._is_copy)
         self._drop_arrays(name)
 
     def drop(self, key: str, *, is_damaged: bool = False) -> bool:
         """Forget the copies of an object: whether there were any."""
-        name, was_there = self._full(key), False
-        for tier in (self._ram, self._disk):
-            if tier is not None:
-                was_there |= tier.drop(name, is_damaged=is_damaged)
+        name = self._full(key)
+        was_there = self._levels.drop(name, is_damaged=is_damaged)
         self._drop_arrays(name)
         return was_there
 
@@ -185,12 +176,13 @@ class Tiers:
             tier.pin(names, change)
 
     def trim(self) -> None:
-        """Move down what was not used for long."""
-        if isinstance(self._ram, RamTier):
-            self._demote(self._ram.trim())
-        for tier in (self._arrays, self._disk, self.device):
-            if tier is not None:
-                tier.trim()
+        """Move down what was not used for long: from the highest tier on, each to the next."""
+        for name, used in self.device.trim() if self.device is not None else ():
+            if self._arrays is None or not self._arrays.touch(name, used):
+                self._levels.land(name, used)
+        for name, used in self._arrays.trim() if self._arrays is not None else ():
+            self._levels.land(name, used)
+        self._levels.trim()
 
     def clear(self) -> None:
         """Forget all copies."""
@@ -199,55 +191,13 @@ class Tiers:
 
     def metrics(self) -> dict[str, TierMetrics]:
         """The figures of each tier, by name, and of home."""
-        ram = self._ram if self._arrays is None else self._arrays
-        tiers = {"device": self.device, "ram": ram, "disk": self._disk}
+        ram = self._levels.ram if self._arrays is None else self._arrays
+        tiers = {"device": self.device, "ram": ram, "disk": self._levels.disk}
         found = {name: tier.metrics() for name, tier in tiers.items() if tier is not None}
         return {**found, "home": self._home}
 
-    def _nearest(self, key: str) -> bytes | None:
-        name = self._full(key)
-        data = self._ram.get(name) if self._ram is not None else None
-        if data is None and self._disk is not None:
-            data = self._disk.get(name)
-            if data is not None:
-                self._promote(name, data)
-        if data is not None:
-            self._note_use(name)
-        return data
-
-    def _fill(self, key: str, data: bytes) -> None:
-        name = self._full(key)
-        if self._disk is not None:
-            self._disk.put(name, data)
-        self._promote(name, data)
-
-    def _promote(self, name: str, data: bytes) -> None:
-        """Keep a copy in memory, if it was read often enough."""
-        if self._ram is not None and self._count_read(name):
-            self._keep_in_ram(name, data)
-
-    def _count_read(self, name: str) -> bool:
-        """Count a read: whether the chunk was read often enough for a copy in memory."""
-        if self._policy.promote_after == 1:
-            return True
-        with self._lock:
-            reads = self._reads.pop(name, 0) + 1
-            if reads < self._policy.promote_after:
-                self._reads[name] = reads
-            return reads >= self._policy.promote_after
-
-    def _keep_in_ram(self, name: str, data: bytes) -> None:
-        if isinstance(self._ram, RamTier):
-            self._demote(self._ram.put(name, data, *self._place()))
-        elif self._ram is not None:
-            self._ram.put(name, data)
-
-    def _demote(self, evicted: Sequence[tuple[str, bytes]]) -> None:
-        """Keep on the disk what left memory, unless it is there."""
-        if self._disk is not None:
-            for name, data in evicted:
-                if not self._disk.has(name):
-                    self._disk.put(name, data)
+    def _filled(self, key: str, data: bytes | None) -> FoundCopy:
+        return FoundCopy(None) if data is None else self._levels.fill(self._full(key), data)
 
     def _count_home(self, keys: Sequence[str], fetched: Sequence[bytes | None]) -> None:
         """Count what came from home; of what was read ahead, watch for its first use."""
@@ -276,7 +226,7 @@ class Tiers:
                 return
             del self._unused[name]
             self._home = replace(self._home, prefetched_used=self._home.prefetched_used + 1)
-        for tier in (self._ram, self._arrays):
+        for tier in (self._levels.ram, self._arrays):
             if isinstance(tier, (RamTier, ArrayTier)):
                 tier.prioritize(name, self._place()[1])
 
@@ -305,7 +255,7 @@ class Tiers:
                 tier.drop(name)
 
     def _all(self) -> list[Any]:
-        tiers = (self.device, self._ram, self._arrays, self._disk)
+        tiers = (self.device, self._levels.ram, self._arrays, self._levels.disk)
         return [tier for tier in tiers if tier is not None]
 
     def _full(self, key: str) -> str:

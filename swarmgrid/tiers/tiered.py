@@ -36,19 +36,24 @@ class Tiered(WrapperStore[Any]):
     ----------
     home : str, path or zarr.abc.store.Store
         The store, as for `swarmgrid.compute`.
-    ram : str, int or (str or int, str), optional
+    ram : str, int or (str or int, form), optional
         The bytes of the copies in memory, such as ``"2GB"``. They are as stored. With
         ``("2GB", "decoded")`` they are decoded and checked: they take more bytes, and are
-        read again without either.
-    disk : (path, str or int), optional
-        A folder of this tier alone, and the bytes of the copies in it, such as
-        ``("/scratch/me", "50GB")``. The processes of a machine share it.
+        read again without either. With compressors, such as ``("2GB", "blosc")``, they are
+        encoded by these, given as in ``encoding=``; ``[]``: not compressed.
+    disk : (path, str or int) or (path, str or int, form), optional
+        A folder, and the bytes of the copies in it, such as ``("/scratch/me", "50GB")``. The
+        processes of a machine share it. With compressors copies are encoded by these:
+        ``("/scratch/me", "50GB", zarr.codecs.BloscCodec(cname="lz4"))``. Copies of encrypted
+        outputs stay encrypted.
     device : str, Device or tuple, optional
         A device that holds decoded chunks for ``ds.swarmgrid.to_device()``: ``"cuda:0"``, with
         bytes ``("cuda:0", "4GB")``, with a precision ``("cuda:0", "4GB", "float16")``. Without
-        bytes it is half of what is free there. Needs the extra ``gpu``.
+        bytes it is half of what is free there. A GPU needs the extra ``gpu``; ``"cpu"`` is the
+        memory of this process.
     shared : bool, default False
-        Whether the processes of a machine share the copies in memory, too (on Linux).
+        Whether the processes of a machine share the copies in memory, too (on Linux). They stay
+        there when these end: see `clear_copies`.
     pools : mapping, optional
         By name the bytes of a part of the memory: see `pool`.
     policy : TierPolicy, optional
@@ -61,7 +66,8 @@ class Tiered(WrapperStore[Any]):
     Raises
     ------
     InputError
-        If there is no tier, a size cannot be understood, or there is no such device.
+        If there is no tier, a size cannot be understood, compressors are unknown or change
+        values, or there is no such device.
 
     Examples
     --------
@@ -143,7 +149,10 @@ class Tiered(WrapperStore[Any]):
 
     @contextlib.contextmanager
     def pinned(self, ds: xr.Dataset) -> Iterator[None]:
-        """Keep the copies of a Dataset's chunks from eviction within a ``with`` block."""
+        """Keep the copies of a Dataset's chunks from eviction within a ``with`` block.
+
+        On the disk, from eviction by this process.
+        """
         from swarmgrid.view.chunk_keys import chunk_keys
 
         keys = chunk_keys(ds)
@@ -155,7 +164,7 @@ class Tiered(WrapperStore[Any]):
 
     @contextlib.contextmanager
     def pool(self, name: str, priority: int = 0) -> Iterator[None]:
-        """Have what is read within a ``with`` block count against a pool.
+        """Have what this process reads within a ``with`` block count against a pool of its memory.
 
         Parameters
         ----------
@@ -180,7 +189,7 @@ class Tiered(WrapperStore[Any]):
         self._tiers.trim()
 
     def clear_copies(self) -> None:
-        """Forget all copies; home is left alone."""
+        """Forget all copies, those of other processes on the disk, too; home is left alone."""
         self._tiers.clear()
 
     def _with_store(self, store: Any) -> Tiered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from swarmgrid.tiers.device import checked_dtype, narrowed, opened
 from swarmgrid.view.chunk_keys import array_behind, lazy_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import xarray as xr
 
@@ -40,6 +41,28 @@ def to_device(ds: xr.Dataset, device: str | Device | None = None, dtype: Any = N
         chosen = own.device
     else:
         chosen = opened("cuda" if device is None else device)
+    with contextlib.suppress(MemoryError):  # cupy's error is one, too
+        return ds.copy(deep=False, data=_moved(ds, lazy, tiers, chosen, precision))
+    for tier in tiers.values():
+        if tier is not None and tier.is_on(chosen):
+            tier.clear()  # what it holds can come again
+    try:
+        return ds.copy(deep=False, data=_moved(ds, lazy, tiers, chosen, precision))
+    except MemoryError as error:
+        raise InputError(
+            f"device {chosen.name!r} has no room for this Dataset ({error}); move a part of it, "
+            "such as ds.isel(...), or take a dtype of fewer digits"
+        ) from error
+
+
+def _moved(
+    ds: xr.Dataset,
+    lazy: Mapping[Any, tuple[GridArray, tuple[Any, ...]] | None],
+    tiers: Mapping[Any, DeviceTier | None],
+    chosen: Device,
+    precision: str | None,
+) -> dict[Any, Any]:
+    """The outputs of a Dataset as arrays on a device."""
     moved: dict[Any, Any] = {}
     with chosen.use():
         for name, array in ds.data_vars.items():
@@ -56,7 +79,7 @@ def to_device(ds: xr.Dataset, device: str | Device | None = None, dtype: Any = N
                 on_host = narrowed(values, to_dtype)
                 on_host.tell(lambda mask: mask, None, str(name), to_dtype)
                 moved[name] = chosen.xp.asarray(on_host.values)
-    return ds.copy(deep=False, data=moved)
+    return moved
 
 
 def _tier_of(variable: xr.Variable) -> DeviceTier | None:

@@ -17,7 +17,7 @@ from xarray.core import indexing
 from xarray.indexes import PandasIndex
 
 from swarmgrid.errors import DamageError
-from swarmgrid.format.chunk_io import chunk_limit, decoded_chunk
+from swarmgrid.format.chunk_io import chunk_limit
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.outputs.encoding import fill_value
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.grid_ref import GridRef
     from swarmgrid.store.location import Location
+    from swarmgrid.view.copies import FoundCopy
     from swarmgrid.view.layered import Under
 
 
@@ -296,10 +297,9 @@ class GridArray(NearChunks, BackendArray):
     def _stored_blocks(self, indices: list[tuple[int, ...]]) -> Iterator[NDArray[Any]]:
         """Some chunks' values, checked."""
         keys = [self.key_of(index) for index in indices]
-        found = self._chunks.get_many(keys, chunk_limit(self._grid, self._name))
-        for index, key, data in zip(indices, keys, found, strict=True):
+        for index, key, found in zip(indices, keys, self._found(keys), strict=True):
             try:
-                block = self._checked(index, key, data)
+                block = self._checked(index, key, found)
             except DamageError as error:
                 if not self._is_past:
                     # first: a mark of a chunk of the old layout would be one on a new, sound chunk
@@ -320,18 +320,19 @@ class GridArray(NearChunks, BackendArray):
             self._grid = grid_at_home(self._blobs, self._grid)
         return self._grid
 
-    def _checked(self, index: tuple[int, ...], key: str, data: bytes | None) -> NDArray[Any]:
+    def _checked(self, index: tuple[int, ...], key: str, found: FoundCopy) -> NDArray[Any]:
         """A chunk's values; where a copy does not hold what the rows say, those of home."""
         try:
-            block = decoded_chunk(data, key, self._grid, self._name)
+            block = self._decoded(key, found)
             self._check(index, key, block)
         except DamageError:
             # a copy may be of before a repair or a conversion; only what home has is damage
-            if self._location.tiers is None or not self._chunks.forget(key):
+            if found.is_home:
                 raise
-            (data,) = self._chunks.get_many([key], chunk_limit(self._grid, self._name))
-            block = decoded_chunk(data, key, self._grid, self._name)
+            found = self._chunks.again(key, chunk_limit(self._grid, self._name))
+            block = self._decoded(key, found)
             self._check(index, key, block)
+        self._settle(found, block)
         return block
 
     def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from swarmgrid.format.chunk_io import chunk_key
+from swarmgrid.errors import DamageError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.space.selection import outer_index
+from swarmgrid.view.copies import FoundCopy, Recoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -112,14 +114,16 @@ class NearChunks:
     def rows_of(self, index: tuple[int, ...]) -> Hashable:
         """The checksums of all rows of a chunk, and the points of those about a part of it.
 
-        Where these are equal, so are the values.
+        Where these are equal, so are the values: of a chunk of one shape and dtype, for equal
+        bytes may be of a chunk in another layout.
         """
         rows = self._manifest.rows
         is_whole = self._manifest.is_whole(self._grid.chunk_shape)
-        return tuple(
+        states = [
             (int(rows.checksums[i, self._column]), None if is_whole[i] else rows.points(i))
             for i in self._manifest.rows_of(index).tolist()
-        )
+        ]
+        return self._grid.chunk_shape, self._output.dtype, *states
 
     def read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index."""
@@ -188,6 +192,30 @@ class NearChunks:
         if tiers is None or not tiers.holds_arrays:
             return self._stored_blocks(indices)
         return self.through(indices, tiers.held, tiers.keep, self._stored_blocks)
+
+    def _found(self, keys: list[str]) -> list[FoundCopy]:
+        """Some chunks, each as the nearest copy has it."""
+        found = self._chunks.get_many(keys, chunk_limit(self._grid, self._name))
+        return found if self.tiers is not None else [FoundCopy(data) for data in found]
+
+    def _decoded(self, key: str, found: FoundCopy) -> NDArray[Any]:
+        """The values of a chunk in the form in which it was found; DamageError if it is broken."""
+        if not isinstance(found.data, Recoded):
+            return decoded_chunk(found.data, key, self._grid, self._name)
+        try:
+            return found.data.values(self._output.dtype, self._grid.block_shape(self._output))
+        except ValueError as error:
+            raise DamageError(key, str(error)) from None
+
+    def _settle(self, found: FoundCopy, block: NDArray[Any]) -> None:
+        """Have the tiers with codecs of their own keep values that were found right.
+
+        Of an encrypted output they are not told the values: its copies are encrypted as it is.
+        """
+        if found.keep is not None:
+            encoding = self._grid.schema.encodings.get(self._name)
+            is_encrypted = encoding is not None and bool(encoding.key_id)
+            found.keep(None if is_encrypted else block, self._output.dtype)
 
     def _at_home(self) -> StoredGrid:
         """The grid, with its values in the store."""

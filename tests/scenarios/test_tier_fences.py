@@ -41,9 +41,9 @@ def test_nothing_of_a_zombie_arrives_at_home_or_in_a_tier(tiered: Tiered, act: A
             keys = ["data.zarr/old", "data.zarr/new", "data.zarr/by worker"]
             assert home.open().get_many(keys) == [b"first", None, None]
             chunks = location.open_chunks()
-            assert chunks.get_many(keys) == [b"first", None, None]
+            assert [copy.data for copy in chunks.get_many(keys)] == [b"first", None, None]
             second.blobs.put("data.zarr/old", b"second")
-            assert chunks.get_many(["data.zarr/old"]) == [b"second"]
+            assert [copy.data for copy in chunks.get_many(keys[:1])] == [b"second"]
     assert home.open().get("data.zarr/old") == b"second"
 
 

@@ -33,7 +33,7 @@ def test_what_was_read_once_is_neither_read_nor_decoded_again(
     def no_codec(*_: Any) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("swarmgrid.view.dataset.decoded_chunk", no_codec)
+    monkeypatch.setattr("swarmgrid.view.near.decoded_chunk", no_codec)
     found = opened(store)["value"].values
     assert (found == expected).all()
     found[:] = 0  # what a reader was given is its own
@@ -128,8 +128,9 @@ def test_prefetch_pins_pools_and_spans_hold_for_decoded_chunks(home: CountingSto
 
 def test_a_form_that_there_is_not_is_told() -> None:
     for given_options, match in [
-        ({"ram": ("1MB", "zip")}, "expected bytes, and maybe the form"),
-        ({"ram": ("1MB", "decoded"), "shared": True}, "as they are stored"),
+        ({"ram": ("1MB", "zip")}, "the form of ram has the codec 'zip', which is not installed"),
+        ({"ram": ("1MB", "stored", 1)}, "expected bytes, and maybe the form"),
+        ({"ram": ("1MB", "decoded"), "shared": True}, "holds bytes that processes share"),
     ]:
         with pytest.raises(InputError, match=match):
             Tiered(MemoryStore(), **given_options)  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import pickle
+import types
+import weakref
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import InputError, Tiered, TierPolicy
+from swarmgrid.tiers.cuda import CudaDevice
 from tests.long import examples, first
 from tests.tiers.stand_in import DeviceArray, StandIn
 from tests.tiers.test_tiered import Clock, CountingStore
@@ -261,7 +264,7 @@ def test_damage_is_no_value_on_the_device(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("device", "match"),
     [
-        ("gpu", "device is 'gpu'; expected a name, such as 'cuda' or 'cuda:0'"),
+        ("gpu", "device is 'gpu'; expected a name, such as 'cuda:0' or 'cpu'"),
         ("cuda:x", "device is 'cuda:x'"),
         (3, "device is 3; expected a name"),
         ((StandIn(), "much"), "the size of device is 'much'"),
@@ -272,6 +275,94 @@ def test_damage_is_no_value_on_the_device(tmp_path: Any) -> None:
 def test_mistakes_are_told(device: Any, match: str) -> None:
     with pytest.raises(InputError, match=match):
         Tiered(MemoryStore(), device=device)
+
+
+def test_the_memory_of_the_process_holds_fewer_digits_for_who_asks(home: CountingStore) -> None:
+    store = Tiered(home, ram="1MB", device=("cpu", "1MB", "float16"))
+    exact = opened(filled()).load()
+    for _ in range(2):
+        half = opened(store)[["real"]].swarmgrid.to_device()["real"].data
+        assert isinstance(half, np.ndarray)
+        assert half.dtype == "float16"
+        assert (half == exact["real"].values.astype("float16")).all()
+    found = store.metrics()["device"]
+    assert (found.hits, found.nbytes) == (6, 6 * 4 * 3 * 2)
+    xr.testing.assert_identical(opened(store).load(), exact)  # who asks for none has exact values
+    half[:] = 0  # what was given is the caller's own
+    assert opened(store)[["real"]].swarmgrid.to_device()["real"].data.any()
+    single = exact.swarmgrid.to_device("cpu", dtype="float32")["real"]
+    assert (single.values == exact["real"].values.astype("float32")).all()
+    assert Tiered(home, device="cpu")._tiers.device.device.free_bytes() > 0
+
+
+class Small(StandIn):
+    """A device with room for some bytes, that are taken until their array is gone."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def asarray(self, values: Any) -> DeviceArray:
+        return self.counted(super().asarray(values))
+
+    def empty(self, shape: Any, dtype: Any) -> DeviceArray:
+        return self.counted(super().empty(shape, dtype))
+
+    def counted(self, array: DeviceArray) -> DeviceArray:
+        if array.nbytes > self.room:
+            raise MemoryError(f"out of memory allocating {array.nbytes} bytes")  # as cupy's is one
+        self.room -= array.nbytes
+
+        def release() -> None:
+            self.room += array_nbytes
+
+        array_nbytes = array.nbytes
+        weakref.finalize(array, release)
+        return array
+
+
+def test_a_device_without_room_gives_up_its_copies_and_then_tells(home: CountingStore) -> None:
+    device = Small(10 * 5 * 8 + 6 * 4 * 3 * 8)
+    store = Tiered(home, device=(device, "1MB"))
+    part = opened(store)[["real"]]
+    part.swarmgrid.to_device()  # what it gave is gone; its chunks are there
+    assert store.metrics()["device"].copies == 6
+    again = on_host(opened(store)[["count"]].swarmgrid.to_device())  # for which copies had to go
+    assert again.equals(opened(filled())[["count"]].load())
+    with pytest.raises(InputError, match=r"has no room for this Dataset.*ds.isel\(...\)"):
+        opened(store).drop_vars("is_even").swarmgrid.to_device()
+
+
+def test_a_gpu_is_used_in_its_default_stream_and_has_done_its_work_after_that() -> None:
+    told: list[str] = []
+
+    class Told:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __enter__(self) -> None:
+            told.append(f"in {self.name}")
+
+        def __exit__(self, *_: object) -> None:
+            told.append(f"out {self.name}")
+
+        def synchronize(self) -> None:
+            told.append("whole")
+
+    cupy = types.SimpleNamespace(
+        cuda=types.SimpleNamespace(
+            Device=lambda number: Told(f"device {number}"),
+            Stream=types.SimpleNamespace(null=Told("stream")),
+            runtime=types.SimpleNamespace(memGetInfo=lambda: (600, 1000)),
+        ),
+        get_default_memory_pool=lambda: types.SimpleNamespace(free_bytes=lambda: 50),
+    )
+    device = CudaDevice(1, cupy)
+    assert device.free_bytes() == 650
+    told.clear()
+    with device.use():
+        told.append("work")
+    assert told == ["in device 1", "in stream", "work", "whole", "out stream", "out device 1"]
 
 
 def test_a_gpu_that_is_not_here_is_told_at_once() -> None:
