@@ -59,8 +59,8 @@ def table() -> str:
 
 GROUND = ("errors", "readable", "quantities")
 """The rooms below all others, drawn as one: an arrow to them would say nothing."""
-TRIALS = 60
-LETTER, MARGIN, BEND = 0.089, 0.34, 0.16
+TRIALS = 200
+LETTER, MARGIN, BEND = 0.089, 0.36, 0.3
 """Widths in inches: of a letter, around a name, and of an arrow that passes between two rooms."""
 
 
