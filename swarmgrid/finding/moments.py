@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
-Moment = Snapshot | str | dt.datetime | np.datetime64 | None
-"""A snapshot, its id or message, or a time; None is now."""
+Moment = Snapshot | str | dt.date | np.datetime64 | None
+"""A snapshot, its id or message, a time or a day; None is now."""
 
 
 def state_of(ref: GridRef, moment: Moment) -> GridState:
@@ -156,6 +156,8 @@ def _to_seconds(moment: object) -> float | None:
             return None
     if isinstance(moment, np.datetime64):
         return None if np.isnat(moment) else float(moment.astype("M8[us]").astype(np.int64)) / 1e6
+    if isinstance(moment, dt.date) and not isinstance(moment, dt.datetime):
+        moment = dt.datetime.combine(moment, dt.time())
     if not isinstance(moment, dt.datetime):
         return None
     zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)

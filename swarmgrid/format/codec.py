@@ -18,6 +18,7 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import compress, decompress
 
+from swarmgrid.codecs.keys import held_key
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
 from swarmgrid.space.chunks import MAX_NBYTES
@@ -25,6 +26,8 @@ from swarmgrid.store.bounded import MAX_EXPANDED, MAX_RATIO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from swarmgrid.outputs.outputs import Schema
 
 ZSTD_LEVEL = 1
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -187,6 +190,12 @@ def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         if dtype == "bool" and (values.view(np.uint8) > 1).any():
             raise ValueError("bytes that are no bools")
     return values.reshape(shape)
+
+
+def check_keys(schema: Schema) -> None:
+    """Raise EncryptionError where this process does not have the keys of some outputs."""
+    for key_id in {one.key_id for one in schema.encodings.values() if one.key_id}:
+        held_key(key_id)
 
 
 def checksum(values: NDArray[Any], dtype: str) -> int:

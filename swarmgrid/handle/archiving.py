@@ -18,6 +18,7 @@ from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import estimated_nbytes
 from swarmgrid.maintenance.repair import invalidate_bad_rows, read_tidy, restore_metadata
+from swarmgrid.planning.growth import check_key
 from swarmgrid.readable import count, nbytes
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.archive import NAME, Archive, Record, read_record, write_record
@@ -90,6 +91,8 @@ class GridArchiving(GridBase):
             If nothing is stored, or the target cannot be an archive of this grid.
         DamageError
             If a stored value is damaged; `repair` comes first then.
+        EncryptionError
+            If the grid is encrypted, and this process does not have its key.
         StoreError
             If one of the two stores cannot be used. Nothing was deleted.
 
@@ -118,6 +121,7 @@ class GridArchiving(GridBase):
                 mark(held, state.grid, state.grid.archive)
                 delete_here(held, state)
                 return self._change(state, state.grid.archive)
+            check_key(None, state.grid)  # what is copied is held against the rows
             archive = replace(found or self._new_archive(goal), storage_class=storage_class or "")
             place, path = replace(goal, url=archive.store), self._ref.path
             # before the first object: so whatever a kill leaves there is found again

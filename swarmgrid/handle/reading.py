@@ -74,7 +74,7 @@ class GridReading(GridBase):
     def _summary(self, state: GridState, failures: Sequence[FailedPoint]) -> GridSummary:
         grid = state.grid
         total = math.prod(map(len, grid.axes))
-        coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest)
+        coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest, needs_key=False)
         return GridSummary(
             function=str(grid.attributes.get("swarmgrid_function", self.function)),
             grid=self.id,
@@ -201,9 +201,9 @@ class GridReading(GridBase):
         """
         first, *rest = layers = self._stored_layers()
         axes = joint_axes(layers)
-        coverage = first.coverage(axes)
+        coverage = first.coverage(axes, needs_key=False)
         for layer in rest:
-            beneath = Beneath(layer.state, layer.coverage(axes))
+            beneath = Beneath(layer.state, layer.coverage(axes, needs_key=False))
             coverage = beneath.counted(coverage, Domain(axes))
         return remaining(coverage, first.state.manifest)
 

@@ -113,7 +113,16 @@ class GridRemoving(GridBase):
                 "nothing is selected; name an axis and its labels, such as s=slice(0, 9), or call "
                 "drop() for the whole grid"
             )
-        positions(self._read().grid.axes, chosen)  # what cannot be is said before any write
+        try:
+            positions(self._read().grid.axes, chosen)  # what cannot be is said before any write
+        except InputError as error:
+            scope = self._ref.location.scope
+            if scope is None:
+                raise
+            raise InputError(
+                f"{error}. These are the points of scope {scope.name!r} itself; those of the "
+                "shared store are deleted there"
+            ) from None
         check_writable(self._ref.location)
         with self._written() as held:
             n = remove_points(

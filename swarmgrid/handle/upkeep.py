@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import DamageError, InputError, brief
@@ -132,7 +133,8 @@ class GridUpkeep(GridBase):
             with contextlib.suppress(DamageError):  # of what is here, which is in the report
                 state = read_state(blobs, path)
                 if state is not None:
-                    report = joined([report, verify_there(state, there, report.archive)])
+                    seen = verify_there(state, there, report.archive)
+                    report = joined([replace(report, unread=0), seen])
         findings = list(index_findings(blobs, path))
         if snapshot_paths(blobs, path):
             findings += snapshot_findings(blobs, path, there)

@@ -48,8 +48,9 @@ class Report:
     """Orphans that killed processes left. They do no harm; the next runs, or a repair, remove
     them."""
     archive: str = ""
-    """The archive that has the values; empty: they are in the store. They were looked at if
-    ``chunks`` is not 0."""
+    """The archive that has the values; empty: they are in the store."""
+    unread: int = 0
+    """Points whose values were not read, because they are in the archive."""
 
     @property
     def is_clean(self) -> bool:
@@ -63,22 +64,25 @@ class Report:
 
     def _read(self) -> str:
         points, chunks = f"{count(self.points)} points", f"{count(self.chunks)} chunks"
+        archive = f"the archive {self.archive!r}"
         if not self.archive:
             return f"{points} in {chunks} read"
-        if self.chunks:
-            return f"{points} in {chunks} read from the archive {self.archive!r}"
-        return f"{points}, whose values are in the archive {self.archive!r} and were not read"
+        if not self.unread:
+            return f"{points} in {chunks} read, {archive} included"
+        if not self.chunks:
+            return f"{points}, whose values are in {archive} and were not read"
+        rest = f"{count(self.unread)} points, whose values are in {archive}"
+        return f"{points} in {chunks} read, but for {rest}"
 
     def _verdict(self) -> str:
         n = len(self.problems)
         if n:
             return "1 problem" if n == 1 else f"{count(n)} problems"
-        is_all = self.chunks or not self.archive
-        return "nothing is wrong" if is_all else "nothing is wrong with the rest"
+        return "nothing is wrong with the rest" if self.unread else "nothing is wrong"
 
     def _next(self) -> list[str]:
-        """The ways to the values of an archived grid."""
-        if not self.archive or self.chunks:
+        """The ways to values that were not read."""
+        if not self.unread:
             return []
         reading = "Grid.verify(archived=True) reads them there (swarmgrid verify --archived)"
         return [f"  {reading}, and Grid.thaw brings them back (swarmgrid thaw)"]
@@ -116,16 +120,13 @@ class Finding:
     """Whether a repair deletes the object."""
 
 
-def to_report(
-    findings: Sequence[Finding], chunks: int = 0, points: int = 0, archive: str = ""
-) -> Report:
+def to_report(findings: Sequence[Finding], chunks: int = 0, points: int = 0) -> Report:
     """The report that the findings make up, in their order."""
     return Report(
         tuple(Problem(f.key, f.reason, f.points) for f in findings if not f.is_note),
         chunks,
         points,
         tuple(Note(f.key, f.reason) for f in findings if f.is_note),
-        archive,
     )
 
 
@@ -146,4 +147,5 @@ def joined(reports: Sequence[Report]) -> Report:
         sum(one.points for one in reports),
         tuple(note for one in reports for note in one.notes),
         next((one.archive for one in reports if one.archive), ""),
+        sum(one.unread for one in reports),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +78,8 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
     findings += [Finding(path.manifest + n, _OTHERS, is_note=True) for n in manifest.others]
     if grid.archive is not None:
         findings += [*_left_here(blobs, grid), *orphan_findings(blobs, path, grid)]
-        return to_report(findings, 0, _n_points(manifest), grid.archive.store)
+        n = _n_points(manifest)
+        return replace(to_report(findings, 0, n), archive=grid.archive.store, unread=n)
     chunks = points = 0
     bad_chunks = set()
     rowless = list(_chunks_without_rows(blobs, grid, manifest))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.codecs.keys import held_key
 from swarmgrid.errors import InputError
+from swarmgrid.format.codec import check_keys
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
 from swarmgrid.outputs.encoding import Encoding
@@ -37,9 +37,17 @@ SCALAR_NBYTES = 8
 
 
 def covered(
-    domain: Domain, layout: Layout, grid: StoredGrid, manifest: Manifest | None
+    domain: Domain,
+    layout: Layout,
+    grid: StoredGrid,
+    manifest: Manifest | None,
+    *,
+    needs_key: bool = True,
 ) -> Coverage:
     """The coverage of a domain, on the grid grown to hold it.
+
+    ``needs_key`` says that values will be read or written, so that this process must have the key
+    of an encrypted grid.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def covered(
     """
     check_chunks(layout.chunks, grid.chunk_spec())
     check_shards(layout.shards, grid.shard_spec())
-    if manifest is not None:
+    if manifest is not None and needs_key:
         check_key(layout.key_id, grid)
     if layout.encodings and manifest is not None:
         check_encodings(layout.encodings, grid)
@@ -179,8 +187,7 @@ def check_key(key_id: str | None, grid: StoredGrid) -> None:
             f"key= is the key {key_id}, and the stored grid is {has}. Pass that key, or give the "
             "grid another one: Grid.rotate(key)"
         )
-    for one in stored:
-        held_key(one)
+    check_keys(grid.schema)
 
 
 def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:

@@ -37,11 +37,10 @@ class Layer:
     ref: GridRef
     state: GridState
 
-    def coverage(self, axes: tuple[Axis, ...]) -> Coverage:
-        """The computed points among those of some axes."""
-        return covered(
-            Domain(axes, is_lookup=True), Layout(), self.state.grid, self.state.manifest
-        )
+    def coverage(self, axes: tuple[Axis, ...], *, needs_key: bool = True) -> Coverage:
+        """The computed points among those of some axes; see `covered`."""
+        grid, manifest = self.state.grid, self.state.manifest
+        return covered(Domain(axes, is_lookup=True), Layout(), grid, manifest, needs_key=needs_key)
 
 
 def joint_axes(layers: Sequence[Layer]) -> tuple[Axis, ...]:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from swarmgrid.codecs.keys import hold_keys
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.removing import drop
 from swarmgrid.inventory.keeping import stored_grids, stored_rows
@@ -118,8 +118,10 @@ class Scope:
         Raises
         ------
         InputError
-            If another scope is open already.
+            If another scope is open already, or it is no function.
         """
+        if not callable(func):
+            raise InputError(f"func is {brief(func)}; expected a function, and then its arguments")
         if current_scope() == self._open:  # in a task, or a thread that was given the context
             return func(*args, **kwargs)
         with self:

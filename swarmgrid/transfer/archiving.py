@@ -158,12 +158,13 @@ def verify_there(state: GridState, archive: Blobs, place: str) -> Report:
     ``place`` is the archive's folder or URL.
     """
     grid, manifest = state.grid.at_home(), state.manifest
-    findings, frozen, n_read = [], [], 0
+    findings, frozen, n_read, unread = [], list[str](), 0, 0
     for index, numbers in manifest.chunks():
         try:
             bad = bad_rows(archive, grid, manifest, index, numbers)
         except FrozenError:
             frozen += [chunk_key(grid, name, index) for name in grid.schema.outputs]
+            unread += sum(len(manifest.rows.points(i)) for i in numbers.tolist())
             continue
         n_read += len(grid.schema.outputs)
         if bad.key:
@@ -175,7 +176,7 @@ def verify_there(state: GridState, archive: Blobs, place: str) -> Report:
             "archival storage class"
         )
         findings.append(Finding(f"{place}/{frozen[0]}", reason, is_note=True))
-    return to_report(findings, n_read)
+    return replace(to_report(findings, n_read), unread=unread)
 
 
 def _fetched(

@@ -14,7 +14,7 @@ import numpy as np
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import checksum
+from swarmgrid.format.codec import check_keys, checksum
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.records import code_record, failures, tags
 from swarmgrid.records.manifest import write_segments
@@ -57,12 +57,15 @@ def copy_grid(
     ------
     ArchivedError
         If the values of the source are in an archive; nothing was written.
+    EncryptionError
+        If this process does not have the key; nothing was written.
     DamageError
         If a value is not the one that was computed; the target then has no computed points of
         the grid.
     """
     grid, rows, target = state.grid, state.manifest.rows, held.blobs
     grid.check_at_home()
+    check_keys(grid.schema)
     # metadata before chunks, as in every run: a chunk that is there has its place
     fitting = tuple(axis.within(target.max_nbytes) for axis in grid.stored_axes)
     write_grid(target, replace(grid, stored_axes=fitting), None)

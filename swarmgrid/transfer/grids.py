@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from swarmgrid.errors import ConflictError
+from swarmgrid.format.codec import check_keys
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.transfer import beside
@@ -94,6 +95,8 @@ def join_part(part: Part | KnownPart, blobs: Blobs, held: Lease | None = None) -
     ------
     ArchivedError
         If the values of either are in an archive. Nothing was written.
+    EncryptionError
+        If this process does not have a key of either. Nothing was written.
     InputError
         If the axes or the outputs do not go together. Nothing was written.
     DamageError
@@ -105,6 +108,9 @@ def join_part(part: Part | KnownPart, blobs: Blobs, held: Lease | None = None) -
     order = None if there is None else there.grid.names
     source = part.source(order)
     source.state.grid.check_at_home()
+    for one in (source.state, there):
+        if one is not None:
+            check_keys(one.grid.schema)
     stored = part.empty(source, blobs.max_nbytes) if there is None else there.grid
     fit = fitted(source, stored)
     if not part.may_decrypt:

@@ -121,7 +121,8 @@ def computed_at(layers: Sequence[Layer], selection: Mapping[str, Any]) -> xr.Dat
     }
     for layer in layers:
         order = layer.state.grid.names  # each layer has its axes in an order of its own
-        computed = layer.coverage(axes).is_computed([places[name] for name in order])
+        coverage = layer.coverage(axes, needs_key=False)
+        computed = coverage.is_computed([places[name] for name in order])
         found[at] |= computed.transpose([order.index(name) for name in names])
     return _over(axes, picked, found)
 
@@ -171,8 +172,8 @@ def values_at(
         if values.size:
             at = [np.minimum(t, n - 1) for t, n in zip(turned, values.shape, strict=False)]
             found = values[(*np.ix_(*at), ...)].reshape(shape)
-        else:
-            found = np.full(shape, default)
+        else:  # none of the labels is there, or none were given
+            found = np.full(shape, default) if whole.size else np.empty(shape, values.dtype)
         if not whole.all():
             found = np.where(whole.reshape(whole.shape + (1,) * own), found, default)
         kept = tuple(0 if one else slice(None) for one in is_scalar)

@@ -88,6 +88,9 @@ def chosen(axis: Axis, labels: Any, *, may_lack: bool = False) -> Chosen:
         If the axis has no such values.
     """
     labels = _names_of_members(axis, labels)
+    if isinstance(labels, slice) and axis.kind in {"int", "float"}:
+        ends = [end for end in (labels.start, labels.stop) if end is not None]
+        _check_kind(axis, np.asarray(ends or [0]), labels)
     index = xr.DataArray(np.arange(len(axis)), coordinates((axis,), None))
     is_sorted = index.indexes[axis.name].is_monotonic_increasing
     if isinstance(labels, slice) and axis.kind in _SORTED_KINDS and not is_sorted:

@@ -95,6 +95,9 @@ def test_a_time_leaves_out_what_was_computed_later() -> None:
     assert grid.dataset(at=later).identical(grid.dataset())
     as_text = str(later.astype("M8[s]"))
     assert grid.dataset(at=as_text).identical(grid.dataset())
+    today = dt.date.fromisoformat(as_text[:10])
+    assert grid.dataset(at=today + dt.timedelta(days=1)).identical(grid.dataset())
+    assert grid.dataset(at=today - dt.timedelta(days=2))["whole"].isnull().all()
     zoned = dt.datetime.fromisoformat(as_text).replace(tzinfo=dt.timezone(dt.timedelta(hours=5)))
     assert grid.dataset(at=zoned).identical(grid.dataset())
 

@@ -156,3 +156,18 @@ def test_a_grid_without_axes_has_one_point() -> None:
     assert f.put_many({(): 4.0}) == 1
     assert f.grid().exists() is True
     assert f.grid().get()["value"].item() == 4.0
+
+
+def test_no_points_have_the_dtypes_of_the_outputs_and_slices_are_of_labels() -> None:
+    _, grid = stored()
+    for chosen in ({"r": []}, {"s": slice(100.0, 200.0)}, {"r": [], "s": 0.5}):
+        found = grid.get(chosen)
+        assert found.sizes["r" if "r" in chosen else "s"] == 0
+        assert {name: str(one.dtype) for name, one in found.items()} == {
+            "v": "float64",
+            "n": "int64",
+        }
+    for act in (grid.exists, grid.get, grid.delete):
+        with pytest.raises(swarmgrid.InputError, match="is no label of axis 's', which holds flo"):
+            act(s=slice("a", "b"))
+    assert grid.delete(s=slice(None, None), r=3) == 3

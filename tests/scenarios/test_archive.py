@@ -173,7 +173,14 @@ def test_everything_else_answers(archived: str, new_memory_store: Callable[[], s
     assert grid.repair() == report
     read = grid.verify(archived=True)
     assert (read.problems, read.chunks, read.points) == ((), same.verify().chunks, 7)
-    assert "read from the archive" in str(read)
+    assert f"chunks read, the archive {row.archive!r} included: nothing is wrong" in str(read)
+    mine = Grid.open(swarmgrid.scope("a", archived), "model/")
+    compute(swarmgrid.scope("a", archived), {"x": [7], "name": ["a"]})
+    report = mine.verify()
+    assert (report.points, report.unread, report.chunks > 0) == (8, 7, True)
+    assert "8 points in 3 chunks read, but for 7 points, whose values are in" in str(report)
+    assert mine.verify(archived=True).unread == 0
+    assert mine.state().archive == row.archive
     assert compute(archived, {"x": [5], "name": ["a"]}).sizes["x"] == 1
     assert grid.exists(x=5, name="a")
     grid.tag(status="cold")

@@ -84,7 +84,7 @@ def test_an_archive_in_glacier_is_thawed_as_its_objects_are_restored(
     assert "StorageClass=='DEEP_ARCHIVE'" in str(error.value)
     assert grid.verify().is_clean
     found = grid.verify(archived=True, storage_options=options)
-    assert (found.is_clean, found.chunks, len(found.notes)) == (True, 0, 1)
+    assert (found.is_clean, found.chunks, found.unread, len(found.notes)) == (True, 0, 6, 1)
     assert "5 more chunks are there, and cannot be read" in found.notes[0].reason
     with pytest.raises(swarmgrid.StoreError, match="archival storage class"):
         Grid.open(change.archive, "model/", storage_options=options).dataset().load()

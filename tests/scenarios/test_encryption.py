@@ -79,6 +79,19 @@ def test_values_are_read_with_the_key_and_nowhere_without(tmp_path: Path, shards
     ):
         with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
             read()
+    with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
+        grid_of(tmp_path).archive(f"{tmp_path}-tape")
+    assert not Path(f"{tmp_path}-tape").exists()
+    assert not list(tmp_path.glob("manifest/*/archive.json"))
+    for tells in (  # by the store alone
+        lambda grid: grid.state().points_computed == 12,
+        lambda grid: grid.plan().points_missing == 0,
+        lambda grid: grid.exists(x=1, y=0.5) and not grid.exists(x=9, y=0.5),
+        lambda grid: (grid.status() == 1).all() and len(grid.missing()) == 0,
+        lambda grid: key.id in grid._repr_html_(),
+    ):
+        assert tells(grid_of(tmp_path))
+    assert key.id not in keys._held
     assert not list(tmp_path.glob("manifest/*/*.bad"))
     assert len(every_byte(tmp_path)) >= len(before)
     assert grid_of(tmp_path, key).dataset().load().equals(plain)
@@ -404,6 +417,27 @@ def test_encrypted_values_join_a_grid_that_is_not_only_if_that_is_said(tmp_path:
     for store in ("kept", "plain", "new"):
         assert grid_of(tmp_path / store).dataset().load().equals(compute(source).load())
         assert grid_of(tmp_path / store).verify().is_clean
+
+
+def test_nothing_is_written_to_another_grid_without_the_key(tmp_path: Path) -> None:
+    key = Key.generate()
+    compute(tmp_path / "s", key=key)
+    keys._held.clear()
+    before = sorted(tmp_path.rglob("*"))
+    grid = grid_of(tmp_path / "s")
+    for call in (
+        lambda: swarmgrid.copy(tmp_path / "s", tmp_path / "t"),
+        lambda: swarmgrid.merge(tmp_path / "s", tmp_path / "t"),
+        lambda: grid.rename_axis(x="z"),
+        lambda: grid.put_many({(99, 0.5): model(99, 0.5)}),
+    ):
+        with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
+            call()
+        assert len(swarmgrid.catalog(tmp_path / "s")) == 1
+        data = [path for path in tmp_path.rglob("data.zarr/*/*/*") if path not in before]
+        assert data == []
+    swarmgrid.copy(tmp_path / "s", tmp_path / "t", key=key)
+    assert grid_of(tmp_path / "t").verify().is_clean
 
 
 def test_a_grid_that_adopts_an_encrypted_one_is_encrypted_as_itself(tmp_path: Path) -> None:

@@ -629,6 +629,8 @@ def test_the_past_of_a_scope_is_read_through_it_and_changed_where_it_is() -> Non
     assert catalog.restore("all") == {grid.id: 0}
     with pytest.raises(swarmgrid.InputError, match="no grid of this catalog has a snapshot"):
         catalog.restore("shared")
+    with pytest.raises(swarmgrid.InputError, match="those of the shared store are deleted there"):
+        grid.delete(x=3)
     mine.discard()
     assert [one.message for one in grid.snapshots()] == ["shared"]
     assert len(grid.diff("shared")) == 0
@@ -657,6 +659,8 @@ def test_a_function_runs_in_a_scope_in_any_thread() -> None:
         thread.join()
         with pytest.raises(swarmgrid.InputError, match="scopes do not nest"):
             mine.run(work, 4)
+    with pytest.raises(swarmgrid.InputError, match="func is 3; expected a function"):
+        mine.run(3)  # type: ignore[arg-type]
     with mine:
         assert mine.run(work, 5) == "did 5"
     assert pickle.loads(pickle.dumps(swarmgrid.scope("a", "somewhere").run)).__name__ == "run"
