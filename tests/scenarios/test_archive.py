@@ -503,6 +503,24 @@ def test_verify_finds_damage_here_and_in_the_archive_and_repair_restores_what_is
     assert grid.verify(archived=True) == grid.verify()
 
 
+def test_verify_is_not_misled_by_an_archiving_that_comes_between(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, grids = tmp_path / "home", iter([grid_of(prepared)])
+    shutil.copytree(prepared, home)
+    plain = FileBlobs.get
+
+    def get(self: Any, key: str, *args: Any) -> Any:
+        if "/number/c." in key and next(grids, None):
+            grid_of(home).archive(tmp_path / "tape")
+        return plain(self, key, *args)
+
+    monkeypatch.setattr(FileBlobs, "get", get)
+    report = grid_of(home).verify()
+    assert (report.problems, report.unread, report.chunks) == ((), 3, 0)
+    assert report.archive == grid_of(home).state().archive
+
+
 def test_an_archive_that_was_moved_or_is_not_mounted(prepared: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(prepared, home)

@@ -217,6 +217,21 @@ def test_rotation_covers_what_snapshots_keep(tmp_path: Path) -> None:
     assert grid_of(tmp_path).dataset().sel(x=range(6)).load().equals(before["plain"])
 
 
+def test_a_rotation_leaves_a_lost_chunk_of_a_snapshot_alone(tmp_path: Path) -> None:
+    old, new = Key.generate(), Key.generate()
+    grid = ready_to_rotate(tmp_path, old)
+    grid.delete_snapshot("two")
+    (lost,) = tmp_path.glob("snapshots/*/kept/value/c.0/*")
+    lost.write_bytes(b"torn")
+    assert [p.key.rpartition("/")[2] for p in grid.verify().problems] == ["c.0"]
+    grid.rotate(new)
+    keys._held.clear()
+    keys.hold(new)
+    assert [p.key.rpartition("/")[2] for p in grid.verify().problems] == ["c.0"]
+    assert grid.dataset(at="one")["value"].sel(x=[3, 4]).values.tolist() == [4.5, 6.0]
+    assert lost.exists()
+
+
 def test_a_key_that_a_snapshot_needs_is_named_before_anything_is_changed(
     tmp_path: Path, kill_at: Any
 ) -> None:

@@ -569,6 +569,12 @@ def test_what_only_reads_tells_of_the_scope_and_of_the_shared_store_together() -
     one = {"x": 3, "y": 10}
     for name in ("seconds", "time"):
         assert timings[name].sel(one) == shared.timings()[name].sel(one)
+    f.stream({}, {"x": [2], "y": [10]})  # which the scope has, too, and first
+    assert grid.timings()["writer"].sel(x=2, y=10) == 0
+    assert grid.timings()["time"].sel(x=2, y=10) == mine.catalog()[grid.id].timings()["time"].sel(
+        x=2, y=10
+    )
+    shared.delete(x=2)
     cells = grid._map_of(grid._stored_layers())
     assert (cells.computed.sum(), cells.total.sum()) == (5, 6)
     assert "5 of 6 computed" in grid._repr_html_()
@@ -631,9 +637,13 @@ def test_the_past_of_a_scope_is_read_through_it_and_changed_where_it_is() -> Non
         catalog.restore("shared")
     with pytest.raises(swarmgrid.InputError, match="those of the shared store are deleted there"):
         grid.delete(x=3)
+    held = [grid.dataset(at=at) for at in ("own", "shared", soon)]
+    shared.delete(x=3)  # what the shared store keeps for its snapshot serves readers of the past
+    assert [ds["value"].sel(x=3, y=10).item() for ds in held] == [30, 30, 30]
+    assert not [key for key in store._store_dict if key.endswith(".bad")]
     mine.discard()
     assert [one.message for one in grid.snapshots()] == ["shared"]
-    assert len(grid.diff("shared")) == 0
+    assert grid.diff("shared").count("removed") == len(grid.diff("shared")) == 1
 
 
 def computed_at(grid: Grid, moment: Any) -> dict[int, int]:
