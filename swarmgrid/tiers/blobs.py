@@ -75,7 +75,7 @@ class TieredWriter:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object home, and then its copies."""
-        self._home.put(key, data)
+        self._home.put(key, data)  # first: no copy is of what home has never had
         if is_chunk(key):
             self._tiers.written(key, data)
 

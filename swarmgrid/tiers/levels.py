@@ -81,6 +81,8 @@ class Levels:
 
     def fill(self, name: str, data: bytes) -> FoundCopy:
         """Keep what came from home."""
+        # a write that came since the read is not waited for: the copy is then of older rows, and
+        # a reader, which holds it against those of now, drops it
         todo = 0
         if self.disk is not None:
             if self._disk_codec is not None:
@@ -91,7 +93,7 @@ class Levels:
 
     def written(self, name: str, data: bytes, *, is_here: bool) -> None:
         """Replace the copies of what was written home; in memory where the reader is, too."""
-        if self.ram is not None:
+        if self.ram is not None:  # first: it is asked before the disk
             self.ram.drop(name)
         if self.disk is not None:
             self.disk.put(name, data)
