@@ -24,6 +24,7 @@ from swarmgrid.format.segment import (
     most_nbytes,
 )
 from swarmgrid.outputs.widening import is_wider
+from swarmgrid.records.by_chunk import ByChunk
 from swarmgrid.space.points import union
 from swarmgrid.store.checked_json import shortened
 from swarmgrid.store.known import Understood
@@ -95,8 +96,8 @@ class Manifest:
         return complete, partial
 
     def chunks(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
-        """Every chunk that has rows, and the numbers of these."""
-        return sorted(self._by_chunk.items())
+        """Every chunk that has rows, in C order, and the numbers of these."""
+        return self._by_chunk.all()
 
     def without(self, indices: Collection[tuple[int, ...]]) -> Manifest:
         """The manifest without the rows of some chunks."""
@@ -112,8 +113,7 @@ class Manifest:
 
     def rows_of(self, index: tuple[int, ...]) -> NDArray[np.intp]:
         """The numbers of the rows of one chunk."""
-        by_chunk = self._by_chunk
-        return by_chunk.get(index, np.empty(0, np.intp))
+        return self._by_chunk.of(index)
 
     def computed_in(
         self, index: tuple[int, ...], chunk_shape: tuple[int, ...]
@@ -134,11 +134,8 @@ class Manifest:
         return {}
 
     @functools.cached_property
-    def _by_chunk(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
-        found: dict[tuple[int, ...], list[int]] = {}
-        for i, index in enumerate(map(tuple, self.rows.index.tolist())):
-            found.setdefault(index, []).append(i)
-        return {index: np.array(numbers, np.intp) for index, numbers in found.items()}
+    def _by_chunk(self) -> ByChunk:
+        return ByChunk(self.rows.index)
 
     def touched_places(self, selection: Selection) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Each row's chunk as its place among the touched bins, and whether it is touched."""
