@@ -155,6 +155,7 @@ FOREIGN = {
             "codecs.given",
             "codecs.named",
             "codecs.pipeline",
+            "codecs.trial",
             "store.blobs",
             "store.bounded",
             "store.location",

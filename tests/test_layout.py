@@ -18,6 +18,8 @@ OF_A_ROOM = {
     "memoized/test_dataset.py",
     "memoized/test_names.py",
     "memoized/test_programs.py",
+    "stores/test_bad_days.py",
+    "stores/test_mistakes.py",
     "stores/test_tiered_suite.py",
     "stores/test_zarr_suite.py",
 }

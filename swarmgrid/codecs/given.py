@@ -75,6 +75,7 @@ class GivenEncoding:
             is_open=self.is_auto,
         )
         packing.check(output.dtype)
+        packing = packing.with_plain_fill(output.dtype)
         stored = packing.stored_dtype(output.dtype)
         stored = "int64" if stored != STRING and np.dtype(stored).kind in "mM" else stored
         serializer = self.serializer
@@ -233,13 +234,12 @@ def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEnc
         found = replace(found, dtype=dtype_name(one["dtype"]))
     for key in ("scale_factor", "add_offset"):
         if one.get(key) is not None:
-            number: Any = {key: _number(f"{place}[{key!r}]", one[key])}
+            number: Any = {key: _number(f"{place}[{key!r}]", _item(one[key]))}
             found = replace(found, **number)
     if found.scale_factor == 0:
         raise InputError(f"{place}['scale_factor'] is 0; expected another number")
     if one.get("fill_value") is not None:
-        fill = one["fill_value"]
-        found = replace(found, fill_value=fill.item() if isinstance(fill, np.generic) else fill)
+        found = replace(found, fill_value=_item(one["fill_value"]))
     if one.get("filters") is not None:
         filters = codecs_of(f"{place}['filters']", one["filters"], "ArrayArrayCodec")
         found = replace(found, filters=filters)
@@ -249,6 +249,12 @@ def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEnc
     if "compressors" in one:
         found = _compressors(f"{place}['compressors']", one["compressors"], found)
     return found
+
+
+def _item(value: Any) -> Any:
+    """A number of Python in place of one of numpy, as attributes have."""
+    is_numpy = isinstance(value, (np.generic, np.ndarray))
+    return value.item() if is_numpy and value.size == 1 else value
 
 
 def _number(place: str, value: Any) -> float:

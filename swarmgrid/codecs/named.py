@@ -24,6 +24,9 @@ _SHUFFLES = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 def codecs_of(place: str, value: Any, kind: str) -> tuple[Any, ...]:
     """Some codecs of one kind, as Zarr's objects."""
     import zarr.abc.codec
+    import zarr.codecs
+
+    from swarmgrid.codecs.aes_gcm import AesGcm
 
     several = value if isinstance(value, (list, tuple)) else (value,)
     found = tuple(_codec(place, one) for one in several)
@@ -36,6 +39,10 @@ def codecs_of(place: str, value: Any, kind: str) -> tuple[Any, ...]:
     for codec in found:
         if not isinstance(codec, expected):
             raise InputError(f"{place} has {brief(codec)}; expected {words[kind]}")
+        if isinstance(codec, zarr.codecs.ShardingCodec):  # readers would take it for our shards
+            raise InputError(f"{place} has {brief(codec)}; say the option shards= instead")
+        if isinstance(codec, AesGcm):
+            raise InputError(f"{place} has {brief(codec)}; say the option key= instead")
     if kind == "ArrayBytesCodec" and len(found) != 1:
         raise InputError(f"{place} is {brief(value)}; expected one codec")
     return found
@@ -43,10 +50,12 @@ def codecs_of(place: str, value: Any, kind: str) -> tuple[Any, ...]:
 
 def _codec(place: str, value: Any) -> Any:
     """One codec, given as Zarr's or numcodecs' object, as a dict or by its name."""
-    if isinstance(value, str):
-        value = {"name": value}
+    if isinstance(value, type):
+        raise InputError(f"{place} has the class {value.__name__}; expected {value.__name__}(...)")
     if hasattr(value, "evolve_from_array_spec"):
         return value
+    if isinstance(value, str):
+        value = {"name": value}
     if hasattr(value, "get_config"):
         value = value.get_config()
     if isinstance(value, Mapping) and "id" in value and "name" not in value:
@@ -56,15 +65,24 @@ def _codec(place: str, value: Any) -> Any:
             f"{place} has {brief(value)}; expected a codec: an object of zarr.codecs or of "
             "numcodecs, {'name': ..., 'configuration': {...}}, or a name such as 'zstd'"
         )
+    return _made(place, value)
+
+
+def _made(place: str, value: Mapping[str, Any]) -> Any:
+    """The codec of a dict with its name and configuration."""
     codec = {"name": value["name"], "configuration": dict(value.get("configuration") or {})}
     if {*value} - {"name", "configuration"}:
         raise InputError(
             f"{place} has {brief(dict(value))}; expected the members 'name' and 'configuration'"
         )
     try:
-        return codec_of(codec)
+        made = codec_of(codec)
+        getattr(made, "_codec", None)  # zarr makes those of numcodecs when they are first used
     except MissingCodecError:
-        name, known = codec["name"], _known()
+        name, known = codec["name"].lower(), [*known_codecs(), "auto"]
+        if name in {"none", ""}:
+            text = f"{place} has {codec['name']!r}; expected None for no codec"
+            raise InputError(text) from None
         close = [one for one in known if one == f"numcodecs.{name}"]  # 'lz4' is close to none
         close = close or get_close_matches(name, known, 1)
         hint = f". Did you mean {close[0]!r}?" if close else ""
@@ -73,10 +91,13 @@ def _codec(place: str, value: Any) -> Any:
             f"enter it as an entry point of the group zarr.codecs{hint}"
         ) from None
     except Exception as error:  # noqa: BLE001  # each codec has checks of its own
-        raise InputError(f"{place} has {brief(codec)}: {error}") from None
+        package = codec["name"].removeprefix("numcodecs.")
+        hint = f"; pip install {package}" if "codec not available" in str(error) else ""
+        raise InputError(f"{place} has {brief(codec)}: {error}{hint}") from None
+    return made
 
 
-def _known() -> list[str]:
+def known_codecs() -> list[str]:
     """The names of the codecs that are installed."""
     import zarr.registry
 

@@ -103,6 +103,7 @@ class Pipeline:
             found = np.ascontiguousarray(values)
             if found.dtype.newbyteorder("=") != np.dtype(self._dtype):
                 raise ValueError(f"values of {found.dtype} instead of {self._dtype}")
+            found = found.astype(self._dtype, copy=False)  # stored bytes may be big-endian
         if found.size != int(np.prod(self._shape)):
             raise ValueError(f"{found.size} values instead of {self._shape}")
         return found.reshape(self._shape)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from swarmgrid.format.grid import StoredGrid
+
     Shape = tuple[int, ...]
 
 MIN_COMPRESSED_NBYTES = 512
@@ -60,6 +62,19 @@ def shard_codecs(
 def inner_codecs(dtype: str, inner: Sequence[int]) -> list[dict[str, Any]]:
     """The usual codecs of a chunk in a shard."""
     return codecs(dtype) if _is_compressed(dtype, inner) else raw_codecs(dtype)
+
+
+def stored_raw(grid: StoredGrid) -> list[str]:
+    """The outputs whose usual codecs compress nothing, as the chunks in their shards are small."""
+    found = []
+    for name, output in grid.schema.outputs.items():
+        inner = grid.inner_block_shape(output)
+        encoding = grid.schema.encodings.get(name)
+        dtype = output.dtype if encoding is None else encoding.stored_dtype(output.dtype)
+        dtype = "int64" if output.memory_dtype.kind in "mM" else dtype
+        if inner is not None and not _is_compressed(dtype, inner):
+            found.append(name)
+    return found
 
 
 def encoded_shard(

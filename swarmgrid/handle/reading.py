@@ -10,6 +10,7 @@ from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.moments import layers_at
 from swarmgrid.finding.resolve import axis_names, in_order, not_stored
+from swarmgrid.format.shard import stored_raw
 from swarmgrid.handle.base import GridBase
 from swarmgrid.handle.summary import GridSummary
 from swarmgrid.inventory.keeping import current_row
@@ -84,7 +85,7 @@ class GridReading(GridBase):
             chunks=grid.chunk_spec(),
             shards=grid.shard_spec(),
             outputs=grid.schema.outputs,
-            encodings=encodings_in_words(grid.schema),
+            encodings=encodings_in_words(grid.schema, stored_raw(grid)),
             points_total=total,
             points_computed=total - coverage.n_missing(),
             points_failed=len(failures),

@@ -35,7 +35,7 @@ def check_writable(location: Location) -> None:
     StoreError
         If it cannot be written.
     """
-    if getattr(location.store, "read_only", False):
+    if location.is_read_only:
         raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
     blobs = location.open()
     # each time: a newer release may have written to the store since it was admitted

@@ -7,7 +7,7 @@ Values in, values out: `Encoding.packed` makes the stored values of those that w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,10 @@ def fill_value(dtype: str) -> Any:
     if known.kind in "mM":
         return np.array("NaT", known)[()]
     return np.array(complex("nan+nanj") if known.kind == "c" else np.nan, known)[()]
+
+
+def _are_ints(dtype: str, stored: str) -> bool:
+    return STRING not in {dtype, stored} and all(np.dtype(d).kind in "iu" for d in (dtype, stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,17 @@ class Encoding:
 
     def stored_fill(self, dtype: str) -> Any:
         """The stored value of a point that was not computed."""
-        if self.fill_value is None:
-            return fill_value(self.stored_dtype(dtype))
-        return self.fill_value
+        if self.fill_value is not None:
+            return self.fill_value
+        stored = self.stored_dtype(dtype)
+        own = fill_value(stored)
+        if stored == dtype or not _are_ints(dtype, stored):
+            return own
+        # in memory it has the dtype of the values, which may have a smaller range, or another
+        one, other = np.iinfo(dtype), np.iinfo(stored)
+        tries = (own, fill_value(dtype), min(one.max, other.max))
+        low, high = max(one.min, other.min), min(one.max, other.max)
+        return next(fill for fill in tries if low <= fill <= high)
 
     def missing(self, dtype: str) -> Any:
         """The value in memory, in the dtype of the computed values, of the same point."""
@@ -112,6 +124,15 @@ class Encoding:
                     "out: points that are not computed are NaN"
                 )
             self._check_fill(fill, stored)
+            if stored != dtype and _are_ints(dtype, stored):
+                self._check_fill(fill, dtype)
+
+    def with_plain_fill(self, dtype: str) -> Encoding:
+        """The encoding with its fill value as one of the stored dtype: 0 of floats as 0.0."""
+        if self.fill_value is None or self.stored_dtype(dtype) == STRING:
+            return self
+        fill = np.array(self.fill_value).astype(self.stored_dtype(dtype)).item()
+        return replace(self, fill_value=fill)
 
     @property
     def _is_scaled(self) -> bool:
@@ -241,6 +262,10 @@ class Encoding:
         if stored.kind not in "iu":
             return f" (at most {np.finfo(stored).max:g})"
         info = np.iinfo(stored)
-        ends = np.array([info.min + (info.min == self.stored_fill(dtype)), info.max])
-        first, last = ends * (self.scale_factor or 1.0) + (self.add_offset or 0.0)
-        return f" (from {min(first, last):g} to {max(first, last):g})"
+        fill = int(self.stored_fill(dtype))
+        ends = np.array([info.min + (info.min == fill), info.max - (info.max == fill), fill])
+        first, last, missing = ends * (self.scale_factor or 1.0) + (self.add_offset or 0.0)
+        text = f"from {min(first, last):g} to {max(first, last):g}"
+        if info.min < fill < info.max:
+            text += f", but not {missing:g}, which stands for points that are not computed"
+        return f" ({text})"

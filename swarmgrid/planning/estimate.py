@@ -11,6 +11,7 @@ import numpy as np
 
 from swarmgrid.codecs.words import encodings_in_words
 from swarmgrid.errors import InputError, brief
+from swarmgrid.format.shard import stored_raw
 from swarmgrid.planning.costs import fitted_costs, missing_by_value
 from swarmgrid.planning.growth import new_chunking
 from swarmgrid.planning.times import Times, check_positive, slurm_time
@@ -293,7 +294,7 @@ def _of_coverage(
         seconds=None if times is None else times.total,
         seconds_band=_band(costs, times),
         times={} if times is None else _by_axis(coverage, times),
-        encodings=encodings_in_words(coverage.grid.schema)
+        encodings=encodings_in_words(coverage.grid.schema, stored_raw(coverage.grid))
         if coverage.grid.schema.encodings
         else {},
     )

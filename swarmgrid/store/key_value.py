@@ -76,9 +76,8 @@ class KeyValueBlobs:
     def create(self, key: str, data: bytes) -> bool:
         from swarmgrid.stores.key_value import Condition
 
-        with self._told():
-            whole = self._prefix + key
-            is_new = self._store.write_if(whole, data, Condition(whole, None))
+        whole = self._prefix + key
+        is_new = self._write_if(whole, data, Condition(whole, None))
         # a client that lost the answer asked again, and was told that the object is there
         return is_new or self.get(key, len(data)) == data
 
@@ -91,13 +90,11 @@ class KeyValueBlobs:
 
     def begin_writing(self) -> None:
         if self._own:
-            with self._told():
-                self._store.write_if(self._own, LeaseRecord.of_this_process(0).to_bytes())
+            self._write_if(self._own, LeaseRecord.of_this_process(0).to_bytes())
 
     def end_writing(self) -> None:
         if self._own:
-            with self._told():
-                self._store.write_if(self._own, None)
+            self._write_if(self._own, None)
 
     def fence_others(self) -> None:
         for name in self.names(f"{STAGING}/"):
@@ -108,10 +105,15 @@ class KeyValueBlobs:
     def _write(self, key: str, data: bytes | None) -> None:
         from swarmgrid.stores.key_value import Condition
 
+        condition = Condition(self._own) if self._own else None
+        if not self._write_if(self._prefix + key, data, condition):
+            raise self._lost()
+
+    def _write_if(self, key: str, data: bytes | None, condition: Any = None) -> bool:
+        if self._store.read_only:  # a third party's class may leave that to its caller
+            raise StoreError(f"store {self._name} cannot be written: it was opened read-only")
         with self._told():
-            condition = Condition(self._own) if self._own else None
-            if not self._store.write_if(self._prefix + key, data, condition):
-                raise self._lost()
+            return self._store.write_if(key, data, condition)
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(

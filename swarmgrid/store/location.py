@@ -103,6 +103,11 @@ class Location:
         found = None if self.is_directory else getattr(self._zarr_store(), "max_nbytes", None)
         return MAX_OBJECT if found is None else int(found)
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the store was opened, or its URL is to be opened, to be read alone."""
+        return not self.is_directory and bool(getattr(self._zarr_store(), "read_only", False))
+
     def source(self, group: str) -> str:
         """The folder or URL of a group of the data; without the options of the URL."""
         return f"{self.url.rstrip('/')}/{DATA}/{group}"
@@ -183,7 +188,7 @@ def _located(store: object, options: dict[str, Any]) -> Location:
 def _from_text(text: str, options: dict[str, Any]) -> Location:
     begin, separator, rest = text.partition("://")
     scheme = begin.lower()
-    if not separator or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+    if not separator or "/" in begin:
         _check_is_no_broken_url(text)
         return _directory(text)
     if scheme == "memory":
@@ -199,9 +204,10 @@ def _check_is_no_broken_url(text: str) -> None:
     found = re.match(rf"({names}):", text, re.IGNORECASE)
     if found is not None:
         scheme, rest = found[1].lower(), text[found.end() :].lstrip("/")
+        slashes = "///" if scheme in schemes.FILES else "//"
         raise InputError(
-            f"store {text!r} is no URL; expected {scheme}://{rest}. For a folder of that name, "
-            f"write ./{text}"
+            f"store {text!r} is no URL; expected {scheme}:{slashes}{rest}. For a folder of that "
+            f"name, write ./{text}"
         )
 
 

@@ -12,6 +12,8 @@ FROZEN = re.compile(r"InvalidObjectState|BlobArchived")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 
+_KEPT = "and call compute again; what was committed is kept"
+
 _MEANINGS: tuple[tuple[str, str], ...] = (
     (
         r"OOM command not allowed|used memory > 'maxmemory'",
@@ -40,7 +42,9 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         ),
         (
             "the credentials are missing, wrong or out of date. Pass them in storage_options "
-            "(access_key_id and secret_access_key for s3://), or set them in the environment"
+            "(access_key_id and secret_access_key for s3://, aws_access_key_id and "
+            "aws_secret_access_key for dynamodb://, password for redis://), or set them in the "
+            "environment"
         ),
     ),
     (
@@ -60,7 +64,7 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     (
         (
             r"AccessDenied|AuthorizationFailure|AllAccessDisabled|PermissionDenied"
-            r"|status code: 403|Forbidden"
+            r"|status code: 403|Forbidden|NOPERM|has no permissions"
         ),
         (
             "access is denied: these credentials may not do this here. Check them, the bucket's "
@@ -84,9 +88,59 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     (
         (
             r"error sending request|operation timed out|[Cc]onnection refused|dns error"
-            r"|tcp connect|Could not connect to the endpoint"
+            r"|tcp connect|Could not connect to the endpoint|Name or service not known"
+            r"|Timeout connecting|nodename nor servname"
         ),
         "the endpoint cannot be reached. Check the network and the endpoint in storage_options",
+    ),
+    (
+        r"must specify a region",
+        "the region is missing. Pass storage_options={'region_name': ...}, or set AWS_REGION",
+    ),
+    (
+        r"does not match the schema|Type mismatch for key",
+        (
+            "the table is of something else: its partition key must be the text 'store', its sort "
+            "key the text 'key'. Name a table that is not there yet, and swarmgrid makes it"
+        ),
+    ),
+    (
+        r"READONLY|read only replica",
+        "the server is a replica, which cannot be written. Name its primary in the URL",
+    ),
+    (
+        r"MOVED \d+|CROSSSLOT",
+        "the server is one of a cluster, and another one has this store. Name that one in the URL",
+    ),
+    (
+        r"unable to open database file|a readonly database|read-only environment",
+        (
+            "the file cannot be written, or is a folder. Correct the path, or have its owner "
+            "change the permissions of the file and of its folder"
+        ),
+    ),
+    (
+        r"database is locked",
+        (
+            "other processes kept the file busy for as long as a write waits. Call again, or "
+            "pass storage_options={'timeout': ...} with more seconds; a process that was "
+            "stopped in a write has to go on or end"
+        ),
+    ),
+    (
+        r"file is not a database|has no column named|no such column",
+        "the file is of something else. Name another one; this one was left as it is",
+    ),
+    (
+        r"disk image is malformed",
+        (
+            "the file is damaged. Bring it back from a copy, or save what can be read: sqlite3 "
+            "FILE .recover"
+        ),
+    ),
+    (
+        r"database or disk is full|No space left on device",
+        f"there is no room left. Free some space, {_KEPT}",
     ),
     (
         r"SlowDown|TooManyRequests|ServiceUnavailable|status code: (429|50[0-9])",
@@ -100,7 +154,6 @@ class FrozenError(StoreError):
     """An object is in an archival storage class, and was not restored yet."""
 
 
-_KEPT = "and call compute again; what was committed is kept"
 _ANOTHER = "or pass another folder as store="
 _REMEDIES: tuple[tuple[frozenset[int], str], ...] = (
     (frozenset({errno.ENOSPC, errno.EDQUOT}), f"Free some space {_KEPT}"),

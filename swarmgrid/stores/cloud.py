@@ -8,10 +8,23 @@ from zarr.abc.store import Store
 from zarr.storage import ObjectStore
 
 from swarmgrid.errors import InputError
+from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.schemes import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_OF_FSSPEC = {
+    "anon": "skip_signature",
+    "client_kwargs": "endpoint and region",
+    "key": "access_key_id",
+    "password": "secret_access_key",
+    "region_name": "region",
+    "secret": "secret_access_key",
+    "username": "access_key_id",
+}
+"""Obstore's words for options that s3fs, boto3 or a URL call otherwise."""
 
 
 class CloudStore(ObjectStore[Any]):
@@ -128,7 +141,8 @@ def _rebuilt(cls: type[CloudStore], settings: dict[str, Any], read_only: bool) -
 
 
 def _opened(url: str, given: Mapping[str, Any]) -> Any:
-    import obstore.store  # an error here names what is missing
+    with importing_for(f"store {url!r}", "cloud"):
+        import obstore.store
 
     options = dict(given)
     if "allow_http" in options:  # obstore takes it for the client only, and panics elsewhere
@@ -138,8 +152,11 @@ def _opened(url: str, given: Mapping[str, Any]) -> Any:
         return obstore.store.from_url(url, **options)
     except Exception as error:
         reason = str(error).partition("\n")[0]
+        words = [f"{_OF_FSSPEC[name]} for {name}" for name in options if name in _OF_FSSPEC]
+        hint = f"; say {', '.join(words)}" if words else ""
         raise InputError(
-            f"store {url!r} cannot be opened with the storage options {sorted(options)}: {reason}"
+            f"store {url!r} cannot be opened with the storage options {sorted(options)}: "
+            f"{reason}{hint}"
         ) from error
 
 

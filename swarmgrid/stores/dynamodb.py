@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
+import re
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError, StoreError
+from swarmgrid.errors import InputError, StoreError, brief
+from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.key_value import Condition, KeyValueStore
 from swarmgrid.stores.per_process import PerProcess
 from swarmgrid.stores.redis import PREFIX, with_prefix
@@ -23,7 +25,11 @@ _MAX_ITEM = 409_600
 """The most bytes of an item: the names and the values of all its attributes."""
 _AT_ONCE = 50
 _TRIES = 12
+_MAX_PREFIX = 1024
 _REFUSED = "ConditionalCheckFailed"
+_WAIT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""The reasons of a cancelled transaction that go away."""
+_EXPECTED = "expected dynamodb://table?name, where a table's name has letters, digits and _.-"
 
 
 class DynamoDB(KeyValueStore):
@@ -36,7 +42,8 @@ class DynamoDB(KeyValueStore):
     Parameters
     ----------
     table : str
-        The table. Its partition key is the text ``store``, its sort key the text ``key``.
+        The table, or ``dynamodb://table?prefix``. Its partition key is the text ``store``, its
+        sort key the text ``key``.
     prefix : str
         The name of the store in the table.
     read_only : bool
@@ -52,8 +59,13 @@ class DynamoDB(KeyValueStore):
     def __init__(
         self, table: str, *, prefix: str = PREFIX, read_only: bool = False, **options: Any
     ) -> None:
-        import boto3  # noqa: F401  # an error here names what is missing
-
+        with importing_for("DynamoDB", "dynamodb"):
+            import boto3  # noqa: F401
+        table, prefix = with_prefix(table.removeprefix("dynamodb://"), prefix)
+        if not re.fullmatch(r"[a-zA-Z0-9_.-]{1,255}|arn:[^?]+", table):
+            raise InputError(f"store 'dynamodb://{table}' names no table; {_EXPECTED}")
+        if not prefix or len(prefix.encode()) > _MAX_PREFIX:
+            raise InputError(f"prefix is {brief(prefix)}; expected 1 to {_MAX_PREFIX} bytes")
         self._table, self._prefix, self._options = table, prefix, options
         super().__init__({"table": table, "prefix": prefix, **options}, read_only=read_only)
         connect = functools.partial(_connect, options)
@@ -77,21 +89,27 @@ class DynamoDB(KeyValueStore):
             self._table: {"Keys": [self._id(key) for key in keys], "ConsistentRead": True}
         }
         found: dict[str, bytes] = {}
-        for pause in _pauses():
+        pauses = _pauses()
+        while asked:
             try:
                 answer = self._client.get().batch_get_item(RequestItems=asked)
             except self._errors().ResourceNotFoundException:
                 return {}
-            for item in answer["Responses"].get(self._table, ()):
-                found[item["key"]["S"]] = bytes(item["value"]["B"])
+            items = answer["Responses"].get(self._table, ())
+            found |= {item["key"]["S"]: bytes(item["value"]["B"]) for item in items}
             asked = answer.get("UnprocessedKeys")  # what did not fit into 16 MB, or is too busy
-            if not asked:
-                break
-            if not answer["Responses"].get(self._table):
+            if asked and not items:
+                pause = next(pauses, None)
+                if pause is None:  # what was not read must not pass for what is not there
+                    raise StoreError(
+                        f"store {self}: the table is too busy; {len(found)} of {len(keys)} "
+                        "objects were read. Call again later, or give the table more capacity"
+                    )
                 time.sleep(pause)
         return found
 
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
+        self._check_writable()
         if len(data or b"") + len(f"store{self._prefix}key{key}value".encode()) > _MAX_ITEM:
             raise StoreError(
                 f"the object {key} has {len(data or b'')} bytes; DynamoDB takes {MAX_NBYTES}. "
@@ -124,7 +142,7 @@ class DynamoDB(KeyValueStore):
                 codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
                 if _REFUSED in codes:
                     return False
-                if "TransactionConflict" not in codes:
+                if not _WAIT.intersection(codes):
                     raise
                 time.sleep(pause)  # another write of the same object, or of the lease
             else:
@@ -167,12 +185,17 @@ class DynamoDB(KeyValueStore):
 
     def _made(self, method: str, **arguments: Any) -> None:
         """Call a method that writes; make the table where there is none."""
-        call = getattr(self._client.get(), method)
-        try:
-            call(**arguments)
-        except self._errors().ResourceNotFoundException:
-            self._make_table()
-            call(**arguments)
+        call, errors = getattr(self._client.get(), method), self._errors()
+        for pause in _pauses():
+            try:
+                call(**arguments)
+            except errors.ResourceNotFoundException:
+                self._make_table()
+            except errors.TransactionConflictException:  # a transaction that names the same object
+                time.sleep(pause)
+            else:
+                return
+        raise StoreError(f"store {self}: writes of the same objects kept getting in the way")
 
     def _make_table(self) -> None:
         client = self._client.get()
@@ -195,9 +218,20 @@ def _connect(options: Mapping[str, Any]) -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 8})
+    config = Config(
+        max_pool_connections=32,
+        connect_timeout=10,
+        retries={"mode": "standard", "max_attempts": 8},
+    )
     # of a session of its own: the default one is not made for threads
-    return boto3.session.Session().client("dynamodb", **{"config": config, **options})
+    session = boto3.session.Session()
+    try:
+        return session.client("dynamodb", **{"config": config, **options})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a dynamodb:// store cannot be opened with the options {sorted(options)}: {error}; "
+            "expected those of boto3.client"
+        ) from error
 
 
 def _expression(condition: Condition) -> dict[str, Any]:
@@ -222,7 +256,4 @@ def _pauses() -> Iterator[float]:
 
 def open_url(url: str, **options: Any) -> DynamoDB:
     """Open the store of a ``dynamodb://table?prefix`` URL."""
-    table, _, query = url.removeprefix("dynamodb://").partition("?")
-    if not table or "/" in table:
-        raise InputError(f"store {url!r} names no table; expected dynamodb://table?name")
-    return DynamoDB(table, **with_prefix(query), **options)
+    return DynamoDB(url, **options)

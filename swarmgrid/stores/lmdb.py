@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import StoreError
+from swarmgrid.errors import InputError, StoreError, brief
+from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.file_systems import check_is_local
 from swarmgrid.stores.key_value import Condition, KeyValueStore
+from swarmgrid.stores.schemes import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +31,7 @@ class LMDB(KeyValueStore):
     Parameters
     ----------
     path : str or path
-        The folder. It is made at the first write.
+        The folder, or its URL. It is made at the first write.
     map_size : int
         The most bytes of the environment. It takes no room before it is filled.
     sync : bool
@@ -56,9 +59,11 @@ class LMDB(KeyValueStore):
         sync: bool = True,
         read_only: bool = False,
     ) -> None:
-        import lmdb  # noqa: F401  # an error here names what is missing
-
-        self._path = os.path.abspath(os.path.expanduser(path))
+        with importing_for("LMDB", "lmdb"):
+            import lmdb  # noqa: F401
+        if isinstance(map_size, bool) or not isinstance(map_size, int) or map_size < 1:
+            raise InputError(f"map_size is {brief(map_size)}; expected a number of bytes")
+        self._path = path_of(path, "lmdb")
         self._map_size, self._sync = map_size, sync
         settings = {"path": self._path, "map_size": map_size, "sync": sync}
         super().__init__(settings, read_only=read_only)
@@ -83,6 +88,7 @@ class LMDB(KeyValueStore):
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
         import lmdb
 
+        self._check_writable()
         name = key.encode()
         if not 0 < len(name) <= _MAX_KEY:
             raise StoreError(
@@ -92,22 +98,17 @@ class LMDB(KeyValueStore):
         environment = self._get_environment(create=True)
         assert environment is not None
         try:
-            with environment.begin(write=True) as transaction:
-                if condition is not None:
-                    found = transaction.get(condition.key.encode())
-                    if not condition.holds(None if found is None else bytes(found)):
-                        return False
-                if data is None:
-                    transaction.delete(name)
-                else:
-                    transaction.put(name, data)
+            return environment.write_if(name, data, condition)
         except lmdb.MapFullError:
+            # a process that was killed while it read keeps all that was replaced since
+            if environment.environment.reader_check():
+                with contextlib.suppress(lmdb.MapFullError):
+                    return environment.write_if(name, data, condition)
             size = environment.environment.info()["map_size"]
             raise StoreError(
                 f"store {self} is full: it has {size} bytes. What was committed is kept; open it "
                 f"in a new process with a larger map, storage_options={{'map_size': {4 * size}}}"
             ) from None
-        return True
 
     def keys(self, first: str, end: str) -> Iterator[str]:
         start, stop, n = first.encode(), end.encode(), 16
@@ -145,18 +146,32 @@ class LMDB(KeyValueStore):
         import lmdb
 
         check_is_local(self._path, "LMDB")
+        if os.path.exists(self._path) and not os.path.isdir(self._path):
+            raise StoreError(f"{self._path} is a file; expected a folder, or a new path")
         is_writable = not os.path.exists(self._path) or os.access(self._path, os.W_OK)
         if is_writable:
             os.makedirs(self._path, exist_ok=True)
-        return lmdb.open(
-            self._path,
-            map_size=self._map_size,
-            max_readers=_READERS,
-            sync=self._sync,
-            metasync=self._sync,
-            readonly=not is_writable,
-            max_spare_txns=16,
-        )
+        lock = f"{self._path}/lock.mdb"
+        try:
+            environment = lmdb.open(
+                self._path,
+                map_size=self._map_size,
+                max_readers=_READERS,
+                sync=self._sync,
+                metasync=self._sync,
+                readonly=not is_writable,
+                # what cannot be written cannot be locked either: of a grid, checksums tell
+                lock=is_writable or os.access(lock, os.W_OK),
+                max_spare_txns=16,
+            )
+        except (lmdb.MemoryError, OverflowError) as error:
+            raise StoreError(
+                f"store {self} cannot be mapped with map_size={self._map_size}: {error}. Pass "
+                "less as storage_options={'map_size': ...}, at least what the store is to hold"
+            ) from error
+        # processes that were killed leave their places, and keep what they read from being reused
+        environment.reader_check()
+        return environment
 
     @property
     def path(self) -> str:
@@ -180,7 +195,22 @@ class _Environment:
             return self.environment.begin(write=write, buffers=True)
         except lmdb.MapResizedError:  # another process opened it with a larger map, and filled it
             self.environment.set_mapsize(0)
-            return self.environment.begin(write=write, buffers=True)
+        except lmdb.ReadersFullError:  # of processes that were killed since this one opened it
+            self.environment.reader_check()
+        return self.environment.begin(write=write, buffers=True)
+
+    def write_if(self, name: bytes, data: bytes | None, condition: Condition | None) -> bool:
+        """Write an object, or delete it, in one transaction; whether the condition held."""
+        with self.begin(write=True) as transaction:
+            if condition is not None:
+                found = transaction.get(condition.key.encode())
+                if not condition.holds(None if found is None else bytes(found)):
+                    return False
+            if data is None:
+                transaction.delete(name)
+            else:
+                transaction.put(name, data)
+        return True
 
 
 _environments: weakref.WeakValueDictionary[tuple[int, int], _Environment] = (
@@ -224,4 +254,4 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def open_url(url: str, **options: Any) -> LMDB:
     """Open the store of an ``lmdb:///`` URL."""
-    return LMDB(url.removeprefix("lmdb:///"), **options)
+    return LMDB(url, **options)

@@ -6,8 +6,10 @@ import functools
 import re
 import weakref
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from swarmgrid.errors import InputError, UnsafeStoreError
+from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.key_value import Condition, KeyValueStore
 from swarmgrid.stores.per_process import PerProcess
 
@@ -58,6 +60,7 @@ class Redis(KeyValueStore):
     ----------
     url : str
         The server and the number of its database, ``redis://host:6379/0``; ``rediss://`` is TLS.
+        After a ``?`` it may have the prefix.
     prefix : str
         The name of the store on the server.
     read_only : bool
@@ -73,10 +76,14 @@ class Redis(KeyValueStore):
     def __init__(
         self, url: str, *, prefix: str = PREFIX, read_only: bool = False, **options: Any
     ) -> None:
-        import redis  # noqa: F401  # an error here names what is missing
-
+        with importing_for("Redis", "redis"):
+            import redis  # noqa: F401
+        url, prefix = with_prefix(url, prefix)
+        _check_url(url)
         if not prefix or re.search(r"[{}]", prefix):
             raise InputError(f"prefix is {prefix!r}; expected text without braces")
+        if options.get("decode_responses"):
+            raise InputError("decode_responses is True; expected False: stored values are bytes")
         self._url, self._prefix, self._options = url, prefix, options
         super().__init__({"url": url, "prefix": prefix, **options}, read_only=read_only)
         connect = functools.partial(_connect, url, options, str(self))
@@ -84,7 +91,7 @@ class Redis(KeyValueStore):
         weakref.finalize(self, self._client.close)
 
     def __str__(self) -> str:
-        return f"{re.sub('//[^/]*@', '//', self._url)}?{self._prefix}"
+        return f"{_shown(self._url)}?{self._prefix}"
 
     def read_many(
         self, keys: Sequence[str], start: int = 0, stop: int | None = None
@@ -114,6 +121,9 @@ class Redis(KeyValueStore):
         return [(b"" if stop == 0 else data) if is_there else None for is_there, data in pairs]
 
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
+        self._check_writable()
+        if not key:  # it would be the index
+            raise ValueError("the key of an object is empty")
         write = self._client.get().register_script(_WRITE)
         kind, value = "", b""
         if condition is not None:
@@ -172,8 +182,14 @@ def _connect(url: str, options: Mapping[str, Any], name: str) -> Any:
 
     waits = {"socket_connect_timeout": 10.0, "socket_timeout": 60.0}
     known = url.replace("valkey://", "redis://").replace("valkeys://", "rediss://")
-    client = redis.Redis.from_url(known, **{**waits, **options})
-    policy = str(client.info("memory").get("maxmemory_policy", ""))
+    try:
+        client = redis.Redis.from_url(known, **{**waits, **options})
+        policy = str(client.info("memory").get("maxmemory_policy", ""))
+    except TypeError as error:  # the options are looked at when the first connection is made
+        raise InputError(
+            f"store {name} cannot be opened with the options {sorted(options)}: {error}; "
+            "expected those of redis.Redis"
+        ) from error
     if policy.startswith("allkeys"):
         client.close()
         raise UnsafeStoreError(
@@ -186,16 +202,42 @@ def _connect(url: str, options: Mapping[str, Any], name: str) -> Any:
 
 def open_url(url: str, **options: Any) -> Redis:
     """Open the store of a ``redis://host:port/db?prefix`` URL."""
+    return Redis(url, **options)
+
+
+def with_prefix(url: str, prefix: str) -> tuple[str, str]:
+    """A URL without the name of a store, which it may have after a question mark; and the name."""
     server, _, query = url.partition("?")
-    return Redis(server, **with_prefix(query), **options)
-
-
-def with_prefix(query: str) -> dict[str, Any]:
-    """The name of a store on its server, which a URL has after its question mark."""
-    prefix = query.removeprefix("prefix=")
-    if "=" in prefix or "&" in prefix:
+    found = query.removeprefix("prefix=")
+    if re.search("[=&#]", found):
         raise InputError(
             f"the URL of the store ends in ?{query}; expected the store's name on the server "
             "alone, as in redis://host:6379/0?name. Pass options as storage_options"
         )
-    return {"prefix": prefix} if prefix else {}
+    if found and prefix not in {found, PREFIX}:
+        raise InputError(f"prefix is {prefix!r}, and the URL of the store ends in ?{query}")
+    return server, found or prefix
+
+
+def _check_url(url: str) -> None:
+    """Raise InputError for a URL of which redis-py would pass over a part."""
+    expected = "expected redis://host:6379/0?name, with a number of the server's database"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        text = f"store {_shown(url)!r} has a wrong host or port: {error}; {expected}"
+        raise InputError(text) from None
+    if not host or parts.scheme not in {"redis", "rediss", "valkey", "valkeys"} or port == 0:
+        raise InputError(f"store {_shown(url)!r} names no host of a server; {expected}")
+    if not re.fullmatch(r"/?[0-9]{0,9}", parts.path) or parts.fragment:
+        # it would be database 0: the same one for every such path
+        raise InputError(
+            f"store {_shown(url)!r} has {parts.path or '#'!r} in place of a database's number; "
+            f"{expected}. The name of a store stands after the ?"
+        )
+
+
+def _shown(url: str) -> str:
+    """A URL without user and password."""
+    return re.sub("//.*@", "//", url)

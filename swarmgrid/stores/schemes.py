@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GROUP = "swarmgrid.stores"
 """The group of entry points: a scheme, and a callable that opens ``(url, **storage_options)``."""
-DISTRIBUTION = "swarmgrid-zarr"
+FILES = ("sqlite", "lmdb")
 CLOUD = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 OWN = ("memory", "file")
 """The schemes that need no store of a URL's own."""
@@ -57,7 +57,7 @@ def parsed(url: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The URL as any process can open it, and its options; nothing is opened.
 
     A relative path becomes that of the folder of now. Credentials move into the options, which
-    are never shown.
+    are never shown; before the ``@`` of an ``abfss://`` URL is its container.
 
     Raises
     ------
@@ -72,14 +72,20 @@ def parsed(url: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise InputError(
             f"store {url!r} names no bucket; expected {scheme}://bucket/path/of/the/store"
         )
-    if scheme in {"sqlite", "lmdb"}:
+    if scheme in FILES:
         return _of_file(url, scheme, rest), dict(options)
     found = dict(options)
-    if match := re.match(r"([^/?#@]*)@", rest):
+    match = re.match(r"([^/?#]*)@", rest)  # to the last @: a password may have another
+    if match and (":" in match[1] or not scheme.startswith("abfs")):
         user, _, password = match[1].partition(":")
         rest = rest[match.end() :]
         found |= {"username": unquote(user)} if user else {}
         found |= {"password": unquote(password)} if password else {}
+    if "@" in rest and scheme not in CLOUD and scheme in SCHEMES:
+        raise InputError(  # without the URL: what is there is a part of the password
+            f"a {scheme}:// URL has an @ after its host's end; pass the password in "
+            "storage_options={'password': ...}, or write its characters /, ?, # as %2F, %3F, %23"
+        )
     return f"{scheme}://{rest.rstrip('/')}", found
 
 
@@ -90,8 +96,25 @@ def _of_file(url: str, scheme: str, rest: str) -> str:
             f"store {url!r} names no file; expected {example}, with three slashes, in the current "
             f"folder, or {scheme}:////home/me/{example.rpartition('/')[2]}, with four"
         )
-    path = os.path.abspath(os.path.expanduser(rest[1:]))
-    return f"{scheme}:///{path}"
+    path, _, query = rest[1:].partition("?")
+    if query:
+        raise InputError(
+            f"store {url!r} ends in ?{query}; expected a file alone. Pass options as "
+            "storage_options"
+        )
+    if path == ":memory:":
+        raise InputError(
+            f"store {url!r} would keep nothing; expected memory://name, or a file: {example}"
+        )
+    return f"{scheme}:///{os.path.abspath(os.path.expanduser(path))}"
+
+
+def path_of(given: str | os.PathLike[str], scheme: str) -> str:
+    """The absolute path of a file that is given by its path, or by a URL of its scheme."""
+    path = os.fspath(given)
+    if path.lower().startswith(f"{scheme}:"):
+        return parsed(path, {})[0].removeprefix(f"{scheme}:///")
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def from_url(url: str, storage_options: Mapping[str, Any] | None = None) -> Any:
@@ -123,14 +146,6 @@ def from_url(url: str, storage_options: Mapping[str, Any] | None = None) -> Any:
     scheme = url.partition("://")[0]
     try:
         store = _opener(scheme)(url, **options)
-    except ModuleNotFoundError as error:
-        known = SCHEMES.get(scheme)
-        if known is None or not known.extra:
-            raise
-        raise InputError(
-            f"store {url!r} needs {error.name}, which the extra {known.extra!r} installs: "
-            f"pip install '{DISTRIBUTION}[{known.extra}]'"
-        ) from None
     except TypeError as error:
         raise InputError(
             f"store {url!r} cannot be opened with the storage options {sorted(options)}: {error}"
@@ -175,13 +190,20 @@ def _unknown(url: str, scheme: str) -> InputError:
 
 def _opener(scheme: str) -> Callable[..., Any]:
     if scheme not in SCHEMES:
-        opener: Callable[..., Any] = _loaded(added()[scheme])
-        return opener
+        return _loaded(added()[scheme])
     module, _, name = SCHEMES[scheme].home.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), name)
     return found
 
 
 @cache
-def _loaded(point: metadata.EntryPoint) -> Any:
-    return point.load()
+def _loaded(point: metadata.EntryPoint) -> Callable[..., Any]:
+    try:
+        found: Callable[..., Any] = point.load()
+    except Exception as error:  # any package may raise anything
+        package = "a package" if point.dist is None else f"the package {point.dist.name}"
+        raise StoreError(
+            f"{point.name}:// cannot be used: {package} adds it by the entry point {point.value!r}"
+            f", which cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return found

@@ -9,9 +9,11 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.errors import InputError, brief
 from swarmgrid.stores.file_systems import check_is_local
 from swarmgrid.stores.key_value import Condition, KeyValueStore
 from swarmgrid.stores.per_process import PerProcess
+from swarmgrid.stores.schemes import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +34,7 @@ class SQLite(KeyValueStore):
     Parameters
     ----------
     path : str or path
-        The file. It is made at the first write; its folder must be there.
+        The file, or its URL. It is made at the first write; its folder must be there.
     timeout : float
         The most seconds that a write waits for those of others.
     synchronous : str
@@ -63,8 +65,10 @@ class SQLite(KeyValueStore):
         read_only: bool = False,
     ) -> None:
         if synchronous not in {"FULL", "NORMAL"}:
-            raise ValueError(f"synchronous is {synchronous!r}; expected 'FULL' or 'NORMAL'")
-        self._path = os.path.abspath(os.path.expanduser(path))
+            raise InputError(f"synchronous is {brief(synchronous)}; expected 'FULL' or 'NORMAL'")
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
+            raise InputError(f"timeout is {brief(timeout)}; expected seconds")
+        self._path = path_of(path, "sqlite")
         self._timeout = timeout
         self._synchronous = synchronous
         settings = {"path": self._path, "timeout": timeout, "synchronous": synchronous}
@@ -94,6 +98,7 @@ class SQLite(KeyValueStore):
         return [None if row is None else row[0] or b"" for row in rows]  # NULL: a part of nothing
 
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
+        self._check_writable()
         if data is None and not os.path.exists(self._path):
             return condition is None or condition.holds(None)
         with self._lent(create=True) as connection, _transaction(connection):
@@ -147,7 +152,10 @@ class SQLite(KeyValueStore):
         except BaseException:
             connection.close()
             raise
-        idle.append(connection)
+        if connection.is_frozen:  # it would never see a later write
+            connection.close()
+        else:
+            idle.append(connection)
 
     def _connect(self) -> _Connection:
         check_is_local(self._path, "SQLite")
@@ -159,6 +167,10 @@ class SQLite(KeyValueStore):
                 "correct the path; of a URL, sqlite:///a.db is relative to the current folder, "
                 "sqlite:////home/me/a.db is not"
             )
+        # a log and shared memory beside the file cannot be made there; none is there, so that all
+        # is in the file itself
+        is_frozen = not os.access(folder, os.W_OK) and not os.path.exists(f"{self._path}-wal")
+        mode = "ro&immutable=1" if is_frozen else mode
         name = self._path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         connection: _Connection = sqlite3.connect(
             f"file:{name}?mode={mode}",
@@ -168,7 +180,7 @@ class SQLite(KeyValueStore):
             check_same_thread=False,  # the pool sees to it that one thread at a time uses it
             factory=_Connection,
         )
-        connection.file = _file_at(self._path)
+        connection.file, connection.is_frozen = _file_at(self._path), is_frozen
         return connection
 
     def _prepare(self, connection: _Connection) -> None:
@@ -194,6 +206,8 @@ class _Connection(sqlite3.Connection):
     """A connection that knows which file it has open, not only where that was."""
 
     file: tuple[int, int] | None = None
+    is_frozen: bool = False
+    """Whether it takes the file for one without writers."""
     is_prepared: bool = False
     """Whether it has been made ready to write."""
     is_known: bool = False
@@ -220,7 +234,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _file_at(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
 
@@ -232,4 +246,4 @@ def _close_all(connections: list[_Connection]) -> None:
 
 def open_url(url: str, **options: Any) -> SQLite:
     """Open the store of an ``sqlite:///`` URL."""
-    return SQLite(url.removeprefix("sqlite:///"), **options)
+    return SQLite(url, **options)

@@ -248,6 +248,24 @@ class TestGrids:
         assert sorted(group["value"][:].ravel()) == sorted(np.ravel(expected))
         assert ds.swarmgrid.grid.verify().is_clean
 
+    def test_a_grid_is_opened_by_its_source(self, place: Place) -> None:
+        import xarray as xr
+
+        url, options = place
+        source = self.call(place, {"x": [1, 2], "y": [1]})[0].encoding["source"]
+        assert source.startswith(f"{to_location(url).url}/data.zarr/product/")
+        keys = {"storage_options": options or None}
+        for opened in (
+            xr.open_dataset(source, engine="swarmgrid", **keys),
+            xr.open_dataset(url, engine="swarmgrid", **keys),
+            xr.open_zarr(
+                from_url(url, options),
+                group=source.partition(f"{to_location(url).url}/")[2],
+                consolidated=False,
+            ),
+        ):
+            assert opened["value"].values.tolist() == [[11.0], [21.0]]
+
     def test_grids_are_listed_copied_and_deleted(self, place: Place, tmp_path: Path) -> None:
         url, options = place
         self.call(place, {"x": [1, 2], "y": [1, 2]})
