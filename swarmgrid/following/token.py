@@ -131,9 +131,9 @@ class Position:
             grids = {grid: Mark.from_list(entry) for grid, entry in document["grids"].items()}
             if not all(map(_GRID.fullmatch, grids)):
                 raise ValueError("it names no grids")
-        except (AssertionError, zlib.error, *MALFORMED) as error:
+        except (AssertionError, zlib.error, *MALFORMED):
             raise InputError(
                 f"since is {brief(token)}; expected the token of an event, 'now', or None for "
-                f"all that is stored ({error or 'it is no text'})"
+                "all that is stored. A token that was cut off or changed is none"
             ) from None
         return cls(grids)

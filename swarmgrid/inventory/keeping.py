@@ -69,10 +69,12 @@ def recorded(held: Lease, path: GridPath, *, may_delete: bool = False) -> Iterat
     finally:
         with _told("a row", path):
             held.check()  # what another owner does is for it to record
-            now = time.time_ns()  # before the look: of two rows, the one of the later look counts
+            # before the look: of two rows, the one of the later look counts
+            names = held.blobs.names(objects.FOLDER)
+            now = objects.next_stamp(names, time.time_ns())
             recording.state = read_state(held.blobs, path)
             row = _to_row(held.blobs, path, recording.state, now)
-            _add(held.blobs, [] if row.is_gone and not may_delete else [row], path)
+            _add(held.blobs, [] if row.is_gone and not may_delete else [row], path, names)
 
 
 def note_change(location: Location, path: GridPath) -> None:
@@ -103,19 +105,19 @@ def tag(location: Location, path: GridPath, changes: Mapping[str, Any]) -> dict[
     with writing(blobs):
         after = write_tags(blobs, path, changes)
         with _told("a row", path):
-            objects.write_rows(blobs, [current_row(blobs, path)])
-            _compact(blobs, blobs.names(objects.FOLDER))
+            names = blobs.names(objects.FOLDER)
+            now = objects.next_stamp(names, time.time_ns())
+            row = current_row(blobs, path)._replace(time_ns=now)
+            _compact(blobs, [*names, objects.write_rows(blobs, [row])])
     return after
 
 
-def _add(blobs: Blobs, rows: list[GridRow], path: GridPath) -> None:
-    """Write rows, delete the marks of a grid, and compact objects where they are many."""
-    if rows:
-        objects.write_rows(blobs, rows)
-    names = blobs.names(objects.FOLDER)
+def _add(blobs: Blobs, rows: list[GridRow], path: GridPath, names: list[str]) -> None:
+    """Write rows, delete the marks that a grid had, and compact objects where they are many."""
+    new = [objects.write_rows(blobs, rows)] if rows else []
     # after the row: a grid with neither a mark nor a row is found in directories alone
     objects.delete(blobs, objects.marks_of(names, path.grid))
-    _compact(blobs, names)
+    _compact(blobs, [*names, *new])
 
 
 def _compact(blobs: Blobs, names: list[str]) -> None:

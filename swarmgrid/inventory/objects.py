@@ -35,6 +35,7 @@ MAX_OBJECTS = 8
 _ROWS = re.compile(r"\d{20}-(\d{1,12})-[0-9a-f]{16}\.cat", re.ASCII)
 _MARK = re.compile(r"([0-9a-f]{32})-([0-9a-f]{1,64})\.open", re.ASCII)
 _MAX_MARK = 2**16
+_MAX_STAMP = 2**62
 _TRIES = 20
 
 _log = logging.getLogger(__name__)
@@ -115,6 +116,15 @@ def write_rows(blobs: Blobs, rows: Sequence[GridRow]) -> str:
     name = f"{stamp:020d}-{len(rows)}-{os.urandom(8).hex()}.cat"
     blobs.put(FOLDER + name, encoded_rows(rows, FOLDER + name))
     return name
+
+
+def next_stamp(names: Iterable[str], now: int) -> int:
+    """A time for a row that is to count from now on: after those of all rows that there are.
+
+    Clocks of several machines differ: by its own, a row could be older than what it replaces.
+    """
+    stamps = (int(found[0][:20]) for found in map(_ROWS.fullmatch, names) if found is not None)
+    return max([now, *(stamp + 1 for stamp in stamps if stamp < _MAX_STAMP)])
 
 
 def write_mark(blobs: Blobs, path: GridPath, writer: str) -> str:

@@ -7,6 +7,7 @@ import json
 import pickle
 import shutil
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -474,3 +475,19 @@ def test_a_quiet_store_is_looked_at_by_one_listing(monkeypatch: pytest.MonkeyPat
     for _ in range(5):
         assert watcher.look() == []
     assert calls == ["manifest/catalog/"] * 5
+
+
+def test_a_writer_whose_clock_is_behind_is_told_and_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = new_store()
+    stream(store, range(3))
+    watcher = Steady(store)
+    watcher.look()
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - 3600 * 10**9)
+    stream(store, range(5))
+    assert sorted(labels(watcher.look())) == [3, 4]
+    assert swarmgrid.catalog(store).rows[0].points_computed == 5
+    swarmgrid.Grid.open(store, "simulate/").tag(site="north")
+    assert swarmgrid.catalog(store).rows[0].tags == {"site": "north"}
