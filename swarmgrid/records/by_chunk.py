@@ -34,7 +34,7 @@ class ByChunk:
 
     def __init__(self, index: NDArray[np.int32]) -> None:
         self._index = index
-        spans = [int(last) + 1 for last in index.max(axis=0, initial=-1)]
+        spans = [int(column.max(initial=-1)) + 1 for column in index.T]
         # one number for each chunk, in C order; where 64 bits are too few, Python's own integers
         self._strides = [math.prod(spans[d + 1 :]) for d in range(len(spans))]
         self._spans = spans

@@ -245,6 +245,23 @@ def test_a_segment_of_another_grid_is_left_out_and_logged(
     assert "computed again" in caplog.text
 
 
+def test_a_segment_counts_if_all_its_points_lie_in_the_grid(files: FileBlobs) -> None:
+    grid = new_grid({"s": [1, 2, 3], "t": ["a", "b"]}, {"s": 2, "t": 1})
+    boxes = itertools.product(range(-1, 3), range(4), range(-1, 3), range(3))
+    inside = {(0, 1), (0, 2), (1, 1)}, {(0, 1), (1, 1)}
+    expected = set()
+    sound = row((0, 0), Points((1, 1)))
+    for i, n, j, m in boxes:
+        name = f"{i}{n}{j}{m}.seg"
+        rows = [sound, row((i, j), Points((n, m))), sound]
+        write_segment(files, PATH, name, grid, Rows.from_rows(rows, 2, 1))
+        if (i, n) in inside[0] and (j, m) in inside[1]:
+            expected.add(name)
+    found = read(files, grid)
+    assert set(found.sizes) == expected
+    assert len(found.damaged) == 4 * 4 * 4 * 3 - len(expected)
+
+
 def test_a_segment_of_other_outputs_is_left_out(files: FileBlobs, grid: StoredGrid) -> None:
     commit(files, grid, "a.seg")
     data = files.get(f"{PATH.manifest}a.seg") or b""
