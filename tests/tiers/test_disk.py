@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
@@ -18,7 +15,6 @@ from swarmgrid import InputError, Tiered, TierPolicy
 from swarmgrid.tiers.disk import DiskTier
 from swarmgrid.tiers.policy import CopyStats
 from swarmgrid.tiers.ram import RamTier
-from tests.long import examples
 from tests.tiers.test_tiered import Clock, CountingStore, fill, opened
 
 HEAD = 24
@@ -56,45 +52,51 @@ class Killed(BaseException):
     """As the end of a process: nothing is tidied up."""
 
 
-@settings(max_examples=examples(20))
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 900), st.booleans()), max_size=12),
-    st.integers(0, 40),
-)
-def test_a_kill_while_it_is_written_leaves_it_within_its_budget(
-    steps: list[tuple[int, int, bool]], at: int
-) -> None:
-    calls = 0
+def test_a_kill_at_any_step_leaves_it_within_its_budget_for_those_who_live(tmp_path: Path) -> None:
+    at = 0
+    while is_killed_at(at, tmp_path / str(at)):
+        at += 1
+    assert at > 25
+
+
+def is_killed_at(at: int, folder: Path) -> bool:
+    """Whether a process had a step of that number, and died at it; another goes on."""
+    n_steps = 0
 
     def dying(real: Any) -> Any:
         def call(*args: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == at:
+            nonlocal n_steps
+            n_steps += 1
+            if n_steps == at + 1:
                 raise Killed
             return real(*args, **options)
 
         return call
 
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    tier, other = disk(folder), disk(folder)
+    assert tier.get("0") is other.get("0") is None  # both have counted what is there
+    right: dict[str, list[bytes | None]] = {}
+    is_killed = False
+    with pytest.MonkeyPatch.context() as patch:
         for owner, name in [(os, "utime"), (os, "pwrite"), (Path, "replace"), (Path, "unlink")]:
             patch.setattr(owner, name, dying(getattr(owner, name)))
-        right: dict[int, list[bytes]] = {}
-        tier = disk(folder)
-        for key, size, is_dropped in steps:
-            data = bytes([calls % 251]) * size
+        # of 1,000 bytes: replaced where both have no room, evicted, dropped, and more after that
+        for key, size in [("0", 500), ("1", 300), ("0", 550), ("2", 400), ("1", 0), ("3", 600),
+                          ("4", 300), ("5", 250), ("0", 400), ("2", 200)]:  # fmt: skip
+            data = bytes([n_steps % 251]) * size
             try:
-                if is_dropped:
-                    tier.drop(str(key))
+                if size:
+                    tier.put(key, data)
                 else:
-                    tier.put(str(key), data)
-                    right[key] = [data]
+                    tier.drop(key)
+                right[key] = [data]
             except Killed:
-                tier = disk(folder)  # the next process
+                is_killed, tier = True, other
                 right.setdefault(key, []).append(data)  # the old copy, or the new one, whole
             assert taken(folder) <= 1000
-            for number, each in right.items():
-                assert tier.get(str(number)) in (None, *each)
+            for each, known in right.items():
+                assert tier.get(each) in (None, *known)
+    return is_killed
 
 
 def test_a_full_disk_keeps_no_part_of_a_copy(
@@ -116,7 +118,7 @@ def test_a_full_disk_keeps_no_part_of_a_copy(
     assert tier.get("new") == b"y" * 100
 
 
-@pytest.mark.parametrize("bit", range(0, 96, 7))
+@pytest.mark.parametrize("bit", [0, 9, 40, 63, 70])  # 9: it seems to have 512 bytes less
 def test_a_flipped_bit_in_the_counter_does_not_break_the_budget(tmp_path: Path, bit: int) -> None:
     tier = disk(tmp_path)
     for number in range(7):
