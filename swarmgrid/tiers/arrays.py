@@ -91,9 +91,13 @@ class ArrayTier(Generic[V]):
         """Note a use in another tier, unless there was a later one: whether there is a copy."""
         return self._tier.touch(key, used)
 
-    def trim(self) -> list[tuple[str, float]]:
-        """Drop what was not used for long: the key and the last use of each."""
-        return [(key, used) for key, _, used in self._tier.trim()]
+    def uses(self) -> list[tuple[str, float]]:
+        """The keys of the copies, and when each was last used."""
+        return self._tier.uses()
+
+    def trim(self) -> None:
+        """Drop what was not used for long."""
+        self._tier.trim()
 
     def clear(self) -> None:
         """Forget all copies."""

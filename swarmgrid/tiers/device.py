@@ -238,9 +238,14 @@ class DeviceTier:
             else:
                 self._arrays.pin(keys, change)
 
-    def trim(self) -> list[tuple[str, float]]:
-        """Drop what was not used for long: the key and the last use of each."""
-        return [] if self._arrays is None else self._arrays.trim()
+    def uses(self) -> list[tuple[str, float]]:
+        """The keys of the copies, and when each was last used."""
+        return [] if self._arrays is None else self._arrays.uses()
+
+    def trim(self) -> None:
+        """Drop what was not used for long."""
+        if self._arrays is not None:
+            self._arrays.trim()
 
     def clear(self) -> None:
         """Forget all copies."""

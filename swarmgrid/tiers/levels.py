@@ -116,15 +116,18 @@ class Levels:
         """Move down what was not used for long."""
         if isinstance(self.ram, RamTier):
             self._demote(self.ram.trim())
+            for name, used in self.ram.uses() if self.disk is not None else ():
+                self.touch(name, used)
         elif self.ram is not None:
             self.ram.trim("warm_to_cold", lambda *evicted: self._demote([evicted]))
         if self.disk is not None:
             self.disk.trim("cold_to_home")
 
-    def land(self, name: str, used: float) -> None:
-        """Note the last use of a chunk in a higher tier, which it left, in the next one."""
-        if not (self.ram is not None and self.ram.touch(name, used)) and self.disk is not None:
-            self.disk.touch(name, used)
+    def touch(self, name: str, used: float) -> None:
+        """Note the last use of a chunk in a higher tier."""
+        for tier in (self.ram, self.disk):
+            if tier is not None:
+                tier.touch(name, used)
 
     def count_read(self, name: str) -> bool:
         """Count a read: whether the chunk was read often enough for a copy in memory."""

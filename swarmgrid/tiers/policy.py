@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.quantities import span_seconds
 
 K = TypeVar("K")
+_SPANS = ("hot_to_warm", "warm_to_cold", "cold_to_home")
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class TierPolicy:
         After so many reads from a lower tier or from home, a chunk gets a copy in memory.
     hot_to_warm, warm_to_cold, cold_to_home : str or float, optional
         A copy that was not used for so long, such as ``"24h"``, leaves the device for memory,
-        memory for the disk, or the disk. Default: only for want of space.
+        memory for the disk, or the disk: after one of the next reads, or with `Tiered.trim`.
+        Default: only for want of space.
     should_keep : callable, optional
         Takes the key of a chunk in its store, its `CopyStats` and the time; copies for which it
         returns True are evicted last. On the disk, reads, pool and priority are not known.
@@ -69,8 +72,12 @@ class TierPolicy:
     clock: Callable[[], float] = field(default=time.time, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("hot_to_warm", "warm_to_cold", "cold_to_home"):
+        for name in _SPANS:
             self.idle_seconds(name)
+        for name in ("should_keep", "submit", "clock"):
+            given = getattr(self, name)
+            if not callable(given) and (name == "clock" or given is not None):
+                raise InputError(f"{name} is {brief(given)}; expected a function")
         if type(self.promote_after) is not int or self.promote_after < 1:
             raise InputError(
                 f"promote_after is {brief(self.promote_after)}; expected a number of reads, 1 or "
@@ -89,6 +96,12 @@ class TierPolicy:
         """One of the spans of time in seconds; None: copies stay."""
         span = getattr(self, name)
         return None if span is None else span_seconds(name, span)
+
+    @functools.cached_property
+    def shortest_span(self) -> float | None:
+        """The shortest of them in seconds; None: there is none."""
+        spans = [self.idle_seconds(name) for name in _SPANS]
+        return min((span for span in spans if span is not None), default=None)
 
     def victims(
         self, copies: Iterable[tuple[str, CopyStats]], excess: int, now: float

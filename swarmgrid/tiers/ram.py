@@ -80,6 +80,11 @@ class RamTier(Generic[V]):
                 stats.last_used = max(used, stats.last_used)
             return stats is not None
 
+    def uses(self) -> list[tuple[str, float]]:
+        """The keys of the copies, and when each was last used."""
+        with self._lock:
+            return [(key, stats.last_used) for key, stats in self._stats.items()]
+
     def put(self, key: str, data: V, pool: str = "", priority: int = 0) -> list[Evicted[V]]:
         """Keep a copy: those that were evicted for it, each with its key and its last use.
 

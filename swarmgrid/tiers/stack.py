@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from swarmgrid.tiers.sizes import TierSizes
 
 Fetch = Callable[[Sequence[str]], list[bytes | None]]
+PART_OF_A_SPAN, LEAST_SECONDS = 8, 1.0
+"""Copies move down that much later than the policy says, as to look at all files of a disk takes
+time."""
 MOST_UNUSED = 10_000
 """Chunks that were read ahead and are watched until they are used."""
 _shared: weakref.WeakValueDictionary[str, Tiers] = weakref.WeakValueDictionary()
@@ -75,6 +78,7 @@ class Tiers:
         self._lock = threading.Lock()
         self.pool, self.priority = "", 0
         self._behind = threading.local()
+        self._trimmed = policy.clock()
         _shared.setdefault(self._token, self)
 
     def read(self, keys: Sequence[str], fetch: Fetch) -> list[FoundCopy]:
@@ -140,6 +144,7 @@ class Tiers:
 
     def saw(self, array: Walked, selection: Selection, chunk_nbytes: int) -> None:
         """Note a read of chunks of some size, so that the next ones of a walk are read ahead."""
+        self.trim_if_due()
         most = room(self._sizes.largest, chunk_nbytes)
         self._ahead.saw(array, selection, self._from_behind, most)
 
@@ -176,13 +181,27 @@ class Tiers:
             tier.pin(names, change)
 
     def trim(self) -> None:
-        """Move down what was not used for long: from the highest tier on, each to the next."""
-        for name, used in self.device.trim() if self.device is not None else ():
-            if self._arrays is None or not self._arrays.touch(name, used):
-                self._levels.land(name, used)
-        for name, used in self._arrays.trim() if self._arrays is not None else ():
-            self._levels.land(name, used)
-        self._levels.trim()
+        """Move down what was not used for long: neither in its tier, nor in one above."""
+        for name, used in self.device.uses() if self.device is not None else ():
+            if self._arrays is not None:
+                self._arrays.touch(name, used)
+            self._levels.touch(name, used)
+        for name, used in self._arrays.uses() if self._arrays is not None else ():
+            self._levels.touch(name, used)
+        for tier in (self.device, self._arrays, self._levels):
+            if tier is not None:
+                tier.trim()
+
+    def trim_if_due(self) -> None:
+        """Do that after a read, where some time has passed since it was done."""
+        shortest, now = self._policy.shortest_span, self._policy.clock()
+        if shortest is None:
+            return
+        with self._lock:
+            is_due = abs(now - self._trimmed) >= max(shortest / PART_OF_A_SPAN, LEAST_SECONDS)
+            self._trimmed = now if is_due else self._trimmed
+        if is_due:
+            self.trim()
 
     def clear(self) -> None:
         """Forget all copies."""

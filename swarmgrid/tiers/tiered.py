@@ -185,7 +185,7 @@ class Tiered(WrapperStore[Any]):
             self._tiers.pool, self._tiers.priority = before
 
     def trim(self) -> None:
-        """Move down what was not used for as long as the policy says."""
+        """Move down what was not used for as long as the policy says, as reads do now and then."""
         self._tiers.trim()
 
     def clear_copies(self) -> None:

@@ -114,6 +114,7 @@ def _assembled(
             asked = None if present is None else present[np.ix_(*selection.request_block(touched))]
             block.tell(pick, asked, array.name, to_dtype)
             values[selection.index_in_request(touched)] = pick(block.values)
+    array.tiers.trim_if_due()
     if present is not None:
         keep = present.reshape(present.shape + (1,) * len(request.own_shape))
         values = xp.where(xp.asarray(keep), values, xp.asarray(to_dtype.type(np.nan)))

@@ -218,6 +218,29 @@ def test_the_tier_stays_within_its_bytes_and_honours_pins_and_spans(home: Counti
     assert store.metrics()["device"].evictions > 0
 
 
+@pytest.mark.parametrize("ram", ["1MB", ("1MB", "decoded")], ids=["stored", "decoded"])
+def test_what_leaves_the_device_was_in_use_until_then(home: CountingStore, ram: Any) -> None:
+    clock = Clock()
+    policy = TierPolicy(hot_to_warm="24h", warm_to_cold="72h", clock=clock)
+    store = Tiered(home, ram=ram, device=(StandIn(), "1MB"), policy=policy)
+
+    def copies() -> tuple[int, int]:
+        return store.metrics()["device"].copies, store.metrics()["ram"].copies
+
+    for _ in range(10):
+        opened(store)[["real"]].swarmgrid.to_device()
+        clock.now += 12 * 3600
+    assert copies() == (6, 6)
+    other = opened(store)[["small"]]
+    for hours, there in ((13, (0, 12)), (46, (0, 12)), (4, (0, 6))):  # 6 are of the other output
+        clock.now += hours * 3600
+        other.copy().load()
+        assert copies() == there
+    home.reads.clear()
+    opened(store)[["small"]].load()
+    assert home.reads == []
+
+
 def test_without_a_size_it_is_half_of_what_is_free() -> None:
     store = Tiered(filled(), device=StandIn(free=2000))
     opened(store)[["real"]].swarmgrid.to_device()

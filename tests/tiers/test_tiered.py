@@ -241,6 +241,8 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         ({"promote_after": 0}, "promote_after is 0"),
         ({"watermark": 2}, "watermark is 2"),
         ({"warm_to_cold": "soon"}, "warm_to_cold is 'soon'"),
+        ({"should_keep": True}, "should_keep is True; expected a function"),
+        ({"clock": None}, "clock is None; expected a function"),
     ]:
         with pytest.raises(swarmgrid.InputError, match=match):
             TierPolicy(**policy)  # type: ignore[arg-type]
