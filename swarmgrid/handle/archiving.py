@@ -344,9 +344,17 @@ class GridArchiving(GridBase):
 def _request(url: str, archive: Archive) -> str:
     """The way to have objects restored, in a sentence."""
     scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "az":
+        return (
+            "Request that by another tier for them: az storage blob list --container-name "
+            f"{bucket} --prefix {prefix}/data.zarr/ --num-results '*' --query "
+            f"\"[?properties.blobTier=='{archive.storage_class}'].name\" --output tsv | "
+            f"xargs -I KEY az storage blob set-tier --container-name {bucket} --name KEY --tier "
+            "Hot."
+        )
     if scheme not in {"s3", "s3a"}:
         return "Request that by the tools of the server."
-    bucket, _, prefix = rest.partition("/")
     return (
         f"Request that, for a week: aws s3api list-objects-v2 --bucket {bucket} --prefix "
         f"{prefix}/data.zarr/ --query \"Contents[?StorageClass=='{archive.storage_class}'].Key\" "

@@ -87,7 +87,9 @@ def joint_timings(layers: Sequence[Layer]) -> xr.Dataset:
         at, own = _places(layer, axes), part.transpose(*dims)
         is_new = (own["writer"].values >= 0) & (found["writer"][at] < 0)
         for name, array in found.items():
-            values = own[name].values + (len(writers) if name == "writer" else 0)
+            values = own[name].values
+            if name == "writer":
+                values = values + len(writers)  # numbers in the list of both
             array[at] = np.where(is_new, values, array[at])
         writers += part.attrs["writers"]
     variables = {name: (dims, array, parts[0][name].attrs) for name, array in found.items()}

@@ -145,7 +145,9 @@ def test_an_archive_in_azures_archive_tier(
             obstore.get(place.store, key)
     with pytest.raises(ArchivedError, match="6 chunks cannot be read yet") as error:
         grid.thaw(storage_options=options)
-    assert "by the tools of the server" in str(error.value)
+    listed = f"az storage blob list --container-name grid --prefix {place.prefix}/data.zarr/"
+    assert listed in str(error.value)
+    assert "az storage blob set-tier --container-name grid --name KEY" in str(error.value)
     found = grid.verify(archived=True, storage_options=options)
     assert (found.is_clean, found.chunks, len(found.notes)) == (True, 0, 1)
     for key in place.chunks():
