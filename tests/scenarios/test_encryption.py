@@ -188,7 +188,7 @@ def test_rotation_changes_the_key_and_no_value(tmp_path: Path) -> None:
 
 
 def test_rotation_covers_what_snapshots_keep(tmp_path: Path) -> None:
-    keyring = [Key.generate() for _ in range(3)]
+    keyring = [Key.generate() for _ in range(2)]
     compute(tmp_path, codec=[])
     grid = grid_of(tmp_path)
     before = {"plain": grid.dataset().load()}
@@ -265,7 +265,7 @@ def test_a_key_that_a_snapshot_needs_is_named_before_anything_is_changed(
         Grid.open(tmp_path, "model/", key=old.reveal())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("every", first(1, [23, 1]))
+@pytest.mark.parametrize("every", first(1, [33, 1]))
 def test_a_kill_at_any_step_of_a_rotation_leaves_one_key_or_the_other(
     tmp_path: Path, kill_at: Any, every: int
 ) -> None:
