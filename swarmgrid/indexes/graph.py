@@ -121,8 +121,8 @@ class Graph:
         """
         if not len(self) or not len(queries):
             return np.zeros(0, np.intp), np.zeros(0, np.uint64), np.zeros(0)
-        single = self._asked(queries)
-        self._index.expansion_search = candidates
+        single, k = self._asked(queries), min(k, len(self))
+        self._index.expansion_search = min(candidates, len(self))
         # few vectors are looked at one by one: as quick, and a small graph may miss some
         is_exact = len(self) * self._ndim <= FEW
         if len(single) == 1:

@@ -116,7 +116,9 @@ class GridIndex:
         from swarmgrid.search.nearest import check_k, to_queries
 
         check_k(k)
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 1:
+        if isinstance(candidates, bool) or not (
+            isinstance(candidates, (int, np.integer)) and candidates > 0
+        ):
             raise InputError(f"candidates is {brief(candidates)}; expected a number, 1 or more")
         with self._lock:
             layers = self._look()
@@ -127,7 +129,7 @@ class GridIndex:
             queries, is_one = to_queries(query, view.shape, self.metric)
             found = Candidates.joined(
                 [
-                    one.nearest(queries, int(k), candidates, hidden)
+                    one.nearest(queries, int(k), int(candidates), hidden)
                     for one, hidden in zip(layers, view.hidden, strict=True)
                 ]
             )

@@ -60,7 +60,7 @@ class IndexSettings:
     def check(self, outputs: dict[str, Output]) -> None:
         """Raise InputError where a grid with some outputs cannot have such an index."""
         names = ", ".join(map(repr, outputs))
-        if self.output not in outputs:
+        if not isinstance(self.output, str) or self.output not in outputs:
             raise InputError(f"there is no output {brief(self.output)}; expected one of {names}")
         output = outputs[self.output]
         if np.dtype("O" if output.dtype == "string" else output.dtype).kind not in "biuf":

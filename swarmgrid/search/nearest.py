@@ -72,14 +72,15 @@ def vectors_of(
 
 
 def _array(ds: xr.Dataset, output: str) -> xr.Variable:
-    if output not in ds.data_vars:
+    if not isinstance(output, str) or output not in ds.data_vars:
         names = ", ".join(map(repr, ds.data_vars))
         raise InputError(f"there is no output {brief(output)}; expected one of {names}")
     array = ds.variables[output]  # a DataArray with its coordinates would take as long as hits do
     if array.dtype.kind not in "biuf":
+        more = "; search the real and imaginary parts as two outputs"
         raise InputError(
-            f"output {output!r} has the dtype {array.dtype}; expected real numbers. Of complex "
-            "ones, search the real and imaginary parts as two outputs"
+            f"output {output!r} has the dtype {array.dtype}; expected real numbers"
+            + (more if array.dtype.kind == "c" else "")
         )
     return array
 
@@ -107,9 +108,14 @@ def _own_dims(ds: xr.Dataset, output: str, array: xr.Variable, dim: Any) -> list
 
 def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.float64], bool]:
     """The queries, ``(q, n)``, and whether there is only one that is no list."""
-    values = np.asarray(query.values if isinstance(query, xr.DataArray) else query)
+    try:
+        values = np.asarray(query.values if isinstance(query, xr.DataArray) else query)
+    except ValueError:  # vectors of several lengths
+        values = np.empty(0, object)
     if values.dtype.kind not in "biuf":
-        raise InputError(f"query is {brief(query)}; expected one vector of numbers, or several")
+        raise InputError(
+            f"query is {brief(query)}; expected one vector of numbers, or several of one length"
+        )
     asked = values.astype(np.float64)
     is_one = asked.ndim == len(shape)
     if list(asked.shape[-len(shape) :]) != shape or asked.ndim > len(shape) + 1:
@@ -117,7 +123,7 @@ def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.fl
             f"query has the shape {asked.shape}; expected {tuple(shape)}, or a list of such: "
             f"{('q', *shape)}"
         )
-    asked = asked.reshape(1 if is_one else len(asked), -1)
+    asked = asked.reshape(1 if is_one else len(asked), math.prod(shape))
     if not np.isfinite(asked).all():
         raise InputError("query has values that are not finite; expected numbers")
     if metric == "cosine" and not asked.any(axis=1).all():

@@ -119,8 +119,7 @@ class Nearest:
 
     def _table(self, rows: list[NDArray[Any]], missing: float) -> NDArray[Any]:
         width = max((len(row) for row in rows), default=0)
-        dtype = rows[0].dtype if rows else float
-        table = np.full((len(rows), width), missing, dtype)
+        table = np.full((len(rows), width), missing)
         for i, row in enumerate(rows):
             table[i, : len(row)] = row
         return table

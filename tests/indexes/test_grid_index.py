@@ -588,6 +588,7 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
     grid = filled(MemoryStore(), range(4))
     for arguments, options, match in [
         (("spectra",), {}, "no output 'spectra'; expected one of 'spectrum', 'peak'"),
+        ((["spectrum"],), {}, "(?s)no output .*; expected one of"),
         (("peak",), {}, r"shape \(\) at each point; expected vectors"),
         (("spectrum",), {"metric": "l2"}, "metric is 'l2'"),
         (("spectrum",), {"connectivity": 1}, "connectivity is 1; expected a number from 2"),
@@ -601,9 +602,13 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
         (np.zeros(16), 1, "vector of zeros"),
         (np.ones(16), 0, "k is 0"),
         ("abc", 1, "expected one vector"),
+        ([[1, 2], [1]], 1, "or several of one length"),
     ]:
         with pytest.raises(swarmgrid.InputError, match=match):
             index.query(query, k=k)
+    for many in ({"k": 10**12}, {"candidates": 10**12}, {"candidates": np.int64(9)}):
+        assert index.query(np.ones(16), **many).sizes["hit"] == (11 if "k" in many else 5)
+    assert index.query(np.zeros((0, 16))).sizes["query"] == 0
     with pytest.raises(swarmgrid.InputError, match="candidates is 0"):
         index.query(np.ones(16), candidates=0)
     with pytest.raises(swarmgrid.InputError, match="output is 3"):

@@ -126,6 +126,7 @@ def test_several_queries_have_a_row_each(grid: xr.Dataset) -> None:
 
 
 def test_a_loaded_part_of_a_dataset_is_searched(grid: xr.Dataset) -> None:
+    assert dict(grid.swarmgrid.nearest("spectrum", np.zeros((0, 16))).sizes)["query"] == 0
     part = grid.sel(a=slice(2, 5)).load()
     hits = part.swarmgrid.nearest("spectrum", spectrum(9, 0)["spectrum"], k=1, metric="euclidean")
     assert hits["a"].values.tolist()[0] in range(2, 6)
@@ -134,6 +135,9 @@ def test_a_loaded_part_of_a_dataset_is_searched(grid: xr.Dataset) -> None:
 def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
     for arguments, options, match in [
         (("spectra", [1]), {}, "no output 'spectra'; expected one of 'spectrum', 'peak'"),
+        ((["spectrum"], [1]), {}, "(?s)no output .*; expected one of"),
+        ((grid["spectrum"], [1]), {}, "(?s)no output .*; expected one of"),
+        (("spectrum", [[1, 2], [1]]), {}, "or several of one length"),
         (("spectrum", [1, 2]), {}, r"shape \(2,\); expected \(16,\)"),
         (("spectrum", np.zeros(16)), {}, "vector of zeros"),
         (("spectrum", np.full(16, np.nan)), {}, "not finite"),
@@ -145,7 +149,7 @@ def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
         with pytest.raises(swarmgrid.InputError, match=match):
             grid.swarmgrid.nearest(*arguments, **options)
     complex_one = xr.Dataset({"z": (("x", "f"), np.ones((2, 2), complex))})
-    with pytest.raises(swarmgrid.InputError, match="expected real numbers"):
+    with pytest.raises(swarmgrid.InputError, match="expected real numbers; search the real"):
         complex_one.swarmgrid.nearest("z", [1, 1])
 
 
