@@ -16,7 +16,7 @@ _UNITS = (("s", 60), ("min", 60), ("h", 24), ("d", 0))
 # The text has the colour of the page around it, light or dark; all else is mixed from that.
 _STYLE = """
 .swarmgrid{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;\
-line-height:1.5;max-width:760px;color:inherit}
+line-height:1.5;max-width:760px;overflow-x:auto;color:inherit}
 .swarmgrid .sg-head{border-bottom:1px solid;border-color:color-mix(in srgb,currentColor 30%,\
 transparent);padding-bottom:3px;margin-bottom:5px}
 .swarmgrid .sg-kind,.swarmgrid th,.swarmgrid summary{opacity:.65}

@@ -43,11 +43,16 @@ def brief_cells(row: GridRow, now: float, *, most: int | None = _WIDTH) -> tuple
     )
 
 
+def filled_columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The headings and the rows, without the columns that have no content."""
+    kept = [i for i in range(len(headings)) if any(row[i] for row in rows)]
+    return [[headings[i] for i in kept], *([row[i] for i in kept] for row in rows)]
+
+
 def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of text; columns without any content are left out."""
-    kept = [i for i in range(len(headings)) if any(row[i] for row in rows)]
-    lines = [[headings[i] for i in kept], *([row[i] for i in kept] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(kept))]
+    lines = filled_columns(headings, rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -135,6 +135,7 @@ class Live:
     ) -> AsyncIterator[bytes]:
         leaving = asyncio.create_task(_left(request))
         ending = asyncio.create_task(self._ending.wait())
+        coming: asyncio.Task[Any] | None = None
         try:
             async with channel:
                 number = -1 if channel.number else 0
@@ -147,7 +148,6 @@ class Live:
                         return_when=asyncio.FIRST_COMPLETED,
                     )
                     if leaving in done or ending in done:
-                        coming.cancel()
                         return
                     if coming not in done:
                         coming.cancel()
@@ -165,7 +165,7 @@ class Live:
                             {leaving, ending}, timeout=pause, return_when=asyncio.FIRST_COMPLETED
                         )
         finally:
-            for task in (leaving, ending):
+            for task in filter(None, (leaving, ending, coming)):
                 task.cancel()
             for grid, one in list(self._grids.items()):  # or the rows stay in memory
                 if not one.n_viewers:

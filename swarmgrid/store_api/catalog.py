@@ -14,7 +14,13 @@ from swarmgrid.handle.grid import Grid
 from swarmgrid.inventory.keeping import stored_grids, stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
-from swarmgrid.inventory.table import HEADINGS, SHOWN_DIGITS, brief_cells, text_table
+from swarmgrid.inventory.table import (
+    HEADINGS,
+    SHOWN_DIGITS,
+    brief_cells,
+    filled_columns,
+    text_table,
+)
 from swarmgrid.inventory.text_search import checked_text, ranked
 from swarmgrid.options import current_options
 from swarmgrid.readable import count, page, table
@@ -239,7 +245,8 @@ class Catalog:
         return f"{self._headline()}\n{text_table(HEADINGS, self._cells())}{self._rest()}".rstrip()
 
     def _repr_html_(self) -> str:
-        rows, rest = table(self._cells(), head=HEADINGS), table([(self._rest().strip(),)])
+        head, *cells = filled_columns(HEADINGS, self._cells())
+        rows, rest = table(cells, head=head), table([(self._rest().strip(),)])
         return page("Catalog", f"{count(len(self))} in {self.location.url}", rows, rest)
 
     def _headline(self) -> str:

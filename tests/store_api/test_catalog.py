@@ -276,3 +276,9 @@ def test_numbers_of_a_query_may_be_numpys(store: MemoryStore) -> None:
     catalog = swarmgrid.catalog(store)
     assert len(catalog.query({"params.alpha": {"$gte": np.float64(0.3)}})) == 1
     assert len(catalog.query({"params.alpha": {"$in": np.array([0.2, 0.4])}})) == 2
+
+
+def test_a_page_has_no_column_without_content() -> None:
+    page = Catalog(to_location(MemoryStore()), many_rows(3), 2e9)._repr_html_()
+    assert "params" in page
+    assert "archived in" not in page

@@ -53,7 +53,7 @@ function pace(rate) {
 function ago(then) {
   if (!then) return "";
   const seconds = Math.max(0, Date.now() / 1000 - then);
-  return seconds < 86400 ? `${span(Math.round(seconds)).replace(".0", "")} ago` : day(then);
+  return seconds < 86400 ? `${span(Math.max(1, Math.round(seconds))).replace(".0", "")} ago` : day(then);
 }
 
 function day(then) {
