@@ -122,6 +122,8 @@ class StoreFollower:
             paths |= {path.grid: path for path in stored_grids(blobs)}
         paths = {grid: path for grid, path in paths.items() if self._is_meant(path)}
         changed = {grid for grid in paths if grid not in self._paths}
+        # a row stays, also of a grid that is gone: where there is none, all was deleted by hand
+        changed |= {grid for grid in self._times if grid in self._paths and grid not in found.rows}
         for grid, row in found.rows.items():
             if grid in paths and self._times.get(grid) != row.time_ns:
                 self._times[grid] = row.time_ns

@@ -409,7 +409,11 @@ def test_a_store_that_is_made_anew_is_told_anew(tmp_path: Path) -> None:
     for n in (1, 2, 3):
         stream(store, range(n))
     token = told(store)[-1].token
+    watcher = Steady(str(store))
+    watcher.look()
     store.rename(tmp_path / "gone")
+    assert kinds(watcher.look()) == ["grid deleted"]
+    assert watcher.look() == []
     assert kinds(told(store, token)) == []
     stream(store, range(2))
     assert labels(told(store, token)) == [0, 1]
