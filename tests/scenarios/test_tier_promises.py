@@ -30,7 +30,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("tier", first(1, ["ram", "disk", "decoded"]))
+@pytest.mark.parametrize("tier", first(1, ["ram", "disk", "decoded", "encoded"]))
 def test_a_thousand_whole_chunks_are_read_again_without_a_request(
     tmp_path: Path, tier: str
 ) -> None:
@@ -41,6 +41,7 @@ def test_a_thousand_whole_chunks_are_read_again_without_a_request(
         "ram": {"ram": "10MB"},
         "decoded": {"ram": ("10MB", "decoded")},
         "disk": {"disk": (tmp_path, "10MB")},
+        "encoded": {"disk": (tmp_path, "10MB", "blosc")},
     }
     store = Tiered(home, **sizes[tier])
     home.reads.clear()

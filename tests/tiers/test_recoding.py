@@ -44,7 +44,7 @@ FORMS: dict[str, Any] = {
     "of a third party": Flip(),
 }
 OPTIONS: dict[str, Any] = {"executor": "sync", "version": "1", "verbose": 0}
-N = 12
+N = 8
 
 
 def several(x: int) -> dict[str, Any]:
@@ -163,7 +163,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(9))
 @given(
     ram=st.one_of(st.none(), Form, st.just("decoded")),
     disk=st.one_of(st.none(), Form),
@@ -245,7 +245,7 @@ def a_disk(form: str) -> dict[str, bytes]:
         }
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(25))
 @given(
     form=st.sampled_from(["stored", "not compressed", "lz4"]),
     which=st.integers(0, 1),
