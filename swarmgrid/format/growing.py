@@ -30,7 +30,8 @@ def grown_axis(
     have, want = reconciled(stored.axis, requested)
     place = positions(have, want, tolerance)
     new = place < 0
-    found = np.sort(place[~new])
+    # without a tolerance, values that differ have places that differ
+    found = np.sort(place[~new]) if tolerance else place[:0]
     if (np.diff(found) == 0).any():
         value = have.values[found[:-1][np.diff(found) == 0][0]]
         raise AxisError(

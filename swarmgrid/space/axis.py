@@ -12,7 +12,7 @@ import numpy as np
 
 from swarmgrid.errors import AxisError, InputError, brief
 from swarmgrid.identity import as_python, digest, enum_code, member_digest
-from swarmgrid.space.collection import one_dimensional
+from swarmgrid.space.collection import one_dimensional, repeated
 from swarmgrid.space.names import check_n_dims, checked_name
 from swarmgrid.space.texts import to_text
 from swarmgrid.space.times import to_nanoseconds
@@ -93,10 +93,10 @@ class Axis:
 
     def hashed(self, part: slice = slice(None)) -> NDArray[Any]:
         """``(n,)``: what identifies some values; of a label what it stands for, too."""
-        values = self.values[part]
         if self.kind != "label" or self.digests is None:
-            return values
-        both = [f"{len(v)}:{v}{d}" for v, d in zip(values, self.digests[part], strict=True)]
+            return self.values[part]
+        pairs = zip(self.values[part], self.digests[part], strict=True)
+        both = [f"{len(v)}:{v}{d}" for v, d in pairs]
         return np.array([*both, None], object)[:-1]
 
     def label(self, position: int) -> Any:
@@ -391,10 +391,10 @@ def _check_text(axis: Axis) -> None:
 
 
 def _check_unique(axis: Axis) -> None:
-    values, counts = np.unique(axis.values, return_counts=True)
-    if (counts > 1).any():
-        repeated = replace(axis, values=values[counts > 1][:1], is_int=None)
+    found = repeated(axis.values)
+    if len(found):
+        one = replace(axis, values=found[:1], is_int=None)
         raise AxisError(
-            f"axis {axis.name!r} holds {repeated.label(0)!r} more than once; expected each "
+            f"axis {axis.name!r} holds {one.label(0)!r} more than once; expected each "
             "value once, as in list(dict.fromkeys(values))"
         )

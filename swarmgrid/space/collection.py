@@ -102,3 +102,11 @@ def _one_dimensional_array(name: str, values: Any) -> NDArray[Any] | list[Any]:
             "pass .ravel() of it for all its values, or an axis for each parameter"
         )
     return array if array.dtype != object and array.dtype.kind != "T" else list(array)
+
+
+def repeated(values: NDArray[Any]) -> NDArray[Any]:
+    """The values that an array holds more than once."""
+    if (values[1:] > values[:-1]).all():  # as mostly; to sort a million takes 70 ms
+        return values[:0]
+    found, counts = np.unique(values, return_counts=True)
+    return found[counts > 1]

@@ -29,7 +29,10 @@ class AxisSelection:
     @cached_property
     def bins(self) -> NDArray[np.intp]:
         """``(n_bins,)``: the numbers of the bins that hold a requested value, ascending."""
-        return np.unique(self.positions // self.length)
+        bins = self.positions // self.length
+        if (bins[1:] < bins[:-1]).any():
+            return np.unique(bins)
+        return bins[np.diff(bins, prepend=-1) > 0]  # as mostly; to sort a million takes 30 ms
 
     @cached_property
     def needed(self) -> NDArray[np.intp]:
