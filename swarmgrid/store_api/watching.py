@@ -42,6 +42,9 @@ def watch(
     however late the watcher comes. It reads while it is asked for the next event, and writers
     make no request for it.
 
+    In a scope, it follows the scope's own part alone: what happens in the shared store is told
+    outside of the scope.
+
     Each event is told at least once. Those of one writer come in the order in which it has
     written. After the last one a watcher waits for the next, until it is closed.
 

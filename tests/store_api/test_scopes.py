@@ -82,6 +82,7 @@ class Scopes(RuleBasedStateMachine):
         super().__init__()
         self.store = MemoryStore()
         self.own: dict[str, dict[tuple[int, int], int]] = {"": {}, "a": {}, "b": {}}
+        self.taken: dict[str, dict[str, dict[tuple[int, int], int]]] = {"": {}, "a": {}, "b": {}}
 
     def seen(self, name: str) -> dict[tuple[int, int], int]:
         return self.own[""] | self.own[name]
@@ -131,6 +132,25 @@ class Scopes(RuleBasedStateMachine):
         for p in gone:
             del self.own[name][p]
 
+    @rule(name=view)
+    def snapshot(self, name: str) -> None:
+        try:
+            taken = self.function(name).grid(axes=["x", "y"]).snapshot()
+        except swarmgrid.InputError:  # of what only the shared store has
+            assert not self.own[name]
+            return
+        self.taken[name][taken.id] = dict(self.own[name])
+
+    @rule(name=view, number=st.integers(0, 5))
+    def restore(self, name: str, number: int) -> None:
+        if not self.taken[name]:
+            return
+        chosen = list(self.taken[name])[number % len(self.taken[name])]
+        then = self.taken[name][chosen]
+        grid = self.function(name).grid(axes=["x", "y"])
+        assert grid.restore(chosen) == len(self.own[name].keys() - then.keys())
+        self.own[name] = dict(then)
+
     @rule(name=st.sampled_from(["a", "b"]))
     def publish(self, name: str) -> None:
         mine = swarmgrid.scope(name, self.store)
@@ -143,7 +163,7 @@ class Scopes(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["a", "b"]))
     def discard(self, name: str) -> None:
         swarmgrid.scope(name, self.store).discard()
-        self.own[name] = {}
+        self.own[name], self.taken[name] = {}, {}
         assert name not in swarmgrid.scopes(self.store)
 
     @invariant()
@@ -151,6 +171,10 @@ class Scopes(RuleBasedStateMachine):
         for name in self.own:
             grid = self.function(name).grid(axes=["x", "y"])
             assert computed(grid) == self.seen(name)
+            if self.seen(name):
+                timings = grid.timings()
+                assert int((timings["writer"] >= 0).sum()) == len(self.seen(name))
+                assert grid.verify().is_clean
             location = swarmgrid.scope(name, self.store).location if name else self.store
             rows = swarmgrid.catalog(location if not name else swarmgrid.scope(name, self.store))
             assert sum(row.points_computed for row in rows.rows) == len(self.seen(name))
