@@ -189,7 +189,7 @@ class World:
 
 @settings(max_examples=examples(20))
 @given(STEPS, st.integers(0, 2**16))
-def test_each_point_is_told_once_and_in_order_to_whoever_comes_and_goes(
+def test_each_point_is_told_once_and_in_order_to_watchers_that_come_and_go(
     steps: list[Any], seed: int
 ) -> None:
     world = World(seed)

@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
-from swarmgrid import Event, InputError, PointError, PointsComputed
+from swarmgrid import Event, InputError, MemberJoined, MemberLeft, PointError, PointsComputed
 from swarmgrid.store.directory import FileBlobs
 from tests.following import grids
 from tests.following.grids import OPTIONS, kinds, labels, new_store, simulate, stream, told
 from tests.long import examples
+from tests.waiting import wait_until
 
 VALUES = st.lists(st.integers(0, 12), min_size=1, max_size=8, unique=True)
 RUNS = st.tuples(VALUES, st.sets(st.integers(0, 12), max_size=3), st.sampled_from([1e-9, 100.0]))
@@ -210,3 +211,28 @@ def test_what_is_no_function_is_refused_before_anything_is_computed() -> None:
     for wrong in (3, "print", Event):
         with pytest.raises(InputError, match=r"on_event is .*expected a function of one"):
             stream(new_store(), range(2), on_event=wrong)
+
+
+def test_the_events_of_a_run_that_is_waited_for_are_told_first() -> None:
+    store, seen, goes_on, has_begun = new_store(), list[Event](), threading.Event(), []
+
+    def waits(x: int) -> float:
+        has_begun.append(x)
+        assert goes_on.wait(60)
+        return x * 2.0
+
+    def fill(n: int, **options: Any) -> threading.Thread:
+        named = {"func": waits, "axes": {"x": range(n)}, "store": store, **OPTIONS, **options}
+        thread = threading.Thread(target=swarmgrid.stream, kwargs=named)
+        thread.start()
+        return thread
+
+    first = fill(4)
+    wait_until(lambda: has_begun)
+    second = fill(6, on_event=seen.append)
+    goes_on.set()
+    for thread in (first, second):
+        thread.join(60)
+    assert labels(seen) == [*range(6)]
+    epochs = [event.epoch for event in seen if isinstance(event, MemberLeft | MemberJoined)]
+    assert epochs == sorted(epochs)
