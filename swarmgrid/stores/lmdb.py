@@ -78,7 +78,7 @@ class LMDB(KeyValueStore):
         environment = self._get_environment(create=False)
         if environment is None:
             return [None] * len(keys)
-        with environment.begin() as transaction:
+        with environment.reading() as transaction:
             found = [
                 transaction.get(key) if 0 < len(key) <= _MAX_KEY else None
                 for key in map(str.encode, keys)
@@ -116,7 +116,7 @@ class LMDB(KeyValueStore):
         while environment is not None:
             page: list[bytes] = []
             # short transactions: while one is open, no space of what was replaced is used again
-            with environment.begin() as transaction, transaction.cursor() as cursor:
+            with environment.reading() as transaction, transaction.cursor() as cursor:
                 if cursor.set_range(start):
                     for name in cursor.iternext(keys=True, values=False):
                         if bytes(name) >= stop or len(page) == n:
@@ -162,7 +162,8 @@ class LMDB(KeyValueStore):
                 readonly=not is_writable,
                 # what cannot be written cannot be locked either: of a grid, checksums tell
                 lock=is_writable or os.access(lock, os.W_OK),
-                max_spare_txns=16,
+                # one that is kept has a reader's place, which a forked process would give away
+                max_spare_txns=0,
             )
         except (lmdb.MemoryError, OverflowError) as error:
             raise StoreError(
@@ -199,6 +200,12 @@ class _Environment:
             self.environment.reader_check()
         return self.environment.begin(write=write, buffers=True)
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Any]:
+        """A transaction that reads; no process is forked before its end."""
+        with _reads, self.begin() as transaction:
+            yield transaction
+
     def write_if(self, name: bytes, data: bytes | None, condition: Condition | None) -> bool:
         """Write an object, or delete it, in one transaction; whether the condition held."""
         with self.begin(write=True) as transaction:
@@ -217,6 +224,9 @@ _environments: weakref.WeakValueDictionary[tuple[int, int], _Environment] = (
     weakref.WeakValueDictionary()
 )
 _lock = threading.Lock()
+_reads = threading.RLock()
+"""Held in each reading, which is short: to close what a forked process inherits ends the readings
+of its parent as well, and what they read could then be overwritten."""
 
 
 def _shared(store: LMDB) -> _Environment:
@@ -242,14 +252,24 @@ def _file_at(path: str) -> tuple[int, int] | None:
 
 def _after_fork() -> None:
     """Close what was inherited: LMDB forbids its use, and a second opening beside it."""
-    global _lock  # noqa: PLW0603  # the old one may be held by a thread that is not here
-    _lock = threading.Lock()
+    global _lock, _reads  # the old ones may be held by a thread that is not here
+    _lock, _reads = threading.Lock(), threading.RLock()
     for found in list(_environments.values()):
         found.environment.close()
     _environments.clear()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def _before_fork() -> None:
+    _reads.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    _reads.release()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+)
 
 
 def open_url(url: str, **options: Any) -> LMDB:

@@ -23,10 +23,11 @@ from swarmgrid.leases.lease import acquire
 from swarmgrid.store.lease_record import record_key
 from swarmgrid.store.location import to_location
 from swarmgrid.stores import Condition, KeyValueStore, from_url
-from tests.long import examples
+from tests.long import examples, first
 from tests.stores.grids import PATH
 from tests.stores.key_value import FEW
 
+FORKED = first(2, ["lmdb", "sqlite", "redis", "dynamodb"])
 Place = tuple[str, dict[str, Any]]
 FAST = {"executor": "sync", "version": "1", "verbose": 0}
 
@@ -142,6 +143,7 @@ from swarmgrid.stores import from_url
 
 store = from_url(sys.argv[1], json.loads(sys.argv[2]))
 store.write_if("n", b"parent")
+assert store.read_many(["n"]) == [b"parent"]
 children = []
 for i in range(2):
     pid = os.fork()
@@ -156,6 +158,7 @@ for i in range(2):
     children.append(pid)
 for k in range(10):
     store.write_if(f"of/parent/{k}", b"%d" % k)
+    assert store.read_many(["n"]) == [b"parent"]
 ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 assert ended == [0, 0], ended
 assert store.names("of/") == ["0", "1", "parent"]
@@ -164,7 +167,7 @@ store.close()
 """
 
 
-@pytest.mark.parametrize("place", FEW, indirect=True)
+@pytest.mark.parametrize("place", FORKED, indirect=True)
 def test_forked_processes_use_the_store_beside_their_parent(place: Place) -> None:
     import json
 
