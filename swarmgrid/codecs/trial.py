@@ -76,7 +76,8 @@ def _tried(codecs: str, dtype: str, shape: tuple[int, ...], fill_text: str) -> t
     fill = json.loads(fill_text)
     fill = complex(fill) if dtype.startswith("complex") else fill
     made = pipeline(codecs, dtype, shape)
-    is_exact = True
+    is_exact, memory = True, object if dtype == STRING else np.dtype(dtype)
+    blank = _bits(np.full(1, fill, memory))[0]
     for sample, other in _samples(dtype, shape, fill):
         once = _there_and_back(made, sample, dtype, names)
         if not (_is_nan(sample) == _is_nan(once)).all():
@@ -85,7 +86,13 @@ def _tried(codecs: str, dtype: str, shape: tuple[int, ...], fill_text: str) -> t
                 "computed; use other filters, or dtype= with scale_factor= for ints of a "
                 "fill_value"
             )
-        is_exact &= bool((_bits(sample) == _bits(once)).all())
+        is_same = _bits(sample) == _bits(once)
+        if not is_same[_bits(sample) == blank].all():
+            raise InputError(
+                f"{names} does not keep {fill!r} among {dtype}, the fill_value of points that are "
+                "not computed; use other filters, or another fill_value="
+            )
+        is_exact &= bool(is_same.all())
         # the old ones before and behind new ones: chunks are filled in any order
         for parity in (0, 1):
             mixed, is_old = once.copy(), np.arange(once.size).reshape(shape) % 2 == parity

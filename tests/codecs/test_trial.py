@@ -102,8 +102,13 @@ def test_a_codec_keeps_values_or_is_called_lossy_or_refused(
         try:
             stored = encoded_values("v", block, output, encoding, inner)
             block = read_back("v", block, stored, is_new, output, encoding, inner)
-        except (swarmgrid.StoreError, MisfitError):  # a value that it cannot hold fails alone
+        except MisfitError:  # a value that it cannot hold fails alone
             assert encoding.lossy
+            return
+        except swarmgrid.StoreError as error:  # an infinite one, for example
+            reason = str(error)
+            assert encoding.lossy
+            assert "stored before" not in reason
             return
         assert are_same(block[~is_new], before[~is_new])
     if not encoding.lossy:
@@ -123,7 +128,9 @@ FILLS = (
     | st.text(max_size=3)
     | st.binary(max_size=3)
     | st.none()
-    | st.sampled_from([np.array(5), np.array([1, 2]), np.datetime64("NaT"), np.float32(0.1)])
+    | st.sampled_from(
+        [np.array(5), np.array([1, 2]), np.datetime64("2026-01-01"), np.float32(0.1)]
+    )
 )
 
 
