@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -141,11 +142,12 @@ def _add(folder: Path, path: Any, state: Any, rows: Rows, number: int) -> None:
     from swarmgrid.store.location import to_location
 
     at = np.arange(number * CHUNKS_A_SECOND, (number + 1) * CHUNKS_A_SECOND)
-    at = at[at < len(rows)]
+    new = rows.subset(at[at < len(rows)])
+    commit = np.full(len(new), rows.commit.max() + 1 + number, rows.commit.dtype)
     blobs = to_location(folder).open()
     blobs.begin_writing()
     name = f"{number + 2 * 10**11:012d}-0-more.seg"
-    write_segment(blobs, path, name, state.grid, rows.subset(at))
+    write_segment(blobs, path, name, state.grid, replace(new, commit=commit))
     blobs.end_writing()
 
 
