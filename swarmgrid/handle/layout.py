@@ -190,6 +190,8 @@ class GridLayout(GridBase):
         """Carry a new layout out, once it is known to be possible, and then what belongs to it."""
         state = self._read()
         plan(state.grid)  # what cannot be is said before any write
+        if state.grid.archive is not None:  # its index could not be built again
+            raise state.grid.archive.error(self._ref.path)
         location = self._ref.location
         check_writable(location)
         needed = estimated_nbytes(state.manifest)
