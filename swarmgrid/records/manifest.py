@@ -370,7 +370,7 @@ def _check_rows(segment: Segment, stored: StoredGrid) -> None:
         index, extent = rows.index[:, d], rows.extent[:, d]
         ends = index.astype(np.int64) * length + extent
         # by the least and the largest: a comparison of each of a million rows takes longer
-        least = min(index.min(initial=0), extent.min(initial=1) - 1)
+        least = min(int(index.min(initial=0)), int(extent.min(initial=1)) - 1)
         is_within = (
             extent.max(initial=0) <= length and ends.max(initial=0) <= segment.axes[name][0]
         )

@@ -262,6 +262,18 @@ def test_a_segment_counts_if_all_its_points_lie_in_the_grid(files: FileBlobs) ->
     assert len(found.damaged) == 4 * 4 * 4 * 3 - len(expected)
 
 
+@pytest.mark.parametrize("extreme", ["min", "max"])
+@pytest.mark.parametrize("column", ["index", "extent"])
+def test_numbers_at_the_ends_of_their_type_are_damage(
+    files: FileBlobs, grid: StoredGrid, column: str, extreme: str
+) -> None:
+    rows = Rows.from_rows([row((0, 0), Points((1, 1)))] * 2, 2, 1)
+    numbers = getattr(rows, column).copy()
+    numbers[1, 0] = getattr(np.iinfo(numbers.dtype), extreme)
+    write_segment(files, PATH, "a.seg", grid, replace(rows, **{column: numbers}))
+    assert read(files, grid).damaged == ("a.seg",)
+
+
 def test_a_segment_of_other_outputs_is_left_out(files: FileBlobs, grid: StoredGrid) -> None:
     commit(files, grid, "a.seg")
     data = files.get(f"{PATH.manifest}a.seg") or b""
