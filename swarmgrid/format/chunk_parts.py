@@ -43,8 +43,12 @@ def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T
 
 
 def _by_threads(n: int, parts: list[Sequence[T]], take_in: Callable[[Sequence[T]], None]) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
+    try:
+        from concurrent.futures import ThreadPoolExecutor
+    except RuntimeError:  # its first import, while the interpreter ends
+        for part in parts:
+            take_in(part)
+        return
     threads = ThreadPoolExecutor(n, "swarmgrid-read")
     futures = []
     try:
