@@ -202,7 +202,9 @@ def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
 def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond_its_lease(
     place: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    survive(place[0], tmp_path, storage_options=place[1] or None, executor="sync")
+    seconds = 10 if place[0].startswith("dynamodb:") else 2  # its simulation answers slowly
+    options = {"storage_options": place[1] or None, "lease_seconds": seconds}
+    survive(place[0], tmp_path, executor="sync", **options)
 
 
 @pytest.mark.parametrize("executor", first(1, ["sync", "processes"]))
@@ -216,7 +218,7 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     calls = tmp_path / "calls"
     calls.touch()
     axes = {"x": range(24), "y": range(10)}
-    options |= {"chunks": {"x": 2, "y": 10}, "lease_seconds": 2}
+    options = {"chunks": {"x": 2, "y": 10}, "lease_seconds": 2} | options
     killed = start(store, calls, axes, pause=0.01, **options)
     wait_for_calls(calls, 40)
     killed.kill()
@@ -341,6 +343,7 @@ def test_what_a_function_makes_of_an_interruption_is_not_stored(
     assert stored.min() >= 0
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
     script, calls, store = tmp_path / "script.py", tmp_path / "calls", tmp_path / "s"
     script.write_text(MIXED)
