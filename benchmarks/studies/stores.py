@@ -61,7 +61,9 @@ def _places(
     yield "memory", ("memory://benchmark", {})
     yield "SQLite", (f"sqlite:///{folder}/a.db", {})
     yield "SQLite, NORMAL", (f"sqlite:///{folder}/b.db", {"synchronous": "NORMAL"})
-    starts: dict[str, Callable[[Path], Any]] = {} if is_quick else {"S3": s3, "DynamoDB": _moto}
+    starts: dict[str, Callable[[Path], Any]] = (
+        {} if is_quick else {"S3": s3, "DynamoDB": _moto, "Azure": _azurite}
+    )
     starts = {"Redis": valkey, **starts}
     with contextlib.suppress(ImportError):
         import lmdb  # noqa: F401
@@ -69,7 +71,7 @@ def _places(
         yield "LMDB", (f"lmdb:///{folder}/lmdb", {})
     for name, start in starts.items():
         (folder / name).mkdir()
-        with contextlib.suppress(ImportError, FileNotFoundError):  # a server that is not here
+        with contextlib.suppress(ImportError, FileNotFoundError):  # its server is not here
             yield name, servers.enter_context(start(folder / name))
 
 
@@ -87,6 +89,16 @@ def _moto(_: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     from tests.servers.dynamodb import dynamodb
 
     with dynamodb() as server:
+        yield server.place("benchmark")
+
+
+@contextlib.contextmanager
+def _azurite(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    from tests.servers.azurite import azurite, program
+
+    if program() is None:
+        raise FileNotFoundError("azurite-blob")
+    with azurite(folder) as server:
         yield server.place("benchmark")
 
 
