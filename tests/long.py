@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-EXAMPLES, LONG_EXAMPLES = 12, 120
+EXAMPLES, LONG_EXAMPLES = 8, 120
 """Examples of a property that says nothing else, in the default run and in the long one."""
 USUAL = 50
 """Of so many, `examples` takes the part that the run has."""

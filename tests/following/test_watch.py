@@ -91,6 +91,7 @@ def test_now_is_only_what_comes() -> None:
     assert labels(list(watch)) == [3]
 
 
+@pytest.mark.long
 def test_a_token_is_short_however_much_it_stands_for() -> None:
     store = new_store()
     for n in range(1, 30):
@@ -180,6 +181,7 @@ def test_what_is_left_of_a_row_is_told_from_tokens_before_it() -> None:
     assert sorted(labels(told(store, token))) == [4, 6, 7]
 
 
+@pytest.mark.long
 def test_failures_keep_their_place_when_their_records_are_merged() -> None:
     store, tokens = new_store(), list[str]()
     stream(store, [0])

@@ -302,6 +302,7 @@ def take_step(
         check_restored(grid.dataset().load(), taken[chosen])
 
 
+@pytest.mark.long
 @given(STEPS)
 def test_snapshots_hold_through_any_history(steps: list[tuple[str, int]]) -> None:
     FACTOR[0], store = 1, MemoryStore()

@@ -658,6 +658,7 @@ with swarmgrid.set_options(executor="sync", flush_interval=0.2):
 """
 
 
+@pytest.mark.long
 def test_a_killed_run_and_torn_files_stop_no_later_run(tmp_path: Path) -> None:
     store = tmp_path / "s"
     root = str(Path(__file__).parents[2])

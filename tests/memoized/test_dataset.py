@@ -183,6 +183,7 @@ def test_a_block_may_change_what_an_earlier_one_has_replayed(store: str) -> None
         xr.testing.assert_identical(ds, found[0][1])
 
 
+@pytest.mark.long
 def test_a_second_process_replays_what_the_first_did(tmp_path: Path) -> None:
     code = """
 import sys, numpy as np, swarmgrid, xarray as xr

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def in_another_process(batch: list[Any], store: str) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.long
 @settings(
     max_examples=examples(2),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the test below shrinks better

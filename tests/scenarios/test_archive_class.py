@@ -58,6 +58,7 @@ def chunks(client: Any, bucket: str) -> list[dict[str, Any]]:
     return [one for one in found if "/c." in one["Key"] and "/x/" not in one["Key"]]
 
 
+@pytest.mark.long
 def test_an_archive_in_glacier_is_thawed_as_its_objects_are_restored(
     tmp_path: Path, bucket: Any
 ) -> None:
@@ -110,6 +111,7 @@ def test_an_archive_in_glacier_is_thawed_as_its_objects_are_restored(
     assert "Contents" not in client.list_objects_v2(Bucket=name)
 
 
+@pytest.mark.long
 def test_an_archiving_that_was_cut_short_goes_on_over_objects_that_cannot_be_read(
     tmp_path: Path, bucket: Any, kill_at: Callable[[int], None]
 ) -> None:

@@ -377,6 +377,7 @@ def computed(store: str, version: str, **options: Any) -> float:
     return float(ds["value"].sum())
 
 
+@pytest.mark.long
 def test_a_daemonic_process_computes_with_workers(tmp_path: Path) -> None:
     options = {"executor": "processes", "workers": 1}
     with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -310,6 +310,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.long
 def test_the_parents_memory_does_not_grow_with_the_size_of_the_result(tmp_path: Path) -> None:
     peaks = []
     for n in (5, 50):  # of 2 MB

@@ -100,6 +100,7 @@ def test_other_chunks_are_objects_of_their_own(tmp_path: Path, options: dict[str
     assert len(data_files(tmp_path)) - 1 == plan.chunks_total >= 1
 
 
+@pytest.mark.long
 def test_block_functions_are_called_with_the_chunks_asked_for(tmp_path: Path) -> None:
     seen = []
 

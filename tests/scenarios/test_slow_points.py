@@ -142,6 +142,7 @@ def test_a_point_that_killed_its_worker_gets_one_to_itself(tmp_path: Path) -> No
         assert last == [x]
 
 
+@pytest.mark.long
 def test_the_first_failure_does_not_wait_for_a_point_that_never_ends(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
@@ -241,6 +242,7 @@ def test_a_worker_that_dies_while_its_child_lives_on_holds_up_no_thread(
             os.kill(int(pid), signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     tries.touch()
@@ -441,6 +443,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.long
 def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(WAITING)

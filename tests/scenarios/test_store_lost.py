@@ -218,6 +218,7 @@ def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_vali
     completed(store, calls)
 
 
+@pytest.mark.long
 def test_a_run_whose_rows_are_deleted_does_not_call_itself_done(tmp_path: Path) -> None:
     def slow(x: int) -> float:
         time.sleep(0.05)
@@ -276,6 +277,7 @@ def test_a_lease_damaged_under_a_run_is_restored_by_its_owner(
     assert set(calls_of(calls).values()) == {1}
 
 
+@pytest.mark.long
 def test_a_run_whose_lease_is_deleted_ends_and_another_goes_on(
     tmp_path: Path, calls: Path
 ) -> None:

@@ -257,7 +257,7 @@ def stretched(n: int, chunk: int) -> Objects:
 
 
 @pytest.mark.parametrize(
-    ("n", "chunk"), first(2, [(10**5, 100), (3, 2**15), (10**4, 1), (7000, 1)])
+    ("n", "chunk"), first(0, [(10**5, 100), (3, 2**15), (10**4, 1), (7000, 1)])
 )
 def test_axes_and_chunks_of_any_length_waste_no_memory(n: int, chunk: int) -> None:
     """Of 10**8 chunks, or of 10**10 points; or chunks that are much longer than the axes."""
@@ -366,7 +366,7 @@ def test_documents_that_say_anything_give_errors_of_ours(case: Any, value: Any) 
         use(store_of({**objects, key: data}))
 
 
-@pytest.mark.parametrize("shift", first(1, [0, 1, 2]))
+@pytest.mark.parametrize("shift", first(0, [0, 1, 2]))
 def test_deep_json_is_no_recursion_error(shift: int) -> None:
     texts = (
         b"[" * 10**5,
