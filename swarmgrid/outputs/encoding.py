@@ -40,8 +40,22 @@ def fill_value(dtype: str) -> Any:
     return np.array(complex("nan+nanj") if known.kind == "c" else np.nan, known)[()]
 
 
+def _are_wider_floats(dtype: str, stored: str) -> bool:
+    """Whether floats, or complex numbers, are stored as such of at least as many digits."""
+    kinds = {np.dtype(one).kind for one in (dtype, stored) if one != STRING}
+    return kinds in ({"f"}, {"c"}) and np.dtype(stored).itemsize > np.dtype(dtype).itemsize
+
+
 def _are_ints(dtype: str, stored: str) -> bool:
     return STRING not in {dtype, stored} and all(np.dtype(d).kind in "iu" for d in (dtype, stored))
+
+
+def _survives(fill: Any, dtype: str, stored: str) -> bool:
+    """Whether a stored fill value is the same after it was in memory, in the values' dtype."""
+    one = np.array(fill).astype(stored)
+    with np.errstate(all="ignore"):
+        other = one.astype(dtype).astype(stored)
+    return bool(one == other) or bool(np.isnan(one) and np.isnan(other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,8 @@ class Encoding:
             self._check_fill(fill, stored)
             if stored != dtype and _are_ints(dtype, stored):
                 self._check_fill(fill, dtype)
+            if _are_wider_floats(dtype, stored) and not _survives(fill, dtype, stored):
+                raise InputError(f"its fill_value is {fill!r}, which is no value of {dtype}")
 
     def with_plain_fill(self, dtype: str) -> Encoding:
         """The encoding with its fill value as one of the stored dtype: 0 of floats as 0.0."""

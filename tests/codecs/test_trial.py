@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr.codecs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec
 
@@ -137,6 +137,7 @@ FILLS = (
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dtype=st.sampled_from(DTYPES), stored=st.none() | st.sampled_from(NUMPY), fill=FILLS)
+@example(dtype="float16", stored="float32", fill=2049)
 def test_any_fill_value_is_what_readers_find_or_is_refused(
     dtype: str, stored: str | None, fill: Any, tmp_path: Path
 ) -> None:
