@@ -19,6 +19,7 @@ from swarmgrid import readable
 from swarmgrid.coordinator import moments
 from swarmgrid.observe import console, progress, words
 from swarmgrid.observe.events import Event, Moment, RunEnded, RunStarted
+from tests.long import first
 from tests.observe.screen import Terminal, session
 
 STARTED = RunStarted("simulate", "0", 60, 20)
@@ -272,7 +273,7 @@ print("over")
 """
 
 
-@pytest.mark.parametrize("executor", ["sync", "processes"])
+@pytest.mark.parametrize("executor", first(1, ["processes", "sync"]))
 def test_what_a_function_prints_and_logs_stands_above_the_bar(
     tmp_path: Path, executor: str
 ) -> None:

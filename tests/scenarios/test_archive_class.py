@@ -247,6 +247,7 @@ def test_the_class_is_sent_as_each_server_names_it(scheme: str, header: str) -> 
     assert [one.get(header) for one in seen] == ["COLDLINE", None]
 
 
+@pytest.mark.long
 def test_an_object_store_is_archived_in_another(tmp_path: Path, bucket: Any) -> None:
     client, name, options = bucket
     call: dict[str, Any] = {"store": f"s3://{name}/cache", "storage_options": options}

@@ -47,7 +47,7 @@ def called(calls: Path) -> Counter[int]:
 @pytest.mark.parametrize(
     ("executor", "chunks"),
     first(
-        2, [("processes", 20), ("sync", 5), ("processes", 1), ("processes", 5), ("threads", 20)]
+        1, [("processes", 20), ("sync", 5), ("processes", 1), ("processes", 5), ("threads", 20)]
     ),
 )
 def test_a_kill_during_a_slow_point_costs_no_earlier_one(
@@ -397,6 +397,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_slow_first_point_ends_what_goes_on_beside_it(tmp_path: Path) -> None:
     script, calls = tmp_path / "script.py", tmp_path / "calls"
     script.write_text(INTERRUPTED)
