@@ -9,10 +9,8 @@ import click
 from swarmgrid.cli.listing import grid_table
 from swarmgrid.cli.stores import (
     json_option,
-    names_argument,
-    query_of,
+    place_argument,
     selection_options,
-    store_options,
     to_place,
     to_storage_options,
 )
@@ -77,8 +75,8 @@ def archive(
       swarmgrid archive cache /tape/lab 324fd638c05b
       swarmgrid archive cache s3://cold/lab --storage-class DEEP_ARCHIVE
     """
-    place = to_place(names, source, source_options)
-    rows = place.some_rows(query_of(where, tags), function)
+    place = to_place(names, source, source_options, where, tags, function)
+    rows = place.some_rows()
     options = to_storage_options(target_options)
     agreed = _is_agreed(rows, f"Move the values of {_some(rows)} to {target}?", yes, as_json)
     changes = [
@@ -92,8 +90,7 @@ def archive(
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @click.option(
     "--from",
     "moved_to",
@@ -115,19 +112,13 @@ def archive(
 )
 @yes_option("Move without asking.")
 @json_option
-@store_options
 def thaw(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
+    place: Place,
     moved_to: str | None,
     archive_options: tuple[str, ...],
     skip_damaged: bool,
     yes: bool,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """Move the values of archived grids back.
 
@@ -139,12 +130,7 @@ def thaw(
       swarmgrid thaw cache 324fd638c05b
       swarmgrid thaw cache --function simulate --yes
     """
-    place = to_place(names, store, storage)
-    rows = [
-        row
-        for row in place.some_rows(query_of(where, tags), function)
-        if place.grid(row).is_archived()
-    ]
+    rows = [row for row in place.some_rows() if place.grid(row).is_archived()]
     options = to_storage_options(archive_options)
     agreed = bool(rows) and _is_agreed(
         rows, f"Move the values of {_some(rows)} back?", yes, as_json

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmgrid.cli.stores import names_argument, store_options, to_place
+from swarmgrid.cli.stores import place_argument
 from swarmgrid.errors import InputError
 from swarmgrid.terminal.endings import FOUND, OK
 from swarmgrid.terminal.output import note, plain, write
 
 if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
     from swarmgrid.following.events import Event
 
 
 @click.command()
-@names_argument("[STORE] [GRID]")
+@place_argument("[STORE] [GRID]", must_exist=False)
 @click.option("--since", metavar="TOKEN", help="Only what happened after that event; now: "
               "only what happens from now on. Default: all that the store tells.")  # fmt: skip
 @click.option("--timeout", type=float, metavar="SECONDS", help="End when nothing happens for so "
@@ -27,16 +28,13 @@ if TYPE_CHECKING:
               help="The time from one look to the next.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document for each event, one "
               "a line.")  # fmt: skip
-@store_options
 def watch(
-    names: tuple[str, ...],
+    place: Place,
     since: str | None,
     timeout: float | None,
     until_finished: bool,
     interval: float,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """Write a line for everything that happens to the grids of a store.
 
@@ -53,7 +51,6 @@ def watch(
     """
     from swarmgrid.store_api.watching import watch as to_watch
 
-    place = to_place(names, store, storage, must_exist=False)
     if len(place.names) > 1:
         raise InputError(f"watch takes one grid or function; it was given {len(place.names)}")
     grids = place.names[0] if place.names else None

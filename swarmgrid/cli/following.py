@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.following.looks import Follower, looks
 from swarmgrid.readable import count, duration
 from swarmgrid.terminal.endings import FOUND, OK, NothingError
@@ -36,6 +29,7 @@ from swarmgrid.terminal.output import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swarmgrid.cli.stores import Place
     from swarmgrid.following.looks import Look
     from swarmgrid.inventory.row import GridRow
 
@@ -44,22 +38,11 @@ _HEADINGS = ("grid", "computed", "of", "failed", "missing", "state", "by", "writ
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True, must_exist=False)
 @click.option("-w", "--watch", is_flag=True, help="Follow the runs that other processes do, until "
               "they end; with --json, wait for that.")  # fmt: skip
 @json_option
-@store_options
-def status(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    watch: bool,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def status(place: Place, watch: bool, as_json: bool) -> int:
     """Say how far grids are, once or while they are computed.
 
     It reads the store only, so it works for runs on other machines. The exit code is 1 if points
@@ -71,12 +54,12 @@ def status(
       swarmgrid status cache --watch
       swarmgrid status cache 324fd638c05b --watch --json
     """
-    place = to_place(names, store, storage, must_exist=not watch)
-    query = query_of(where, tags)
+    if not watch:
+        place.check_exists()
 
     def read_rows() -> list[GridRow]:
         try:
-            return place.rows(query, function)
+            return place.rows()
         except NothingError:  # not begun yet
             if watch:
                 return []
@@ -88,7 +71,7 @@ def status(
     else:
         found = follower.look()
         if not found:
-            place.some_rows(query, function)  # which says so
+            place.some_rows()  # which says so
     if as_json:
         write_json({"store": place.location.url, "grids": [to_document(one) for one in found]})
     elif not watch:

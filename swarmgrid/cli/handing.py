@@ -10,10 +10,8 @@ import click
 from swarmgrid.cli.listing import grid_table, to_document
 from swarmgrid.cli.stores import (
     json_option,
-    names_argument,
-    query_of,
+    place_argument,
     selection_options,
-    store_options,
     to_place,
     to_storage_options,
 )
@@ -21,25 +19,15 @@ from swarmgrid.terminal.endings import FOUND, NOTHING, OK
 from swarmgrid.terminal.output import note, plain, write, write_json
 
 if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
     from swarmgrid.store_api.merging import Merging
 
 
 @click.command()
-@names_argument("[STORE] [GRID] FILE", required=True)
-@selection_options
+@place_argument("[STORE] [GRID] FILE", selects=True, last="target")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @json_option
-@store_options
-def export(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    overwrite: bool,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def export(place: Place, target: str, overwrite: bool, as_json: bool) -> int:
     """Write a grid as one file: .nc, .parquet, .csv or .zarr.
 
     \b
@@ -47,9 +35,7 @@ def export(
       swarmgrid export cache 324fd638c05b result.nc
       swarmgrid export cache --where params.alpha=0.4 result.csv --overwrite
     """
-    *rest, target = names
-    place = to_place(rest, store, storage)
-    row = place.row(query_of(where, tags), function)
+    row = place.row()
     path = place.grid(row).export(target, overwrite=overwrite)
     if as_json:
         write_json({"store": place.location.url, "grid": row.grid, "function": row.function,
@@ -120,12 +106,12 @@ def copy(
     """
     from swarmgrid.store_api.copying import copy as copy_grids
 
-    place = to_place((), source, source_options)
+    place = to_place((), source, source_options, where, tags, function)
     done = copy_grids(
         place.location.url,
         target,
-        query=query_of(where, tags),
-        function=function,
+        query=place.query,
+        function=place.function,
         snapshots=snapshots,
         source_options=to_storage_options(source_options),
         target_options=to_storage_options(target_options),
@@ -183,12 +169,12 @@ def merge(
     """
     from swarmgrid.store_api.merging import merge as merge_stores
 
-    place = to_place((), source, source_options)
+    place = to_place((), source, source_options, where, tags, function)
     done = merge_stores(
         place.location.url,
         target,
-        query=query_of(where, tags),
-        function=function,
+        query=place.query,
+        function=place.function,
         dry_run=dry_run,
         decrypt=decrypt,
         source_options=to_storage_options(source_options),

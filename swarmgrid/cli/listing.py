@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.errors import InputError
 from swarmgrid.terminal.endings import NOTHING, OK
 from swarmgrid.terminal.output import bad, note, plain, table, terminal_width, write, write_json
 
 if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
     from swarmgrid.inventory.row import GridRow
 
 RIGHT = ("computed", "failed", "bytes", "seconds")
@@ -29,8 +23,7 @@ OPTIONAL = ("tags", "seconds", "bytes", "written")
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @click.option("--search", metavar="TEXT", help="Only grids whose names, params or tags have words "
               "of a text, the most relevant first.")  # fmt: skip
 @click.option("--sort", metavar="PATH", help="Order by a value, such as written or params.alpha; "
@@ -40,19 +33,13 @@ OPTIONAL = ("tags", "seconds", "bytes", "written")
 )
 @click.option("--check", is_flag=True, help="Hold the catalog against the document of each grid.")
 @json_option
-@store_options
 def ls(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
+    place: Place,
     search: str | None,
     sort: str | None,
     limit: int | None,
     check: bool,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """List the grids of a store.
 
@@ -64,8 +51,7 @@ def ls(
       swarmgrid ls cache --search 'magnetisation low temperature'
       swarmgrid ls s3://bucket/cache --storage-option region=eu-west-1
     """
-    place = to_place(names, store, storage)
-    rows = place.rows(query_of(where, tags), function, check=check)
+    rows = place.rows(check=check)
     scores: dict[str, float] = {}
     if search is not None:
         from swarmgrid.inventory.text_search import checked_text, ranked
@@ -85,7 +71,7 @@ def ls(
         if len(shown) < len(rows):
             note(f"... and {len(rows) - len(shown):,} more")
     if not rows:
-        is_asked = bool(where or tags or function or search)
+        is_asked = place.is_selecting or bool(search)
         note(f"no grid {'fits ' if is_asked else ''}in {place.location.url!r}")
     return OK if rows else NOTHING
 

@@ -7,43 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
-from swarmgrid.errors import InputError
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.terminal.endings import OK
 from swarmgrid.terminal.output import note, plain, write, write_json
 
 if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
     from swarmgrid.live.server import LiveServer
 
 
 @click.command()
-@names_argument("[STORE]")
+@place_argument("[STORE]", selects=True)
 @click.option("-o", "--output", default="report.html", show_default=True, metavar="FILE")
-@selection_options
 @click.option("--no-tracebacks", is_flag=True, help="Leave out tracebacks, which may hold what is "
               "secret.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a file that is no report.")
 @json_option
-@store_options
-def report(
-    names: tuple[str, ...],
-    output: str,
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    no_tracebacks: bool,
-    overwrite: bool,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def report(place: Place, output: str, no_tracebacks: bool, overwrite: bool, as_json: bool) -> int:
     """Write a page about a store: one file that needs nothing else.
 
     It shows each grid: a map of what is computed, its costs, which process computed when, and the
@@ -56,15 +36,13 @@ def report(
     """
     from swarmgrid.store_api.report import report as write_report
 
-    place = to_place(names, store, storage)
-    if place.names:
-        raise InputError(f"report takes a store only; it was given {place.names[0]!r}, too")
-    rows = place.some_rows(query_of(where, tags), function)
+    place.check_is_store("report")
+    rows = place.some_rows()
     query = {"grid": {"$in": [row.grid for row in rows]}}
     path = write_report(
         place.location.url,
         output,
-        query=query if where or tags or function else None,
+        query=query if place.is_selecting else None,
         tracebacks=not no_tracebacks,
         overwrite=overwrite,
         storage_options=dict(place.location.options) or None,
@@ -79,7 +57,7 @@ def report(
 
 
 @click.command()
-@names_argument("[STORE]")
+@place_argument("[STORE]")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
               help="The address to listen at.")  # fmt: skip
 @click.option("--port", default=0, type=click.IntRange(0, 65535), metavar="N",
@@ -90,17 +68,14 @@ def report(
 @click.option("--no-tracebacks", is_flag=True, help="Leave out tracebacks, which may hold what is "
               "secret.")  # fmt: skip
 @json_option
-@store_options
 def serve(
-    names: tuple[str, ...],
+    place: Place,
     host: str,
     port: int,
     token: str | None,
     interval: float,
     no_tracebacks: bool,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """Serve a page that follows runs, until Ctrl-C.
 
@@ -115,9 +90,7 @@ def serve(
     """
     from swarmgrid.store_api.serve import serve as serve_store
 
-    place = to_place(names, store, storage)
-    if place.names:
-        raise InputError(f"serve takes a store only; it was given {place.names[0]!r}, too")
+    place.check_is_store("serve")
     server = serve_store(
         place.location.url,
         host,

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmgrid.cli.listing import grid_table, to_document
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.errors import InputError
+from swarmgrid.notation.conditions import to_query
 from swarmgrid.readable import count, nbytes
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, OK
@@ -29,8 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @click.option(
     "--select",
     "selections",
@@ -44,19 +37,13 @@ if TYPE_CHECKING:
               "computed again.")  # fmt: skip
 @yes_option("Delete without asking.")
 @json_option
-@store_options
 def delete(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
+    place: Place,
     selections: tuple[str, ...],
     snapshots: bool,
     invalidate: bool,
     yes: bool,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """Delete points of one grid, or whole grids.
 
@@ -69,19 +56,17 @@ def delete(
       swarmgrid delete cache 324fd638c05b
       swarmgrid delete cache --where 'written<2026-01-01' --yes
     """
-    place = to_place(names, store, storage)
-    query = query_of(where, tags)
-    if not (place.names or query or function):
+    if not (place.names or place.is_selecting):
         raise InputError(
             "nothing says which grids to delete; name a grid, or select some with --where, "
             "--function or --tag"
         )
     if selections:
-        row = place.row(query, function)
+        row = place.row()
         return _delete_points(place, row, selections, invalidate, yes=yes, as_json=as_json)
     if invalidate:
         raise InputError("--invalidate needs --select: it is about some points of a grid")
-    rows = place.some_rows(query, function)
+    rows = place.some_rows()
     if not snapshots:
         _check_have_no_snapshots(place, rows)
     return _drop(place, rows, yes=yes, as_json=as_json, snapshots=snapshots)
@@ -203,23 +188,20 @@ def _some(rows: list[GridRow]) -> str:
 
 
 @click.command()
-@names_argument("[STORE]")
+@place_argument("[STORE]")
 @click.option("--older-than", metavar="TIME", help="Grids last written so long ago: 30d, 12h.")
 @click.option("--max-bytes", metavar="SIZE", help="The oldest grids, until the others fit: 50GB.")
 @click.option("--keep", multiple=True, metavar="CONDITION", help="Grids that stay, as for ls "
               "--where. May be repeated: a grid that fulfils all of them stays.")  # fmt: skip
 @yes_option("Delete without asking.")
 @json_option
-@store_options
 def prune(
-    names: tuple[str, ...],
+    place: Place,
     older_than: str | None,
     max_bytes: str | None,
     keep: tuple[str, ...],
     yes: bool,
     as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
 ) -> int:
     """Delete old grids, or the oldest ones above a size.
 
@@ -233,13 +215,11 @@ def prune(
     """
     from swarmgrid.store_api.pruning import prune as prune_store
 
-    place = to_place(names, store, storage)
-    if place.names:
-        raise InputError(f"prune takes a store only; it was given {place.names[0]!r}, too")
+    place.check_is_store("prune")
     given: dict[str, Any] = {
         "older_than": older_than,
         "max_bytes": max_bytes if max_bytes is None or not max_bytes.isdigit() else int(max_bytes),
-        "keep": query_of(keep, ()) if keep else None,
+        "keep": to_query(keep, ()) if keep else None,
     }
     settings = dict(place.location.options) or None
     found = prune_store(place.location.url, storage_options=settings, **given)

@@ -14,7 +14,7 @@ from swarmgrid.cli.stores import (
     VARIABLE,
     default_store,
     json_option,
-    store_options_with,
+    store_options,
     to_storage_options,
 )
 from swarmgrid.errors import AxisError, InputError
@@ -55,7 +55,7 @@ def grid_options(function: AnyFunction) -> AnyFunction:
     for add in (
         compute_options,
         json_option,
-        store_options_with("that of the sweep's file, or of the decorated function, or"),
+        store_options("that of the sweep's file, or of the decorated function, or"),
         click.option(
             "--points",
             "where",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmgrid.cli.handing import tell_of_merge
-from swarmgrid.cli.stores import json_option, names_argument, store_options, to_place
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.readable import count
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, NOTHING, OK
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@names_argument("[STORE]")
+@place_argument("[STORE]")
 @json_option
-@store_options
-def scopes(
-    names: tuple[str, ...], as_json: bool, store: str | None, storage: tuple[str, ...]
-) -> int:
+def scopes(place: Place, as_json: bool) -> int:
     """List the scopes of a store, with their grids and points.
 
     \b
@@ -34,7 +31,6 @@ def scopes(
     from swarmgrid.inventory.table import text_table
     from swarmgrid.store_api.scopes import scopes as names_of
 
-    place = to_place(names, store, storage)
     found = []
     for name in names_of(place.location):
         rows = _scope(place, name).catalog().rows
@@ -51,22 +47,15 @@ def scopes(
 
 
 @click.command()
-@names_argument("[STORE] SCOPE", required=True)
+@place_argument("[STORE] SCOPE", last="name")
 @click.option("-n", "--dry-run", is_flag=True, help="Write nothing, and say what would be done.")
 @click.option("--keep", is_flag=True, help="Where both have a point with other values, keep that "
               "of the shared store.")  # fmt: skip
 @click.option("--decrypt", is_flag=True, help="Let points of an encrypted grid join a shared one "
               "that is not encrypted, for everybody to read.")  # fmt: skip
 @json_option
-@store_options
 def publish(
-    names: tuple[str, ...],
-    dry_run: bool,
-    keep: bool,
-    decrypt: bool,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
+    place: Place, name: str, dry_run: bool, keep: bool, decrypt: bool, as_json: bool
 ) -> int:
     """Merge the points of a scope into the shared store.
 
@@ -78,7 +67,7 @@ def publish(
       swarmgrid publish cache alice --dry-run
       swarmgrid publish cache alice
     """
-    place, scope = _named(names, store, storage)
+    scope = _scope(place, name)
     done = scope.publish(on_conflict="keep" if keep else "raise", dry_run=dry_run, decrypt=decrypt)
     said = {"store": place.location.url, "scope": scope.name}
     nothing = f"there is nothing in scope {scope.name!r} of {place.location.url!r}"
@@ -86,13 +75,10 @@ def publish(
 
 
 @click.command()
-@names_argument("[STORE] SCOPE", required=True)
+@place_argument("[STORE] SCOPE", last="name")
 @yes_option("Delete without asking.")
 @json_option
-@store_options
-def discard(
-    names: tuple[str, ...], yes: bool, as_json: bool, store: str | None, storage: tuple[str, ...]
-) -> int:
+def discard(place: Place, name: str, yes: bool, as_json: bool) -> int:
     """Delete all that is stored in a scope, and nothing else.
 
     \b
@@ -100,7 +86,7 @@ def discard(
       swarmgrid discard cache alice
       swarmgrid discard cache alice --yes
     """
-    place, scope = _named(names, store, storage)
+    scope = _scope(place, name)
     rows = scope.catalog().rows
     points = sum(row.points_computed for row in rows)
     if not as_json:
@@ -111,15 +97,6 @@ def discard(
         members = {"grids": len(rows), "points": points, "deleted": n}
         write_json({"store": place.location.url, "scope": scope.name, **members})
     return (OK if agreed else FOUND) if rows else NOTHING
-
-
-def _named(
-    names: tuple[str, ...], store: str | None, storage: tuple[str, ...]
-) -> tuple[Place, Scope]:
-    """The store and the scope that the arguments name."""
-    *rest, name = names
-    place = to_place(rest, store, storage)
-    return place, _scope(place, name)
 
 
 def _scope(place: Place, name: Any) -> Scope:

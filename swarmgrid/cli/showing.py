@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmgrid.cli.listing import to_document
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-)
+from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.readable import count, nbytes, short_duration
 from swarmgrid.terminal.endings import FOUND, OK
 from swarmgrid.terminal.output import (
@@ -32,6 +25,7 @@ from swarmgrid.terminal.output import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from swarmgrid.cli.stores import Place
     from swarmgrid.handle.summary import GridSummary
     from swarmgrid.inventory.row import GridRow
 
@@ -40,19 +34,9 @@ _KNOWN = ("exception", "reason", "traceback", "attempt", "time")
 
 
 @click.command()
-@names_argument("[STORE] [GRID]")
-@selection_options
+@place_argument("[STORE] [GRID]", selects=True)
 @json_option
-@store_options
-def show(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def show(place: Place, as_json: bool) -> int:
     """Show one grid: its axes, outputs, params, progress and tags.
 
     GRID is an id or its first digits, function/id, or the name of a function that has one grid.
@@ -63,8 +47,7 @@ def show(
       swarmgrid show cache --where params.alpha=0.4
       swarmgrid show cache simulate --json
     """
-    place = to_place(names, store, storage)
-    row = place.row(query_of(where, tags), function)
+    row = place.row()
     state = place.grid(row).state()
     if as_json:
         write_json({"store": place.location.url, **to_document(row), **_more(row, state)})
@@ -144,25 +127,13 @@ def _page(url: str, row: GridRow, state: GridSummary) -> str:
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @click.option("--traceback", is_flag=True, help="Show the traceback of each failure.")
 @click.option(
     "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Show only so many points."
 )
 @json_option
-@store_options
-def errors(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    traceback: bool,
-    limit: int | None,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def errors(place: Place, traceback: bool, limit: int | None, as_json: bool) -> int:
     """List the points that failed; exit code 1 if there are any.
 
     \b
@@ -171,8 +142,7 @@ def errors(
       swarmgrid errors cache 324fd638c05b --traceback -n 1
       swarmgrid errors cache --json | jq '.grids[].failures[].reason'
     """
-    place = to_place(names, store, storage)
-    rows = place.some_rows(query_of(where, tags), function)
+    rows = place.some_rows()
     found = [(row, place.grid(row).errors()) for row in rows if row.points_failed]
     found = [(row, failures) for row, failures in found if len(failures)]
     n_failed = sum(len(failures) for _, failures in found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,51 +37,52 @@ class Place:
     location: Location
     names: tuple[str, ...] = ()
     """Grid ids or their first digits, alone or as ``function/id``; or names of functions."""
+    query: dict[str, Any] = field(default_factory=dict)
+    """A condition on the grids."""
+    function: str | None = None
+    """The only function whose grids are meant."""
 
-    def rows(
-        self,
-        query: dict[str, Any] | None = None,
-        function: str | None = None,
-        *,
-        check: bool = False,
-    ) -> list[GridRow]:
-        """The grids that are named, or all, as far as they fulfil a query.
+    @property
+    def is_selecting(self) -> bool:
+        """Whether the options select some of the grids."""
+        return bool(self.query or self.function)
+
+    def rows(self, *, check: bool = False) -> list[GridRow]:
+        """The grids that are named, or all, as far as they are selected.
 
         Raises
         ------
         NothingError
-            If there are none.
+            If a name is of none.
         """
         from swarmgrid.inventory.keeping import stored_rows
         from swarmgrid.inventory.row import ROOTS, rows_named
 
         holds = None
-        if query:
+        if self.query:
             from swarmgrid.inventory.query import to_condition
 
-            holds = to_condition(query, ROOTS)
+            holds = to_condition(self.query, ROOTS)
         stored = stored_rows(self.location, check=check)
         found = stored
         if self.names:
             chosen = {row.grid for name in self.names for row in self._named(stored, name)}
             found = [row for row in stored if row.grid in chosen]
-        if function is not None:
-            of_function = {row.grid for row in rows_named(found, f"{function}/")}
+        if self.function is not None:
+            of_function = {row.grid for row in rows_named(found, f"{self.function}/")}
             found = [row for row in found if row.grid in of_function]
         return [row for row in found if holds is None or holds(row.document)]
 
-    def some_rows(
-        self, query: dict[str, Any] | None = None, function: str | None = None
-    ) -> list[GridRow]:
+    def some_rows(self) -> list[GridRow]:
         """The same, but `NothingError` if there are none."""
-        found = self.rows(query, function)
+        found = self.rows()
         if not found:
-            what = "no grid fits" if query or function or self.names else "there is no grid"
+            what = "no grid fits" if self.is_selecting or self.names else "there is no grid"
             raise NothingError(f"{what} in {self.location.url!r}")
         return found
 
-    def row(self, query: dict[str, Any] | None = None, function: str | None = None) -> GridRow:
-        """The one grid that is named.
+    def row(self) -> GridRow:
+        """The one grid that is meant.
 
         Raises
         ------
@@ -89,7 +91,7 @@ class Place:
         InputError
             If there are several.
         """
-        found = self.some_rows(query, function)
+        found = self.some_rows()
         if len(found) > 1:
             raise InputError(
                 f"{len(found)} grids in {self.location.url!r} fit; name one of them: "
@@ -104,6 +106,17 @@ class Place:
         from swarmgrid.store.layout import GridPath
 
         return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))
+
+    def check_is_store(self, command: str) -> None:
+        """Raise InputError where grids are named, too."""
+        if self.names:
+            raise InputError(f"{command} takes a store only; it was given {self.names[0]!r}, too")
+
+    def check_exists(self) -> None:
+        """Raise InputError for a folder that does not exist."""
+        if self.location.is_directory and not Path(self.location.url).is_dir():
+            url = self.location.url
+            raise InputError(f"there is no folder {url!r}; is the path of the store right?")
 
     def _named(self, stored: list[GridRow], name: str) -> list[GridRow]:
         """The grids that one name means: one grid, or all of a function."""
@@ -124,13 +137,51 @@ class Place:
         return found
 
 
-def store_options(function: AnyFunction) -> AnyFunction:
-    """Add the options that say which store, and with which settings."""
-    return store_options_with("the first argument, or")(function)
+def place_argument(
+    metavar: str, *, selects: bool = False, must_exist: bool = True, last: str | None = None
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the `Place` that its arguments mean, which are added.
+
+    Parameters
+    ----------
+    metavar : str
+        The arguments in the help.
+    selects : bool
+        Whether to add the options that select grids.
+    must_exist : bool
+        Whether a folder must exist.
+    last : str, optional
+        The parameter that gets the last argument, which is neither a store nor a grid.
+    """
+
+    def add(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def with_place(
+            names: Sequence[str],
+            store: str | None,
+            storage: Sequence[str],
+            where: Sequence[str] = (),
+            tags: Sequence[str] = (),
+            function: str | None = None,
+            **given: Any,
+        ) -> int:
+            if last is not None:
+                *names, given[last] = names
+            place = to_place(names, store, storage, where, tags, function, must_exist=must_exist)
+            return command(place, **given)
+
+        own = vars(with_place).pop("__click_params__", [])
+        store_options("the first argument, or")(with_place)
+        vars(with_place)["__click_params__"] += own  # the last ones are the first in the help
+        if selects:
+            selection_options(with_place)
+        return names_argument(metavar, required=last is not None)(with_place)
+
+    return add
 
 
-def store_options_with(default: str) -> Callable[[AnyFunction], AnyFunction]:
-    """The same options, with another text about their default."""
+def store_options(default: str) -> Callable[[AnyFunction], AnyFunction]:
+    """Add the options that say which store, and with which settings; ``default`` is for help."""
 
     def add(function: AnyFunction) -> AnyFunction:
         storage = click.option(
@@ -178,7 +229,14 @@ def names_argument(metavar: str, **kwargs: Any) -> Callable[[AnyFunction], AnyFu
 
 
 def to_place(
-    names: Sequence[str], store: str | None, storage: Sequence[str], *, must_exist: bool = True
+    names: Sequence[str],
+    store: str | None,
+    storage: Sequence[str],
+    where: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    function: str | None = None,
+    *,
+    must_exist: bool = True,
 ) -> Place:
     """The store and the grids that the arguments of a command mean.
 
@@ -200,9 +258,10 @@ def to_place(
             f"which store? Name it as the first argument, as --store, or by ${VARIABLE}"
         )
     location = to_location(found, to_storage_options(storage))
-    if must_exist and location.is_directory and not Path(location.url).is_dir():
-        raise InputError(f"there is no folder {location.url!r}; is the path of the store right?")
-    return Place(location, tuple(rest))
+    place = Place(location, tuple(rest), to_query(where, tags), function)
+    if must_exist:
+        place.check_exists()
+    return place
 
 
 def to_storage_options(storage: Sequence[str]) -> dict[str, Any] | None:
@@ -219,11 +278,6 @@ def to_storage_options(storage: Sequence[str]) -> dict[str, Any] | None:
             except ValueError as error:
                 raise InputError(f"the storage option {name!r} is no JSON: {error}") from None
     return found or None
-
-
-def query_of(where: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
-    """The query of the options that select grids."""
-    return to_query(where, tags)
 
 
 def default_store() -> str | None:

@@ -6,28 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmgrid.cli.stores import (
-    json_option,
-    names_argument,
-    query_of,
-    selection_options,
-    store_options,
-    to_place,
-    to_storage_options,
-)
+from swarmgrid.cli.stores import json_option, place_argument, to_storage_options
 from swarmgrid.readable import count
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, OK
 from swarmgrid.terminal.output import bad, good, plain, write, write_json
 
 if TYPE_CHECKING:
+    from swarmgrid.cli.stores import Place
     from swarmgrid.inventory.row import GridRow
     from swarmgrid.maintenance.report import Report
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @click.option("--archived", is_flag=True, help="Read the values of archived grids, too, in their "
               "archives.")  # fmt: skip
 @click.option(
@@ -38,18 +30,7 @@ if TYPE_CHECKING:
     help="A setting of the archives' URL. May be repeated.",
 )
 @json_option
-@store_options
-def verify(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    archived: bool,
-    archive_options: tuple[str, ...],
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def verify(place: Place, archived: bool, archive_options: tuple[str, ...], as_json: bool) -> int:
     """Read everything that is stored; exit code 1 if it is damaged.
 
     The values of archived grids are left out, unless --archived is given.
@@ -61,8 +42,7 @@ def verify(
       swarmgrid verify cache 324fd638c05b --json
       swarmgrid verify s3://bucket/cache --function simulate
     """
-    place = to_place(names, store, storage)
-    rows = place.some_rows(query_of(where, tags), function)
+    rows = place.some_rows()
     options = to_storage_options(archive_options)
     found = [
         (row, place.grid(row).verify(archived=archived, storage_options=options)) for row in rows
@@ -75,21 +55,10 @@ def verify(
 
 
 @click.command()
-@names_argument("[STORE] [GRID]...")
-@selection_options
+@place_argument("[STORE] [GRID]...", selects=True)
 @yes_option("Repair without asking.")
 @json_option
-@store_options
-def repair(
-    names: tuple[str, ...],
-    where: tuple[str, ...],
-    function: str | None,
-    tags: tuple[str, ...],
-    yes: bool,
-    as_json: bool,
-    store: str | None,
-    storage: tuple[str, ...],
-) -> int:
+def repair(place: Place, yes: bool, as_json: bool) -> int:
     """Repair what verify finds.
 
     Metadata is restored from its replicas. Points whose values are damaged count as not computed:
@@ -101,8 +70,7 @@ def repair(
       swarmgrid repair cache
       swarmgrid repair cache 324fd638c05b --yes
     """
-    place = to_place(names, store, storage)
-    rows = place.some_rows(query_of(where, tags), function)
+    rows = place.some_rows()
     before = [(row, place.grid(row).verify()) for row in rows]
     wrong = [(row, report) for row, report in before if not report.is_clean or report.notes]
     if not as_json:

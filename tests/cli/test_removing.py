@@ -106,8 +106,8 @@ def test_grids_with_snapshots_are_deleted_only_with_them(store: str) -> None:
 
 
 def test_a_grid_that_was_written_to_since_it_was_shown_is_left(store: str) -> None:
-    place = Place(to_location(store))
-    row = place.rows({"params.alpha": 0.2})[0]
+    place = Place(to_location(store), query={"params.alpha": 0.2})
+    (row,) = place.rows()
     assert removing._drop_each(place, [row._replace(written=row.written - 1)]) != []
     assert n_computed(store) == WHOLE
     assert removing._drop_each(place, [row]) == []
