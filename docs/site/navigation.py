@@ -56,6 +56,7 @@ SECTIONS = {
     "Explanation": [
         "explanation/architecture",
         "explanation/comparison",
+        "explanation/limits",
         "explanation/reliability",
         "explanation/performance",
         "benchmarks",
