@@ -15,8 +15,6 @@ from swarmgrid.errors import InputError
 from swarmgrid.readable import Html, page, table
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from swarmgrid.live.app import Live
 
 
@@ -85,12 +83,7 @@ class LiveServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -79,7 +79,7 @@ def expire(held: Lease, path: GridPath, now: dt.datetime) -> list[Snapshot]:
     for snapshot in expired:
         held.check()
         held.blobs.delete(SnapshotPath(path.function, path.grid, snapshot.id).record)
-    _sweep(held, path, has_fewer=bool(expired))
+    _delete_unneeded(held, path, has_fewer=bool(expired))
     return expired
 
 
@@ -89,7 +89,7 @@ def delete(held: Lease, path: GridPath, snapshot: str) -> bool:
     is_there = held.blobs.get(place.record) is not None
     held.check()
     held.blobs.delete(place.record)  # first: without it the rest does not count
-    _sweep(held, path, has_fewer=True)
+    _delete_unneeded(held, path, has_fewer=True)
     return is_there
 
 
@@ -151,7 +151,7 @@ def _n_points(state: GridState) -> int:
     return n + sum(len(rows.points(i)) for i in np.flatnonzero(~whole).tolist())
 
 
-def _sweep(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
+def _delete_unneeded(held: Lease, path: GridPath, *, has_fewer: bool) -> None:
     """Delete what is left of deleted snapshots, and of one that a kill cut short."""
     places = snapshot_paths(held.blobs, path)
     present = {KEPT, *(place.snapshot for place in places)}

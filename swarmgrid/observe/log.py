@@ -12,7 +12,7 @@ import operator
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from swarmgrid.observe.diagnostics import Diagnostics
 from swarmgrid.observe.events import (
@@ -26,9 +26,6 @@ from swarmgrid.observe.events import (
     WorkerCrashed,
 )
 from swarmgrid.readable import json_line
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _log = logging.getLogger(__name__)
 
@@ -91,16 +88,15 @@ class LogFile:
                 )
             self._has_failed = True
 
+    def close(self) -> None:
+        """Append nothing more."""
+        os.close(self._file)
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
-        os.close(self._file)
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class RunLog:
@@ -130,5 +126,5 @@ class RunLog:
         line = {"event": name, **self._common, "time": now, **details}
         self._file.append(json_line(line))
         if isinstance(event, RunEnded):
-            self._file.__exit__(None, None, None)
+            self._file.close()
             self._file = None

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from swarmgrid.tiers.ram import RamTier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from numpy.typing import NDArray
 
-    from swarmgrid.tiers.policy import TierMetrics, TierPolicy
+    from swarmgrid.tiers.policy import TierPolicy
 
 V = TypeVar("V")
 
@@ -32,21 +32,17 @@ class Held(Generic[V]):
     nbytes: int
 
 
-class ArrayTier(Generic[V]):
+class ArrayTier(RamTier[Held[V]]):
     """Decoded chunks by key, of which each is held as one state of its rows.
 
     Parameters
     ----------
     budget : int
         The most bytes of all arrays.
-    policy : TierPolicy
-        The rules.
-    pools : mapping, optional
+    policy, pools, span
         As of `RamTier`.
     place : callable
         The pool and the priority of what comes now.
-    span : str
-        The span of the policy after which `trim` drops a copy.
     """
 
     def __init__(
@@ -57,55 +53,17 @@ class ArrayTier(Generic[V]):
         place: Callable[[], tuple[str, int]] = lambda: ("", 0),
         span: str = "warm_to_cold",
     ) -> None:
-        self._tier: RamTier[Held[V]] = RamTier(
-            budget, policy, pools, lambda held: int(held.nbytes), span
-        )
+        super().__init__(budget, policy, pools, lambda held: int(held.nbytes), span)
         self._place = place
 
-    def get(self, key: str, rows: Hashable) -> V | None:
+    def values(self, key: str, rows: Hashable) -> V | None:
         """The values under exactly these rows; None if there are none."""
-        held = self._tier.get(key, lambda held: held.rows == rows)
+        held = self.get(key, lambda held: held.rows == rows)
         return None if held is None else held.values
-
-    def has(self, key: str) -> bool:
-        """Whether there is a copy, of whatever rows."""
-        return self._tier.has(key)
 
     def keep(self, key: str, rows: Hashable, values: V, nbytes: int) -> None:
         """Keep the values that a chunk has under some rows."""
-        self._tier.put(key, Held(rows, values, nbytes), *self._place())
-
-    def drop(self, key: str, *, is_damaged: bool = False) -> bool:
-        """Forget a copy: whether there was one."""
-        return self._tier.drop(key, is_damaged=is_damaged)
-
-    def prioritize(self, key: str, priority: int) -> None:
-        """Give a copy another priority."""
-        self._tier.prioritize(key, priority)
-
-    def pin(self, keys: Iterable[str], change: int) -> None:
-        """Keep copies from eviction; ``-1`` takes that back."""
-        self._tier.pin(keys, change)
-
-    def touch(self, key: str, used: float) -> bool:
-        """Note a use in another tier, unless there was a later one: whether there is a copy."""
-        return self._tier.touch(key, used)
-
-    def uses(self) -> list[tuple[str, float]]:
-        """The keys of the copies, and when each was last used."""
-        return self._tier.uses()
-
-    def trim(self) -> None:
-        """Drop what was not used for long."""
-        self._tier.trim()
-
-    def clear(self) -> None:
-        """Forget all copies."""
-        self._tier.clear()
-
-    def metrics(self) -> TierMetrics:
-        """The figures so far."""
-        return self._tier.metrics()
+        self.put(key, Held(rows, values, nbytes), *self._place())
 
 
 def held_nbytes(values: NDArray[Any]) -> int:

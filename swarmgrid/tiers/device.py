@@ -215,7 +215,7 @@ class DeviceTier:
 
     def get(self, key: str, rows: Hashable, dtype: str | None) -> Narrowed | None:
         """A chunk as of some rows in a precision; None if it is not there."""
-        return self._open().get(key, (rows, dtype))
+        return self._open().values(key, (rows, dtype))
 
     def keep(self, key: str, rows: Hashable, dtype: str | None, values: NDArray[Any]) -> Narrowed:
         """Take a chunk of some rows to the device: it."""

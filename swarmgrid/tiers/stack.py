@@ -106,7 +106,7 @@ class Tiers:
         """A decoded chunk as of some rows; None where the tiers hold none."""
         if self._arrays is None:
             return None
-        found = self._arrays.get(self._full(key), rows)
+        found = self._arrays.values(self._full(key), rows)
         if found is not None:
             self._note_use(self._full(key))
         return found
@@ -246,7 +246,7 @@ class Tiers:
             del self._unused[name]
             self._home = replace(self._home, prefetched_used=self._home.prefetched_used + 1)
         for tier in (self._levels.ram, self._arrays):
-            if isinstance(tier, (RamTier, ArrayTier)):
+            if isinstance(tier, RamTier):
                 tier.prioritize(name, self._place()[1])
 
     def _from_behind(self, task: Task) -> Task:
