@@ -57,7 +57,7 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-GROUND = ("errors", "readable", "quantities")
+GROUND = ("errors", "readable", "quantities", "threads")
 """The rooms below all others, drawn as one: an arrow to them would say nothing."""
 TRIALS = 200
 LETTER, MARGIN, BEND = 0.089, 0.36, 0.3

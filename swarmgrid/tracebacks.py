@@ -13,7 +13,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import InputError, PointError, StoreError
+from swarmgrid.errors import InputError, PointError, StoreError, SwarmgridError
+from swarmgrid.threads import is_interpreter_ending
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +23,10 @@ VARIABLE = "SWARMGRID_TRACEBACK"
 """The environment variable that, set to ``full``, has all frames shown."""
 HIDDEN = "__tracebackhide__"
 """The local variable by which IPython and pytest know a frame that is to be hidden."""
+ENDING = (
+    "The interpreter is ending. Python then refuses threads, and the first import of modules that "
+    "need them: call swarmgrid before the end of the script, or once before atexit calls it"
+)
 
 
 class UserFrames:
@@ -39,6 +44,9 @@ class UserFrames:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
+        is_own = isinstance(error, SwarmgridError)
+        if isinstance(error, RuntimeError) and not is_own and is_interpreter_ending():
+            error.add_note(ENDING)
         is_clear = isinstance(error, (InputError, PointError, KeyboardInterrupt))
         is_clear = is_clear or _is_clear_store_error(error)
         if error is None or frames is None or not is_clear or os.environ.get(VARIABLE) == "full":

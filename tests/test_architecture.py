@@ -12,12 +12,13 @@ import swarmgrid
 
 PACKAGE = Path(swarmgrid.__file__).parent
 
-GROUND = {"errors", "readable", "quantities"}  # of use in every room
+GROUND = {"errors", "readable", "quantities", "threads"}  # of use in every room
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "readable": set(),
     "quantities": {"errors"},
-    "tracebacks": {"errors"},
+    "threads": set(),
+    "tracebacks": {"errors", "threads"},
     "user_code": GROUND,
     "identity": GROUND | {"user_code"},
     "space": GROUND | {"identity"},
@@ -260,6 +261,19 @@ def test_every_library_has_one_home() -> None:
             if top not in sys.stdlib_module_names | {"swarmgrid", "numpy"}:
                 found.setdefault(top, set()).add(name)
     assert found == FOREIGN
+
+
+def test_every_pool_of_threads_is_in_one_module() -> None:
+    # it works while the interpreter ends; others do not, see tests/scenarios/test_at_exit.py
+    pools = {"concurrent.futures.ThreadPoolExecutor", "multiprocessing.pool.ThreadPool"}
+    found = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"to_thread", "run_in_executor"}
+    }
+    assert found == {"threads"}
+    assert [name for name, tree in modules().items() if imports(tree) & pools] == []
 
 
 def test_modules_stay_small_enough_to_hold_one_idea() -> None:

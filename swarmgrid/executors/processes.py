@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.executors.base import Traits
+from swarmgrid.executors.daemon_threads import DaemonThreads
 from swarmgrid.executors.dask_nodes import Graphs
 from swarmgrid.leases.sharing import try_sharing
 from swarmgrid.process_pool import process_main
@@ -43,6 +45,7 @@ class DaskProcesses:
         self.traits = Traits(n_workers, may_write, is_isolating=True)
         self._name = job.grid.path.function
         self._graphs: Graphs | None = None
+        self._threads: DaemonThreads | None = None
         self._pool = WorkerPool(pickled, n_workers, limits)
 
     def prepare(self, n: int) -> None:
@@ -52,8 +55,6 @@ class DaskProcesses:
         self._pool.wait_until_ready()
 
     def run(self, tasks: Tasks, n: int, limiter: RateLimiter) -> None:
-        get = threaded_scheduler()
-
         def drive(task: Task) -> None:
             rest, n_settled = task, 0
 
@@ -77,6 +78,9 @@ class DaskProcesses:
         if self._graphs is None:
             # as many threads again hold the next task ready, unless it begins at a certain time
             n_threads = self.traits.n_workers * (1 if limiter.interval else 2)
+            # not dask's own, which end before what `atexit` calls
+            self._threads = DaemonThreads(n_threads)
+            get = functools.partial(threaded_scheduler(), pool=self._threads)
             self._graphs = Graphs(self._name, get, n_threads)
         self._graphs.run(drive, tasks, n)
 
@@ -88,6 +92,8 @@ class DaskProcesses:
 
     def close(self) -> None:
         self._pool.close()
+        if self._threads is not None:
+            self._threads.close()
 
 
 def threaded_scheduler() -> Callable[..., Any]:

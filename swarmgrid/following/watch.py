@@ -8,9 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from swarmgrid.threads import in_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from swarmgrid.following.events import Event
     from swarmgrid.following.store import StoreFollower
@@ -94,7 +95,7 @@ class Watch:
         is_given_up = threading.Event()
         try:
             # only found in the thread: where the task is cancelled, the event is not lost
-            is_found = await asyncio.to_thread(self._find, is_given_up)
+            is_found = await in_thread(self._find, is_given_up)
         except asyncio.CancelledError:
             is_given_up.set()
             self._waker.wake()
@@ -141,12 +142,7 @@ class Watch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

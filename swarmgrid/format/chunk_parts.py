@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from swarmgrid.threads import call_each
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -34,30 +36,4 @@ def in_parts(todo: Sequence[T], chunk_nbytes: int, take_in: Callable[[Sequence[T
     n_threads = min(N_THREADS, n, len(todo)) if chunk_nbytes >= LARGE_NBYTES else 1
     if n_threads > 1:
         n = max(1, min(n, len(todo)) // n_threads)
-    parts = [todo[start : start + n] for start in range(0, len(todo), n)]
-    if n_threads > 1:
-        _by_threads(n_threads, parts, take_in)
-    else:
-        for part in parts:
-            take_in(part)
-
-
-def _by_threads(n: int, parts: list[Sequence[T]], take_in: Callable[[Sequence[T]], None]) -> None:
-    try:
-        from concurrent.futures import ThreadPoolExecutor
-    except RuntimeError:  # its first import, while the interpreter ends
-        for part in parts:
-            take_in(part)
-        return
-    threads = ThreadPoolExecutor(n, "swarmgrid-read")
-    futures = []
-    try:
-        for part in parts:
-            try:
-                futures.append(threads.submit(take_in, part))
-            except RuntimeError:  # the interpreter ends, and gives no thread any more
-                take_in(part)
-        for future in futures:
-            future.result()
-    finally:
-        threads.shutdown(cancel_futures=True)
+    call_each(take_in, [todo[start : start + n] for start in range(0, len(todo), n)], n_threads)

@@ -18,6 +18,7 @@ from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import writing
 from swarmgrid.store.layout import BLOCKS, DATA, METADATA, GridPath
 from swarmgrid.store.lease_record import highest_record
+from swarmgrid.threads import call_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -203,13 +204,8 @@ def _changed(blobs: Blobs, paths: list[GridPath], rows: dict[str, GridRow]) -> d
 
 def _read(blobs: Blobs, paths: list[GridPath]) -> dict[str, GridRow]:
     """The rows of some grids as they are now."""
-    if len(paths) < 2:
-        return {path.grid: _readable(blobs, path) for path in paths}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        rows = pool.map(lambda path: _readable(blobs, path), paths)
-        return {row.grid: row for row in rows}
+    rows = call_each(lambda path: _readable(blobs, path), paths, _THREADS)
+    return {row.grid: row for row in rows}
 
 
 def _readable(blobs: Blobs, path: GridPath) -> GridRow:

@@ -23,6 +23,7 @@ from swarmgrid.live.guard import Guard
 from swarmgrid.live.page import page
 from swarmgrid.pictures.report_style import STYLE
 from swarmgrid.pictures.section import cut
+from swarmgrid.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -111,7 +112,7 @@ class Live:
         if not name:
             return self._stream(request, self._catalog, CatalogFeed().messages)
         try:
-            path = await asyncio.to_thread(self._find, name)
+            path = await in_thread(self._find, name)
         except SwarmgridError as error:
             return PlainTextResponse(f"{cut(str(error))}\n", 404)
         channel = self._grids.get(path.grid)

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from swarmgrid.errors import SwarmgridError
+from swarmgrid.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ class Channel:
         n_same = 0
         while True:
             self._woken.clear()
-            seen, cpu_seconds = await asyncio.to_thread(self._timed)
+            seen, cpu_seconds = await in_thread(self._timed)
             is_same = self.number > 0 and self._is_same(self.seen, seen)
             n_same = n_same + 1 if is_same else 0
             self.seen = seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from swarmgrid.errors import StoreError
@@ -22,6 +21,7 @@ from swarmgrid.pictures.section import (
 )
 from swarmgrid.readable import Html, count, nbytes, short_duration
 from swarmgrid.store.layout import GridPath
+from swarmgrid.threads import call_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +74,7 @@ def report_page(
             return broken_section(row, "it was deleted while this report was made")
         return fitted_section(row, look, location.url, share, tracebacks=tracebacks)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        sections = list(pool.map(one, shown))
+    sections = call_each(one, shown, _THREADS)
     name = location.url.rstrip("/").rpartition("/")[2] or location.url
     parts = [
         element(

@@ -16,6 +16,8 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, default_buffer_prototype
 
+from swarmgrid.threads import in_thread
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
@@ -129,9 +131,7 @@ class KeyValueStore(Store):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         await self._ensure_open()
-        return await asyncio.to_thread(
-            self.get_sync, key, prototype=prototype, byte_range=byte_range
-        )
+        return await in_thread(self.get_sync, key, prototype=prototype, byte_range=byte_range)
 
     async def get_partial_values(
         self,
@@ -142,31 +142,31 @@ class KeyValueStore(Store):
         return list(await asyncio.gather(*read))
 
     async def exists(self, key: str) -> bool:
-        return (await asyncio.to_thread(self.read_many, [key], 0, 0))[0] is not None
+        return (await in_thread(self.read_many, [key], 0, 0))[0] is not None
 
     async def set(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
-        await asyncio.to_thread(self.set_sync, key, value)
+        await in_thread(self.set_sync, key, value)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         await self._ensure_open()
-        await asyncio.to_thread(self._write, key, value, Condition(key, None))
+        await in_thread(self._write, key, value, Condition(key, None))
 
     async def delete(self, key: str) -> None:
         await self._ensure_open()
-        await asyncio.to_thread(self.delete_sync, key)
+        await in_thread(self.delete_sync, key)
 
     async def list(self) -> AsyncIterator[str]:
         async for key in self.list_prefix(""):
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        for key in await asyncio.to_thread(lambda: [*self.keys(prefix, _after(prefix))]):
+        for key in await in_thread(lambda: [*self.keys(prefix, _after(prefix))]):
             yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         folder = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
-        for name in await asyncio.to_thread(self.names, folder):
+        for name in await in_thread(self.names, folder):
             yield name
 
     def with_read_only(self, read_only: bool = False) -> Self:

@@ -76,10 +76,17 @@ def module_name(name: str) -> str:
     if (walk := frame_of_walk()) is not None:
         return walk.main
     main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    spec, file = getattr(main, "__spec__", None), _main_file(vars(main))
     if spec is not None:
         return str(spec.name)
     return _stem(file) if file else "__main__"
+
+
+def _main_file(space: dict[str, Any]) -> str:
+    """Return the file of the running script; empty if it is typed in."""
+    # Python deletes `__file__` at the script's end: its threads, and what `atexit` calls, go on
+    file = str(space.get("__file__") or getattr(space.get("__loader__"), "path", ""))
+    return "" if file.startswith("<") else file
 
 
 @functools.lru_cache(maxsize=16)
@@ -260,7 +267,7 @@ def file_of(value: Any) -> str | None:
     space = value.__globals__ if is_function else vars(sys.modules.get(name, ModuleType(name)))
     if name in _MAIN:
         space = {**vars(sys.modules["__main__"]), **space}
-    file = space.get("__file__") or (_notebook(space) if name in _MAIN else None)
+    file = (_main_file(space) or _notebook(space)) if name in _MAIN else space.get("__file__")
     if file is None:
         return None
     absolute = file if str(file).startswith("/") else Path.cwd() / file

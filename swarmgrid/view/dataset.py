@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
 import warnings
@@ -25,6 +24,7 @@ from swarmgrid.outputs.outputs import STRING
 from swarmgrid.records.damage_marks import mark_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.texts import to_text
+from swarmgrid.threads import in_thread
 from swarmgrid.view.near import NearChunks
 from swarmgrid.view.reopening import grid_at_home
 
@@ -226,7 +226,7 @@ class GridArray(NearChunks, BackendArray):
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
         """Read in a thread, as ``Dataset.load_async`` asks."""
-        return await asyncio.to_thread(self.__getitem__, key)
+        return await in_thread(self.__getitem__, key)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index: per dim an int, a slice or an array of ints."""

@@ -129,6 +129,7 @@ def test_a_notebook_goes_by_its_name_and_what_is_typed_in_by_the_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__loader__", None)
     ownership._folder_at_first.cache_clear()
     folder = tmp_path.as_posix()
     assert ownership.home(function(None)) == folder

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -294,37 +292,3 @@ def test_large_chunks_are_checked_in_whatever_order_they_are_read(tmp_path: Path
         ds["value"].load()
     again = swarmgrid.compute(axes=axes, func=wave, store=tmp_path, executor="sync")
     np.testing.assert_array_equal(again["value"].values, expected)
-
-
-@pytest.mark.parametrize("is_first", [False, True])
-def test_large_chunks_can_be_read_while_the_interpreter_ends(
-    tmp_path: Path, is_first: bool
-) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(AT_EXIT.replace("FIRST", str(int(is_first))))
-    command = [sys.executable, "-W", "error", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout, done.stderr) == ("(24, 20000)\n(24, 20000)\n", "")
-
-
-AT_EXIT = """
-import atexit, sys, threading, time, numpy as np, swarmgrid
-from pathlib import Path
-
-def wave(x):
-    return np.sin(np.arange(20_000.0) * x)
-
-ds = swarmgrid.compute(
-    axes={"x": range(24)}, func=wave, store=Path(__file__).parent / "store", chunks=2,
-    executor="sync", verbose=0,
-)
-
-def read(seconds):
-    time.sleep(seconds)
-    print(ds["value"].values.shape)
-
-for name in [name for name in sys.modules if name.startswith("concurrent")] * FIRST:
-    sys.modules.pop(name, None)  # as if no package had imported it
-threading.Thread(target=read, args=[0.3]).start()
-atexit.register(read, 0.6)
-"""
