@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 20.0
 
 
 def settle() -> None:
-    """Have nothing left over from whoever had its turn before: no garbage, nothing to flush."""
+    """Have nothing left over from the contender before: no garbage, nothing to flush."""
     gc.collect()
     if hasattr(os, "sync"):
         os.sync()  # some leave 100,000 files; writing them out would fall into the next one's time
@@ -113,10 +113,10 @@ def _round(
     case: Case, work: Work, contender: Contender, record: Record, *, is_first: bool
 ) -> None:
     """One life of a store: computed, read, extended."""
-    wanted = contender.phases(case.name) & set(case.phases)
+    requested = contender.phases(case.name) & set(case.phases)
     with scratch() as folder:
-        for phase, seconds, axes, values in _life(work, contender, folder, wanted):
-            if phase in wanted:
+        for phase, seconds, axes, values in _life(work, contender, folder, requested):
+            if phase in requested:
                 record.seconds.setdefault(phase, []).append(seconds)
                 if is_first and not work.agrees(axes, values()):
                     record.agrees = False
@@ -127,17 +127,17 @@ def _round(
 
 
 def _life(
-    work: Work, contender: Contender, folder: Path, wanted: AbstractSet[str]
+    work: Work, contender: Contender, folder: Path, requested: AbstractSet[str]
 ) -> Iterator[tuple[str, float, Axes, Read]]:
     """Each phase with its seconds, its axes and a callable that gives the values."""
     cold_seconds, read = _clocked(contender, work, work.axes, folder)
     yield COLD, cold_seconds, work.axes, read
-    if wanted & {OPEN, WARM}:
+    if requested & {OPEN, WARM}:
         yield from _warm(work, contender, folder)
-    if EXTEND in wanted and cold_seconds <= PATIENCE_SECONDS:  # some begin from nothing
+    if EXTEND in requested and cold_seconds <= PATIENCE_SECONDS:  # some begin from nothing
         seconds, read = _clocked(contender, work, work.extended, folder)
         yield EXTEND, seconds, work.extended, read
-    if TENTH in wanted:
+    if TENTH in requested:
         with scratch() as other:
             seconds, read = _clocked(contender, work, work.tenth, other)
             yield TENTH, seconds, work.tenth, read

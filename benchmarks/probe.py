@@ -33,14 +33,14 @@ def probe(case: Case, contender: Contender, n_points: int, record: Record) -> No
 
     Every phase is a process that begins anew: what was kept only in memory is computed again.
     """
-    wanted = contender.phases(case.name) & set(case.phases)
+    requested = contender.phases(case.name) & set(case.phases)
     if (record.median(COLD) or 0.0) > PATIENCE_SECONDS:
-        wanted -= {EXTEND}
+        requested -= {EXTEND}
     with scratch() as folder:
         for phase in (COLD, WARM, EXTEND):
-            if phase in wanted or phase == COLD:
+            if phase in requested or phase == COLD:
                 found = _sampled(case, contender, n_points, phase, folder)
-                if phase in wanted:
+                if phase in requested:
                     record.calls[phase], record.parent_nbytes[phase], workers = found
                     record.workers_nbytes[phase] = workers
 

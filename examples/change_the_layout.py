@@ -1,6 +1,6 @@
 """Change the layout of a stored grid: chunks, codecs, the order of its values.
 
-A field was computed row by row, in the order in which somebody needed the rows. Readers want
+A field was computed row by row, in the order in which the rows were needed. Readers want
 columns, and the disk is full. The grid is laid out anew, and nothing is computed again.
 
     python examples/change_the_layout.py [--store DIR]

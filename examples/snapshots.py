@@ -32,7 +32,7 @@ print(done)
 grid = orbit.grid()
 if not grid.snapshots():
     grid.snapshot("figure 3", tags={"paper": "draft"})
-    # later somebody doubts some points, and deletes them
+    # later some points are doubted, and deleted
     grid.delete(a=[1.0, 2.0], e=slice(0.5, 0.9))
 
 # %%

@@ -91,7 +91,7 @@ def counter(tmp_path: Path) -> CallCounter:
 
 @pytest.fixture
 def new_memory_store() -> Iterator[Callable[[], str]]:
-    """A maker of ``memory://`` URLs that nobody else uses."""
+    """A maker of ``memory://`` URLs that no other test uses."""
     from swarmgrid.store import location
 
     numbers = itertools.count()

@@ -181,7 +181,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PROSE, ids=_name)
-def test_no_page_installs_the_package_that_is_somebody_elses(page: Path) -> None:
+def test_no_page_installs_a_package_that_is_not_ours(page: Path) -> None:
     assert not re.search(r"install\s+(-\S+\s+)*['\"]?swarmgrid(?!-zarr)\b", page.read_text())
 
 

@@ -104,11 +104,17 @@ REPLACED = {
     "worth it": "save time",
 }
 """Words that the glossary replaced, and the words instead."""
-ALLOWED = re.compile(r"np\.void|__slots__|slots=True")
+ALLOWED = re.compile(r"np\.void|__slots__|slots=True|edgecolors=.face")
 TEXTS = [
     *PACKAGE.rglob("*.py"),
     *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
     *ROOT.glob("*.md"),
+    ROOT / "pyproject.toml",
+    *(
+        path
+        for folder in ("benchmarks", "docs", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+    ),
 ]
 
 
@@ -138,6 +144,19 @@ def test_words_that_were_replaced_stay_away() -> None:
         for number, line in replaced_words(path.read_text())
     ]
     assert found == []
+
+
+def test_words_that_were_replaced_are_in_no_name_of_a_test() -> None:
+    names = {
+        (path.relative_to(ROOT / "tests").parts[0], name)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(names) > 1000
+    assert [name for _, name in sorted(names) for _ in replaced_words(name)] == []
+    # of objects: see below
+    rooms = {room for room, name in names if re.search(r"_merg(e|es|ed|ing)(_|$)", name)}
+    assert rooms == {"memo", "store_api", "test_english.py"}
 
 
 def test_the_test_sees_a_replaced_word_within_a_name() -> None:

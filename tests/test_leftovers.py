@@ -63,7 +63,7 @@ OWN_WAY = {
 """These end what they start by themselves: a process may serve many tests."""
 
 
-def test_no_test_starts_a_program_that_nobody_would_end() -> None:
+def test_no_test_starts_a_program_that_may_be_left_over() -> None:
     root = Path(__file__).parents[1]
     found = set()
     for path in (root / "tests").rglob("*.py"):

@@ -78,7 +78,9 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:  # noqa: ARG001 
         for name, (url, options), how in _places(folder, servers):
             seen = _watched(url, options, how, is_quick=is_quick)
             found[f"an event, {name}"] = _figure(seen, QUICK_N if is_quick else N, how)
-            rest = f"{seen.at_work:.1f} while it is filled, {seen.unheard} while nobody listens"
+            rest = (
+                f"{seen.at_work:.1f} while it is filled, {seen.unheard} while no process listens"
+            )
             found[f"requests of a watcher, {name}"] = Figure(
                 seen.at_rest, f"a second at rest; {rest}", agrees=seen.unheard == 0
             )

@@ -35,13 +35,13 @@ def cells_of_script(script: str, small: bool = False) -> list[Cell]:
     script = script.replace("import argparse\n", "")
     cells = [Cell(f"# {title.rstrip('.')}\n{intro}".rstrip(), is_code=False)]
     first, *others = re.split(r"^# %%", script, flags=re.MULTILINE)
-    pieces = [first.split('"""', 2)[2].replace("from __future__ import annotations\n", "")]
-    for piece in [*pieces, *others]:
-        heading, _, body = piece.partition("\n")
+    cuts = [first.split('"""', 2)[2].replace("from __future__ import annotations\n", "")]
+    for cut in [*cuts, *others]:
+        heading, _, body = cut.partition("\n")
         if heading.strip() == COMMAND_LINE:
             cells.append(Cell(f'store, small = "cache", {small}', is_code=True))
             continue
-        cells += _cells(body.strip("\n") if piece is not first else piece.strip("\n"))
+        cells += _cells(body.strip("\n") if cut is not first else cut.strip("\n"))
     return cells
 
 

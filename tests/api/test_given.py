@@ -16,8 +16,8 @@ from swarmgrid import SignatureError
 from swarmgrid.option_checks import CHECKS
 from swarmgrid.options import CallOptions, Options, OptionTypes
 
-FACE = ("compute", "run", "stream", "plan", "open")
-METHODS = (*FACE, "errors", "verify", "repair", "convert", "grid")
+FUNCTIONS = ("compute", "run", "stream", "plan", "open")
+METHODS = (*FUNCTIONS, "errors", "verify", "repair", "convert", "grid")
 
 
 def area(width: float, height: float) -> float:
@@ -36,7 +36,7 @@ def options_of(func: Any) -> dict[str, inspect.Parameter]:
 @pytest.mark.parametrize(
     "func",
     [
-        *(getattr(swarmgrid, name) for name in FACE),
+        *(getattr(swarmgrid, name) for name in FUNCTIONS),
         *(getattr(swarmgrid.GridFunction, name) for name in METHODS),
         *(getattr(swarmgrid.grid(area), name) for name in METHODS),
         swarmgrid.grid,
@@ -84,24 +84,24 @@ def test_words_that_an_option_takes_are_in_its_type() -> None:
 
 
 WAYS = [
-    lambda face, p, a, o: face(p, a, func=area, **o),
-    lambda face, p, a, o: face(p, axes=a, func=area, **o),
-    lambda face, p, a, o: face(params=p, axes=a, func=area, **o),
-    lambda face, p, a, o: face(area, p, a, **o),
-    lambda face, p, a, o: face(area, p, axes=a, **o),
-    lambda face, p, a, o: face(area, axes=a, params=p, **o),
-    lambda face, p, a, o: face(swarmgrid.grid(area, retries=2), axes=a, params=p, **o),
-    lambda face, p, a, o: getattr(swarmgrid.grid(area), face.__name__)(p, a, **o),
+    lambda function, p, a, o: function(p, a, func=area, **o),
+    lambda function, p, a, o: function(p, axes=a, func=area, **o),
+    lambda function, p, a, o: function(params=p, axes=a, func=area, **o),
+    lambda function, p, a, o: function(area, p, a, **o),
+    lambda function, p, a, o: function(area, p, axes=a, **o),
+    lambda function, p, a, o: function(area, axes=a, params=p, **o),
+    lambda function, p, a, o: function(swarmgrid.grid(area, retries=2), axes=a, params=p, **o),
+    lambda function, p, a, o: getattr(swarmgrid.grid(area), function.__name__)(p, a, **o),
 ]
 
 
-@pytest.mark.parametrize("name", FACE)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_function_may_stand_first(name: str, tmp_path: Path) -> None:
-    face = getattr(swarmgrid, name)
+    function = getattr(swarmgrid, name)
     options = {"store": tmp_path, "executor": "sync"}
     params, axes = {"height": 2.0}, {"width": [1.0, 3.0]}
     swarmgrid.compute(params, axes, func=area, **options)
-    results = [way(face, params, axes, options) for way in WAYS]
+    results = [way(function, params, axes, options) for way in WAYS]
     for one in results:
         if name in {"compute", "open"}:
             assert one["value"].values.tolist() == [2.0, 6.0]
@@ -129,7 +129,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("name", FACE)
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize(("args", "options", "words"), WRONG)
 def test_a_mixture_of_the_ways_is_one_clear_error(
     name: str, args: Any, options: Any, words: str

@@ -11,7 +11,7 @@ from swarmgrid.executors.rate import RateLimiter
 
 
 class Clock:
-    """Time that passes when somebody waits."""
+    """Time that passes while a caller waits."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -49,7 +49,7 @@ def test_callers_that_ask_at_once_have_turns_an_interval_apart() -> None:
     assert pauses == [0, 0.5, 1.0, 1.5]
 
 
-def test_without_an_interval_or_once_it_is_stopped_nobody_waits() -> None:
+def test_without_an_interval_or_once_it_is_stopped_no_caller_waits() -> None:
     pauses: list[float] = []
     for limiter in (RateLimiter(0, pause=pauses.append), RateLimiter(9, pause=pauses.append)):
         limiter.stop()

@@ -67,7 +67,7 @@ def commits(events: list[Event]) -> list[tuple[tuple[int, int], ...]]:
 
 
 @pytest.mark.parametrize("n", first(1, [60, 1000]))
-def test_every_segment_is_told_once_and_in_order_while_others_are_merged(n: int) -> None:
+def test_every_segment_is_told_once_and_in_order_while_others_are_compacted(n: int) -> None:
     store, chance = grids.new_store(), random.Random(n)
     watcher, tokens = Steady(store), list[tuple[int, str]]()
 
@@ -166,7 +166,7 @@ def test_killed_writers_leave_nothing_untold(tmp_path: Path, n_kills: int) -> No
     assert {*labels(seen[seen.index(middle) + 1 :])} <= {*labels(late)}
 
 
-def test_nobody_listens_and_nothing_is_asked(tmp_path: Path, monkeypatch: Any) -> None:
+def test_where_no_process_listens_nothing_is_asked(tmp_path: Path, monkeypatch: Any) -> None:
     """A watcher changes nothing for a writer, and asks nothing but while it waits."""
     asked: list[tuple[str, str]] = []
 

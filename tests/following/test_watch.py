@@ -1,4 +1,4 @@
-"""What happens to grids is told, to whoever asks, whenever they ask."""
+"""The events of grids are told to every process that asks, whenever it asks."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_what_is_left_of_a_row_is_told_from_tokens_before_it() -> None:
 
 
 @pytest.mark.long
-def test_failures_keep_their_place_when_their_records_are_merged() -> None:
+def test_failures_keep_their_place_when_their_records_are_compacted() -> None:
     store, tokens = new_store(), list[str]()
     stream(store, [0])
     grids.BAD.update(range(1, 15))

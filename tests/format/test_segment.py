@@ -83,7 +83,7 @@ HOSTS = st.builds(
 
 
 @given(st.lists(st.tuples(row_lists(2, 1), HOSTS), max_size=5), st.randoms())
-def test_rows_that_are_merged_or_taken_keep_their_time_and_writer(
+def test_rows_that_are_concatenated_or_taken_keep_their_time_and_writer(
     drawn: list[tuple[list[Row], WriterId]], random: Any
 ) -> None:
     parts = [Rows.from_rows(rows, 2, 1).written_by(writer) for rows, writer in drawn]

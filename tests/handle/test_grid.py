@@ -151,7 +151,7 @@ def test_the_handle_repairs_what_the_function_would(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_merged_segments_still_say_what_the_group_says(tmp_path: Path) -> None:
+def test_compacted_segments_still_say_what_the_group_says(tmp_path: Path) -> None:
     func = swarmgrid.GridFunction(simulate, store=tmp_path, version="7", **OPTIONS)
     for x in range(9):  # nine commits are more than stay apart
         func.stream({"scale": 2.0}, {"x": [x if x < 9 else 10], "s": ["a"]})

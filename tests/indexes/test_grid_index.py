@@ -166,7 +166,7 @@ def test_an_update_reads_only_what_is_new() -> None:
     check_same(index, grid, asked())
 
 
-def test_merged_segments_hold_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compacted_segments_hold_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
     store = CountingStore()
     grid = filled(store, range(4), [0], chunks={"a": 4, "b": 1})
     index = grid.index("spectrum")

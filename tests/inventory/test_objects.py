@@ -112,7 +112,7 @@ STEPS = st.tuples(st.sampled_from(IDS), st.integers(0, 9), st.booleans(), st.boo
 
 
 @given(st.lists(STEPS, max_size=30))
-def test_the_newest_row_of_a_grid_counts_however_objects_are_merged(
+def test_the_newest_row_of_a_grid_counts_however_objects_are_compacted(
     steps: list[tuple[str, int, bool, bool]],
 ) -> None:
     """Of two processes that merge at the same time each may delete what the other has read."""
@@ -158,7 +158,7 @@ def test_few_objects_stay_and_a_row_is_written_again_few_times() -> None:
     assert sum(sizes.values()) == 10_000
 
 
-def test_a_reader_that_meets_a_merge_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_meets_a_compaction_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = to_location("memory://inventory-merge").open()
     names = [objects.write_rows(blobs, [one_row(grid)]) for grid in IDS]
     get_many = type(blobs).get_many

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits looks often."""
+    """A process that waits looks often."""
     monkeypatch.setattr(lease_module, "_POLL_SECONDS", 0.002)
 
 
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Location:
 
 
 class Clock:
-    """Time that goes on by a second whenever somebody looks, and calls somebody then."""
+    """Time that goes on by a second at every look, and makes a call then."""
 
     def __init__(self, on_tick: Callable[[int], None] = lambda _now: None) -> None:
         self.now = 0
@@ -57,7 +57,7 @@ class Clock:
 
 
 def never() -> float:
-    """A clock that stands still: nobody is silent for long."""
+    """A clock that stands still: no owner is silent for long."""
     return 0.0
 
 
@@ -68,7 +68,7 @@ def leases(location: Location) -> dict[str, LeaseRecord | None]:
 
 
 def leave(location: Location, data: bytes, epoch: int = 0) -> None:
-    """Put the lease of somebody else there."""
+    """Put the lease of another owner there."""
     blobs = location.open()
     blobs.begin_writing()
     blobs.put(f"{PATH.locks}{epoch:012d}.json", data)
@@ -384,7 +384,7 @@ def test_another_users_process_is_not_taken_for_dead(
     assert not replace(LeaseRecord.of_this_process(1.0), pid=1).is_dead()
 
 
-def test_where_the_system_says_nothing_nobody_is_dead(
+def test_where_the_system_says_nothing_no_owner_counts_as_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_module, "_PROC", tmp_path)

@@ -97,7 +97,7 @@ def test_the_root_says_whether_the_format_is_known(
 
 
 @pytest.mark.parametrize("data", [b"{", b"{}"])
-def test_a_damaged_root_keeps_nobody_from_writing(data: bytes) -> None:
+def test_a_damaged_root_keeps_no_process_from_writing(data: bytes) -> None:
     location = to_location(MemoryStore())
     location.open().put("data.zarr/zarr.json", data)
     check_writable(location)

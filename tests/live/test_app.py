@@ -149,7 +149,7 @@ def test_the_metrics_are_those_of_the_grids(store: Path) -> None:
     assert "swarmgrid_grids 1\n" in text
 
 
-def test_nothing_is_read_when_nobody_looks(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_read_without_viewers(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
     grid = grid_of(store)
     plain = FileBlobs.names

@@ -94,7 +94,7 @@ CLEAN = Report((), 8, 6)
         (f"{PATH.prefix}x/c.0.tmp", "problem", True),
         (f"{PATH.prefix}zarr.json.1f2e.partial", "problem", True),
         (f"{PATH.prefix}mean/notes.txt", "problem", True),
-        (f"{PATH.prefix}other/zarr.json", "note", False),  # a folder: somebody's own
+        (f"{PATH.prefix}other/zarr.json", "note", False),  # a folder of the user's own
         (f"{PATH.manifest}000000000000-one.seg.1f2e.partial", "problem", True),
         (f"{PATH.manifest}one.tmp", "problem", True),
         (f"{PATH.manifest}notes.txt", "note", False),  # may be of a later version
@@ -260,7 +260,7 @@ def test_chunks_of_a_lost_segment_hold_values_without_a_row(
     assert repaired(store).notes == (note,)  # they may be whole: the segment may be found again
 
 
-def test_points_that_no_row_speaks_of_are_seen_beside_those_of_a_row(
+def test_points_without_a_row_are_seen_beside_those_of_a_row(
     store: Location, grid: StoredGrid
 ) -> None:
     blobs = store.open()
@@ -396,7 +396,7 @@ def test_documents_that_differ_otherwise_are_no_growth(store: Location, grid: St
 # ---- while others are at work
 
 
-def test_a_merge_meanwhile_is_read_again(store: Location, grid: StoredGrid) -> None:
+def test_a_compaction_meanwhile_is_read_again(store: Location, grid: StoredGrid) -> None:
     blobs = Recorder(store.open())
     old = f"{PATH.manifest}000000000000-one.seg"
 

@@ -125,7 +125,7 @@ def test_axes_of_which_both_copies_are_gone_are_computed_anew(sound: Path, tmp_p
     assert executed(store) == 0
 
 
-def test_streaming_mends_as_well(sound: Path, tmp_path: Path) -> None:
+def test_streaming_repairs_as_well(sound: Path, tmp_path: Path) -> None:
     store = tmp_path / "s"
     shutil.copytree(sound, store)
     damage(grid_of(store) / "s" / "c.0", "truncate")

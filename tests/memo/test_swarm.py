@@ -172,21 +172,21 @@ RESULTS: dict[str, Callable[[int], Any]] = {
 
 @pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("case", RESULTS)
-@pytest.mark.parametrize("wanted", [[0, 1, 2, 3], [3, 1]])
+@pytest.mark.parametrize("expected_points", [[0, 1, 2, 3], [3, 1]])
 def test_results_come_back_with_pythons_own_types(
-    tmp_path: Path, case: str, wanted: list[int]
+    tmp_path: Path, case: str, expected_points: list[int]
 ) -> None:
     result = RESULTS[case]
     memo = new_memo(
         tmp_path,
         memo_chunk_spec={"s": 3},
-        enumerate_points=lambda params, split_spec: wanted,
+        enumerate_points=lambda params, split_spec: expected_points,
         exec_fn=lambda params, s: result(s),
     )
     output, _ = memo.run({}, {"s": [0, 1, 2, 3]})
 
-    assert output == [result(s) for s in wanted]
-    assert [repr(one) for one in output] == [repr(result(s)) for s in wanted]
+    assert output == [result(s) for s in expected_points]
+    assert [repr(one) for one in output] == [repr(result(s)) for s in expected_points]
 
 
 @pytest.mark.usefixtures("in_process")
@@ -256,12 +256,12 @@ def test_part_of_the_product_may_be_enumerated(tmp_path: Path, counter: Any) -> 
         spec = {"a": range(n), "b": range(n)}
         output, done = memo.run({}, spec)
         cells = sorted(pairs({}, spec), key=lambda point: (point[0] // 2, point[1] // 4))
-        wanted = [
+        expected_points = [
             {"large": 2**62 + 10 * a + b, "odd": b % 2 == 1, "text": f"{a}{b}"} for a, b in cells
         ]
-        assert output == wanted
+        assert output == expected_points
         assert (done.executed_points, done.total_chunks) == (computed, chunks)
-        assert done.merged_points == len(wanted)
+        assert done.merged_points == len(expected_points)
     assert counter.count == 15
 
 
@@ -611,10 +611,10 @@ def test_any_history_of_requests_gives_the_same_as_none(data: st.DataObject) -> 
 
 
 def test_one_failing_point_loses_no_other(tmp_path: Path, counter: Any) -> None:
-    mended = tmp_path / "mended"
+    repaired = tmp_path / "repaired"
 
     def fragile(params: Any, point: Any) -> Any:
-        if point == ("bb", 3) and not mended.exists():
+        if point == ("bb", 3) and not repaired.exists():
             raise ArithmeticError("no convergence")
         counter()
         return exec_fn(params, point)
@@ -624,7 +624,7 @@ def test_one_failing_point_loses_no_other(tmp_path: Path, counter: Any) -> None:
         memo.run(PARAMS, SPEC)
     finished = counter.count
     assert finished > 0
-    mended.touch()
+    repaired.touch()
     output, done = memo.run(PARAMS, SPEC)
     assert output == expected(SPEC)
     assert (done.cached_points, counter.count) == (finished, 8)

@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture
 def store(new_memory_store: Callable[[], str]) -> str:
-    """A store in memory that nobody else uses."""
+    """A store in memory that no other test uses."""
     return new_memory_store()

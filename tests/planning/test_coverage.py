@@ -20,12 +20,12 @@ from tests.records.test_manifest import Point, computed_points, manifest, scenes
 
 
 def coverage_of(
-    chunk_shape: Point, rows: list[Row], requested: list[list[int]], wanted: Any
+    chunk_shape: Point, rows: list[Row], requested: list[list[int]], chosen: Any
 ) -> Coverage:
     axes = zip(requested, chunk_shape, strict=True)
     selection = Selection(tuple(AxisSelection(np.array(p, np.intp), n) for p, n in axes))
     complete, partial = manifest(rows, len(chunk_shape)).coverage(selection)
-    return Coverage(cast("Any", None), selection, wanted, complete, partial)
+    return Coverage(cast("Any", None), selection, chosen, complete, partial)
 
 
 @given(scenes(), st.data())
@@ -34,26 +34,26 @@ def test_counts_and_masks_are_those_of_sets_of_points(
 ) -> None:
     chunk_shape, rows, requested = scene
     shape = tuple(map(len, requested))
-    wanted = None
+    chosen = None
     if data.draw(st.booleans()):
         n = int(np.prod(shape))
-        wanted = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
-        wanted = wanted.reshape(shape)
-    coverage = coverage_of(chunk_shape, rows, requested, wanted)
+        chosen = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
+        chosen = chosen.reshape(shape)
+    coverage = coverage_of(chunk_shape, rows, requested, chosen)
     computed = computed_points(chunk_shape, rows)
     places = [data.draw(st.lists(st.integers(0, n - 1)) if n else st.just([])) for n in shape]
 
-    def is_wanted(at: Point) -> bool:
-        return wanted is None or bool(wanted[at])
+    def is_chosen(at: Point) -> bool:
+        return chosen is None or bool(chosen[at])
 
     def expected(at: Point) -> bool:
         return (
-            is_wanted(at) and tuple(r[i] for r, i in zip(requested, at, strict=True)) in computed
+            is_chosen(at) and tuple(r[i] for r, i in zip(requested, at, strict=True)) in computed
         )
 
     every = list(itertools.product(*map(range, shape)))
-    assert coverage.n_missing() == sum(is_wanted(at) and not expected(at) for at in every)
-    assert coverage.has_missing() == (wanted is not None or not all(map(expected, every)))
+    assert coverage.n_missing() == sum(is_chosen(at) and not expected(at) for at in every)
+    assert coverage.has_missing() == (chosen is not None or not all(map(expected, every)))
     assert coverage.is_computed().ravel().tolist() == list(map(expected, every))
     part = coverage.is_computed([np.array(along, np.intp) for along in places])
     assert part.ravel().tolist() == [expected(at) for at in itertools.product(*places)]
@@ -92,9 +92,9 @@ def test_a_request_of_more_chunks_than_can_be_counted_is_refused() -> None:
 
 
 def test_chunks_that_are_not_asked_for_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = np.zeros((300, 200), bool)
-    wanted[7, 8] = wanted[299, 199] = True
-    coverage = coverage_of((1, 2), [], [list(range(300)), list(range(200))], wanted)
+    chosen = np.zeros((300, 200), bool)
+    chosen[7, 8] = chosen[299, 199] = True
+    coverage = coverage_of((1, 2), [], [list(range(300)), list(range(200))], chosen)
     looked = []
     plain = Coverage.missing_mask
 

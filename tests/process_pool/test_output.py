@@ -69,7 +69,7 @@ def run(func: Any, n: int, store: Path, **options: Any) -> swarmgrid.Diagnostics
 def told(x: int) -> int:
     print("point", x, "begins")
     log.info("in the middle of %d", x, extra={"thing": object(), "point": x})
-    log.debug("nobody asks for this")
+    log.debug("no logger asks for this")
     os.write(1, b"not Python\n")
     try:
         int(f"no {x}")
@@ -162,7 +162,7 @@ class Broken(io.TextIOBase):
         raise BrokenPipeError
 
 
-def test_a_stream_that_nobody_reads_does_not_end_the_run(
+def test_a_stream_that_no_process_reads_does_not_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Broken())

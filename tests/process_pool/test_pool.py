@@ -44,7 +44,7 @@ def test_the_busiest_worker_is_asked_first_and_then_the_next(busy: Any) -> None:
     assert asked == [[0, 1, 0], [1, 1, 0], [1, 1, 0]]
 
 
-def test_nobody_is_asked_while_all_are_busy_or_memory_is_short(busy: Any) -> None:
+def test_no_worker_is_asked_while_all_are_busy_or_memory_is_short(busy: Any) -> None:
     workers = [Busy(9.0) for _ in range(4)]
     busy._busy = set(workers)
     busy.relieve()

@@ -67,7 +67,9 @@ class Mortal(Recorder):
 # ---- merging
 
 
-def test_a_merge_keeps_the_last_failure_of_each_point_not_computed_since(files: FileBlobs) -> None:
+def test_a_compaction_keeps_the_last_failure_of_each_point_not_computed_since(
+    files: FileBlobs,
+) -> None:
     for attempt, places in enumerate([(0, 1, 2), (1, 2), (2, 3)], start=1):
         log = [failure(place, attempt) for place in places]
         write_failures(files, PATH, f"{attempt}.err", log)
@@ -76,13 +78,13 @@ def test_a_merge_keeps_the_last_failure_of_each_point_not_computed_since(files: 
     assert attempts(files) == {0: 1, 1: 2, 2: 3}
 
 
-def test_a_merge_of_failures_that_are_all_computed_leaves_nothing(files: FileBlobs) -> None:
+def test_a_compaction_of_failures_that_are_all_computed_leaves_nothing(files: FileBlobs) -> None:
     write_failures(files, PATH, "1.err", [failure(0)])
     compact_failures(files, PATH, ["1.err"], "2.err", lambda _place: True)
     assert names(files) == []
 
 
-def test_a_merge_that_is_killed_at_any_step_loses_nothing(files: FileBlobs) -> None:
+def test_a_compaction_that_is_killed_at_any_step_loses_nothing(files: FileBlobs) -> None:
     before = {place: place + 1 for place in range(5)}
     kills = 0
     for k in itertools.count(1):
@@ -138,14 +140,14 @@ def test_a_log_of_any_sizes_stays_short_and_says_the_last_of_each_point(
         (dict.fromkeys("abcdefg", 1) | {"h": 100, "i": 1}, "ihgfedcba"),  # none is passed over
     ],
 )
-def test_only_the_newest_are_merged(sizes: dict[str, int], expected: str) -> None:
+def test_only_the_newest_are_compacted(sizes: dict[str, int], expected: str) -> None:
     assert "".join(newest_to_compact(sizes)) == expected
 
 
 # ---- reading
 
 
-def test_a_merge_while_failures_are_read_hides_none(files: FileBlobs) -> None:
+def test_a_compaction_while_failures_are_read_hides_none(files: FileBlobs) -> None:
     write_failures(files, PATH, "1.err", [failure(1)])
     reader = Recorder(files)
 

@@ -58,7 +58,7 @@ def test_a_grid_s_state_has_the_grid_and_every_row(files: FileBlobs, grid: Store
     assert sorted(state.manifest.rows.index.tolist()) == [[0], [1]]
 
 
-def test_a_merge_between_listing_and_reading_is_retried(
+def test_a_compaction_between_listing_and_reading_is_retried(
     files: FileBlobs, grid: StoredGrid
 ) -> None:
     merges: list[str] = []

@@ -121,7 +121,7 @@ def test_the_time_of_a_point_is_the_mean_over_the_whole_boxes() -> None:
 
 
 @pytest.mark.parametrize("largest", [1, 10, 1000], ids="up to {} rows".format)
-def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
+def test_compaction_keeps_few_segments_and_loses_none(largest: int) -> None:
     numbers = random.Random(largest)
     sizes: dict[str, int] = {}
     content: dict[str, set[int]] = {}
@@ -145,7 +145,7 @@ def test_merging_keeps_few_segments_and_loses_none(largest: int) -> None:
     assert rewritten <= total * (2 + math.log(total, COMPACT_FROM))
 
 
-def test_a_segment_that_is_full_is_never_merged_again() -> None:
+def test_a_segment_that_is_full_is_never_compacted_again() -> None:
     numbers = random.Random(0)
     sizes: dict[str, int] = {}
     rewritten = total = 0

@@ -287,7 +287,7 @@ def check_clean(grid: Any) -> None:
         report = grid.verify(axes=["x", "y"])
     assert report.is_clean, report
     left = [note for note in report.notes if not note.key.startswith("locks/")]
-    assert left == [], report  # a kill at the very end leaves a lease, until somebody needs it
+    assert left == [], report  # a kill at the very end leaves a lease, until the next owner comes
 
 
 STORIES: dict[str, Any] = {

@@ -178,7 +178,7 @@ def workers(calls: Path) -> list[int]:
 
 
 def check_what_a_kill_leaves(store: Path) -> None:
-    """No damage, before anybody has tidied up."""
+    """No damage, before the next run has tidied up."""
     grid = swarmgrid.GridFunction(of_script(point, store.parent), version="1", store=store)
     with contextlib.suppress(swarmgrid.InputError):  # nothing is stored yet
         report = grid.verify(axes=["x", "y"])

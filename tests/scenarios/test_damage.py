@@ -157,7 +157,7 @@ def assert_named(report: Report, name: str, how: str) -> None:
     elif name.startswith("manifest/catalog/"):  # of the store: the grid is whole without it
         assert (problems, notes) == ([], []), what
     elif how == "delete" and (name.startswith("locks/") or name.endswith(".err")):
-        assert (problems, notes) == ([], []), what  # nobody holds the grid; messages are gone
+        assert (problems, notes) == ([], []), what  # no process holds the grid; messages are gone
     elif how == "delete" and name.endswith(("/x/c.0", "copy-x-c.0")):
         assert (problems, notes) == ([], [name]), what  # x became a float axis: they are unused
     else:
@@ -286,7 +286,7 @@ def test_a_damaged_chunk_that_is_only_partly_filled_is_computed_again_when_it_gr
     assert grid.verify().is_clean
 
 
-def test_a_lost_group_document_is_mended_and_nothing_is_started_anew(
+def test_a_lost_group_document_is_repaired_and_nothing_is_started_anew(
     sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = tmp_path / "s"
@@ -301,7 +301,7 @@ def test_a_lost_group_document_is_mended_and_nothing_is_started_anew(
 
 
 @pytest.mark.parametrize("how", ["truncate", "flip middle", "empty", "delete"])
-def test_a_damaged_coordinate_is_mended_by_the_next_run(
+def test_a_damaged_coordinate_is_repaired_by_the_next_run(
     sound: Path, tmp_path: Path, how: str
 ) -> None:
     store = tmp_path / "s"

@@ -177,7 +177,7 @@ def test_an_error_of_the_call_shows_no_frames_of_ours(monkeypatch: pytest.Monkey
 
 
 class BrokenStore(MemoryStore):
-    """A store of somebody's own, with a mistake."""
+    """A store of the user's own, with a mistake."""
 
     async def get(self, *args: Any, **options: Any) -> Any:
         raise ZeroDivisionError
@@ -203,7 +203,7 @@ def test_an_error_of_the_store_shows_no_frames_and_no_text_of_the_system(
         assert "swarmgrid.StoreError: store " in shown
 
 
-def test_an_error_that_somebody_else_shows_is_left_to_them(
+def test_an_error_that_other_code_shows_is_left_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def theirs(*error: object) -> None:

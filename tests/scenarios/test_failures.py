@@ -22,7 +22,7 @@ from tests.long import first, pairs
 def flaky(x: int, bad: tuple[int, ...], calls: str) -> float:
     with Path(calls).open("a") as file:
         file.write(f"{x}\n")
-    if x in bad and not Path(calls + ".mended").exists():
+    if x in bad and not Path(calls + ".corrected").exists():
         raise ValueError(f"no {x}")
     return x * 1.5
 
@@ -70,7 +70,7 @@ def test_failed_points_are_tried_again_unless_that_is_declined(
     assert len(calls(tmp_path)) == 10
     run()
     assert grid.errors()["attempt"].tolist() == [2, 2, 2]
-    (tmp_path / "calls.mended").touch()
+    (tmp_path / "calls.corrected").touch()
     ds, done = run()
     assert (done.points_computed, done.points_failed) == (3, 0)
     assert grid.errors().empty
@@ -86,20 +86,20 @@ def test_records_of_failures_do_not_pile_up(grid: swarmgrid.GridFunction, tmp_pa
         run()
         assert len(records()) <= 9 + 1
         assert grid.errors()["attempt"].tolist() == [attempt] * 3
-    (tmp_path / "calls.mended").touch()
+    (tmp_path / "calls.corrected").touch()
     run()
     for _ in range(12):  # nothing is missing: nothing is written
         run()
     assert grid.errors().empty
 
 
-def test_records_of_points_computed_since_are_left_out_of_a_merge(
+def test_records_of_points_computed_since_are_left_out_of_a_compaction(
     grid: swarmgrid.GridFunction, tmp_path: Path
 ) -> None:
     run = functools.partial(grid.run, axes={"x": range(10)}, on_error="record", executor="sync")
     for _ in range(9):
         run()
-    (tmp_path / "calls.mended").touch()
+    (tmp_path / "calls.corrected").touch()
     run()
     assert len(list(tmp_path.glob("s/manifest/*/*.err"))) == 1  # merged before it was computed
     (record,) = tmp_path.glob("s/manifest/*/*.err")
@@ -268,7 +268,7 @@ def test_a_failed_block_is_left_out_as_a_whole(tmp_path: Path, executor: str, kn
     def block(x: np.ndarray) -> np.ndarray:
         with calls.open("a") as file:
             file.write(f"{len(x)}\n")
-        if 4 in x and not (tmp_path / "mended").exists():
+        if 4 in x and not (tmp_path / "corrected").exists():
             raise ValueError("four")
         return x * 2.0
 
@@ -285,7 +285,7 @@ def test_a_failed_block_is_left_out_as_a_whole(tmp_path: Path, executor: str, kn
     _, done = grid.run(axes={"x": range(9)}, retry_failed=False, **options)
     assert (done.points_cached, done.points_failed, done.points_computed) == (6, 3, 0)
     assert len(calls.read_text().split()) == n
-    (tmp_path / "mended").touch()
+    (tmp_path / "corrected").touch()
     ds, done = grid.run(axes={"x": range(9)}, **options)
     assert (done.points_cached, done.points_failed, done.points_computed) == (6, 0, 3)
     np.testing.assert_array_equal(ds["value"], np.arange(9) * 2.0)

@@ -198,10 +198,10 @@ def run(values: Any) -> None:
             assert type(received[number]) is type(value)
             assert digest(received[number], "it") == digest(value, "it")
     else:
-        wanted = listed(values)
-        assert all(map(is_exact, [received[n] for n in numbers], wanted))
+        expected_values = listed(values)
+        assert all(map(is_exact, [received[n] for n in numbers], expected_values))
         shown = [v.name if isinstance(v, enum.Enum) else received[n]
-                 for n, v in zip(numbers, wanted, strict=True)]  # fmt: skip
+                 for n, v in zip(numbers, expected_values, strict=True)]  # fmt: skip
         assert all(a == b for a, b in zip(labels, shown, strict=True))
     n = len(received)
     assert n == len(labels)

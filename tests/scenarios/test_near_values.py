@@ -42,14 +42,14 @@ finite = st.floats(allow_nan=False, allow_infinity=True)
 
 @given(st.lists(finite, unique=True), st.lists(finite, unique=True), st.booleans())
 @example(
-    stored=[-1.7e308], wanted=[1.7e308], is_shifted=False
+    stored=[-1.7e308], requested=[1.7e308], is_shifted=False
 )  # no number is as large as their distance
 def test_near_misses_are_those_that_a_search_finds(
-    stored: list[float], wanted: list[float], is_shifted: bool
+    stored: list[float], requested: list[float], is_shifted: bool
 ) -> None:
     if is_shifted:
-        wanted = sorted({float(np.nextafter(value, 0)) for value in stored})
-    have, want = to_axis("x", stored), to_axis("x", wanted)
+        requested = sorted({float(np.nextafter(value, 0)) for value in stored})
+    have, want = to_axis("x", stored), to_axis("x", requested)
     with np.errstate(invalid="ignore"):
         expected = [
             w

@@ -130,11 +130,11 @@ def test_four_processes_compute_each_point_once(tmp_path: Path, executor: str) -
         for axes in REQUESTS
     ]
     results = [finished(process) for process in running]
-    wanted = {f"{x},{y}" for axes in REQUESTS for x in axes["x"] for y in axes["y"]}
-    assert points(calls) == Counter(wanted)
-    assert sum(results) == len(wanted)
+    requested = {f"{x},{y}" for axes in REQUESTS for x in axes["x"] for y in axes["y"]}
+    assert points(calls) == Counter(requested)
+    assert sum(results) == len(requested)
     value, grid = stored(store)
-    assert int(value.notnull().sum()) == len(wanted)
+    assert int(value.notnull().sum()) == len(requested)
     assert all(are_stored(value, axes) for axes in REQUESTS)
     assert grid.verify(axes=["x", "y"]).is_clean
 

@@ -135,7 +135,7 @@ def test_a_condition_of_one_axis_holds_for_all_the_others(tmp_path: Path) -> Non
         np.testing.assert_array_equal(ds["value"], [[5, np.nan], [6, np.nan]])
 
 
-def test_nothing_wanted_is_an_empty_answer(tmp_path: Path) -> None:
+def test_a_request_of_nothing_has_an_empty_answer(tmp_path: Path) -> None:
     ds, done = swarmgrid.run(
         axes={"a": [1, 2], "b": [3]}, func=product, store=tmp_path / "s", where=lambda: False
     )

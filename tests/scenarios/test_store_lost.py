@@ -101,7 +101,7 @@ def without_privilege() -> None:
 
 
 def change_modes(store: Path, mode: int) -> None:
-    """Set the permissions of a store's folders, while somebody may be making and deleting some."""
+    """Set the permissions of a store's folders, while other threads make and delete some."""
     folders = [Path(folder) for folder, _, _ in os.walk(store)]  # before they are changed
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
@@ -175,7 +175,7 @@ except swarmgrid.StoreError as error:
 
 
 def deleted(store: Path) -> None:
-    """Delete a store as ``rm -r`` does, again while somebody is writing into it."""
+    """Delete a store as ``rm -r`` does, again while other threads write into it."""
     while store.exists():
         shutil.rmtree(store, ignore_errors=True)
 

@@ -401,7 +401,7 @@ def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) ->
 
 
 @pytest.mark.parametrize("epoch", [10**12 - 1, 10**12 - 10**6 + 1])
-def test_a_lease_that_nobody_could_follow_is_none(epoch: int) -> None:
+def test_a_lease_that_no_owner_could_follow_is_none(epoch: int) -> None:
     grid = key_of("/x/c.0").split("/")[2]
     forged = lease_record.LeaseRecord("w", "elsewhere", 1, "then", 30.0).to_bytes()
     objects = {**PLAIN, f"locks/{grid}/{epoch:012d}.json": forged}

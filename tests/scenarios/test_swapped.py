@@ -153,7 +153,7 @@ def stages(request: pytest.FixtureRequest) -> Stages:
 
 @pytest.mark.timeout(600)  # some 50 calls in memory; a busy machine needs minutes
 @pytest.mark.parametrize("turn", first(1, range(TURNS)))
-def test_every_object_swapped_for_another_one_is_found_and_mended(
+def test_every_object_swapped_for_another_one_is_found_and_repaired(
     stages: Stages, turn: int
 ) -> None:
     grid = swarmgrid.GridFunction(simulate, version="1", verbose=0)

@@ -66,7 +66,7 @@ LONG = {"x": 300_000}
 CASES: dict[str, tuple[Any, ...]] = {
     "tiny chunks": (({"x": 3}, None, LONG, SCALAR), (3,), (8190,)),
     "single points": (({"x": 1}, None, LONG, SCALAR), (1,), (8192,)),
-    "no shards wanted": (({"x": 3}, False, LONG, SCALAR), (3,), None),
+    "no shards requested": (({"x": 3}, False, LONG, SCALAR), (3,), None),
     "few chunks": (({"x": 3}, None, {"x": 3 * MANY_CHUNKS}, SCALAR), (3,), None),
     "one chunk more": (({"x": 3}, None, {"x": 3 * MANY_CHUNKS + 1}, SCALAR), (3,), (3003,)),
     "chunks of many points": (({"x": 1024}, None, {"x": 10**7}, 1), (1024,), None),

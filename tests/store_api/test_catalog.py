@@ -217,7 +217,7 @@ def test_a_repr_shows_the_first_grids_whatever_their_number_and_looks_at_no_othe
     assert "49,990 more" in text
     assert "49,990 more" in page
     read = [i for i, row in enumerate(rows) if "params" in row.__dict__]
-    assert read == list(range(10))  # params are JSON until somebody looks
+    assert read == list(range(10))  # params are JSON until they are looked at
     assert len(page) < 20_000
 
 

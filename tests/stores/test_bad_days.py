@@ -242,7 +242,7 @@ for store in eval(sys.argv[1]):
 
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give its rights up")
-def test_a_store_in_a_folder_of_somebody_else_is_read(tmp_path: Path) -> None:
+def test_a_store_in_a_folder_of_another_user_is_read(tmp_path: Path) -> None:
     pytest.importorskip("lmdb")
     with tempfile.TemporaryDirectory(dir="/tmp") as text:  # the folders of tests are root's
         Path(text).chmod(0o755)

@@ -300,7 +300,7 @@ def test_mistakes_are_told(device: Any, match: str) -> None:
         Tiered(MemoryStore(), device=device)
 
 
-def test_the_memory_of_the_process_holds_fewer_digits_for_who_asks(home: CountingStore) -> None:
+def test_the_memory_of_the_process_holds_fewer_digits_on_request(home: CountingStore) -> None:
     store = Tiered(home, ram="1MB", device=("cpu", "1MB", "float16"))
     exact = opened(filled()).load()
     for _ in range(2):

@@ -52,7 +52,9 @@ class Killed(BaseException):
     """As the end of a process: nothing is tidied up."""
 
 
-def test_a_kill_at_any_step_leaves_it_within_its_budget_for_those_who_live(tmp_path: Path) -> None:
+def test_a_kill_at_any_step_leaves_it_within_its_budget_for_other_processes(
+    tmp_path: Path,
+) -> None:
     at = 0
     while is_killed_at(at, tmp_path / str(at)):
         at += 1

@@ -159,7 +159,7 @@ def test_jumps_and_whole_reads_are_no_walk(home: CountingStore) -> None:
     assert later.tasks == []
 
 
-def test_what_fails_behind_is_told_only_to_the_reader_who_asks(tmp_path: Any) -> None:
+def test_what_fails_behind_is_told_only_to_a_reader_that_asks(tmp_path: Any) -> None:
     swarmgrid.stream({}, {"x": range(N)}, func=triple, store=tmp_path, **OPTIONS)
     (broken,) = tmp_path.rglob("value/c.3")
     broken.write_bytes(b"x" * 30)
