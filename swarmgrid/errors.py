@@ -302,6 +302,9 @@ class FormatError(StoreError):
 class LeaseLostError(StoreError):
     """Another process has taken over the grid that this one was writing.
 
+    A run waits for that process, and goes on. It raises this where its lease was deleted, or where
+    it was overtaken twice before it had committed anything.
+
     See docs/how-to/slurm.md#things-to-know
     """
 

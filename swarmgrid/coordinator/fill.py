@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from swarmgrid.transport.parcel import Parcel
 
 
+MAX_VAIN = 2
+"""The number of leases in a row under which a run that is overtaken may commit nothing: two runs
+could take the grid from each other for ever (decision 0042)."""
 MAX_REPAIRS = 2
 """The most repairs of damaged chunks in a run: first of the one that stopped it, then of all."""
 
@@ -86,15 +89,42 @@ def fill(
         parcel = to_parcel(job_of(request, options, request.domain.axes, ""))
     # before the lease, for which the caller may have to wait
     check_writable(request.grid.location)
-    with (
-        ended_by_sigterm(),
-        lease.acquire(request.grid.location, request.grid.path, options.lease_seconds) as held,
-        # within the lease: no other owner changes the grid before its row in the catalog is
-        # written
-        recorded(held, request.grid.path) as recording,
-    ):
-        done = _fill(request, options, held, parcel, ended, known, witness)
-    return done, recording.state
+    with ended_by_sigterm():
+        return _filled(request, options, parcel, ended, known, witness)
+
+
+def _filled(
+    request: Request,
+    options: RunOptions,
+    parcel: Parcel | None,
+    ended: Callable[[Diagnostics], None],
+    known: tuple[GridState, Coverage] | None,
+    witness: Witness | None,
+) -> tuple[Diagnostics, GridState | None]:
+    """Run under one lease, or under the next one where another process has overtaken the run."""
+    n_vain = 0
+    location, path = request.grid.location, request.grid.path
+    while True:
+        held = lease.acquire(location, path, options.lease_seconds)
+        try:
+            # within the lease: no other owner changes the grid before its row in the catalog is
+            # written
+            with held, recorded(held, path) as recording:
+                done = _fill(request, options, held, parcel, ended, known, witness)
+        # of any kind: a request that was under way while this process slept has met its time limit
+        except StoreError:
+            n_vain = 0 if held.has_committed else n_vain + 1
+            if not held.is_overtaken or n_vain == MAX_VAIN:
+                raise
+            _log.warning(
+                "another process has overtaken the run of grid %s, which showed no sign of life "
+                "for %g s. It goes on after that one, with the points that are missing then",
+                path.grid,
+                options.lease_seconds,
+            )
+            known = None  # what this one had is old: everything is read again
+        else:
+            return done, recording.state
 
 
 def _fill(

@@ -65,6 +65,10 @@ class Lease:
         self._expected_end: float | None = None
         """On the monotonic clock; None: it is not known."""
         self._lost = ""
+        self.is_overtaken: bool = False
+        """Whether a later lease was seen: another process has taken the grid over."""
+        self.has_committed: bool = False
+        """Whether a commit was begun under this lease."""
         # a thread of its own: neither a long point nor a slow store keeps the owner from showing
         # life
         self._thread = threading.Thread(target=self._keep, name="swarmgrid-lease", daemon=True)
@@ -81,6 +85,7 @@ class Lease:
 
     def new_commit(self) -> int:
         """The number of the next commit: higher than all of this owner, and of earlier ones."""
+        self.has_committed = True
         return to_commit(self.epoch, next(self._commits))
 
     def check(self) -> None:
@@ -118,7 +123,6 @@ class Lease:
             try:
                 self._look()
                 if self._lost:  # `check` raises that where the run can see it
-                    _log.warning("%s; this run ends", self._lost)
                     return
                 # a successor that comes between the look and this write is not touched by it:
                 # the file is that of this owner's epoch, which no longer is the highest
@@ -152,6 +156,8 @@ class Lease:
         if epoch < 0:
             self._lost = f"the lease of grid {grid}, or the whole store, was deleted"
         elif epoch != self.epoch or is_other:
+            # a lower number, or this one of another's: the lease was deleted before
+            self.is_overtaken = epoch > self.epoch
             self._lost = (
                 f"another process has taken over grid {grid}, because this one showed no sign of "
                 f"life for {mine.seconds:g} s, or its lease was deleted"

@@ -25,9 +25,9 @@ MAX_EPOCH = 10**12 - 10**6
 """A file of a higher number is no lease: no lease could follow it."""
 _NAME = re.compile(r"(\d{12})\.json", re.ASCII)
 _PROC = Path("/proc")
-
-
 _COMMIT_BITS = 24
+_LOOKS = 10
+"""Of an owner's lease that is deleted between two requests; so often in a row it is no lease."""
 
 
 def to_commit(epoch: int, number: int) -> int:
@@ -144,10 +144,15 @@ def epochs(blobs: Blobs, grid: str) -> list[int]:
 
 def highest_record(blobs: Blobs, grid: str) -> tuple[int, LeaseRecord | None]:
     """The number of the lease that holds, -1 for none, and what it says."""
-    found = epochs(blobs, grid)
-    if not found:
-        return -1, None
-    return found[-1], LeaseRecord.from_bytes(blobs.get(record_key(grid, found[-1]), MAX_NBYTES))
+    epoch, data = -1, None
+    for _ in range(_LOOKS):
+        epoch = max(epochs(blobs, grid), default=-1)
+        data = None if epoch < 0 else blobs.get(record_key(grid, epoch), MAX_NBYTES)
+        # deleted since it was listed: by the next owner, whose file is there by now. A writer that
+        # took it for no news would go on after two others
+        if epoch < 0 or data is not None:
+            break
+    return epoch, LeaseRecord.from_bytes(data)
 
 
 def _start_of(pid: int) -> str | None:

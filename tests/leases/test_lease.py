@@ -23,10 +23,10 @@ from swarmgrid.errors import LeaseLostError
 from swarmgrid.leases import lease as lease_module
 from swarmgrid.leases.lease import Lease, acquire
 from swarmgrid.store import lease_record as record_module
-from swarmgrid.store.lease_record import LEASE_SECONDS, LeaseRecord, record_key
+from swarmgrid.store.lease_record import LEASE_SECONDS, LeaseRecord, highest_record, record_key
 from swarmgrid.store.location import Location, to_location
 from tests import programs
-from tests.stores.grids import PATH
+from tests.stores.grids import PATH, Recorder
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -198,7 +198,7 @@ def started(root: Path, rounds: int, end: str) -> subprocess.Popen[str]:
 
 def test_processes_hold_it_one_at_a_time(tmp_path: Path) -> None:
     processes = [started(tmp_path, 6, "release") for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0] * 4
+    assert [process.wait(PATIENCE) for process in processes] == [0] * 4
     for process in processes:
         assert process.stdout is not None
         process.stdout.close()
@@ -318,6 +318,31 @@ def test_the_highest_number_holds_and_other_files_say_nothing(store: Location) -
         assert held.epoch == 12
     names = [name for name in leases(store) if len(name) == 17]
     assert names == ["000000000012.json"]
+
+
+def test_a_lease_that_is_followed_between_two_requests_is_not_taken_for_damage(
+    store: Location,
+) -> None:
+    """A writer that read nothing of it would go on after others have taken the grid."""
+    leave(store, record_from_elsewhere().to_bytes(), 1)
+    blobs = Recorder(store.open())
+    other = replace(record_from_elsewhere(), writer="the next owner")
+
+    def follow(key: str) -> None:
+        blobs.before_read = lambda _key: None
+        leave(store, other.to_bytes(), 2)
+        assert key == record_key(PATH.grid, 1)
+        store.open().delete(key)
+
+    blobs.before_read = follow
+    assert highest_record(blobs, PATH.grid) == (2, other)
+
+
+def test_a_lease_that_cannot_be_read_ends_the_looking(store: Location) -> None:
+    leave(store, record_from_elsewhere().to_bytes(), 1)
+    blobs = Recorder(store.open())
+    blobs.get = lambda key, limit: None  # a listing that is older than the objects
+    assert highest_record(blobs, PATH.grid) == (1, None)
 
 
 def test_a_lease_record_survives_being_stored() -> None:

@@ -28,14 +28,16 @@ from tests.servers.s3 import S3Server
 from tests.waiting import PATIENCE, is_alive, wait_until
 
 SCRIPT = """
-import json, sys, time, swarmgrid
+import json, os, sys, time, swarmgrid
 
 store, calls, axes, pause, options = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:6])
 
 def record(x, y):
     with open(calls, "a") as file:
         file.write(f"{x},{y}\\n")
-    time.sleep(pause)
+    while pause < 0 and not os.path.exists(calls + ".go"):
+        time.sleep(0.01)
+    time.sleep(max(0.0, pause))
     return x * 100.0 + y
 
 # without a dataset no xarray is imported: a third of the time that a program takes
@@ -75,7 +77,10 @@ def start(
     reads: bool = False,
     **options: Any,
 ) -> subprocess.Popen[str]:
-    """Start a program that computes, and that reads the results as well if it is to."""
+    """Start a program that computes, and that reads the results as well if it is to.
+
+    With a ``pause`` below 0 each call waits for the file ``calls`` with ``.go`` after its name.
+    """
     script = calls.with_name("script.py")
     if not script.exists():  # another process may be reading it
         script.write_text(SCRIPT)
@@ -92,7 +97,7 @@ def start(
 
 def finished(process: subprocess.Popen[str]) -> int:
     """The number of points that a program has computed."""
-    out, err = process.communicate(timeout=5 * PATIENCE)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return int(out)
 
@@ -157,13 +162,12 @@ def test_different_grids_do_not_wait_for_each_other(tmp_path: Path) -> None:
 def test_the_second_process_says_that_it_waits(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     axes = {"x": [1], "y": [0]}
-    first = start(tmp_path / "s", calls, axes, pause=2.0, executor="sync")
+    first = start(tmp_path / "s", calls, axes, pause=-1, executor="sync")
     wait_until(calls.exists)
-    first.send_signal(signal.SIGSTOP)  # within the call, until the other one has begun to wait
     second = start(tmp_path / "s", calls, axes, executor="sync")
     assert second.stderr is not None
     assert f"waiting for process {first.pid}" in second.stderr.readline()
-    first.send_signal(signal.SIGCONT)
+    Path(f"{calls}.go").touch()
     assert finished(first) == 1
     assert finished(second) == 0
 
@@ -173,9 +177,11 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
     calls.touch()
     axes = {"x": range(20), "y": range(10)}
     options = {"chunks": {"x": 3, "y": 10}, "executor": "sync"}
-    writer = start(tmp_path / "s", calls, axes, pause=0.004, **options)
+    writer = start(tmp_path / "s", calls, axes, pause=0.01, **options)
     seen = set()
-    while writer.poll() is None:
+    is_over = False
+    while not is_over:
+        is_over = writer.poll() is not None  # before the last look
         try:
             value, _ = stored(tmp_path / "s")
         except swarmgrid.InputError:
@@ -194,7 +200,8 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
 def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
     s3: S3Server, tmp_path: Path
 ) -> None:
-    survive(s3.url("survivors"), tmp_path, storage_options=s3.storage_options(), executor="sync")
+    options = {"storage_options": s3.storage_options(), "lease_seconds": 10}
+    survive(s3.url("survivors"), tmp_path, executor="sync", **options)
 
 
 @pytest.mark.long
@@ -202,8 +209,7 @@ def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
 def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond_its_lease(
     place: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    seconds = 10 if place[0].startswith("dynamodb:") else 2  # its simulation answers slowly
-    options = {"storage_options": place[1] or None, "lease_seconds": seconds}
+    options = {"storage_options": place[1] or None, "lease_seconds": 10}
     survive(place[0], tmp_path, executor="sync", **options)
 
 
@@ -219,21 +225,23 @@ def survive(store: Any, tmp_path: Path, **options: Any) -> None:
     calls.touch()
     axes = {"x": range(24), "y": range(10)}
     options = {"chunks": {"x": 2, "y": 10}, "lease_seconds": 2} | options
-    killed = start(store, calls, axes, pause=0.01, **options)
-    wait_for_calls(calls, 40)
+    # slow: neither comes to its end before the signal does, however late that is
+    killed = start(store, calls, axes, pause=0.05, **options)
+    wait_for_calls(calls, 20)
     killed.kill()
     killed.communicate()
-    paused = start(store, calls, axes, pause=0.01, **options)
+    paused = start(store, calls, axes, pause=0.05, **options)
     before = len(points(calls))
-    wait_for_calls(calls, before + 40)
+    wait_for_calls(calls, before + 20)
     pause_outside_a_write(paused, to_location(store, options.get("storage_options")))
     third = start(store, calls, axes, pause=0.01, **options)
     fourth = start(store, calls, {"x": range(30), "y": range(4)}, pause=0.01, **options)
     finished(third)
     paused.send_signal(signal.SIGCONT)
     finished(fourth)
-    _, err = paused.communicate(timeout=5 * PATIENCE)
-    assert paused.returncode == 0 or "LeaseLostError" in err, err
+    _, err = paused.communicate(timeout=PATIENCE)
+    assert paused.returncode == 0, err
+    assert "has overtaken the run" in err
     again = start(store, calls, axes, **options)
     assert finished(again) == 0
     func, more = of_script(record, calls.parent), options.get("storage_options")
@@ -332,9 +340,9 @@ def test_what_a_function_makes_of_an_interruption_is_not_stored(
     )
     wait_until(lambda: calls.stat().st_size >= 4)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=5 * PATIENCE)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode in (-signal.SIGINT, 130), err.decode()
-    assert calls.stat().st_size < 10
+    assert calls.stat().st_size < 50
     name = "block" if what == "block" else "careless"
     (values,) = store.glob(f"data.zarr/{name}/*/value")
     stored = zarr.open_array(values, mode="r")[:]
@@ -352,11 +360,11 @@ def test_a_second_ctrl_c_keeps_what_has_come_back(tmp_path: Path) -> None:
         [sys.executable, str(script), str(store), str(calls)], stderr=subprocess.DEVNULL
     )
     wait_until(lambda: calls.stat().st_size > 100)
-    time.sleep(1.0)
+    time.sleep(3.0)  # what was computed comes back
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    process.communicate(timeout=5 * PATIENCE)
+    process.communicate(timeout=PATIENCE)
     (values,) = store.glob("data.zarr/mixed/*/value")
     assert np.isfinite(zarr.open_array(values, mode="r")[:]).sum() > 10
 
@@ -396,7 +404,7 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
     process = programs.start(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: len(calls.read_text().split()) >= 60)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=5 * PATIENCE)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode in {"SIGINT": (-2, 130), "SIGTERM": (143,)}[name], err
     n_calls = len(calls.read_text().split())
     grid = swarmgrid.GridFunction(of_script(slow, tmp_path), version="1", store=tmp_path / "s")
@@ -431,7 +439,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=5 * PATIENCE)  # the points that take long are given up
+    _, err = process.communicate(timeout=PATIENCE)  # the points that take long are given up
     expected = {"SIGINT": (-2, 130), "SIGTERM": (143,), "SIGKILL": (-9,)}[name]
     assert process.returncode in expected
     assert err.count("Traceback") <= (1 if name == "SIGINT" else 0), err
