@@ -18,7 +18,7 @@ import pytest
 
 MARK = "SWARMGRID_TESTS"
 """A variable that every process has which comes of a test, also one whose parents are gone."""
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 """How long a process may take that is about to end."""
 
 FOREIGN = ("pymp-", "dask-scratch-space", "pytest-of-")

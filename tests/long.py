@@ -10,16 +10,26 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 EXAMPLES, LONG_EXAMPLES = 8, 120
 """Examples of a property that says nothing else, in the default run and in the long one."""
 USUAL = 50
 """Of so many, `examples` takes the part that the run has."""
 
-settings.register_profile("default", deadline=None, max_examples=EXAMPLES, print_blob=True)
-settings.register_profile("long", deadline=None, max_examples=LONG_EXAMPLES, print_blob=True)
-settings.load_profile("default")  # without deadlines: a busy machine is no failure
+_everywhere = settings(
+    deadline=None,  # a busy machine is no failure
+    # nor is one on which examples are slow to draw, or a draw of which little passes a filter
+    suppress_health_check=[
+        *(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much),
+        *(HealthCheck.large_base_example, HealthCheck.function_scoped_fixture),
+    ],
+    print_blob=True,
+)
+# the default run looks at the same examples each time: what it finds comes of what was changed
+settings.register_profile("default", _everywhere, max_examples=EXAMPLES, derandomize=True)
+settings.register_profile("long", _everywhere, max_examples=LONG_EXAMPLES)
+settings.load_profile("default")
 
 
 def first(n: int, cases: Iterable[Any]) -> list[Any]:

@@ -19,6 +19,7 @@ from benchmarks.studies import STUDIES, Figure
 from benchmarks.studies.late_store import LateStore, Request, chain, requests_in
 from benchmarks.targets import NEEDED, TARGETS, Findings
 from tests.long import first
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {BARE, ZARR, "zarr by hand"}
@@ -56,7 +57,7 @@ FIGURES = {
 """What the studies find."""
 
 
-EVERYTHING = pytest.param((), marks=[pytest.mark.long, pytest.mark.timeout(600)], id="all")
+EVERYTHING = pytest.param((), marks=[pytest.mark.long, pytest.mark.timeout(1200)], id="all")
 
 
 @pytest.fixture(
@@ -74,7 +75,7 @@ def quick(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) 
     file = tmp_path_factory.mktemp("benchmark") / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file), *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=5 * PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(file.read_text())

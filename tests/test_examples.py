@@ -15,6 +15,7 @@ import pytest
 import swarmgrid
 from docs.site import gallery
 from tests.servers.s3 import S3Server
+from tests.waiting import PATIENCE
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 GALLERY = {script.name for script in gallery.examples()}
@@ -23,7 +24,6 @@ GALLERY = {script.name for script in gallery.examples()}
 
 @pytest.mark.long
 @pytest.mark.site
-@pytest.mark.timeout(600)  # it has a grid of its own size
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_computes_everything_once(example: Path, tmp_path: Path) -> None:
     first = _output(example, tmp_path)
@@ -70,7 +70,7 @@ def _output(
         env={**os.environ, "MPLBACKEND": "Agg", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

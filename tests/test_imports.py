@@ -12,6 +12,7 @@ import pytest
 import swarmgrid
 from swarmgrid import errors
 from swarmgrid.identity import digest
+from tests.waiting import PATIENCE
 
 
 def modules_after(code: str, *arguments: str) -> set[str]:
@@ -22,7 +23,7 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return set(done.stdout.split())
 

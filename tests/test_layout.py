@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import swarmgrid
+from tests.waiting import PATIENCE
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(swarmgrid.__file__).parent
@@ -51,3 +54,43 @@ def test_the_workflow_runs_every_step_of_ci() -> None:
     (matrix,) = re.findall(r"step: \[(.*)\]", workflow)
     assert matrix.split(", ") == steps.split()
     assert set(steps.split()) == set(re.findall(r"^step_(\w+)\(\)", script, re.MULTILINE))
+
+
+REPORT = """
+<testsuites><testsuite><testcase classname="tests.test_it" name="test_good" time="1"/>
+<testcase classname="tests.test_it" name="test_bad[1]" time="1"><failure message="cut">
+process = 3
+
+>   assert process.returncode == 0, err
+E   AssertionError: Traceback
+E   swarmgrid.LeaseLostError: another process
+
+tests/test_it.py:96: AssertionError</failure></testcase></testsuite></testsuites>
+"""
+
+
+def test_ci_says_at_its_end_what_failed_and_why(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_text("a long output")
+    (tmp_path / "1.xml").write_text(REPORT)
+    (tmp_path / "2.txt").write_text("one\n" * 100 + "no such file\n")
+    failed = ["the suite", tmp_path / "1.txt", tmp_path / "1.xml"]
+    failed += ["a command", tmp_path / "2.txt", tmp_path / "2.xml"]
+    script = Path(__file__).parents[1] / ".ci/failures"
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, failed)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    first, second = done.stdout.split("== failed: a command\n")
+    assert first.splitlines() == [
+        "",
+        "== failed: the suite",
+        "tests.test_it::test_bad[1]",
+        "    E   AssertionError: Traceback",
+        "    E   swarmgrid.LeaseLostError: another process",
+        "    tests/test_it.py:96: AssertionError",
+        "",
+    ]
+    assert second.splitlines() == ["one"] * 24 + ["no such file"]

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from swarmgrid.threads import call_each, in_thread, is_interpreter_ending
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(("n_items", "n_threads"), [(0, 4), (1, 4), (5, 1), (5, 3), (40, 4)])
@@ -17,14 +18,14 @@ def test_results_are_in_the_order_of_the_items(n_items: int, n_threads: int) -> 
 
 
 def test_calls_run_at_once_in_as_many_threads_as_asked_for() -> None:
-    meeting = threading.Barrier(3, timeout=60)  # broken where fewer come
+    meeting = threading.Barrier(3, timeout=PATIENCE)  # broken where fewer come
     assert sorted(call_each(lambda _: meeting.wait(), range(3), 3)) == [0, 1, 2]
     here = threading.get_ident()
     assert call_each(lambda _: threading.get_ident(), range(3), 1) == [here] * 3
 
 
 def test_after_an_error_no_call_begins_and_that_of_the_first_item_is_raised() -> None:
-    meeting, begun = threading.Barrier(2, timeout=60), []
+    meeting, begun = threading.Barrier(2, timeout=PATIENCE), []
 
     def call(number: int) -> None:
         begun.append(number)

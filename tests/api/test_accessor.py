@@ -18,6 +18,7 @@ import zarr.storage
 import swarmgrid
 from swarmgrid import InputError
 from tests.long import first
+from tests.waiting import PATIENCE
 
 PROGRAM = """
 import importlib.util
@@ -51,7 +52,7 @@ def test_the_accessor_is_there_in_whatever_order_packages_are_imported(imports: 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.stdout.splitlines()[0].startswith("DatasetAccessor ")
     assert done.stdout.splitlines()[1] == "[]"
@@ -127,7 +128,7 @@ def test_nothing_that_is_stored_or_exported_names_a_folder_or_a_user(tmp_path: P
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert 'File "projects/study.py", line 5' in done.stdout
     assert str(folder / "here") in done.stdout.splitlines()[-1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -23,6 +23,7 @@ from tests.cli.shell import IN_A_TERMINAL, MODEL, Done, shell
 from tests.long import examples
 from tests.observe.screen import session
 from tests.test_imports import HEAVY, modules_after
+from tests.waiting import PATIENCE
 
 PROGRAM = [sys.executable, "-m", "swarmgrid"]
 
@@ -134,7 +135,7 @@ ENDING = sorted({*HOMES} - {"serve", "watch"})
 @example("ls", ["--where", "params.alpha~("])
 @example("run", ["math:sqrt", "--axis", "x=1", "--store", "s3://"])
 @example("delete", ["cache", "--store", ""])
-@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100))
 def test_no_argument_gives_a_traceback_and_json_is_one_document(
     tmp_path_factory: pytest.TempPathFactory, command: str, words: list[str]
 ) -> None:
@@ -144,7 +145,7 @@ def test_no_argument_gives_a_traceback_and_json_is_one_document(
 
 
 @given(st.lists(WORDS, max_size=6))
-@settings(max_examples=examples(20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20))
 def test_no_argument_of_watch_gives_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, words: list[str]
 ) -> None:
@@ -189,7 +190,7 @@ def test_the_program_is_a_process_with_an_exit_code(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["points"]["computed"] == 3
@@ -206,7 +207,7 @@ def test_a_reader_that_goes_away_ends_the_program_silently() -> None:
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert (done.returncode, done.stderr) == (PIPE_CLOSED, "")
 
@@ -234,7 +235,7 @@ def test_ctrl_c_ends_a_run_with_its_own_exit_code_and_says_what_is_stored(tmp_pa
     for _ in range(2):
         assert process.stderr.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "swarmgrid: interrupted: 1 of 2 points are stored; call again to go on" in said
     assert "Traceback" not in said
@@ -275,6 +276,6 @@ def test_completion_finds_commands_and_grids(store: str) -> None:
     assert folder.type == "dir"
     environment = {**os.environ, "_SWARMGRID_COMPLETE": "zsh_source"}
     source = subprocess.run(
-        PROGRAM, env=environment, capture_output=True, text=True, check=True, timeout=60
+        PROGRAM, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert "#compdef swarmgrid" in source.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from tests import programs
 from tests.cli.shell import shell
+from tests.waiting import PATIENCE
 
 
 def test_a_report_is_written(store: str, tmp_path: Path) -> None:
@@ -48,10 +49,10 @@ def test_a_page_is_served_until_ctrl_c(tmp_path: Path) -> None:
         text=True,
     )
     found = json.loads(process.stdout.readline())
-    with urllib.request.urlopen(found["url"], timeout=30) as answer:
+    with urllib.request.urlopen(found["url"], timeout=PATIENCE) as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode in {0, 130}
     assert "Traceback" not in said
 

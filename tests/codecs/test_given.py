@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 import zarr.codecs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from zarr.registry import register_codec
@@ -159,7 +159,6 @@ NUMBERS = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), dtype=st.sampled_from(sorted(NUMBERS)))
 def test_packed_values_are_within_half_a_step_and_never_change_again(
     data: st.DataObject, dtype: str

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr.codecs
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec
 
@@ -73,7 +73,7 @@ def given_of(name: str, configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150))
 @given(data=st.data(), dtype=st.sampled_from(DTYPES), name=st.sampled_from(known_codecs()))
 def test_a_codec_keeps_values_or_is_called_lossy_or_refused(
     data: st.DataObject, dtype: str, name: str, tmp_path: Path
@@ -135,7 +135,7 @@ FILLS = (
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100))
 @given(dtype=st.sampled_from(DTYPES), stored=st.none() | st.sampled_from(NUMPY), fill=FILLS)
 @example(dtype="float16", stored="float32", fill=2049)
 def test_any_fill_value_is_what_readers_find_or_is_refused(

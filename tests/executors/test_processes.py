@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.waiting import PATIENCE
+
 PROGRAM = """
 import builtins, sys, threading
 from swarmgrid.executors.processes import threaded_scheduler
@@ -39,6 +41,10 @@ print(found[0].__module__, dask.threaded.get is found[0])
 
 def test_a_run_and_the_function_can_import_dask_at_once() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (done.stdout, done.returncode) == ("dask.threaded True\n", 0), done.stderr

@@ -31,7 +31,7 @@ from tests.following import grids
 from tests.following.grids import Steady, labels, stream, told
 from tests.following.test_changes import check_order
 from tests.long import first
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 KILLED = """
 import sys, swarmgrid
@@ -158,7 +158,7 @@ def test_killed_writers_leave_nothing_untold(tmp_path: Path, n_kills: int) -> No
     wait_until(lambda: there <= {*labels([*seen])})
     wait_until(lambda: getattr(seen[-1], "how", "") == "killed")
     watch.close()
-    thread.join(60)
+    thread.join(PATIENCE)
     assert {*labels(seen)} == there
     check_order(seen)
     middle = chance.choice(seen)

@@ -23,7 +23,7 @@ from swarmgrid.store.directory import FileBlobs
 from tests.following import grids
 from tests.following.grids import OPTIONS, kinds, labels, new_store, simulate, stream, told
 from tests.long import examples
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 VALUES = st.lists(st.integers(0, 12), min_size=1, max_size=8, unique=True)
 RUNS = st.tuples(VALUES, st.sets(st.integers(0, 12), max_size=3), st.sampled_from([1e-9, 100.0]))
@@ -218,7 +218,7 @@ def test_the_events_of_a_run_that_is_waited_for_are_told_first() -> None:
 
     def waits(x: int) -> float:
         has_begun.append(x)
-        assert goes_on.wait(60)
+        assert goes_on.wait(PATIENCE)
         return x * 2.0
 
     def fill(n: int, **options: Any) -> threading.Thread:
@@ -232,7 +232,7 @@ def test_the_events_of_a_run_that_is_waited_for_are_told_first() -> None:
     second = fill(6, on_event=seen.append)
     goes_on.set()
     for thread in (first, second):
-        thread.join(60)
+        thread.join(PATIENCE)
     assert labels(seen) == [*range(6)]
     epochs = [event.epoch for event in seen if isinstance(event, MemberLeft | MemberJoined)]
     assert epochs == sorted(epochs)

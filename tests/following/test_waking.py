@@ -17,7 +17,7 @@ from swarmgrid.following.waking import Clock, waker_for
 from swarmgrid.store.location import to_location
 from tests.following.grids import labels, stream
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytest_plugins = ["tests.servers.fixtures"]
 
@@ -39,10 +39,10 @@ def listening(store: Any) -> Iterator[list[Event]]:
     watch._waker.wait = waits  # type: ignore[method-assign]
     thread = threading.Thread(target=lambda: seen.extend(watch))
     thread.start()
-    looks.acquire(timeout=60)
+    looks.acquire(timeout=PATIENCE)
     yield seen
     watch.close()
-    thread.join(60)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

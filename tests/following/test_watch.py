@@ -39,7 +39,7 @@ from swarmgrid.store.lease_record import LeaseRecord, record_key
 from swarmgrid.store.location import to_location
 from tests.following import grids
 from tests.following.grids import Steady, kinds, labels, new_store, stream, told
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 WHOLE_RUN = ["grid created", "joined", "points computed", "run finished", "left"]
 
@@ -346,7 +346,7 @@ def test_a_watcher_that_waits_is_ended_from_another_thread(tmp_path: Path) -> No
         stream(store, range(3))
         wait_until(lambda seen=seen: seen and isinstance(seen[-1], MemberLeft))
         watch.close()
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         assert labels(seen) == [2]
 
@@ -357,7 +357,7 @@ def test_async_for_yields_the_same_and_loses_nothing_when_it_is_cancelled() -> N
 
     async def followed() -> tuple[list[Event], list[Event]]:
         first, rest = [], []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             watch = swarmgrid.watch(store)
             async for event in watch:
                 first.append(event)

@@ -15,6 +15,7 @@ from swarmgrid.format.chunk_parts import (
     READ_NBYTES,
     in_parts,
 )
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_small_chunks_are_read_in_order_by_the_calling_thread() -> None:
 
 
 def test_large_chunks_are_read_by_several_threads_at_once() -> None:
-    together = threading.Barrier(N_THREADS, timeout=60.0)
+    together = threading.Barrier(N_THREADS, timeout=PATIENCE)
     in_parts(list(range(N_THREADS)), LARGE_NBYTES, lambda _: together.wait())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
@@ -118,7 +118,6 @@ def shards(draw: st.DrawFn) -> tuple[str, np.ndarray, Shape]:
     return dtype, values, inner
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(shards())
 def test_any_shard_reads_the_same_here_and_by_zarr(shard: tuple[str, np.ndarray, Shape]) -> None:
     dtype, values, inner = shard

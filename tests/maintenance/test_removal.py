@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore, StorePath
 
@@ -93,7 +93,7 @@ def is_selected(selection: dict[str, Any], x: int, s: str) -> bool:
     return True
 
 
-@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15))
 @given(
     st.lists(st.tuples(SELECTIONS, st.booleans()), min_size=1, max_size=3),
     st.sampled_from([{}, {"shards": {"x": 6, "s": 2}}]),

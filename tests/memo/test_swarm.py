@@ -26,7 +26,7 @@ import swarmgrid
 from swarmgrid import InputError, SwarmMemo
 from swarmgrid.memo.version import code_version
 from tests.long import examples
-from tests.waiting import meet
+from tests.waiting import PATIENCE, meet
 
 QUICK_START = """
 from swarmgrid import SwarmMemo
@@ -643,11 +643,14 @@ def test_a_point_without_a_result_is_never_merged(tmp_path: Path) -> None:
 
 KILLED = """
 import itertools, os, signal, sys, time
+from pathlib import Path
 import swarmgrid
 from tests.memo.test_swarm import PARAMS, SPEC, exec_fn, new_memo
 
 def deadly(params, point):
     if point == ("bb", 4):
+        while not list(Path(sys.argv[1]).rglob("*.seg")):
+            time.sleep(0.1)
         time.sleep(3)
         os.kill(os.getpid(), signal.SIGKILL)
     return exec_fn(params, point)
@@ -665,7 +668,7 @@ def test_a_killed_run_and_torn_files_stop_no_later_run(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(store)],
         env={**os.environ, "PYTHONPATH": root},
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
@@ -719,7 +722,7 @@ def test_tasks_of_one_point_run_at_the_same_time_when_streaming(tmp_path: Path) 
 
 def slow_at_first(params: Any, point: Any) -> float:
     """Wait, at the first point, until the others are known to be in the store."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while point[0] == 0 and not Path(params["stored"]).exists():
         if time.monotonic() > deadline:
             return -1.0

@@ -15,6 +15,7 @@ import pytest
 import swarmgrid
 from swarmgrid import InputError, State, memoize
 from tests.long import first
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 import swarmgrid, numpy as np
@@ -60,7 +61,7 @@ def runs(folder: Path, script: str, helpers: str = HELPERS) -> bool:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.stderr == ""
     return done.stdout.split()[-1] == "False"
@@ -162,7 +163,7 @@ def test_asserts_behind_a_block_may_be_rewritten_by_pytest(tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout
 

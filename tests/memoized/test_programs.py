@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.long import examples
 from tests.memoized import programs
+from tests.waiting import PATIENCE
 
 WHATS = ["set", "delete", "alias", "move", "clear", "update", "add", "write", "ufunc", "labelled"]
 steps = st.tuples(
@@ -34,7 +35,7 @@ def in_another_process(batch: list[Any], store: str) -> list[dict[str, Any]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stderr == ""
@@ -45,7 +46,6 @@ def in_another_process(batch: list[Any], store: str) -> list[dict[str, Any]]:
 @settings(
     max_examples=examples(2),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the test below shrinks better
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(some_programs)
 def test_a_replay_in_another_process_does_what_the_program_did(batch: list[Any]) -> None:

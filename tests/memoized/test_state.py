@@ -21,6 +21,7 @@ import swarmgrid
 from swarmgrid import InputError, State
 from swarmgrid.memoized import recorded_arrays
 from swarmgrid.memoized.object_graph import Pending
+from tests.waiting import PATIENCE
 
 
 def test_it_is_made_and_used_like_a_dict() -> None:
@@ -181,7 +182,7 @@ def test_an_array_comes_back_as_it_was(
 
 
 def test_threads_that_read_a_value_still_in_the_store_get_the_same_object() -> None:
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def build() -> list[int]:
         both.wait()  # each thread reads the store, and neither keeps the other from it

@@ -25,6 +25,7 @@ from swarmgrid.memoized.object_graph import Pending
 from swarmgrid.store.location import to_location
 from tests.long import first
 from tests.scenarios.test_swapped import contents, store_of
+from tests.waiting import PATIENCE
 
 
 def run(store: Any, **options: Any) -> tuple[bool, State]:
@@ -353,7 +354,7 @@ def test_a_killed_process_leaves_a_miss_and_the_next_one_finishes(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         printed.append((done.returncode, done.stdout.strip()))

@@ -17,9 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import programs
+from tests.waiting import PATIENCE
 
-PATIENCE_SECONDS = 90.0
-"""Before a test that would hang says what the screen showed."""
 _TOKEN = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|(.)", re.DOTALL)
 
 
@@ -109,14 +108,14 @@ class Session:
 
     def wait_for(self, pattern: str) -> None:
         """Read until a line of the screen matches."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + PATIENCE
         while not any(re.search(pattern, line) for line in self.screen.lines):
             may_come = self.read() and time.monotonic() < until
             assert may_come, f"{pattern!r} was never shown:\n" + "\n".join(self.screen.lines)
 
     def end(self) -> int:
         """Read all until the script ends: its exit code."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + PATIENCE
         while self.read():
             shown = "\n".join(self.screen.lines)
             assert time.monotonic() < until, f"the script does not end:\n{shown}"

@@ -21,6 +21,7 @@ from swarmgrid.observe import console, progress, words
 from swarmgrid.observe.events import Event, Moment, RunEnded, RunStarted
 from tests.long import first
 from tests.observe.screen import Terminal, session
+from tests.waiting import PATIENCE
 
 STARTED = RunStarted("simulate", "0", 60, 20)
 ENDED = RunEnded("finished", swarmgrid.Diagnostics(60, 20, 40, seconds=185.0))
@@ -69,7 +70,7 @@ def test_a_bar_is_there_and_moves_while_the_first_point_goes_on(
     shown = terminal()
 
     def slow(x: int) -> float:
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while x == 0 and shown.getvalue().count("begun") < 5 and time.monotonic() < until:
             time.sleep(0.01)
         return x * 2.0
@@ -90,7 +91,7 @@ def test_the_bar_counts_points_that_are_stored_begun_and_failed(
 
     def half(x: Any) -> Any:
         n = shown.getvalue().count("begun")
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         last = int(x) if not vectorized else int(x[0])
         while last >= 5 and shown.getvalue().count("begun") < n + 2 and time.monotonic() < until:
             time.sleep(0.01)

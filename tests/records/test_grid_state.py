@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import StoreError
@@ -190,7 +190,6 @@ def outcome(blobs: Blobs) -> object:
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_read_before_changes_nothing_of_what_is_read(
     files: FileBlobs, grid: StoredGrid, data: st.DataObject
 ) -> None:

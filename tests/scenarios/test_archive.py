@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -256,7 +256,7 @@ def grids(draw: st.DrawFn) -> dict[str, Any]:
     return {"chunks": chunks, "shards": shards, "codec": codec, "key": key}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(10))
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_a_grid_comes_back_from_an_archive_byte_by_byte(
     data: st.DataObject, new_memory_store: Callable[[], str]

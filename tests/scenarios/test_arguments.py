@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 
 import swarmgrid
 from swarmgrid.space.axis import to_axis
@@ -81,9 +81,7 @@ ANY = st.lists(
     min_size=1,
     max_size=5,
 )
-QUICK = settings(
-    max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=examples(20))
 
 
 @pytest.mark.parametrize("vectorized", [False, True], ids=["points", "blocks"])

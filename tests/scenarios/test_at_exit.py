@@ -17,6 +17,7 @@ import pytest
 import swarmgrid
 from swarmgrid.tracebacks import ENDING
 from tests.long import first
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 import asyncio, atexit, json, sys, threading, time
@@ -128,7 +129,7 @@ def output_of(folder: Path, script: str, *arguments: str) -> list[Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert done.stderr == ""
     return done.stdout.splitlines()

@@ -30,6 +30,7 @@ from swarmgrid.planning.shown import shown_params
 from swarmgrid.store.location import Location
 from swarmgrid.transport.messages import TerminatedError
 from swarmgrid.worker.heartbeat import Heartbeat
+from tests.waiting import PATIENCE
 
 SYNC: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 
@@ -136,11 +137,11 @@ def test_the_first_signal_while_a_run_closes_for_damage_ends_it(
 
     def slow(x: int, y: int) -> float:
         if x == 0:
-            Scene.waited.append(Scene.has_begun.wait(30))
+            Scene.waited.append(Scene.has_begun.wait(PATIENCE))
         elif not Scene.has_begun.is_set():
             delete_chunks(Scene.store)  # which the point at x=0 is about to be written into
             Scene.has_begun.set()
-            Scene.waited.append(Scene.is_closing.wait(30))
+            Scene.waited.append(Scene.is_closing.wait(PATIENCE))
             os.kill(os.getpid(), signal.SIGINT)
         return 10.0 * x + y
 
@@ -382,7 +383,7 @@ def test_a_daemonic_process_computes_with_workers(tmp_path: Path) -> None:
     options = {"executor": "processes", "workers": 1}
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply_async(computed, (str(tmp_path), "1"), options)
-        assert found.get(timeout=60) == 12.0
+        assert found.get(timeout=PATIENCE) == 12.0
 
 
 def test_a_start_method_that_workers_do_not_know_is_not_handed_on(
@@ -423,6 +424,6 @@ def test_a_task_of_a_cluster_computes_by_itself_or_on_the_cluster(
             return first + computed(store, "3", client=client)
 
     alone = small_cluster.submit(computed, str(tmp_path), "1", pure=False)
-    assert alone.result(timeout=60) == 12.0
+    assert alone.result(timeout=PATIENCE) == 12.0
     shared = small_cluster.submit(on_the_cluster, str(tmp_path), pure=False)
-    assert shared.result(timeout=60) == 24.0
+    assert shared.result(timeout=PATIENCE) == 24.0

@@ -23,6 +23,7 @@ from tests import programs
 from tests.long import first
 from tests.scenarios.test_processes import of_script
 from tests.servers.s3 import S3Server
+from tests.waiting import PATIENCE
 
 FLUSH_SECONDS = 0.1
 FLUSH_CALLS = 4000
@@ -102,7 +103,7 @@ def kills_at_every_step(*arguments: object) -> int:
         capture_output=True,
         text=True,
         check=False,
-        timeout=1000,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return int(json.loads(done.stdout)["kills"])
@@ -156,7 +157,9 @@ def killed_until_done(tmp_path: Path, n: int, kills: int, seed: int, shards: Any
             killed_at.append(time.time())
         run.communicate()
         check_what_a_kill_leaves(tmp_path / "s")
-    end = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
+    end = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=10 * PATIENCE
+    )
     assert end.returncode == 0, end.stderr
     check(tmp_path / "s", n)
     check_calls(calls, killed_at, n)

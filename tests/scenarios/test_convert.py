@@ -27,6 +27,7 @@ import swarmgrid
 from tests import programs
 from tests.long import examples, first
 from tests.scenarios.test_swapped import contents, store_of
+from tests.waiting import PATIENCE
 
 AXES: dict[str, Any] = {"x": [1, 2, 3], "y": [0, 5]}
 MORE: dict[str, Any] = {"x": [1, 2, 3, 4], "y": [0, 5, 6]}
@@ -416,7 +417,7 @@ def test_processes_that_convert_at_once_agree(named: str, tmp_path: Path) -> Non
         process.stdin.write("go\n")
         process.stdin.flush()
     for action, process in zip(actions, processes, strict=True):
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, f"{action}: {errors}"
     ds = GRID.compute(axes=MORE, store=store)
     assert ds["n"].dtype == np.float64

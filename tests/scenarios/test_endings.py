@@ -19,6 +19,7 @@ from swarmgrid.coordinator.endings import with_code
 from swarmgrid.executors.daemon_threads import DaemonThreads
 from swarmgrid.worker.tracebacks import user_traceback
 from tests.observe.screen import session
+from tests.waiting import PATIENCE
 
 PACKAGE = str(Path(swarmgrid.__file__).parent)
 
@@ -107,7 +108,7 @@ assert blocked >> (signal.SIGINT - 1) & 1, "Ctrl-C ends the server while it impo
 
 
 def test_ctrl_c_spares_the_fork_server_from_its_first_moment() -> None:
-    subprocess.run([sys.executable, "-c", STARTED], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", STARTED], check=True, timeout=PATIENCE)
 
 
 FAILING = """

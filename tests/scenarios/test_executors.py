@@ -21,7 +21,7 @@ import pytest
 import swarmgrid
 from swarmgrid.coordinator import dispatch
 from tests.conftest import CallCounter
-from tests.waiting import meet, wait_until
+from tests.waiting import PATIENCE, meet, wait_until
 
 Options = dict[str, Any]
 
@@ -270,7 +270,7 @@ def test_a_script_without_a_main_guard_works(tmp_path: Any) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(tmp_path / "s")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout == "[0, 3, 6, 9, 12]\n", done.stderr
     assert done.stderr == ""
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import swarmgrid
+from tests.waiting import PATIENCE
 
 
 def simulate(alpha: float, strat: str = "up", s: int = 0) -> float:
@@ -101,7 +102,7 @@ def test_python_says_the_nearest_name() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert "Did you mean: 'compute'?" in done.stderr
 

@@ -7,7 +7,6 @@ import json
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import swarmgrid
 from tests import programs
 from tests.foreign.readers import read_tensorstore, read_xarray, read_xarray_tree, read_zarrita
 from tests.long import first
+from tests.waiting import PATIENCE, wait_until
 
 
 class Mode(enum.Enum):
@@ -203,13 +203,15 @@ def test_a_reader_never_sees_a_mixture_while_the_grid_grows(tmp_path: Path) -> N
         stdout=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "ready").exists():
-        assert reader.poll() is None
-        time.sleep(0.01)
+    ready = tmp_path / "ready"
+    wait_until(lambda: ready.exists() or reader.poll() is not None)
     for n in range(1, 9):
         swarmgrid.compute(axes={"i": range(n), "j": [0, n]}, **options)
+        for _ in range(2 * (n == 4)):  # of two looks, the second began after this growth
+            ready.unlink(missing_ok=True)
+            wait_until(lambda: ready.exists() or reader.poll() is not None)
     (tmp_path / "stop").touch()
-    out, _ = reader.communicate(timeout=60)
+    out, _ = reader.communicate(timeout=PATIENCE)
     opens, shapes = map(int, out.split())
     assert reader.returncode == 0
     assert opens >= shapes > 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import swarmgrid
@@ -144,5 +144,4 @@ TestGrowth = Growth.TestCase
 TestGrowth.settings = settings(
     max_examples=examples(40),
     stateful_step_count=8,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -210,9 +210,7 @@ class Histories(RuleBasedStateMachine):
                 assert self.is_archived
 
 
-Histories.TestCase.settings = settings(
-    max_examples=examples(5), stateful_step_count=8, deadline=None
-)
+Histories.TestCase.settings = settings(max_examples=examples(5), stateful_step_count=8)
 test_any_history_is_what_dicts_say = Histories.TestCase
 
 

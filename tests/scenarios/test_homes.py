@@ -16,6 +16,7 @@ import swarmgrid
 from swarmgrid import identity
 from swarmgrid.planning.request import identified
 from swarmgrid.user_code import ownership
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 import sys, swarmgrid
@@ -39,7 +40,7 @@ def test_two_scripts_of_one_name_in_two_folders_have_two_grids(tmp_path: Path) -
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         assert "elsewhere" not in done.stderr
         computed.append(int(done.stdout))

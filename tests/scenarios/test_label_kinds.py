@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from zarr.storage import MemoryStore
@@ -212,7 +212,7 @@ def run(values: Any) -> None:
     assert opened["value"].values.tolist() == numbers
 
 
-@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150))
 @given(one_kind | any_kinds | arrays | of_pandas | labels)
 @example([Modulo(3)])
 @example([Model("a")])

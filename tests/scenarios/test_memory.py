@@ -74,6 +74,10 @@ def test_limits_are_refused_with_a_client_whose_own_rule(tmp_path: Path) -> None
         )
 
 
+LONG = 50
+"""From this point on they sleep until a second worker has surely been started."""
+
+
 class Machine:
     """A machine whose memory in use a test decides."""
 
@@ -86,7 +90,7 @@ class Machine:
 
 
 def sleeper(x: int) -> int:
-    time.sleep(1.0)
+    time.sleep(1.0 if x < LONG else 4.0)
     return x
 
 
@@ -160,9 +164,14 @@ def n_busy(pool: WorkerPool) -> int:
     return len(pool._busy)
 
 
-def in_threads(pool: WorkerPool, n: int) -> tuple[list[Any], list[threading.Thread]]:
+def in_threads(
+    pool: WorkerPool, n: int, begin: int = 0
+) -> tuple[list[Any], list[threading.Thread]]:
     found: list[Any] = []
-    threads = [threading.Thread(target=lambda x=x: found.append(run(pool, x))) for x in range(n)]
+    threads = [
+        threading.Thread(target=lambda x=x: found.append(run(pool, x)))
+        for x in range(begin, begin + n)
+    ]
     for thread in threads:
         thread.start()
     return found, threads
@@ -197,7 +206,7 @@ def test_the_largest_worker_is_ended_before_the_machine_runs_out(
     pool = WorkerPool(job(), 2, Limits(), machine)
     try:
         run(pool, 0)
-        found, threads = in_threads(pool, 2)
+        found, threads = in_threads(pool, 2, LONG)
         wait_until(lambda: n_busy(pool) == 2)
         machine.used = 0.95
         wait_until(lambda: any(result.crash for result in found))
@@ -283,7 +292,7 @@ def parent_peak_mb(store: Path, n: int) -> int:
         capture_output=True,
         text=True,
         check=True,
-        timeout=600,
+        timeout=3 * PATIENCE,
     )
     return int(done.stdout)
 
@@ -315,6 +324,8 @@ def test_the_parents_memory_does_not_grow_with_the_size_of_the_result(tmp_path: 
     peaks = []
     for n in (5, 50):  # of 2 MB
         command = [sys.executable, "-c", RESULT, str(tmp_path / str(n)), str(n)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=PATIENCE
+        )
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 40, peaks

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 nbclient = pytest.importorskip("nbclient", reason="of the extra docs")
 pytest.importorskip("ipykernel", reason="of the extra docs")
 nbformat = pytest.importorskip("nbformat", reason="of the extra docs")
@@ -67,7 +69,11 @@ def test_a_notebook_shows_what_a_run_does_and_how_it_ends(
     cells = [nbformat.v4.new_code_cell(c.format(is_plain=not has_widgets)) for c in CELLS.values()]
     notebook = nbformat.v4.new_notebook(cells=cells)
     client = nbclient.NotebookClient(
-        notebook, timeout=100, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=PATIENCE,
+        startup_timeout=PATIENCE,
+        allow_errors=True,
+        resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()
     run, failure, interrupt = (cell.outputs for cell in notebook.cells)

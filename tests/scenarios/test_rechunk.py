@@ -12,7 +12,7 @@ import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -22,6 +22,7 @@ from swarmgrid.store.location import to_location
 from tests import programs
 from tests.conftest import Killed
 from tests.long import examples, first
+from tests.waiting import PATIENCE
 
 
 def model(x: float, t: np.datetime64, name: str) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_every_value_is_as_it_was_in_every_layout(tmp_path: Path, layout: dict[s
     assert grid.verify().is_clean
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(10))
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_layouts_after_layouts_keep_every_value(
     data: st.DataObject, new_memory_store: Callable[[], str]
@@ -313,7 +314,7 @@ def test_two_processes_compute_and_rechunk_at_once(tmp_path: Path, rounds: int) 
             programs.start([sys.executable, "-c", WORKER, str(store), str(k)], cwd=root)
             for k in (0, 1)
         ]
-        assert [one.wait(120) for one in both] == [0, 0]
+        assert [one.wait(PATIENCE) for one in both] == [0, 0]
         assert grid_of(store).verify().is_clean
         assert grid_of(store).state().points_computed == before["number"].size + 3 * 6
         now = grid_of(store).dataset().sel(before.coords).load()

@@ -44,6 +44,16 @@ def called(calls: Path) -> Counter[int]:
     return Counter(int(line.split()[0]) for line in calls.read_text().splitlines())
 
 
+def stored_of(store: Path, calls: Path) -> set[int]:
+    """The points of `slow_at_seven` that are stored."""
+    grid = swarmgrid.GridFunction(slow_at_seven, version="1", store=store)
+    try:
+        found = grid.open({"calls": str(calls)}, axes=["x"])["value"]
+    except swarmgrid.InputError:  # nothing is stored yet, nor is there a grid
+        return set()
+    return set(found["x"].values[found.notnull().values].tolist())
+
+
 @pytest.mark.parametrize(
     ("executor", "chunks"),
     first(
@@ -59,7 +69,8 @@ def test_a_kill_during_a_slow_point_costs_no_earlier_one(
     script = COORDINATOR.format(tests=str(Path(__file__).parents[2]), options=options)
     process = programs.start([sys.executable, "-c", script, str(store), str(calls)])
     wait_until(lambda: called(calls)[SLOW_AT])
-    time.sleep(1.5)  # the points before it were finished longer ago than the flush interval
+    # it goes on for ten minutes: what is stored before that was reported beside it
+    wait_until(lambda: stored_of(store, calls) == set(called(calls)) - {SLOW_AT})
     assert called(calls)[SLOW_AT] == 1
     process.kill()
     process.wait()
@@ -91,11 +102,24 @@ def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
         with calls.open("a") as file:
             file.write(f"{x} {os.getpid()}\n")
         if x == SLOW_AT:
-            time.sleep(1.0)
+            wait_until(are_stored.exists)
             os._exit(3)
         return x * 0.5
 
+    def watch() -> None:
+        wait_until(lambda: n_stored() == SLOW_AT)
+        are_stored.touch()
+
+    def n_stored() -> int:
+        try:
+            return int(grid.open(axes=["x"])["value"].notnull().sum())
+        except swarmgrid.InputError:  # there is no grid yet
+            return 0
+
+    are_stored = tmp_path / "are stored"
     grid = swarmgrid.GridFunction(dies_late, version="1", store=tmp_path / "s", verbose=0)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     ds, done = grid.run(
         axes={"x": range(20)},
         executor="processes",
@@ -107,6 +131,7 @@ def test_a_worker_that_dies_late_costs_no_point_that_it_reported(
     )
     expected = np.where(np.arange(20) == SLOW_AT, np.nan, np.arange(20) * 0.5)
     np.testing.assert_array_equal(ds["value"], expected)
+    watcher.join()
     assert (done.points_computed, done.points_failed, done.workers_lost) == (19, 1, 2)
     assert called(calls) == Counter({x: 1 + (x == SLOW_AT) for x in range(20)})
     assert grid.verify(axes=["x"]).is_clean
@@ -250,7 +275,7 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
     def slow_and_flaky(x: int) -> float:
         with tries.open("a") as file:
             file.write(f"{time.monotonic()}\n")
-        time.sleep(0.9)
+        time.sleep(1.6)
         if len(tries.read_text().split()) < 4:
             raise ValueError("not yet")
         return x * 0.5
@@ -260,13 +285,13 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
         func=slow_and_flaky,
         version="1",
         store=tmp_path / "s",
-        timeout=2.5,
+        timeout=6.0,
         retries=3,
         executor="processes",
     )
     assert (done.points_computed, done.retries, done.workers_lost) == (1, 3, 0)
     times = [float(line) for line in tries.read_text().split()]
-    assert times[-1] + 0.9 - times[0] > 2.5
+    assert times[-1] + 1.6 - times[0] > 6.0
 
 
 @pytest.mark.parametrize("executor", first(1, ["processes", "sync", "threads"]))
@@ -365,7 +390,7 @@ def test_a_report_that_fails_ends_the_task_soon(tmp_path: Path) -> None:
     job, task = a_job_and_its_task(slow, tmp_path / "s", 30)
     with pytest.raises(OSError, match="no way"):
         run_task(job, task, channel=FailingChannel())
-    assert len(calls) < 5
+    assert len(calls) < 15
 
 
 def test_what_a_run_that_is_over_finds_is_not_written(tmp_path: Path) -> None:
@@ -391,8 +416,10 @@ try:
     swarmgrid.compute(axes={"x": range(2000)}, func=slow_at_first, version="1",
                       store=sys.argv[1], workers=2, verbose=0)
 except KeyboardInterrupt:
-    time.sleep(1.0)
-    left = [t.name for t in threading.enumerate() if t.name.startswith("swarmgrid")]
+    end, left = time.monotonic() + 60, ["?"]
+    while left and time.monotonic() < end:
+        time.sleep(0.1)
+        left = [t.name for t in threading.enumerate() if t.name.startswith("swarmgrid")]
     print("left:", left)
 """
 
@@ -452,7 +479,7 @@ def test_a_first_point_that_waits_for_a_slower_one_is_kept_by_ctrl_c(tmp_path: P
         [sys.executable, str(script), str(tmp_path / "s")],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stderr == ""

@@ -116,13 +116,13 @@ def is_checked() -> None:
 
 
 @pytest.mark.usefixtures("is_checked")
-@pytest.mark.parametrize("n_calls", first(1, [100, 10]))
+@pytest.mark.parametrize("n_calls", first(1, [60, 10]))
 def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
     tmp_path: Path, calls: Path, n_calls: int
 ) -> None:
     store = tmp_path / "s"
     process = start(
-        store, calls, AXES, pause=0.02, preexec_fn=without_privilege, lease_seconds=2, **OPTIONS
+        store, calls, AXES, pause=0.05, preexec_fn=without_privilege, lease_seconds=2, **OPTIONS
     )
     try:
         wait_for_calls(calls, n_calls)
@@ -185,7 +185,7 @@ def test_a_store_deleted_under_worker_processes_is_a_clear_error(
     tmp_path: Path, calls: Path, seed: int
 ) -> None:
     store = tmp_path / "s"
-    process = start(store, calls, AXES, pause=0.01, **OPTIONS)
+    process = start(store, calls, AXES, pause=0.05, **OPTIONS)
     wait_for_calls(calls, 20)
     time.sleep(random.Random(seed).uniform(0, 1))
     below = processes_of(process)
@@ -241,6 +241,8 @@ def change_lease(store: Path, change: Callable[[bytes], bytes] | None) -> Path:
     """Damage the one lease of a store, or delete it: its file."""
     (file,) = store.glob("locks/*/*.json")
     if change is None:
+        before = file.read_bytes()
+        wait_until(lambda: file.read_bytes() != before)  # else the next one may put it back
         file.unlink()
         return file
     half = file.with_name("half")  # in one write, as a failing disk would have it
@@ -262,7 +264,7 @@ def flipped(data: bytes) -> bytes:
 def test_a_lease_damaged_under_a_run_is_restored_by_its_owner(
     tmp_path: Path, calls: Path, change: Callable[[bytes], bytes]
 ) -> None:
-    store, options = tmp_path / "s", {**SYNC, "lease_seconds": 2}
+    store, options = tmp_path / "s", {**SYNC, "lease_seconds": 10}
     first = start(store, calls, AXES, pause=0.03, **options)
     wait_for_calls(calls, 20)
     file = change_lease(store, change)
@@ -281,9 +283,9 @@ def test_a_lease_damaged_under_a_run_is_restored_by_its_owner(
 def test_a_run_whose_lease_is_deleted_ends_and_another_goes_on(
     tmp_path: Path, calls: Path
 ) -> None:
-    store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
-    first = start(store, calls, AXES, pause=0.05, **options)
-    wait_for_calls(calls, 80)  # in two seconds: rows follow once a second
+    store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 4}
+    first = start(store, calls, AXES, pause=0.1, **options)
+    wait_for_calls(calls, 80)  # in four seconds: rows follow once a second
     below = processes_of(first)
     change_lease(store, None)
     assert "LeaseLostError" in (error := error_of(first, below))
@@ -293,8 +295,8 @@ def test_a_run_whose_lease_is_deleted_ends_and_another_goes_on(
 
 @pytest.mark.long
 def test_two_owners_after_a_lease_was_deleted_do_not_mix(tmp_path: Path, calls: Path) -> None:
-    store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 2}
-    first = start(store, calls, AXES, pause=0.02, **options)
+    store, options = tmp_path / "s", {**OPTIONS, "lease_seconds": 4}
+    first = start(store, calls, AXES, pause=0.1, **options)
     wait_for_calls(calls, 20)
     below = processes_of(first)
     change_lease(store, None)

@@ -15,7 +15,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numcodecs.zstd import compress
 from zarr.storage import LocalStore, WrapperStore
@@ -357,7 +357,7 @@ CASES = [(o, key, path) for o in (PLAIN, SHARDED) for key in documents(o)
          for path in places(opened(o[key]))]  # fmt: skip
 
 
-@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60))
 @given(case=st.sampled_from(CASES), value=st.sampled_from([*HOSTILE, DROP]))
 def test_documents_that_say_anything_give_errors_of_ours(case: Any, value: Any) -> None:
     objects, key, path = case
@@ -378,7 +378,7 @@ def test_deep_json_is_no_recursion_error(shift: int) -> None:
         use(store_of({**PLAIN, key: texts[i % 3]}))
 
 
-@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) -> None:
     """The binary parts of segments and shards, with valid checksums."""

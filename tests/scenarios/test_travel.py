@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -359,7 +359,7 @@ def test_every_kind_of_function_travels(name: str, modules: Modules, receiver: R
     check(receiver, functions(user)[name], 3)
 
 
-@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_state_at_any_place_that_can_be_reached_travels(
     data: st.DataObject, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory

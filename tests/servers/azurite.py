@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.process import free_ports, running
+from tests.waiting import PATIENCE
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -60,7 +61,7 @@ class AzureServer:
         url = f"http://127.0.0.1:{self.port}/{ACCOUNT}/{path}?{query}"
         request = urllib.request.Request(url, data=b"", method="PUT", headers=headers)
         request.add_header("Content-Type", "")
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=PATIENCE).close()
 
 
 @contextmanager

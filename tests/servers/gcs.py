@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.process import free_ports, running
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class GcsServer:
     def post(self, path: str, data: bytes, kind: str) -> None:
         request = urllib.request.Request(f"{self.endpoint}{path}", data)
         request.add_header("Content-Type", kind)
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=PATIENCE).close()
 
 
 @contextmanager

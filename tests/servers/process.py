@@ -14,7 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 GRPC_OFFSET = 10_000
+SHARES = 16
+"""The test processes that find ports of their own: none that another one has found, too, and is
+about to use."""
 
 
 def executable(name: str) -> str:
@@ -41,7 +46,10 @@ def free_ports(count: int) -> list[int]:
 
     Below 32768, so that no outgoing connection can take one before the server does.
     """
-    candidates = random.sample(range(11_000, 21_000), 1_000)
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # not by `random`, which pytest-randomly sets to one state in all test processes
+    chance = random.SystemRandom()
+    candidates = chance.sample(range(11_000 + number % SHARES, 21_000, SHARES), 500)
     free = (p for p in candidates if is_free(p) and is_free(p + GRPC_OFFSET))
     return [next(free) for _ in range(count)]
 
@@ -53,7 +61,7 @@ def running(
     directory: Path,
     environment: Mapping[str, str],
     is_ready: Callable[[], bool],
-    timeout_seconds: float = 40.0,
+    timeout_seconds: float = PATIENCE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process of `command`, ready to serve, in a process group of its own.
 

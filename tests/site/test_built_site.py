@@ -16,6 +16,7 @@ import swarmgrid
 from docs.site import gallery
 from docs.site.cells import cells_of_page, cells_of_script, notebook
 from docs.site.check import problems
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.site, pytest.mark.long]
@@ -42,7 +43,7 @@ def _build(folder: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -91,7 +92,9 @@ def test_a_notebook_runs(source: Path, tmp_path: Path, monkeypatch: pytest.Monke
     cells = cells_of_script(text, small=True) if is_script else cells_of_page(text)
     made = nbformat.reads(json.dumps(notebook(cells)), as_version=4)
     nbformat.validate(made)
-    client = nbclient.NotebookClient(made, timeout=100, resources={"metadata": {"path": tmp_path}})
+    folder = {"metadata": {"path": tmp_path}}
+    patience = {"timeout": PATIENCE, "startup_timeout": PATIENCE}
+    client = nbclient.NotebookClient(made, resources=folder, **patience)
     client.execute()
     outputs = [o for cell in made.cells if cell.cell_type == "code" for o in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)

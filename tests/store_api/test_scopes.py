@@ -27,6 +27,7 @@ from tests import programs
 from tests.conftest import Killed
 from tests.long import examples, first
 from tests.servers.s3 import S3Server
+from tests.waiting import PATIENCE
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0, "version": "1"}
 X, Y = [3, 1, 2, 7], [10, 30, 20]
@@ -180,7 +181,7 @@ class Scopes(RuleBasedStateMachine):
             assert sum(row.points_computed for row in rows.rows) == len(self.seen(name))
 
 
-Scopes.TestCase.settings = settings(max_examples=examples(5), stateful_step_count=8, deadline=None)
+Scopes.TestCase.settings = settings(max_examples=examples(5), stateful_step_count=8)
 test_any_sequence_of_steps_is_what_dicts_say = Scopes.TestCase
 
 
@@ -320,7 +321,7 @@ def test_what_a_function_computes_itself_stays_in_the_scope_of_its_run(executor:
 
 def test_threads_and_tasks_have_scopes_of_their_own() -> None:
     store = MemoryStore()
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=PATIENCE)
 
     def in_thread(name: str) -> None:
         with swarmgrid.scope(name):

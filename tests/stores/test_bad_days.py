@@ -24,6 +24,7 @@ from swarmgrid.errors import StoreError
 from swarmgrid.stores import LMDB, Condition, DynamoDB, SQLite, dynamodb
 from tests.long import examples
 from tests.stores.key_value import FEW
+from tests.waiting import PATIENCE
 
 FAST: dict[str, Any] = {"executor": "sync", "version": "1", "verbose": 0}
 
@@ -171,7 +172,7 @@ def killed_reader(path: Path, n: int = 1) -> None:
     """A process that was killed while it read."""
     pytest.importorskip("lmdb")
     run = [sys.executable, "-c", KILLED, str(path), str(n)]
-    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.stdout == "reading\n", done.stderr
 
 
@@ -254,7 +255,7 @@ def test_a_store_in_a_folder_of_another_user_is_read(tmp_path: Path) -> None:
         before = sorted(Path(text).rglob("*"))
         run = [sys.executable, "-c", READER, repr(stores), repr(sys.path)]
         done = subprocess.run(
-            run, capture_output=True, text=True, check=False, timeout=60, cwd=text
+            run, capture_output=True, text=True, check=False, timeout=PATIENCE, cwd=text
         )
         assert done.returncode == 0, done.stderr
         assert sorted(Path(text).rglob("*")) == before

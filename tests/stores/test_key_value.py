@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.core.buffer import default_buffer_prototype
 
@@ -26,6 +26,7 @@ from swarmgrid.stores import Condition, KeyValueStore, from_url
 from tests.long import examples, first
 from tests.stores.grids import PATH
 from tests.stores.key_value import FEW
+from tests.waiting import PATIENCE
 
 FORKED = first(2, ["lmdb", "sqlite", "redis", "dynamodb"])
 Place = tuple[str, dict[str, Any]]
@@ -44,9 +45,7 @@ ACTS = st.lists(st.tuples(NAMES, st.none() | VALUES, CONDITIONS), max_size=8)
 
 
 class TestWrites:
-    @settings(
-        max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=examples(10))
     @given(acts=ACTS, prefix=st.just("") | NAMES)
     def test_any_sequence_does_what_a_dict_does(
         self, store: KeyValueStore, acts: Any, prefix: str
@@ -176,7 +175,7 @@ def test_forked_processes_use_the_store_beside_their_parent(place: Place) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
 

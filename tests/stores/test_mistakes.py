@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -77,7 +77,6 @@ def test_a_mistake_is_named_before_anything_is_made(
 ODD = st.text("a0/?#@:%.[]= \0é", max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scheme=st.sampled_from(sorted(schemes.SCHEMES)), rest=ODD)
 def test_any_url_names_a_store_or_is_a_mistake(
     scheme: str, rest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from swarmgrid.stores import SQLite, file_systems, from_url, schemes
 from tests.long import first
 from tests.servers.dynamodb import DynamoDBServer
 from tests.servers.valkey import valkey
+from tests.waiting import PATIENCE
 
 FAST: dict[str, Any] = {"executor": "sync", "version": "1", "verbose": 0}
 
@@ -501,5 +502,5 @@ for i in range(3):
 SQLite({str(tmp_path / "a.db")!r}).read_many(["a"])
 """
     run = [sys.executable, "-W", "error", "-X", "dev", "-c", code]
-    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert "ResourceWarning" not in done.stderr

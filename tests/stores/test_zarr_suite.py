@@ -70,9 +70,7 @@ def test_any_sequence_of_calls_does_what_a_dict_would(place: tuple[str, dict[str
         zarr.core.sync.sync(store.clear())
         return ZarrStoreStateMachine(store)
 
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=10, stateful_step_count=30, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=settings(max_examples=10, stateful_step_count=30))
 
 
 @pytest.mark.long
@@ -90,9 +88,7 @@ def test_any_hierarchy_reads_as_it_would_from_memory(place: tuple[str, dict[str,
         zarr.core.sync.sync(store.clear())
         return ZarrHierarchyStateMachine(store)
 
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=5, stateful_step_count=15, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=settings(max_examples=5, stateful_step_count=15))
 
 
 def test_an_array_of_zarr_is_read_by_another_store_object(
