@@ -12,6 +12,7 @@ from swarmgrid.leases import lease
 from swarmgrid.planning.layers import Layer
 from swarmgrid.records.failures import read_all_failures, still_failed, within
 from swarmgrid.records.grid_state import read_state
+from swarmgrid.store.scoping import in_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,21 @@ if TYPE_CHECKING:
 class GridBase:
     """A stored grid, without what can be asked of it; see `Grid`."""
 
-    _ref: GridRef
+    _given: GridRef
+    """The grid, where the handle was made."""
+    _scoped: GridRef | None = None
+    """The same in the scope that was open when it was last asked for."""
+
+    @property
+    def _ref(self) -> GridRef:
+        """The grid where a call uses it: in the open scope, also if the handle is older."""
+        location = in_scope(self._given.location)
+        if location is self._given.location:
+            return self._given
+        # one object, as long as the scope is: Datasets find their store by it
+        if self._scoped is None or self._scoped.location != location:
+            self._scoped = replace(self._given, location=location)
+        return self._scoped
 
     @property
     def function(self) -> str:

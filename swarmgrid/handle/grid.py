@@ -68,11 +68,11 @@ class Grid(
     def __init__(
         self, ref: GridRef, to_ref: Callable[[Sequence[str]], GridRef] | None = None
     ) -> None:
-        self._ref = ref
+        self._given = ref
         self._to_ref = to_ref
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._ref,)  # a function may not be one that can be pickled
+        return type(self), (self._given,)  # a function may not be one that can be pickled
 
     @classmethod
     def open(

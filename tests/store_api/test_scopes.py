@@ -677,6 +677,46 @@ def computed_at(grid: Grid, moment: Any) -> dict[int, int]:
     return {int(x): int(v) for x, v in zip(found["x"], found.values, strict=True) if v == v}
 
 
+def test_a_handle_that_is_older_than_the_block_is_in_the_scope_too(tmp_path: Path) -> None:
+    store = tmp_path / "s"
+    f = bound(store, chunks=2)
+    ds = f.compute({}, {"x": [1, 3], "y": [10]})
+    grid, catalog = f.grid(), swarmgrid.catalog(store)
+    grid.snapshot("shared")
+
+    def shared() -> dict[str, bytes]:
+        kept = (p for p in store.rglob("*") if p.is_file() and "locks" not in p.parts)
+        return {str(p): p.read_bytes() for p in kept if "scopes" not in p.relative_to(store).parts}
+
+    before = shared()
+    with swarmgrid.scope("a") as mine:
+        handles = [grid, catalog[grid.id], ds.swarmgrid.grid, pickle.loads(pickle.dumps(grid))]
+        changes: list[Callable[[Grid], Any]] = [
+            lambda g: g.delete(x=1),
+            lambda g: g.restore("shared"),
+            lambda g: g.delete_snapshot("shared"),
+            lambda g: g.rechunk(chunks=1),
+            lambda g: g.tag(a=1),
+            lambda g: g.drop(snapshots=True),
+            lambda g: g.archive(tmp_path / "archive"),
+        ]
+        for change, handle in itertools.product(changes, handles):
+            with pytest.raises(swarmgrid.InputError):
+                change(handle)
+        for n, handle in enumerate(handles):
+            assert handle.put_many({(4 + n, 10): n}) == 1
+        assert computed(grid) == {(1, 10): 10, (3, 10): 30} | {(4 + n, 10): n for n in range(4)}
+        assert [*catalog.snapshot("own").values()] == [grid.snapshots()[-1]]
+        assert repr(grid.snapshots()[-1]).endswith("of scope 'a' alone>")
+        assert grid.delete(x=4) == 1
+        assert catalog.restore("own") == {grid.id: 0}
+        assert catalog.delete_snapshot("own") == 1
+        assert shared() == before
+    assert computed(grid) == {(1, 10): 10, (3, 10): 30}
+    assert grid.delete(x=1) == 1
+    assert mine.discard() == 1
+
+
 def test_a_function_runs_in_a_scope_in_any_thread() -> None:
     store = MemoryStore()
     mine = swarmgrid.scope("a", store)
