@@ -37,7 +37,7 @@ def given(
         If something is given twice, or stands where it cannot.
     """
     found: Any = dict(options)
-    if args and _is_function(args[0]):
+    if args and is_function(args[0]):
         if found.get("func") is not None:
             raise SignatureError(
                 f"{name} has two functions: {brief(args[0])} first and func={brief(found['func'])}"
@@ -45,7 +45,7 @@ def given(
             )
         found["func"], args = args[0], args[1:]
     for place, value in zip((*NAMES, "an argument after axes"), args, strict=False):
-        if _is_function(value):
+        if is_function(value):
             raise SignatureError(
                 f"{name} has a function, {brief(value)}, in the place of {place}; "
                 f"{_WAYS.format(name=name)}"
@@ -70,6 +70,6 @@ def given(
     return found.pop("params", None), found.pop("axes", None), found
 
 
-def _is_function(value: object) -> bool:
+def is_function(value: object) -> bool:
     """Whether a value is meant as the function: a mapping that can be called is none."""
     return callable(value) and not isinstance(value, Mapping)

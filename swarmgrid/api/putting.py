@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from swarmgrid.api.evaluation import Call
-from swarmgrid.errors import InputError, brief
+from swarmgrid.api.given import given, is_function
+from swarmgrid.errors import InputError, SignatureError, brief
 from swarmgrid.finding.resolve import axis_names, func_of
 from swarmgrid.handle.putting import put
-from swarmgrid.options import CallOptions, current_options, signed
+from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 from swarmgrid.outputs.labels import labelled_kind
 from swarmgrid.planning.growth import new_grid
 from swarmgrid.planning.known_results import known_results
@@ -18,7 +19,20 @@ from swarmgrid.planning.request import to_params
 from swarmgrid.tracebacks import UserFrames
 
 
-@signed()
+def _put_call(
+    values: Any,
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | Sequence[str] | None = None,
+    *,
+    where: Any = None,
+    missing: str = "raise",
+    on_conflict: str = "raise",
+    **options: Unpack[CallOptions],
+) -> None:
+    """The signature of `put_many`; the function may also stand first."""
+
+
+@overload
 def put_many(
     values: Any,
     params: Mapping[str, Any] | None = None,
@@ -28,6 +42,27 @@ def put_many(
     missing: str = "raise",
     on_conflict: str = "raise",
     **options: Unpack[CallOptions],
+) -> int: ...
+@overload
+def put_many(
+    func: Callable[..., Any],
+    /,
+    values: Any,
+    params: Mapping[str, Any] | None = None,
+    axes: Mapping[str, Any] | Sequence[str] | None = None,
+    *,
+    where: Any = None,
+    missing: str = "raise",
+    on_conflict: str = "raise",
+    **options: Unpack[OptionTypes],
+) -> int: ...
+@signed(_put_call)
+def put_many(
+    *args: Any,
+    where: Any = None,
+    missing: str = "raise",
+    on_conflict: str = "raise",
+    **given_options: Any,
 ) -> int:
     """Put known results into a function's grid: they count as computed, all of them or none.
 
@@ -58,7 +93,8 @@ def put_many(
         Whether a point that is computed already, with another value, is an error before anything
         is written; or the grid keeps its own value there.
     **options
-        Options of `compute`, ``func`` and ``store`` among them.
+        Options of `compute`, ``func`` and ``store`` among them. The function may also stand
+        first: ``put_many(func, values)``.
 
     Returns
     -------
@@ -85,16 +121,22 @@ def put_many(
     """
     __tracebackhide__ = True
     with UserFrames():
+        leading = args[:1] if args and is_function(args[0]) else ()
+        args = args[len(leading) :]
+        if not args and "values" not in given_options:
+            raise SignatureError("put_many has no values; expected a dict of points, or a Dataset")
+        values = args[0] if args else given_options.pop("values")
+        params, axes, options = given("put_many", (*leading, *args[1:]), given_options)
         found = current_options().updated(options)
         fixed = to_params(params)
         names = _names(values, func_of(found), {*fixed, found.rng}, axes)
         known = known_results(values, names)
         if not isinstance(axes, Mapping):
             axes = {}
-        given = {name: _meant(name, one, axes.get(name)) for name, one in known.labels.items()}
+        meant = {name: _meant(name, one, axes.get(name)) for name, one in known.labels.items()}
         if not all(known.shape):
             return 0
-        call = Call(found, fixed, given, where)
+        call = Call(found, fixed, meant, where)
         request = call.request
         n = put(
             request.grid,
@@ -129,7 +171,11 @@ def _names(
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     free = [p for p in plain if p.name not in given]
     if labelled_kind(values) in {"Dataset", "DataArray"} and not takes_any:
-        found = [p.name for p in free if p.name in values.dims]
+        found = [
+            p.name
+            for p in free
+            if p.name in values.dims or (p.default is p.empty and p.name in values.coords)
+        ]
     else:
         found = [p.name for p in free if p.default is p.empty]
     if takes_any:

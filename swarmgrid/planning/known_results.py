@@ -174,6 +174,8 @@ def known_results(values: object, names: Sequence[str]) -> KnownResults:
 
 def _from_labelled(labelled: Any, names: Sequence[str]) -> KnownResults:
     for name in names:
+        if name not in labelled.dims and name in labelled.coords and not labelled[name].dims:
+            labelled = labelled.expand_dims(name)  # what `sel` leaves of an axis, or `isel`
         if name not in labelled.dims:
             raise InputError(
                 f"the Dataset has the dims {', '.join(map(str, labelled.dims)) or 'none'}; "

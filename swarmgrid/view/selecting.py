@@ -6,7 +6,7 @@ part of it. A slice of an axis whose stored values are in no order is one of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from swarmgrid.space.axis import Axis
 
+_EXACT = (
+    ". Labels are those of stored values; Dataset.sel(..., method='nearest') finds the nearest one"
+)
 _SORTED_KINDS = {"int", "float", "datetime", "timedelta", "str"}
 """Kinds of axes whose values have an order of their own."""
 
@@ -49,7 +52,7 @@ def to_selection(selection: object, labels: Mapping[str, Any]) -> dict[str, Any]
         If the selection is no mapping, or an axis is given twice.
     """
     if selection is None:
-        return dict(labels)
+        return {name: _reiterable(one) for name, one in labels.items()}
     if not isinstance(selection, Mapping):
         raise InputError(
             f"the selection is {brief(selection)}; expected a mapping from axes to labels"
@@ -57,7 +60,14 @@ def to_selection(selection: object, labels: Mapping[str, Any]) -> dict[str, Any]
     twice = sorted({*map(str, selection)} & {*labels})
     if twice:
         raise InputError(f"axis {twice[0]!r} is given twice: in the mapping and by keyword")
-    return {**selection, **labels}
+    return {name: _reiterable(one) for name, one in {**selection, **labels}.items()}
+
+
+def _reiterable(labels: Any) -> Any:
+    """Labels that can be gone through twice: sets, views and generators as lists."""
+    if isinstance(labels, (set, frozenset, KeysView, ValuesView, Iterator)):
+        return list(labels)
+    return labels
 
 
 def check_names(names: Sequence[str], selection: Iterable[object]) -> None:
@@ -67,6 +77,7 @@ def check_names(names: Sequence[str], selection: Iterable[object]) -> None:
             raise InputError(
                 f"the selection names {brief(name)}, which is no axis; the axes are "
                 f"{', '.join(names) or 'none'}"
+                + (_EXACT if name in {"method", "tolerance"} else "")
             )
 
 
@@ -126,7 +137,14 @@ def positions(axes: Sequence[Axis], selection: Mapping[str, Any]) -> list[NDArra
 def _selected(index: xr.DataArray, axis: Axis, labels: Any) -> xr.DataArray:
     try:
         found = index.sel({axis.name: labels})
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except KeyError:  # its text names arguments of xarray's
+        is_one = np.ndim(labels) == 0
+        raise InputError(
+            f"{axis.name}={brief(labels)} {'is no value' if is_one else 'has values'} that axis "
+            f"{axis.name!r} {'has' if is_one else 'lacks'}; its values are "
+            f"{brief(axis.labels().tolist())}"
+        ) from None
+    except (ValueError, TypeError, IndexError) as error:
         raise InputError(
             f"{axis.name}={brief(labels)} selects nothing that axis {axis.name!r} has: {error}; "
             f"its values are {brief(axis.labels().tolist())}"

@@ -134,6 +134,36 @@ def test_params_orders_and_defaults_are_those_of_the_function() -> None:
     assert f.grid({"alpha": 9.0}, ["x", "y"]).get(x=2.0, y=4.0)["value"].item() == 2.0
 
 
+def test_the_function_may_stand_first() -> None:
+    options: dict[str, Any] = {"store": MemoryStore(), "executor": "sync", "version": "1"}
+    assert swarmgrid.put_many(scalar, {1.0: 2.0}, **options) == 1
+    assert swarmgrid.put_many(scalar, values={2.0: 4.0}, **options) == 1
+    assert swarmgrid.put_many({3.0: 6.0}, func=scalar, **options) == 1
+    assert (
+        swarmgrid.put_many(scalar, {(1.0, 3.0): 9.0}, {"alpha": 3.0}, ["y", "x"], **options) == 1
+    )
+    f = bound(options["store"], scalar)
+    assert f.open()["x"].values.tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(swarmgrid.SignatureError, match="put_many has no values; expected a dict"):
+        swarmgrid.put_many(scalar, **options)
+    twice: Any = {"func": small}
+    with pytest.raises(swarmgrid.SignatureError, match="two functions"):
+        swarmgrid.put_many(scalar, {4.0: 1.0}, **twice, **options)
+
+
+def test_what_sel_leaves_of_an_axis_is_its_one_value() -> None:
+    f = bound(MemoryStore(), small_product)
+    ds = xr.Dataset({"value": (("x", "y"), [[3.0, 4.0], [6.0, 8.0]])}, {"x": [1, 2], "y": [3, 4]})
+    assert f.put_many(ds.sel(y=4)) == 2
+    assert f.put_many(ds.sel(x=2, y=3)) == 1
+    assert f.grid().put_many(ds.isel(x=0)) == 1
+    assert f.open()["value"].sel(x=ds.x, y=ds.y).load().equals(ds["value"].load())
+
+
+def small_product(x: int, y: int) -> float:
+    return float(x * y)
+
+
 def with_mode(mode: Any, x: int) -> float:
     return 1.0
 

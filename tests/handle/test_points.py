@@ -128,6 +128,7 @@ def test_members_dates_and_labels_are_selected_by_what_the_user_has() -> None:
         ({"s": ["a"]}, {}, "'s'"),
         ({"s": [[0.1]]}, {}, "'s'"),
         ({"r": None}, {}, "'r'"),
+        ({"s": 0.5, "method": "nearest"}, {}, r"'method', which is no axis.*Dataset\.sel\("),
     ],
 )
 def test_what_selects_no_points_is_refused_by_all_alike(
@@ -137,6 +138,20 @@ def test_what_selects_no_points_is_refused_by_all_alike(
     with pytest.raises(swarmgrid.InputError, match=message):
         getattr(grid, method)(selection, **labels)
     assert grid.state().points_computed == 8
+
+
+def test_labels_may_be_any_collection_and_those_that_an_axis_lacks_are_said_so() -> None:
+    _, grid = stored()
+    for labels in ({1, 3}, frozenset({1, 3}), {1: "a", 3: "b"}.keys(), {"a": 1, "b": 3}.values()):
+        assert sorted(grid.get(s=0.1, r=labels)["n"].values.tolist()) == [1, 3]
+    assert grid.get(s=0.1, r=(n for n in (1, 3)))["n"].values.tolist() == [1, 3]
+    with pytest.raises(swarmgrid.InputError, match=r"r=7 is no value that axis 'r' has; its .*3"):
+        grid.delete(r=7)
+    with pytest.raises(
+        swarmgrid.InputError, match=r"r=\[1, 7\] has values that axis 'r' lacks; i"
+    ):
+        grid.delete(r=[1, 7])
+    assert grid.delete(r={1, 3}, s=0.1) == 2
 
 
 def test_a_grid_that_is_not_stored_has_no_points() -> None:
