@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.grid_ref import GridRef
 
+_SHOWN = 8
+"""The snapshots that an error lists."""
 Moment = Snapshot | str | dt.date | np.datetime64 | None
 """A snapshot, its id or message, a time or a day; None is now."""
 
@@ -37,10 +39,10 @@ def state_of(ref: GridRef, moment: Moment) -> GridState:
     DamageError
         If the snapshot is damaged.
     """
-    found = None if moment is None else _named(ref, moment)
+    found = None if moment is None else named(ref, moment)
     if found is not None:
         return _state_in(ref, found)
-    until = np.inf if moment is None else _to_seconds(moment)
+    until = np.inf if moment is None else to_seconds(moment)
     if until is None:
         raise _unknown(ref, moment)
     state = _state_until(ref, until)
@@ -64,11 +66,11 @@ def layers_at(ref: GridRef, moment: Moment) -> list[Layer]:
     """
     refs = [replace(ref, location=location) for location in ref.location.layers]
     for number, one in enumerate(refs):
-        snapshot = _named(one, moment)
+        snapshot = named(one, moment)
         if snapshot is not None:
             rest = _layers_until(refs[number + 1 :], snapshot.time.timestamp())
             return [Layer(one, _state_in(one, snapshot)), *rest]
-    until = np.inf if moment is None else _to_seconds(moment)
+    until = np.inf if moment is None else to_seconds(moment)
     if until is None:
         raise _unknown(ref, moment)
     found = _layers_until(refs, until)
@@ -79,7 +81,7 @@ def layers_at(ref: GridRef, moment: Moment) -> list[Layer]:
 
 def knows(ref: GridRef, moment: Moment) -> bool:
     """Whether a moment is a time, or a snapshot of a grid in its own store."""
-    return moment is None or _named(ref, moment) is not None or _to_seconds(moment) is not None
+    return moment is None or named(ref, moment) is not None or to_seconds(moment) is not None
 
 
 def _state_in(ref: GridRef, snapshot: Snapshot) -> GridState:
@@ -106,19 +108,31 @@ def _state_until(ref: GridRef, until: float) -> GridState | None:
 
 def snapshot_of(ref: GridRef, name: Snapshot | str) -> Snapshot:
     """The snapshot of an id, its first digits, or a message; InputError if there is none."""
-    found = _named(ref, name)
+    found = named(ref, name)
     if found is not None:
         return found
     shared = ref.location.below
-    if shared is not None and _named(replace(ref, location=shared), name) is not None:
+    if shared is not None and named(replace(ref, location=shared), name) is not None:
         raise InputError(
             f"{brief(name)} is a snapshot of the shared store {shared.url!r}, which nothing "
             "changes from a scope; leave the scope for that"
         )
+    if to_seconds(name) is not None:
+        raise InputError(
+            f"{brief(name)} is a time, and expected is a snapshot: of a time it is not known what "
+            "was deleted since. dataset(at=...) reads what there is"
+        )
     raise _unknown(ref, name)
 
 
-def _named(ref: GridRef, name: object) -> Snapshot | None:
+def named(ref: GridRef, name: object) -> Snapshot | None:
+    """The snapshot of a grid in its own store, if there is one.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
     if not isinstance(name, (Snapshot, str)):
         return None
     present = read_snapshots(ref.location.open(), ref.path)
@@ -130,24 +144,27 @@ def _named(ref: GridRef, name: object) -> Snapshot | None:
             found = [each for each in present if each.id.startswith(name)]
     if len(found) > 1:
         ids = ", ".join(each.id for each in found)
-        raise InputError(f"{len(found)} snapshots fit {brief(name)}; pass an id: {ids}")
+        raise InputError(
+            f"{len(found)} snapshots of {ref.path.group} fit {brief(name)}; pass an id: {ids}"
+        )
     return found[0] if found else None
 
 
 def _unknown(ref: GridRef, name: object) -> InputError:
     present = [
-        f"{each.id} {'(damaged)' if each.damage else repr(each.message)}"
+        f"{each.id} {'(damaged)' if each.damage else brief(each.message)}"
         for location in ref.location.layers
         for each in read_snapshots(location.open(), ref.path)
     ]
-    listed = f"it has {', '.join(present)}" if present else "it has none"
+    more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
+    listed = f"it has {', '.join(present[-_SHOWN:])}{more}" if present else "it has none"
     return InputError(
         f"{brief(name)} is no snapshot of {ref.path.group}; {listed}. A time is written as "
         "'2026-11-20T12:00', in UTC"
     )
 
 
-def _to_seconds(moment: object) -> float | None:
+def to_seconds(moment: object) -> float | None:
     """A time as seconds since 1970; None if it is none. One without a time zone is in UTC."""
     if isinstance(moment, str):
         try:
@@ -158,7 +175,7 @@ def _to_seconds(moment: object) -> float | None:
         return None if np.isnat(moment) else float(moment.astype("M8[us]").astype(np.int64)) / 1e6
     if isinstance(moment, dt.date) and not isinstance(moment, dt.datetime):
         moment = dt.datetime.combine(moment, dt.time())
-    if not isinstance(moment, dt.datetime):
+    if not isinstance(moment, dt.datetime) or moment != moment:  # noqa: PLR0124  # pandas' NaT
         return None
     zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
     return zoned.timestamp()

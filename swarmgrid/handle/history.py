@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.finding.moments import knows, snapshot_of, state_of
+from swarmgrid.finding.moments import knows, named, snapshot_of, state_of, to_seconds
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.handle.base import GridBase
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance import restore, snapshots
-from swarmgrid.maintenance.changes import changes
 from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.quantities import span_seconds
 from swarmgrid.records.snapshot import Snapshot, read_snapshots
@@ -20,11 +20,12 @@ from swarmgrid.space.tags import checked_tags
 from swarmgrid.store.directory import remove_empty_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
     from swarmgrid.finding.moments import Moment
+    from swarmgrid.store.location import Location
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,27 +55,28 @@ class GridHistory(GridBase):
     def snapshot(
         self,
         message: str = "",
-        /,
         *,
-        tags: Mapping[str, Any] | None = None,
-        expires: str | float | dt.timedelta | None = None,
+        tags: Mapping[str, Any] | Iterable[str] | None = None,
+        expires: str | float | dt.timedelta | dt.date | None = None,
     ) -> Snapshot:
         """Keep what is computed now, so that ``dataset(at=...)`` opens it later.
 
         No value is copied: about 25 bytes a chunk are written. Whatever changes a value of a
         snapshot later (`delete`, `invalidate`, `convert`, `repair`) keeps a copy of its chunk
         first. Waits while another process fills the grid. In a scope, it is of the points that the
-        scope has itself.
+        scope has itself, and says so: nothing of a scope keeps what the shared store has.
 
         Parameters
         ----------
         message : str, optional
             Its purpose, in a line; it serves as a name, too.
-        tags : mapping, optional
-            By name a text, a number, a bool or a list of these.
-        expires : str, number or timedelta, optional
-            After so long, such as ``"30d"`` or seconds, it may be deleted: the next snapshot of
-            the grid, or `swarmgrid.prune`, deletes it. Default: never.
+        tags : mapping or list of str, optional
+            By name a text, a number, a bool or a list of these. Names alone are tags that are
+            True.
+        expires : str, number, timedelta or datetime, optional
+            After so long, such as ``"30d"`` or seconds, or from a time on, such as
+            ``"2027-01-31"``, it may be deleted: the next snapshot of the grid, or
+            `swarmgrid.prune`, deletes it. Default: never.
 
         Raises
         ------
@@ -101,18 +103,16 @@ class GridHistory(GridBase):
         noted = {
             k: v for k, v in checked_tags({} if tags is None else tags).items() if v is not None
         }
-        after = None
-        if expires is not None:
-            after = dt.timedelta(seconds=span_seconds("expires", expires))
+        ends = _expiry(expires)
         location, path = self._ref.location, self._ref.path
         check_writable(location)
         with self._held() as held:
-            taken = snapshots.take(held, path, message, noted, after)
+            taken = snapshots.take(held, path, message, noted, ends)
             if location.is_directory:  # of expired ones, and of one that a kill cut short
                 remove_empty_folders(location.url, [path.snapshots])
         if taken is None:
             raise not_stored(self._ref)
-        return taken
+        return _of(location, taken)
 
     def snapshots(self) -> list[Snapshot]:
         """The snapshots of the grid, the oldest first.
@@ -121,16 +121,18 @@ class GridHistory(GridBase):
         It cannot be opened; `delete_snapshot` deletes it. The others are not affected. In a
         scope, those of the shared store are among them; they can be read there, and not changed.
         """
-        found = [
-            snapshot
-            for location in self._ref.location.layers
+        found = {
+            snapshot.id: _of(location, snapshot)  # of one that was published, the scope's own
+            for location in reversed(self._ref.location.layers)
             for snapshot in read_snapshots(location.open(), self._ref.path)
-        ]
-        return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
+        }
+        return sorted(found.values(), key=lambda snapshot: (snapshot.time, snapshot.id))
 
-    def _own_messages(self) -> set[str]:
-        """The messages of the snapshots in the grid's own store: of a scope, its own."""
-        return {one.message for one in read_snapshots(self._ref.location.open(), self._ref.path)}
+    def _snapshot(self, name: Snapshot | str, *, is_own: bool) -> Snapshot | None:
+        """The snapshot of an id or a message; of a scope its own alone, or of both stores."""
+        locations = self._ref.location.layers
+        refs = (replace(self._ref, location=one) for one in locations[: 1 if is_own else None])
+        return next((found for ref in refs if (found := named(ref, name)) is not None), None)
 
     def delete_snapshot(self, snapshot: Snapshot | str) -> None:
         """Delete a snapshot, and the copies of chunks that were kept for it alone.
@@ -198,6 +200,9 @@ class GridHistory(GridBase):
     def diff(self, before: Moment, after: Moment = None) -> GridDiff:
         """The points that were added, removed or changed between two moments.
 
+        Points are compared by their labels. Where the grid was laid out anew in between, all
+        values that both have are read for that; else those of chunks that differ.
+
         In a scope, among the points that the scope has itself; or of the shared store, where one
         of the moments is a snapshot of that.
 
@@ -210,16 +215,32 @@ class GridHistory(GridBase):
         Raises
         ------
         InputError
-            If there is no such snapshot, or the chunks are others now.
+            If there is no such snapshot.
+        DamageError
+            If a value of one of the moments is lost.
         """
-        from swarmgrid.view.tables import change_table
+        from swarmgrid.view.differing import differing_points
 
         ref = self._ref
         if len(ref.location.layers) > 1:
             refs = [layer.ref for layer in self._stored_layers()]
             both = (one for one in refs if knows(one, before) and knows(one, after))
             ref = next(both, refs[0])
-        one, two = state_of(ref, before), state_of(ref, after)
-        found = changes(ref.location.open(), one, two)
-        longer = max((one.grid, two.grid), key=lambda grid: sum(map(len, grid.axes)))
-        return GridDiff(change_table(longer, found))
+        return GridDiff(differing_points(ref, state_of(ref, before), state_of(ref, after)))
+
+
+def _expiry(expires: Any) -> dt.datetime | dt.timedelta | None:
+    """The time, or the span from now, after which a snapshot may be deleted."""
+    if expires is None:
+        return None
+    seconds = to_seconds(expires)
+    if seconds is None:
+        return dt.timedelta(seconds=span_seconds("expires", expires))
+    if seconds <= time.time():
+        raise InputError(f"expires is {brief(expires)}; expected a time that is to come, or '30d'")
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _of(location: Location, snapshot: Snapshot) -> Snapshot:
+    """A snapshot that says which scope it is of."""
+    return snapshot if location.scope is None else replace(snapshot, scope=location.scope.name)

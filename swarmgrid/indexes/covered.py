@@ -15,7 +15,7 @@ import numpy as np
 
 from swarmgrid.format.segment import Rows
 from swarmgrid.format.writers import UNKNOWN
-from swarmgrid.maintenance.snapshots import row_ids
+from swarmgrid.maintenance.kept import row_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,6 +21,7 @@ from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.records import failures
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.manifest import write_segments
+from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.store import checked_json
@@ -93,6 +94,9 @@ def drop_grid(held: Lease, path: GridPath) -> None:
     A grid of which a kill leaves a part counts as one without computed points, or as none.
     """
     blobs = held.blobs
+    for place in snapshot_paths(blobs, path):  # a kill leaves no snapshot without its chunks
+        held.check()
+        blobs.delete(place.record)
     # from here on nothing of it counts as computed, whenever a kill comes
     for suffix in (".seg", failures.SUFFIX):
         for name in blobs.names(path.manifest):

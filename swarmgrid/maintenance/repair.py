@@ -15,7 +15,7 @@ from swarmgrid.format.described import check_array
 from swarmgrid.format.grid import OWN_ATTRIBUTES, read_grid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_parents
 from swarmgrid.format.segment import MAX_ANY_NBYTES, Segment
-from swarmgrid.maintenance.kept import keep
+from swarmgrid.maintenance.kept import keep, keep_lost
 from swarmgrid.maintenance.orphans import orphan_findings, other_chunks
 from swarmgrid.maintenance.replicas import replica_findings
 from swarmgrid.maintenance.verify import bad_rows
@@ -90,6 +90,7 @@ def forget_grid(held: Lease, path: GridPath) -> None:
             f"{record.archive.store!r} has all of it: delete the grid here (Grid.drop with "
             "archived=True), and copy that one back (swarmgrid.copy)"
         )
+    keep_lost(held.blobs, path)
     held.check()
     # rows first: rows without a document would be damage, a document without rows is an empty grid
     for name in held.blobs.names(path.manifest):
@@ -123,6 +124,8 @@ def invalidate_bad_rows(
             bad += bad_rows(blobs, grid, manifest, index, numbers).rows
     if bad or manifest.damaged:
         keep(blobs, grid, {tuple(manifest.rows.index[i].tolist()) for i in bad})
+        if manifest.damaged:
+            keep_lost(blobs, path, manifest.rows, grid)
         is_sound = np.ones(len(manifest.rows), bool)
         is_sound[bad] = False
         held.check()
@@ -151,6 +154,8 @@ def tidy(held: Lease, state: GridState) -> bool:
         If the values of the grid are in an archive.
     """
     state.grid.check_at_home()
+    if state.manifest.damaged:  # its points may be computed next, and the segment deleted
+        keep_lost(held.blobs, state.grid.path, state.manifest.rows, state.grid)
     names = state.failure_names
     has_many = len(names) > failures.COMPACT_FROM
     if has_many:
@@ -242,6 +247,8 @@ def _manifest(held: Lease, path: GridPath, grid: StoredGrid) -> Manifest | None:
 def _drop_ahead(held: Lease, path: GridPath, grid: StoredGrid) -> None:
     """Delete segments that refer to axis values which are nowhere any more."""
     manifest = _manifest(held, path, grid)
+    if manifest is not None and manifest.ahead:
+        keep_lost(held.blobs, path, manifest.rows)
     for name in manifest.ahead if manifest is not None else ():
         held.check()
         held.blobs.delete(path.manifest + name)

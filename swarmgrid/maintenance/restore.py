@@ -15,11 +15,17 @@ import numpy as np
 from swarmgrid.errors import DamageError, InputError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.format.growing import grown_axis
-from swarmgrid.maintenance.kept import has_layout_of, keep, state_at
+from swarmgrid.maintenance.kept import (
+    has_layout_of,
+    keep,
+    keep_lost,
+    other_chunks,
+    row_ids,
+    state_at,
+)
 from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
 from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
 from swarmgrid.maintenance.repair import read_tidy
-from swarmgrid.maintenance.snapshots import other_chunks, row_ids
 from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.widening import is_wider
 from swarmgrid.records.manifest import Manifest, write_segments
@@ -70,6 +76,7 @@ def restore(held: Lease, path: GridPath, snapshot: str) -> int | None:
             if data != blobs.get(key):
                 changed.setdefault(index, {})[key] = data
     keep(blobs, grid, changed)
+    keep_lost(blobs, path, then.manifest.rows, grid)  # of later snapshots
     old = [*state.manifest.sizes, *state.manifest.damaged]
     if changed:  # rows must not refer to a chunk while it is replaced
         old = _replace_rows(held, grid, state.manifest.without(changed).rows, old)

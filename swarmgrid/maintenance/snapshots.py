@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from numpy.typing import NDArray
-
-    from swarmgrid.format.segment import Rows
     from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
     from swarmgrid.store.blobs import Blobs
@@ -49,7 +45,7 @@ def take(
     path: GridPath,
     message: str,
     tags: Mapping[str, Any],
-    expires_after: dt.timedelta | None,
+    expires: dt.datetime | dt.timedelta | None,
 ) -> Snapshot | None:
     """Take a snapshot: its record; None if there is no such grid. Expired ones are deleted."""
     state = read_tidy(held, path)
@@ -64,7 +60,7 @@ def take(
         message,
         dict(tags),
         now,
-        None if expires_after is None else now + expires_after,
+        now + expires if isinstance(expires, dt.timedelta) else expires,
         _n_points(state),
     )
     # last: without its record a snapshot does not count, and the next one removes what is there
@@ -117,30 +113,6 @@ def snapshot_findings(
                                 snapshot_chunk(archive, then.grid, then.manifest, name, index)
         except DamageError as error:
             yield Finding(error.key, f"snapshot {place.snapshot}: {error.reason}")
-
-
-def row_ids(rows: Rows) -> NDArray[np.void]:
-    """``(n,)``: the same bytes for rows that refer to the same values of the same points."""
-    if not len(rows):
-        return np.zeros(0, "V1")
-    bitmaps = np.zeros(len(rows), "<u8")
-    for i in np.flatnonzero(rows.has_bitmap()).tolist():
-        bits = rows.points(i).bits or b""
-        bitmaps[i] = int.from_bytes(hashlib.blake2b(bits, digest_size=8).digest(), "little")
-    parts = (rows.index, rows.extent, rows.checksums, bitmaps)
-    table = np.concatenate(
-        [np.ascontiguousarray(part).reshape(len(rows), -1).view(np.uint8) for part in parts],
-        axis=1,
-    )
-    return np.ascontiguousarray(table).view(f"V{table.shape[1]}").reshape(-1)
-
-
-def other_chunks(then: Rows, now: Rows) -> list[tuple[int, ...]]:
-    """The chunks of which some rows are not there any more."""
-    if not len(then):
-        return []
-    lost = then.index[~np.isin(row_ids(then), row_ids(now))] if len(now) else then.index
-    return sorted(set(map(tuple, lost.tolist())))
 
 
 def _n_points(state: GridState) -> int:

@@ -45,7 +45,7 @@ ROWS_NBYTES = 2**24
 32 MiB, the allocator asks the kernel for new pages each time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """A moment of a grid that `Grid.dataset` opens, whatever is computed or deleted since."""
 
@@ -63,6 +63,23 @@ class Snapshot:
     """The computed points in it."""
     damage: str = ""
     """The damage of its record, in words; empty: none. It stays until it is deleted."""
+    scope: str = ""
+    """The name of the scope whose own points it is of; empty: it is of a store itself."""
+
+    def __repr__(self) -> str:
+        if self.damage:
+            return f"<swarmgrid.Snapshot {self.id}: damaged, {self.damage}>"
+        name = f" {self.message!r}" if self.message else ""
+        points = f"{self.points:,} point{'s' * (self.points != 1)}"
+        rest = [
+            f"{self.time:%Y-%m-%d %H:%M:%S} UTC",
+            *(f"{k}={v!r}" for k, v in self.tags.items()),
+        ]
+        if self.expires is not None:
+            rest.append(f"expires {self.expires:%Y-%m-%d %H:%M:%S}")
+        if self.scope:
+            rest.append(f"of scope {self.scope!r} alone")
+        return f"<swarmgrid.Snapshot {self.id}{name}: {points}, {', '.join(rest)}>"
 
     def check(self) -> None:
         """Raise DamageError where its record is damaged."""
@@ -212,6 +229,15 @@ def snapshot_chunk(
     if block is None or data is None:
         return kept_chunk(blobs, grid, manifest, name, index)
     return block, data
+
+
+def own_data(
+    blobs: Blobs, grid: StoredGrid, manifest: Manifest, name: str, index: tuple[int, ...]
+) -> bytes | None:
+    """The bytes of the grid's own chunk; None if they do not hold the values of a snapshot."""
+    key = chunk_key(grid, name, index)
+    data = blobs.get(key, chunk_limit(grid, name))
+    return data if _as_in_rows(data, key, grid, manifest, name, index) is not None else None
 
 
 def kept_chunk(

@@ -19,11 +19,17 @@ def checked_tags(tags: Any) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If they are no mapping from names to texts, numbers, bools, or lists of these.
+        If they are no mapping from names to texts, numbers, bools, or lists of these; nor names
+        alone, which stand for True.
     """
+    if isinstance(tags, (str, list, tuple, set, frozenset)):
+        names = [tags] if isinstance(tags, str) else list(tags)
+        if all(isinstance(name, str) for name in names):
+            tags = dict.fromkeys(names if isinstance(tags, (list, tuple)) else sorted(names), True)
     if not hasattr(tags, "items"):
         raise InputError(
-            f"tags is {brief(tags)}; expected a mapping from names to values, {{'site': 'a'}}"
+            f"tags is {brief(tags)}; expected a mapping from names to values, {{'site': 'a'}}, "
+            "or a list of names"
         )
     for name, value in tags.items():
         is_name = isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()

@@ -14,9 +14,9 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
 from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import swap_documents
+from swarmgrid.maintenance.kept import other_chunks
 from swarmgrid.maintenance.removal import drop_grid
 from swarmgrid.maintenance.report import Finding, to_report
-from swarmgrid.maintenance.snapshots import other_chunks
 from swarmgrid.maintenance.verify import bad_rows
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.object_store import FencedBlobs

@@ -8,8 +8,7 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_key
-from swarmgrid.maintenance.kept import has_layout_of, state_at
-from swarmgrid.maintenance.snapshots import other_chunks
+from swarmgrid.maintenance.kept import has_layout_of, other_chunks, state_at
 from swarmgrid.records.snapshot import put_kept, read_snapshots, snapshot_chunk, write_contents
 from swarmgrid.store.layout import SnapshotPath
 

@@ -11,9 +11,9 @@ import xarray as xr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.inventory.row import GridRow
-    from swarmgrid.maintenance.changes import ChunkChange
+    from swarmgrid.maintenance.changes import BoxChange
+    from swarmgrid.space.axis import Axis
 
 
 def catalog_table(rows: Sequence[GridRow], scores: Sequence[float] = ()) -> pd.DataFrame:
@@ -41,18 +41,18 @@ def catalog_table(rows: Sequence[GridRow], scores: Sequence[float] = ()) -> pd.D
     return pd.DataFrame(columns, index=pd.Index([row.grid for row in rows], name="grid"))
 
 
-def change_table(grid: StoredGrid, found: Iterable[ChunkChange]) -> pd.DataFrame:
+def change_table(axes: Sequence[Axis], found: Iterable[BoxChange]) -> pd.DataFrame:
     """Return a row for each point that differs between two states: its values, and how."""
-    columns: dict[str, list[Any]] = {name: [] for name in (*grid.names, "change")}
-    labels = [axis.labels() for axis in grid.axes]
-    for chunk in found:
+    names = [*(axis.name for axis in axes), "change"]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    labels = [axis.labels() for axis in axes]
+    for box in found:
         for change in ("added", "removed", "changed"):
-            for offset in np.argwhere(getattr(chunk, change)).tolist():
+            for offset in np.argwhere(getattr(box, change)).tolist():
                 columns["change"].append(change)
-                for d, name in enumerate(grid.names):
-                    at = chunk.index[d] * grid.chunk_shape[d] + offset[d]
-                    columns[name].append(labels[d][at])
-    return pd.DataFrame(columns, columns=[*grid.names, "change"])
+                for name, along, first, at in zip(names, labels, box.start, offset, strict=False):
+                    columns[name].append(along[first + at])
+    return pd.DataFrame(columns, columns=names)
 
 
 def tree_of(datasets: Mapping[str, xr.Dataset]) -> xr.DataTree:

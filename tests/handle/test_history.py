@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 import swarmgrid
@@ -165,9 +164,14 @@ def test_a_grid_that_was_laid_out_anew_is_restored_in_the_layout_that_it_has(nam
     LAYOUTS[name](grid)
     grid.snapshot("two")
     layout, after = grid.state().chunks, grid.dataset().load()
-    with pytest.raises(swarmgrid.InputError, match="layout was changed"):
-        grid.diff("one")
+    found = grid.diff("one")  # by labels: no chunk is what it was
+    changed = {(1, 1), (1, 2), (2, 1), (2, 2)}
+    assert {*map(tuple, found.points.query("change == 'changed'")[["x", "y"]].values)} == changed
+    assert (found.count("added"), found.count("removed")) == (12 * 3 - 19, 0)
+    back = grid.diff(None, "one")
+    assert (back.count("added"), back.count("removed")) == (0, 12 * 3 - 19)
     assert grid.restore("one") == 12 * 3 - 19
+    assert len(grid.diff("one")) == 0
     now = grid.dataset()
     assert (now.sizes["x"], grid.state().chunks) == (12, layout)
     assert now["whole"].count() == 19
@@ -258,63 +262,12 @@ def test_a_kill_at_any_step_harms_no_snapshot(
     assert k > 5
 
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("grow"), st.integers(1, 13)),
-        st.tuples(st.sampled_from(["delete", "invalidate"]), st.integers(0, 9)),
-        st.tuples(st.sampled_from(["snapshot", "convert"]), st.just(0)),
-        st.tuples(st.just("rechunk"), st.integers(1, 4)),
-        st.tuples(st.sampled_from(["restore", "forget"]), st.integers(0, 3)),
-    ),
-    max_size=9,
-)
-
-
 def check_restored(now: xr.Dataset, then: xr.Dataset) -> None:
     """Hold a restored grid against what the snapshot had."""
     for name, old in then.data_vars.items():
         inside = now[name].sel(x=then.x, y=then.y)
         assert (inside.isnull() == old.isnull()).all()
         assert ((inside == old) | old.isnull()).all()
-
-
-def take_step(
-    grid: Grid, store: Any, taken: dict[str, xr.Dataset], step: str, argument: int
-) -> None:
-    """Do one step of a history, and note the snapshots that there are."""
-    chosen = list(taken)[argument % len(taken)] if taken else None
-    if step == "grow":
-        filled(store, argument)
-    elif step == "convert":
-        grid.convert("whole", "float64")
-    elif step == "rechunk":
-        grid.rechunk(chunks={"x": argument}, sort=argument == 1)
-    elif step == "snapshot":
-        taken[grid.snapshot().id] = grid.dataset().load()
-    elif step in {"delete", "invalidate"}:
-        labels = grid.dataset()["x"].values
-        getattr(grid, step)(x=[labels[argument % len(labels)]], y=[1 + argument % 2])
-    elif chosen is not None and step == "forget":
-        grid.delete_snapshot(chosen)
-        del taken[chosen]
-    elif chosen is not None:
-        grid.restore(chosen)
-        check_restored(grid.dataset().load(), taken[chosen])
-
-
-@pytest.mark.long
-@given(STEPS)
-def test_snapshots_hold_through_any_history(steps: list[tuple[str, int]]) -> None:
-    FACTOR[0], store = 1, MemoryStore()
-    grid = filled(store, 6)
-    taken: dict[str, xr.Dataset] = {}
-    for number, (step, argument) in enumerate([*steps, ("grow", 6)]):
-        FACTOR[0] = number + 2  # whatever is computed again has other values
-        take_step(grid, store, taken, step, argument)
-        for name, before in taken.items():
-            assert grid.dataset(at=name).identical(before), (step, name)
-    assert grid.verify().is_clean
-    assert [snapshot.id for snapshot in grid.snapshots()] == list(taken)
 
 
 def test_a_lost_value_of_a_snapshot_is_found_and_told(tmp_path: Path) -> None:
@@ -449,13 +402,46 @@ def test_a_snapshot_that_comes_while_a_grid_is_being_dropped_keeps_it(
         grid.delete_snapshot("just now")
 
 
+def test_names_alone_are_tags_and_a_snapshot_reads_as_one_line() -> None:
+    grid = filled(MemoryStore())
+    for tags in (["b", "a"], ("b", "a"), {"b", "a"}, {"a": True, "b": True}):
+        assert dict(grid.snapshot(tags=tags).tags) == {"a": True, "b": True}
+    soon = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(days=9)
+    for expires in (soon, soon.isoformat(), np.datetime64(soon.replace(tzinfo=None))):
+        taken = grid.snapshot(message="fig. 3", tags="paper", expires=expires)
+        assert (dict(taken.tags), taken.expires) == ({"paper": True}, soon)
+        assert repr(taken) == (
+            f"<swarmgrid.Snapshot {taken.id} 'fig. 3': 20 points, {taken.time:%Y-%m-%d %H:%M:%S} "
+            f"UTC, paper=True, expires {soon:%Y-%m-%d %H:%M:%S}>"
+        )
+    for past in ("2020-01-01", dt.date(2020, 1, 1)):
+        with pytest.raises(swarmgrid.InputError, match="expected a time that is to come"):
+            grid.snapshot(expires=past)
+    for tags in (["a", 1], 3, [["a"]]):
+        with pytest.raises(swarmgrid.InputError, match="or a list of names"):
+            grid.snapshot(tags=tags)  # type: ignore[arg-type]
+
+
+def test_only_a_snapshot_is_restored_and_deleted_and_no_time() -> None:
+    grid = filled(MemoryStore())
+    for change in (grid.restore, grid.delete_snapshot):
+        for moment in ("2026-11-20T12:00", dt.date(2026, 11, 20), np.datetime64("2026-11-20")):
+            with pytest.raises(
+                swarmgrid.InputError, match="is a time, and expected is a snapshot"
+            ):
+                change(moment)  # type: ignore[operator]
+    for nothing in (np.datetime64("NaT"), pd.NaT, "", 1.5):
+        with pytest.raises(swarmgrid.InputError, match="is no snapshot of"):
+            grid.dataset(at=nothing)
+
+
 def test_mistakes_say_what_there_is() -> None:
     store = MemoryStore()
     grid = filled(store)
     with pytest.raises(swarmgrid.InputError, match=r"'befor' is no snapshot .*; it has none"):
         grid.dataset(at="befor")
     one, two = grid.snapshot("same"), grid.snapshot("same")
-    with pytest.raises(swarmgrid.InputError, match=f"2 snapshots fit .*{one.id}, {two.id}"):
+    with pytest.raises(swarmgrid.InputError, match=f"2 snapshots of .* fit .*{one.id}, {two.id}"):
         grid.restore("same")
     with pytest.raises(swarmgrid.InputError, match=f"no snapshot .* it has {one.id} 'same'"):
         grid.diff("other")
