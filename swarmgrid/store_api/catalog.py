@@ -11,7 +11,7 @@ from swarmgrid.codecs.keys import hold_keys
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.grid import Grid
-from swarmgrid.inventory.keeping import stored_grids, stored_rows
+from swarmgrid.inventory.keeping import stored_rows
 from swarmgrid.inventory.query import to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
 from swarmgrid.inventory.table import (
@@ -26,15 +26,16 @@ from swarmgrid.options import current_options
 from swarmgrid.readable import count, page, table
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
+from swarmgrid.store_api.history import CatalogHistory
 
 if TYPE_CHECKING:
-    import datetime as dt
     import os
 
     import pandas as pd
     import xarray as xr
 
     from swarmgrid.codecs.keys import Key
+    from swarmgrid.finding.moments import Moment
     from swarmgrid.records.snapshot import Snapshot
     from swarmgrid.store.location import Location
 
@@ -43,7 +44,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, repr=False)
-class Catalog:
+class Catalog(CatalogHistory):
     """The grids of a store, as they were when it was read; made by `swarmgrid.catalog`.
 
     Iterating gives a `Grid` for each. An index is a grid id or its first digits, alone or as
@@ -180,66 +181,25 @@ class Catalog:
 
         return catalog_table(self.rows, self.scores)
 
-    def datatree(self) -> xr.DataTree:
-        """Open all grids as one tree, ``/function/id``; values are read when they are used."""
-        from swarmgrid.view.tables import tree_of
-
-        names = {f"/{row.folder}/{row.grid}": self._grid(row) for row in self.rows}
-        return tree_of({name: grid.dataset() for name, grid in names.items()})
-
-    def snapshot(
-        self,
-        message: str,
-        /,
-        *,
-        tags: Mapping[str, Any] | None = None,
-        expires: str | float | dt.timedelta | None = None,
-    ) -> dict[str, Snapshot]:
-        """Take a snapshot of every grid of the catalog; see `Grid.snapshot`.
-
-        Of a whole store, ``swarmgrid.catalog(store).snapshot("before refit")``. Each is of the
-        moment at which its grid is reached. In a scope, of the grids that it has points of.
+    def datatree(self, *, at: Moment | Mapping[str, Snapshot] = None) -> xr.DataTree:
+        """Open all grids as one tree, ``/function/id``; values are read when they are used.
 
         Parameters
         ----------
-        message : str
-            The name that all of them have.
-        tags, expires
-            As for `Grid.snapshot`.
-
-        Returns
-        -------
-        dict
-            By grid id its snapshot.
-
-        Raises
-        ------
-        InputError
-            If a grid was deleted since the catalog was read.
-        """
-        return {
-            grid.id: grid.snapshot(message, tags=tags, expires=expires) for grid in self._own()
-        }
-
-    def restore(self, message: str, /) -> dict[str, int]:
-        """Make every grid of the catalog what it was in the snapshot of a message.
-
-        Grids that have no such snapshot are left alone; see `Grid.restore`.
-
-        Returns
-        -------
-        dict
-            By grid id the number of points that count as not computed now.
+        at : dict, str or datetime, optional
+            The result of `snapshot`, or the message of snapshots: only grids that have such a one
+            are in the tree. Or a time, as for `Grid.dataset`. Default: now.
 
         Raises
         ------
         InputError
             If no grid has such a snapshot.
         """
-        having = [grid for grid in self._own() if message in grid._own_messages()]  # noqa: SLF001
-        if not having:
-            raise InputError(f"no grid of this catalog has a snapshot {brief(message)}")
-        return {grid.id: grid.restore(message) for grid in having}
+        from swarmgrid.view.tables import tree_of
+
+        folders = {row.grid: row.folder for row in self.rows}
+        moments = self._moments(at)
+        return tree_of({f"/{folders[g.id]}/{g.id}": g.dataset(at=moment) for g, moment in moments})
 
     def __repr__(self) -> str:
         return f"{self._headline()}\n{text_table(HEADINGS, self._cells())}{self._rest()}".rstrip()
@@ -282,13 +242,6 @@ class Catalog:
         ]
         exact = [row for row in found if row.params.keys() == params.keys()]
         return exact or found
-
-    def _own(self) -> list[Grid]:
-        """The grids that lie in the store itself: of a scope not those of the shared store."""
-        if self.location.below is None:
-            return list(self)
-        own = {path.grid for path in stored_grids(self.location.open())}
-        return [grid for grid in self if grid.id in own]
 
     def _grid(self, row: GridRow) -> Grid:
         return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))

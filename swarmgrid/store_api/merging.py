@@ -61,7 +61,7 @@ class MergedGrid:
     """Bytes of the chunks that were written; 0 in a dry run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Merging:
     """The points that `merge` added to a store, or would add, and its conflicts."""
 
@@ -94,7 +94,8 @@ class Merging:
         """Bytes of the chunks that were written."""
         return sum(grid.nbytes for grid in self.grids)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """The outcome in numbers, and the first conflicts."""
         n = len(self.grids)
         would = "would be " if self.is_dry_run else ""
         size = "" if self.is_dry_run else f" ({readable.nbytes(self.nbytes)} of chunks)"
