@@ -67,7 +67,9 @@ class TieredWriter:
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         """The object's bytes, from home: a writer may not take a copy for the truth."""
-        return self._home.get(key, limit)
+        data = self._home.get(key, limit)
+        self._tiers.saw_document(key, data)
+        return data
 
     def get_many(self, keys: Sequence[str], limit: int = MAX_OBJECT) -> list[bytes | None]:
         """Several objects, from home."""
@@ -76,17 +78,21 @@ class TieredWriter:
     def put(self, key: str, data: bytes) -> None:
         """Write an object home, and then its copies."""
         self._home.put(key, data)  # first: no copy is of what home has never had
-        if is_chunk(key):
+        if is_chunk(key) and self._tiers.is_of_output(key):
             self._tiers.written(key, data)
+        elif is_chunk(key):
+            self._tiers.drop(key)
+        self._tiers.saw_document(key, data)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object unless there is one; leases are such objects, and have no copies."""
         return self._home.create(key, data)
 
     def delete(self, key: str) -> None:
-        """Remove an object and its copies."""
-        self._tiers.drop(key)
+        """Remove an object, and then its copies: a reader could put them back before."""
         self._home.delete(key)
+        self._tiers.drop(key)
+        self._tiers.saw_document(key, None)
 
     def names(self, prefix: str) -> list[str]:
         """The objects and folders directly in a folder."""

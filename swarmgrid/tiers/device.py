@@ -230,6 +230,11 @@ class DeviceTier:
         if self._arrays is not None:
             self._arrays.drop(key)
 
+    def drop_below(self, prefix: str) -> None:
+        """Forget all copies whose keys begin so."""
+        if self._arrays is not None:
+            self._arrays.drop_below(prefix)
+
     def pin(self, keys: Iterable[str], change: int) -> None:
         """Keep copies from eviction; ``-1`` takes that back."""
         with self._lock:

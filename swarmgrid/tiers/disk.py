@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 from swarmgrid.tiers.copy_file import copy_in, key_in, packed, read_copy
+from swarmgrid.tiers.forms import digest
 from swarmgrid.tiers.policy import CopyStats, Counts
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _USED = struct.Struct("<QI")
 _TOUCH_SECONDS = 60.0
 """The time of use is noted that seldom: each note is a write to the disk."""
 _PART = ".part"
+_FORMS = "forms"
+"""The folder of notes: by grid an empty file, whose name has the form that the grid has."""
 _IS_FOLDER = re.compile(r"[0-9a-f]{2}")
 _IS_COPY = re.compile(r"[0-9a-f]{32}\.copy")
 
@@ -170,6 +173,33 @@ class DiskTier:
                         take(key, data, stats.last_used)
             self._write_used(sum(stats.nbytes for _, _, stats in self._files()))
 
+    def keep_form(self, prefix: str, form: str | None) -> None:
+        """Delete the copies of a grid, unless they are of its form; None: there is no grid.
+
+        The note of a form is there before the first copy, and goes after the last one.
+        """
+        name = digest(prefix)
+        folder = Path(self._root, _FORMS)
+        note = None if form is None else folder / f"{name}-{digest(form)}"
+        with contextlib.suppress(OSError):
+            if note is not None and note.exists():
+                return
+            self._is_ready &= self._folder.exists()  # else it was deleted, and is made anew
+            self._make_ready()
+            with self._locked():
+                others = [each.path for each in _entries(folder) if each.name.startswith(name)]
+                if others:
+                    self._drop_below(prefix)
+                for path in others:
+                    Path(path).unlink()
+                if note is not None:
+                    folder.mkdir(exist_ok=True)
+                    note.touch()
+
+    def all_keys(self) -> Iterator[str]:
+        """The keys of all copies, as their files say."""
+        return (key for key in (key_in(path) for _, path, _ in self._files()) if key)
+
     def clear(self) -> None:
         """Delete all copies."""
         with contextlib.suppress(OSError):
@@ -198,6 +228,7 @@ class DiskTier:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._is_memory:
                 self._check_owner()
+            (self._folder / "lock").open("ab").close()
         except OSError as error:
             # no error: a run that has gone for hours on many machines does not end for a cache
             self._is_off = True
@@ -251,6 +282,13 @@ class DiskTier:
                 raise
             self._write_used(used + nbytes - replaced)
 
+    def _drop_below(self, prefix: str) -> None:
+        for name, path, _ in list(self._files()):
+            key = key_in(path)
+            if key.startswith(prefix) or _name(key) != name:  # a damaged one may be any
+                path.unlink(missing_ok=True)
+        self._write_used(self._recount())
+
     def _recount(self) -> int:
         """The bytes of all files; parts of killed processes are deleted."""
         total = 0
@@ -298,7 +336,11 @@ class DiskTier:
         """Keep other processes and threads from counting; a killed one leaves no lock."""
         with (self._folder / "lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # to close it is not enough: a process that was forked meanwhile has it open, too
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     def _used(self) -> int:
         try:

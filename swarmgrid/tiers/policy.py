@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from swarmgrid.errors import InputError, brief
@@ -57,6 +59,11 @@ class TierPolicy:
         thread, which ends when there is nothing to do.
     clock : callable
         The time in seconds.
+
+    Notes
+    -----
+    A store that is pickled takes its policy along, but for functions that cannot be pickled, such
+    as a ``lambda``: in the other process these are the usual ones.
     """
 
     __module__ = "swarmgrid"
@@ -103,6 +110,13 @@ class TierPolicy:
         spans = [self.idle_seconds(name) for name in _SPANS]
         return min((span for span in spans if span is not None), default=None)
 
+    def travelling(self) -> TierPolicy:
+        """The policy for another process: a function that cannot be pickled stays in this one."""
+        given = {name: getattr(self, name) for name in ("should_keep", "submit", "clock")}
+        usual = TierPolicy()
+        left = {name: getattr(usual, name) for name, one in given.items() if not _travels(one)}
+        return replace(self, **left) if left else self
+
     def victims(
         self, copies: Iterable[tuple[str, CopyStats]], excess: int, now: float
     ) -> list[str]:
@@ -116,8 +130,7 @@ class TierPolicy:
             key, stats = item
             # after the name of the store, which a folder may have several of
             chunk = key.rpartition("\0")[2]
-            is_kept = self.should_keep is not None and bool(self.should_keep(chunk, stats, now))
-            return is_kept, stats.priority, stats.last_used
+            return self._is_kept(chunk, stats, now), stats.priority, stats.last_used
 
         chosen: list[str] = []
         for key, stats in sorted(free, key=worth):
@@ -126,6 +139,28 @@ class TierPolicy:
             chosen.append(key)
             excess -= stats.nbytes
         return chosen
+
+    def _is_kept(self, key: str, stats: CopyStats, now: float) -> bool:
+        if self.should_keep is None:
+            return False
+        try:
+            return bool(self.should_keep(key, stats, now))
+        except Exception as error:  # noqa: BLE001  # no run of hours ends for a copy
+            warnings.warn(
+                f"should_keep failed for {key!r} ({type(error).__name__}: {error}); the copy "
+                "counts as one that need not be kept",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return False
+
+
+def _travels(function: object) -> bool:
+    try:
+        pickle.dumps(function)
+    except Exception:  # noqa: BLE001  # each object has its own way to refuse that
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class RamTier(Generic[V]):
         self._pools = dict(pools or {})
         self._nbytes_of = nbytes_of
         self._span = span
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a `should_keep` may ask for the metrics
         self._data: dict[str, V] = {}
         self._stats: dict[str, CopyStats] = {}
         self._pinned: dict[str, int] = {}
@@ -121,6 +121,12 @@ class RamTier(Generic[V]):
                 self._counts.damaged += 1
             return self._drop(key)
 
+    def drop_below(self, prefix: str) -> None:
+        """Forget all copies whose keys begin so."""
+        with self._lock:
+            for key in [key for key in self._data if key.startswith(prefix)]:
+                self._drop(key)
+
     def pin(self, keys: Iterable[str], change: int) -> None:
         """Keep copies from eviction, those that come later, too; ``-1`` takes that back."""
         with self._lock:
@@ -175,7 +181,7 @@ class RamTier(Generic[V]):
         excess = needed - int(limit * self._policy.watermark)
         now = self._policy.clock()
         chosen = self._policy.victims(copies.items(), excess, now)
-        return [self._pop(key) for key in chosen]
+        return [self._pop(key) for key in chosen if key in self._data]
 
     def _pop(self, key: str) -> Evicted[V]:
         found = key, self._data[key], self._stats[key].last_used

@@ -8,6 +8,8 @@ holds decoded chunks, each is kept with the rows that it was held against.
 
 from __future__ import annotations
 
+import itertools
+import os
 import secrets
 import threading
 import weakref
@@ -16,9 +18,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from swarmgrid.format.described import outputs_in
 from swarmgrid.tiers.arrays import ArrayTier, held_nbytes
 from swarmgrid.tiers.blobs import TieredChunks, TieredWriter
 from swarmgrid.tiers.device import DeviceTier
+from swarmgrid.tiers.disk import DiskTier
+from swarmgrid.tiers.forms import form_in, form_of, grid_in, grid_of_document
 from swarmgrid.tiers.levels import Levels
 from swarmgrid.tiers.policy import TierMetrics, TierPolicy
 from swarmgrid.tiers.ram import RamTier
@@ -28,6 +33,7 @@ from swarmgrid.view.copies import FoundCopy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from swarmgrid.format.grid import StoredGrid
     from swarmgrid.space.selection import Selection
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.tiers.device import Narrowed
@@ -74,6 +80,10 @@ class Tiers:
             )
         self._ahead = ReadAhead(policy.read_ahead, policy.submit)
         self._unused: OrderedDict[str, None] = OrderedDict()
+        self._outputs: dict[str, frozenset[str]] = {}
+        """By grid its outputs, as a writer has seen them."""
+        self._forms: dict[str, str] = {}
+        """The forms of the grids of which memory may have copies."""
         self._home = TierMetrics()
         self._lock = threading.Lock()
         self.pool, self.priority = "", 0
@@ -174,6 +184,41 @@ class Tiers:
         self._drop_arrays(name)
         return was_there
 
+    def opened(self, grid: StoredGrid, *, is_now: bool = True) -> None:
+        """Drop the copies of a grid from before it was laid out anew, or had its key.
+
+        ``is_now`` says that its document was read just now; else the form may be an old one, and
+        counts only where none is known.
+        """
+        prefix = grid.path.prefix
+        if is_now or self._full(prefix) not in self._forms:
+            self._keep_form(prefix, form_of(grid))
+
+    def saw_document(self, key: str, data: bytes | None) -> None:
+        """Do the same where an object that a writer reads or writes is a grid's document."""
+        prefix = grid_of_document(key)
+        if prefix is not None:
+            form = None if data is None else form_in(data)
+            if data is None or form is not None:  # of one that is damaged nothing is known
+                self._keep_form(prefix, form)
+                self._outputs[prefix] = frozenset(outputs_in(data))
+
+    def is_of_output(self, key: str) -> bool:
+        """Whether the key of a chunk is one of an output: coordinates always come from home."""
+        known = self._outputs.get(grid_in(key) or "")
+        # what is written before the document are coordinates; workers write outputs alone
+        return self._is_copy if known is None else key.split("/")[3] in known
+
+    def grids(self) -> list[str]:
+        """The prefixes of the grids of which there are copies."""
+        memory = (tier for tier in self._all() if not isinstance(tier, DiskTier))
+        disks = (tier for tier in self._all() if isinstance(tier, DiskTier))
+        names = {key for tier in memory for key, _ in tier.uses()}
+        names.update(itertools.chain.from_iterable(disk.all_keys() for disk in disks))
+        own = self._full("")
+        found = {grid_in(name.removeprefix(own)) for name in names if name.startswith(own)}
+        return sorted(prefix for prefix in found if prefix is not None)
+
     def pin(self, keys: Iterable[str], change: int) -> None:
         """Keep copies from eviction; ``-1`` takes that back."""
         names = [self._full(key) for key in keys]
@@ -207,6 +252,11 @@ class Tiers:
         """Forget all copies."""
         for tier in self._all():
             tier.clear()
+
+    @property
+    def nbytes_from_home(self) -> int:
+        """The bytes of all chunks that no tier had."""
+        return self._home.nbytes
 
     def metrics(self) -> dict[str, TierMetrics]:
         """The figures of each tier, by name, and of home."""
@@ -267,6 +317,18 @@ class Tiers:
         found: tuple[str, int] = getattr(self._behind, "place", (self.pool, self.priority))
         return found
 
+    def _keep_form(self, prefix: str, form: str | None) -> None:
+        name = self._full(prefix)
+        with self._lock:
+            before = self._forms.pop(name, None)
+            if form is not None:
+                self._forms[name] = form
+        for tier in self._all():
+            if isinstance(tier, DiskTier):
+                tier.keep_form(name, form)
+            elif before not in (None, form):
+                tier.drop_below(name)
+
     def _drop_arrays(self, name: str) -> None:
         """Free the memory of decoded copies; as of other rows they would be of no use."""
         for tier in (self._arrays, self.device):
@@ -280,10 +342,24 @@ class Tiers:
     def _full(self, key: str) -> str:
         return f"{self._name}\0{key}"
 
+    def begin_anew(self) -> None:
+        """Forget what a forked process inherited, such as locks that threads of the other hold."""
+        pool, priority = self.pool, self.priority
+        Tiers.__init__(self, self._sizes, self._policy, self._name, self._token)
+        self.pool, self.priority = pool, priority
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _travelled, (self._sizes, self._policy, self._name, self._token)
+        return _travelled, (self._sizes, self._policy.travelling(), self._name, self._token)
 
 
 def _travelled(sizes: TierSizes, policy: TierPolicy, name: str, token: str) -> Tiers:
     """The tiers of this process for a store that came from another one, or from this."""
     return _shared.get(token) or Tiers(sizes, policy, name, token)
+
+
+def _after_fork() -> None:
+    for tiers in list(_shared.values()):
+        tiers.begin_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork)

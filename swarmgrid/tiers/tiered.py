@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarr.storage import WrapperStore
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.store.checked_json import MAX_DOCUMENT
+from swarmgrid.store.layout import METADATA
 from swarmgrid.store.location import Location, to_location
 from swarmgrid.tiers.policy import TierMetrics, TierPolicy
 from swarmgrid.tiers.sizes import to_sizes
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from swarmgrid.tiers.device import Device
+    from swarmgrid.view.dataset import GridArray
 
 
 class Tiered(WrapperStore[Any]):
@@ -131,30 +134,33 @@ class Tiered(WrapperStore[Any]):
         """
         return self._tiers.metrics()
 
-    def prefetch(self, ds: xr.Dataset) -> int:
+    def prefetch(self, ds: xr.Dataset | xr.DataArray) -> int:
         """Read the chunks of a Dataset of this store into the tiers: how many bytes came.
 
         Parameters
         ----------
-        ds : xr.Dataset
-            A lazy Dataset of swarmgrid, or a part of one: ``ds.isel(s=slice(50, 100))``.
+        ds : xr.Dataset or xr.DataArray
+            A lazy Dataset of this store, or a part of one: ``ds.isel(s=slice(50, 100))``.
         """
         from swarmgrid.view.chunk_keys import lazy_arrays
 
-        before = self.metrics()["home"].nbytes
-        for array, index in lazy_arrays(ds):
+        before = self._tiers.nbytes_from_home
+        arrays = lazy_arrays(ds)
+        self._check_own(arrays)
+        for array, index in arrays:
             for layer in array.layers():
                 layer.fetch(layer.chunks_at(index), is_anew=True)
-        return self.metrics()["home"].nbytes - before
+        return self._tiers.nbytes_from_home - before
 
     @contextlib.contextmanager
-    def pinned(self, ds: xr.Dataset) -> Iterator[None]:
+    def pinned(self, ds: xr.Dataset | xr.DataArray) -> Iterator[None]:
         """Keep the copies of a Dataset's chunks from eviction within a ``with`` block.
 
         On the disk, from eviction by this process.
         """
-        from swarmgrid.view.chunk_keys import chunk_keys
+        from swarmgrid.view.chunk_keys import chunk_keys, lazy_arrays
 
+        self._check_own(lazy_arrays(ds))
         keys = chunk_keys(ds)
         self._tiers.pin(keys, 1)
         try:
@@ -185,12 +191,29 @@ class Tiered(WrapperStore[Any]):
             self._tiers.pool, self._tiers.priority = before
 
     def trim(self) -> None:
-        """Move down what was not used for as long as the policy says, as reads do now and then."""
+        """Move down what was not used for as long as the policy says, as reads do now and then.
+
+        Then drop the copies of grids that home does not have any more, or has in another layout
+        or with another key since; that asks home for the document of each grid with copies.
+        """
         self._tiers.trim()
+        home = self.location.open()
+        for prefix in self._tiers.grids():
+            key = prefix + METADATA
+            self._tiers.saw_document(key, home.get(key, MAX_DOCUMENT))
 
     def clear_copies(self) -> None:
         """Forget all copies, those of other processes on the disk, too; home is left alone."""
         self._tiers.clear()
+
+    def _check_own(self, arrays: Iterable[tuple[GridArray, tuple[Any, ...]]]) -> None:
+        """Raise InputError for a Dataset of another store: its chunks are not read here."""
+        for array, _ in arrays:
+            if not any(layer.tiers is self._tiers for layer in array.layers()):
+                raise InputError(
+                    f"output {array.name!r} of this Dataset is not read through this store; open "
+                    "it with this one: store=... of compute and open, or Grid.open(store, ...)"
+                )
 
     def _with_store(self, store: Any) -> Tiered:
         return _made(store, _over(self.location, store, self._tiers))

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import InputError, brief
 from swarmgrid.view.dataset import GridArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def chunk_keys(ds: xr.Dataset) -> list[str]:
+def chunk_keys(ds: xr.Dataset | xr.DataArray) -> list[str]:
     """The keys of the chunks that a Dataset, or a part of one, reads when it is loaded.
 
     Raises
@@ -25,7 +25,7 @@ def chunk_keys(ds: xr.Dataset) -> list[str]:
     return list(dict.fromkeys(key for some in keys for key in some))
 
 
-def lazy_arrays(ds: xr.Dataset) -> list[tuple[GridArray, tuple[Any, ...]]]:
+def lazy_arrays(ds: xr.Dataset | xr.DataArray) -> list[tuple[GridArray, tuple[Any, ...]]]:
     """The arrays of grids in a Dataset, or a part of one, and the outer index into each.
 
     Raises
@@ -34,7 +34,10 @@ def lazy_arrays(ds: xr.Dataset) -> list[tuple[GridArray, tuple[Any, ...]]]:
         If none of its variables is a lazy one of swarmgrid, as after `load`, or with dask's
         chunks.
     """
-    found = [_innermost(variable) for variable in ds.variables.values()]
+    if not hasattr(ds, "data_vars") and not hasattr(ds, "variable"):
+        raise InputError(f"{brief(ds)} is no Dataset; expected one of swarmgrid, or a part of it")
+    variables = ds.variables.values() if hasattr(ds, "data_vars") else [ds.variable]
+    found = [_innermost(variable) for variable in variables]
     lazy = [(array, index) for array, index, _ in filter(None, found)]
     if not lazy:
         raise InputError(

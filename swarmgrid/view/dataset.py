@@ -213,6 +213,8 @@ class GridArray(NearChunks, BackendArray):
         """The attributes in which xarray, too, names an array's chunks and shards."""
         if grid.inner_shape is not None:
             self.encoding["shards"] = self.lengths
+        if self.tiers is not None and not is_past:
+            self.tiers.opened(grid)
         stored = self._output.memory_dtype
         self.dtype = missing_of(stored)[1] if self._has_missing else stored
 
@@ -349,6 +351,8 @@ class GridArray(NearChunks, BackendArray):
 
     @functools.cached_property
     def _chunks(self) -> Any:
+        if self.tiers is not None and not self._is_past:  # of a Dataset that travelled
+            self.tiers.opened(self._grid, is_now=False)
         return self._location.open_chunks()
 
     def __getstate__(self) -> Mapping[str, Any]:

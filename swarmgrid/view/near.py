@@ -115,7 +115,7 @@ class NearChunks:
         """The checksums of all rows of a chunk, and the points of those about a part of it.
 
         Where these are equal, so are the values: of a chunk of one shape and dtype, for equal
-        bytes may be of a chunk in another layout.
+        bytes may be of a chunk in another layout, or of a grid that was deleted and made anew.
         """
         rows = self._manifest.rows
         is_whole = self._manifest.is_whole(self._grid.chunk_shape)
@@ -123,7 +123,7 @@ class NearChunks:
             (int(rows.checksums[i, self._column]), None if is_whole[i] else rows.points(i))
             for i in self._manifest.rows_of(index).tolist()
         ]
-        return self._grid.chunk_shape, self._output.dtype, *states
+        return self._grid.block_shape(self._output), self._output.dtype, *states
 
     def read(self, key: tuple[Any, ...]) -> Any:
         """The values at an outer index."""

@@ -134,3 +134,28 @@ def test_a_form_that_there_is_not_is_told() -> None:
     ]:
         with pytest.raises(InputError, match=match):
             Tiered(MemoryStore(), **given_options)  # type: ignore[arg-type]
+
+
+def flat(x: int) -> Any:
+    return np.zeros((2, 3) if DEEP else (3, 2))
+
+
+DEEP: list[bool] = []
+
+
+def test_a_grid_that_is_made_anew_with_arrays_of_another_shape_has_these() -> None:
+    home = MemoryStore()
+    store = Tiered(home, ram=("1MB", "decoded"))
+    f = swarmgrid.GridFunction(
+        flat, store=home, executor="sync", version="1", verbose=0, ignore={"DEEP"}
+    )
+    near = swarmgrid.GridFunction(flat, store=store, executor="sync", version="1", verbose=0)
+    f.stream(axes={"x": [1, 2]})
+    assert near.open(axes={"x": [1, 2]})["value"].values.shape == (2, 3, 2)
+    f.grid().drop()
+    DEEP.append(True)
+    try:
+        f.stream(axes={"x": [1, 2]})
+        assert near.open(axes={"x": [1, 2]})["value"].values.shape == (2, 2, 3)
+    finally:
+        DEEP.clear()

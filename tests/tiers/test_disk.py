@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,40 @@ def test_tiers_that_cannot_be_are_told(tmp_path: Path, options: Any, match: str)
         options = {**options, "disk": (tmp_path / folder, size)}
     with pytest.raises(InputError, match=match):
         Tiered(home, **options)
+
+
+def test_a_process_that_is_forked_in_the_middle_keeps_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tier, inherited = disk(tmp_path), []
+    real = fcntl.flock
+
+    def forking(file: Any, how: int) -> None:
+        real(file, how)
+        inherited.append(os.dup(file.fileno()))  # as a child has it, until that ends
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swarmgrid.tiers.disk.fcntl.flock", forking)
+        tier.put("a", b"x")
+    with (tmp_path / "lock").open("ab") as file:
+        real(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for number in inherited:
+        os.close(number)
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def read_only(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        if path.name == "lock":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    tier = disk(tmp_path)
+    with pytest.warns(RuntimeWarning, match="no copies are kept in .*Read-only") as told:
+        tier.put("a", b"x")
+    assert len(told) == 1
+    assert tier.get("a") is None  # and is told once

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import operator
+import os
 import pickle
 import sys
 import threading
@@ -219,6 +221,16 @@ def test_a_store_travels_and_all_its_copies_in_a_process_have_the_same_tiers(
     hits = store.metrics()["ram"].hits
     pickle.loads(pickle.dumps(opened(again, 8))).load()
     assert store.metrics()["ram"].hits == hits + 2
+
+
+def test_functions_of_a_policy_that_cannot_be_pickled_stay(tmp_path: Path) -> None:
+    policy = TierPolicy(promote_after=3, clock=lambda: 7.0, should_keep=operator.eq)
+    store = Tiered(tmp_path, ram="1MB", policy=policy)
+    again = pickle.loads(
+        pickle.dumps(store._tiers).replace(store._tiers._token.encode(), b"0" * 16)
+    )
+    assert again._policy == TierPolicy(promote_after=3, should_keep=operator.eq)
+    assert pickle.loads(pickle.dumps(store))._tiers is store._tiers
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
@@ -441,3 +453,81 @@ def test_threads_read_through_the_tiers_at_once(home: CountingStore, tmp_path: P
     assert wrong == []
     assert store.metrics()["ram"].nbytes <= 1500
     assert store.metrics()["disk"].nbytes <= 3000
+
+
+FORKED = """
+import os, sys, threading, warnings
+
+from swarmgrid import Tiered
+from tests.tiers.test_tiered import fill, opened
+
+store = Tiered(sys.argv[1], ram="1MB", disk=(sys.argv[2], "1MB"))
+fill(store, 8)
+ds = opened(store, 8)
+tiers = store._tiers
+held, done = threading.Event(), threading.Event()
+
+
+def read():  # as in the middle of a read
+    with tiers._lock, tiers._levels._lock, tiers._levels.ram._lock, tiers._levels.disk._lock:
+        with tiers._levels.disk._locked():
+            held.set()
+            done.wait()
+
+
+threading.Thread(target=read, daemon=True).start()
+held.wait()
+warnings.simplefilter("ignore", DeprecationWarning)  # this is what it warns of
+child = os.fork()
+done.set()
+if child == 0:
+    os._exit(0 if int(ds["value"].sum()) == 28 * 3 else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert tiers._levels.ram.metrics().copies == 2
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have(tmp_path: Path) -> None:
+    places = [str(tmp_path / "home"), str(tmp_path / "disk")]
+    process = programs.start([sys.executable, "-W", "error", "-c", FORKED, *places])
+    try:
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def test_a_hook_may_ask_for_the_metrics_and_may_fail() -> None:
+    asked: list[float] = []
+
+    def should_keep(key: str, stats: CopyStats, now: float) -> bool:
+        asked.append(store.metrics()["ram"].percent_used)
+        raise LookupError(key)
+
+    store = Tiered(MemoryStore(), ram=1000, policy=TierPolicy(should_keep=should_keep))
+    with pytest.warns(RuntimeWarning, match="should_keep failed for 'data.zarr/product/.*Lookup"):
+        fill(store)
+    asked.clear()
+    with pytest.warns(RuntimeWarning, match="should_keep failed"):
+        opened(store).load()
+    assert asked
+    assert store.metrics()["ram"].nbytes <= 1000
+
+
+def test_a_dataset_of_another_store_is_no_part_of_this_one(tmp_path: Path) -> None:
+    fill(tmp_path, 8)
+    store = Tiered(tmp_path, ram="1MB")
+    for other in (tmp_path, Tiered(tmp_path, ram="1MB")):
+        ds = opened(other, 8)
+        with pytest.raises(swarmgrid.InputError, match="is not read through this store; open"):
+            store.prefetch(ds)
+        with pytest.raises(swarmgrid.InputError, match="is not read through"), store.pinned(ds):
+            pass
+    ds = opened(store, 8)
+    assert store.prefetch(ds["value"].isel(x=slice(0, 2))) > 0  # an output serves as well
+    assert store.metrics()["home"].hits == 1
+    with store.pinned(ds["value"]):
+        assert store.prefetch(ds) > 0
+    with pytest.raises(swarmgrid.InputError, match="3 is no Dataset"):
+        store.prefetch(3)  # type: ignore[arg-type]
