@@ -61,7 +61,7 @@ FIELDS = {
     "scopes": "`store`, and `scopes`: `scope`, `grids`, `points`",
     "publish": "`store`, `scope`, and the members of `merge` from `dry_run` on",
     "discard": "`store`, `scope`, `grids`, `points`, `deleted`",
-    "archive": "`store`, `archived`, and `grids` with `grid`, `function`, `archive`, `chunks`, `bytes`",
+    "archive": "`store`, `archived`, `in_use`, `failed`, and `grids` with `grid`, `function`, `archive`, `chunks`, `bytes`",
     "thaw": "`store`, `thawed`, and `grids` as of `archive`",
     "why": "of two grids `store`, `grid`, `other`, `code`, `values`, `versions`, `functions`, `params`, `axes`, `text`; of a "
     "function `store`, `function`, `grid`, `stored`, `text`",

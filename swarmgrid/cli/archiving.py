@@ -14,10 +14,11 @@ from swarmgrid.cli.stores import (
     to_place,
     to_storage_options,
 )
+from swarmgrid.notation.conditions import to_query
 from swarmgrid.readable import count, nbytes
 from swarmgrid.terminal.asking import is_agreed, yes_option
 from swarmgrid.terminal.endings import FOUND, OK
-from swarmgrid.terminal.output import write, write_json
+from swarmgrid.terminal.output import note, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.cli.stores import Place
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     help="The storage class of the chunks in an object store, such as DEEP_ARCHIVE.",
 )
 @selection_options
+@click.option("--older-than", metavar="TIME", help="Grids last written so long ago: 30d, 12h.")
+@click.option("--max-bytes", metavar="SIZE", help="The oldest grids, until the others fit: 50GB.")
+@click.option("--keep", multiple=True, metavar="CONDITION", help="Grids that stay, as for ls "
+              "--where. May be repeated: a grid that fulfils all of them stays.")  # fmt: skip
 @click.option(
     "--target-option",
     "target_options",
@@ -59,6 +64,9 @@ def archive(
     where: tuple[str, ...],
     function: str | None,
     tags: tuple[str, ...],
+    older_than: str | None,
+    max_bytes: str | None,
+    keep: tuple[str, ...],
     target_options: tuple[str, ...],
     source_options: tuple[str, ...],
     yes: bool,
@@ -68,25 +76,43 @@ def archive(
 
     TARGET is a folder, or a URL of an object store. Coordinates and the record of what is computed
     stay; what needs values is an error until the grid is thawed. Nothing is moved before you
-    agree; without a terminal, only with --yes.
+    agree; without a terminal, only with --yes. With --older-than, --max-bytes or --keep, grids
+    that a process fills stay, and so do those that are archived.
 
     \b
     Examples:
       swarmgrid archive cache /tape/lab 324fd638c05b
       swarmgrid archive cache s3://cold/lab --storage-class DEEP_ARCHIVE
+      swarmgrid archive cache /tape/lab --older-than 30d --yes
     """
+    from swarmgrid.handle.archiving import checked_target
+    from swarmgrid.store_api.archiving import move, to_move
+    from swarmgrid.store_api.catalog import Catalog
+
     place = to_place(names, source, source_options, where, tags, function)
+    goal = checked_target(
+        place.location, target, storage_class, to_storage_options(target_options)
+    )
     rows = place.some_rows()
-    options = to_storage_options(target_options)
-    agreed = _is_agreed(rows, f"Move the values of {_some(rows)} to {target}?", yes, as_json)
-    changes = [
-        (
-            row,
-            place.grid(row).archive(target, storage_class=storage_class, storage_options=options),
-        )
-        for row in (rows if agreed else [])
-    ]
-    return _told(place, changes, "archived", agreed=agreed, as_json=as_json)
+    in_use: list[GridRow] = []
+    is_by_age = older_than is not None or max_bytes is not None or bool(keep)
+    if is_by_age:
+        limit = int(max_bytes) if max_bytes is not None and max_bytes.isdigit() else max_bytes
+        kept = to_query(keep, ()) if keep else None
+        found = Catalog(place.location, tuple(rows))
+        rows, in_use = to_move(found, goal, older_than, limit, kept)
+    question = f"Move the values of {_some(rows)} to {target}?"
+    agreed = bool(rows) and _is_agreed(rows, question, yes, as_json)
+    changes, failed, busy = move(
+        place.location, rows if agreed else [], goal, storage_class, as_in_catalog=is_by_age
+    )
+    moved = [(row, changes[row.grid]) for row in rows if row.grid in changes]
+    left = {
+        "in_use": [row.grid for row in (*in_use, *busy)],
+        "failed": {grid: str(error) for grid, error in failed.items()},
+    }
+    ending = _told(place, moved, "archived", left, agreed=agreed or not rows, as_json=as_json)
+    return FOUND if failed or busy else ending
 
 
 @click.command()
@@ -142,7 +168,7 @@ def thaw(
         )
         for row in (rows if agreed else [])
     ]
-    return _told(place, changes, "thawed", agreed=agreed or not rows, as_json=as_json)
+    return _told(place, changes, "thawed", {}, agreed=agreed or not rows, as_json=as_json)
 
 
 def _is_agreed(rows: list[GridRow], question: str, yes: bool, as_json: bool) -> bool:
@@ -159,6 +185,7 @@ def _told(
     place: Place,
     changes: list[tuple[GridRow, ArchiveChange]],
     verb: str,
+    left: dict[str, Any],
     *,
     agreed: bool,
     as_json: bool,
@@ -174,8 +201,12 @@ def _told(
             }
             for row, change in changes
         ]
-        write_json({"store": place.location.url, verb: agreed, "grids": grids})
+        write_json({"store": place.location.url, verb: agreed, "grids": grids, **left})
     elif agreed:
         total = sum(change.nbytes for _, change in changes)
-        write(f"{_some([row for row, _ in changes])} {verb}, {nbytes(total)}")
+        n = len(left.get("in_use", ()))
+        more = f"; {n:,} more are in use" if n else ""
+        write(f"{_some([row for row, _ in changes])} {verb}, {nbytes(total)}{more}")
+        for text in left.get("failed", {}).values():
+            note(f"not {verb}: {text}")
     return OK if agreed else FOUND

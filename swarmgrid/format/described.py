@@ -132,6 +132,15 @@ def layout_in(data: bytes | None) -> int | None:
         return None
 
 
+def outputs_in(data: bytes | None) -> list[str]:
+    """The outputs that a group's document names; none if it is none of a grid."""
+    try:
+        names = checked_json.attributes_of(checked_json.from_bytes(data or b""))
+        return zarr_metadata.checked_names(names["swarmgrid_outputs"], "outputs")
+    except checked_json.MALFORMED:
+        return []
+
+
 def archive_in(data: bytes | None) -> Archive | None:
     """The archive that has the values of a group; None if they are at home, or it is no grid."""
     try:

@@ -111,7 +111,7 @@ class GridArchiving(GridBase):
         >>> grid.dataset()["value"].values
         array([2., 4., 6.])
         """
-        goal = self._checked_target(target, storage_class, storage_options)
+        goal = checked_target(self._ref.location, target, storage_class, storage_options)
         self._read()  # what is not stored is said before any write
         check_writable(self._ref.location)
         with self._written() as held:
@@ -311,34 +311,35 @@ class GridArchiving(GridBase):
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         return Archive(f"{goal.url.rstrip('/')}/{name}", now)
 
-    def _checked_target(
-        self, target: Any, storage_class: Any, options: Mapping[str, Any] | None
-    ) -> Location:
-        """The place of archives that the user means; InputError if it can be none."""
-        goal, home = to_location(target, options), self._ref.location
-        check_no_scope("archiving", home)
-        is_memory = goal.url.startswith("memory://")
-        is_lasting = goal.is_directory or is_url_of_object_store(goal.url)
-        is_plain = goal.store is None and goal.tiers is None and not goal.prefix
-        if not (is_plain and (is_memory or is_lasting)):
-            raise InputError(
-                f"target is {brief(target)}; expected a folder, or a URL of an object store "
-                "(s3://, gs://, az://), where the archive is found again by its name"
-            )
-        if is_memory and not home.url.startswith("memory://"):
-            raise InputError(
-                f"target is {target!r}, which ends with this process; expected a folder or a URL "
-                "that lasts"
-            )
-        inside = goal.is_directory and home.is_directory
-        if goal.url == home.url or (inside and Path(goal.url).is_relative_to(home.url)):
-            raise InputError(
-                f"target {goal.url!r} is the store of the grid itself, or in it; expected another "
-                "place"
-            )
-        if storage_class is not None:
-            check_storage_class(storage_class, goal.url)
-        return goal
+
+def checked_target(
+    home: Location, target: Any, storage_class: Any, options: Mapping[str, Any] | None
+) -> Location:
+    """The place of archives that the user means; InputError if it can be none for a store."""
+    goal = to_location(target, options)
+    check_no_scope("archiving", home)
+    is_memory = goal.url.startswith("memory://")
+    is_lasting = goal.is_directory or is_url_of_object_store(goal.url)
+    is_plain = goal.store is None and goal.tiers is None and not goal.prefix
+    if not (is_plain and (is_memory or is_lasting)):
+        raise InputError(
+            f"target is {brief(target)}; expected a folder, or a URL of an object store "
+            "(s3://, gs://, az://), where the archive is found again by its name"
+        )
+    if is_memory and not home.url.startswith("memory://"):
+        raise InputError(
+            f"target is {target!r}, which ends with this process; expected a folder or a URL "
+            "that lasts"
+        )
+    inside = goal.is_directory and home.is_directory
+    if goal.url == home.url or (inside and Path(goal.url).is_relative_to(home.url)):
+        raise InputError(
+            f"target {goal.url!r} is the store of the grid itself, or in it; expected another "
+            "place"
+        )
+    if storage_class is not None:
+        check_storage_class(storage_class, goal.url)
+    return goal
 
 
 def _request(url: str, archive: Archive) -> str:

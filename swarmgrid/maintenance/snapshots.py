@@ -19,6 +19,7 @@ from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.maintenance.kept import delete_all, state_at
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.maintenance.report import Finding
+from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import (
     KEPT,
     SUFFIX,
@@ -48,13 +49,16 @@ def take(
     expires: dt.datetime | dt.timedelta | None,
 ) -> Snapshot | None:
     """Take a snapshot: its record; None if there is no such grid. Expired ones are deleted."""
-    state = read_tidy(held, path)
+    try:
+        state = read_tidy(held, path)
+    except ArchivedError:  # its rows are here, and are all that a snapshot is
+        state = read_state(held.blobs, path)
     if state is None:
         return None
     now = dt.datetime.now(dt.UTC)
     expire(held, path, now)
     place = SnapshotPath(path.function, path.grid, secrets.token_hex(6))
-    write_contents(held.blobs, place, state.grid, state.manifest.rows)
+    write_contents(held.blobs, place, state.grid.at_home(), state.manifest.rows)
     found = Snapshot(
         place.snapshot,
         message,

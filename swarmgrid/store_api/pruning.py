@@ -124,8 +124,8 @@ def prune(
     kept |= _with_snapshots(whole, dry_run=dry_run)
     archived = _archived(whole)
     here = Catalog(whole.location, tuple(row for row in whole.rows if row.grid not in archived))
-    chosen = _chosen(here, kept, time.time() - age, limit)
-    in_use = [row for row in chosen if _is_in_use(whole, row)]
+    chosen = oldest(here, kept, time.time() - age, limit)
+    in_use = [row for row in chosen if is_in_use(whole, row)]
     rows = [row for row in chosen if row not in in_use]
     if not dry_run:
         for row in rows.copy():
@@ -135,8 +135,8 @@ def prune(
     return Pruning(tuple(rows), tuple(in_use), sum(row.nbytes for row in rows), dry_run)
 
 
-def _chosen(whole: Catalog, kept: set[str], before: float, limit: float) -> list[GridRow]:
-    """The grids to delete: those last written before a time, then the oldest ones above a size."""
+def oldest(whole: Catalog, kept: set[str], before: float, limit: float) -> list[GridRow]:
+    """The grids that are old: those last written before a time, then the oldest above a size."""
     total = sum(row.nbytes for row in whole.rows)
     chosen = []
     for row in sorted(whole.rows, key=lambda row: (row.written, row.created, row.grid)):
@@ -173,7 +173,8 @@ def _archived(whole: Catalog) -> set[str]:
     return {row.grid for row, data in pairs if archive_in(data) is not None}
 
 
-def _is_in_use(whole: Catalog, row: GridRow) -> bool:
+def is_in_use(whole: Catalog, row: GridRow) -> bool:
+    """Whether a process holds a grid now."""
     _, record = highest_record(whole.location.open(), row.grid)
     return record is not None and not record.released and not record.is_dead()
 

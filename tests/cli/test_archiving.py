@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from swarmgrid import Grid
+from swarmgrid.store.location import to_location
 from tests.cli.shell import shell
 
 
@@ -69,3 +70,25 @@ def test_grids_are_archived_and_thawed(store: str, tmp_path: Path) -> None:
     assert shell("archive", store, store, *chosen, "--yes").code == 2
     assert shell("archive", store, target, "--where", "params.alpha>5", "--yes").code == 3
     assert shell("archive", store, target, *chosen, "--storage-class", "X", "--yes").code == 2
+
+
+def test_grids_are_archived_by_age(store: str, tmp_path: Path) -> None:
+    target = str(tmp_path / "tape")
+    none = shell("archive", store, target, "--older-than", "30d", "--yes", "--json")
+    assert (none.code, none.document["grids"], none.document["in_use"]) == (0, [], [])
+    n = len(shell("ls", store, "--json").document["grids"])
+    asked = shell("archive", store, target, "--older-than", "0s", "--keep", "params.alpha=0.2")
+    assert (asked.code, "pass --yes" in asked.err) == (1, True)
+    done = shell("archive", store, target, "--max-bytes", "0", "--keep", "params.alpha=0.2",
+                 "--yes", "--json")  # fmt: skip
+    assert (done.code, len(done.document["grids"]), done.document["failed"]) == (0, n - 1, {})
+    again = shell("archive", store, target, "--older-than", "0s", "--yes")
+    assert (again.code, "1 grid archived" in again.out) == (0, True)
+    assert shell("thaw", store, "--yes").code == 0
+    row, *_ = shell("ls", store, "--json").document["grids"]
+    blobs = to_location(store).open()
+    folder = f"data.zarr/{row['function']}/{row['grid']}/value/"
+    blobs.put(folder + blobs.names(folder)[0], b"damage")
+    partly = shell("archive", store, target, "--older-than", "0s", "--yes", "--json")
+    assert (partly.code, len(partly.document["grids"])) == (1, n - 1)
+    assert "is damaged" in str(partly.document["failed"])

@@ -107,7 +107,6 @@ NEEDS_VALUES: dict[str, Callable[[Grid, str], Any]] = {
     "delete": lambda grid, _: grid.delete(x=[5]),
     "invalidate": lambda grid, _: grid.invalidate(x=[5]),
     "drop": lambda grid, _: grid.drop(snapshots=True),
-    "a snapshot": lambda grid, _: grid.snapshot("late"),
     "restore": lambda grid, _: grid.restore("early"),
 }
 
@@ -599,3 +598,23 @@ def test_a_target_that_is_none_is_said_before_anything_is_written(
     with pytest.raises(swarmgrid.InputError, match="is not archived; its values are there"):
         grid_of(prepared).thaw()
     assert sorted(prepared.rglob("*")) == before
+
+
+def test_a_snapshot_of_an_archived_grid_reads_after_the_thaw(
+    new_memory_store: Callable[[], str],
+) -> None:
+    store, target = new_memory_store(), new_memory_store()
+    before = partly(store)
+    grid = grid_of(store)
+    grid.archive(target)
+    assert swarmgrid.catalog(store).snapshot("late")[grid.id].points == 7
+    with pytest.raises(ArchivedError):
+        grid.dataset(at="late")["number"].load()
+    assert (grid.verify().is_clean, grid.verify(archived=True).is_clean) == (True, True)
+    grid.thaw()
+    xr.testing.assert_identical(grid.dataset(at="late").load(), before)
+    grid.delete(x=[5])
+    xr.testing.assert_identical(grid.dataset(at="late").load(), before)
+    grid.restore("late")
+    xr.testing.assert_identical(grid.dataset().load(), before)
+    assert grid.verify().is_clean

@@ -143,9 +143,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def snapshot(self) -> None:
-        one = self.changes(lambda: self.grid.snapshot(f"number {len(self.taken)}"))
-        if one is not None:
-            self.taken[one.id] = dict(self.points)
+        one = self.grid.snapshot(f"number {len(self.taken)}")
+        self.taken[one.id] = dict(self.points)
 
     @precondition(lambda self: self.taken)
     @rule(number=number)

@@ -19,7 +19,7 @@ from swarmgrid.quantities import size_bytes, span_seconds
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 from swarmgrid.store_api.catalog import Catalog
-from swarmgrid.store_api.pruning import _chosen
+from swarmgrid.store_api.pruning import oldest
 
 OPTIONS: dict[str, Any] = {"executor": "sync", "verbose": 0}
 
@@ -108,7 +108,7 @@ def test_what_stays_fits_or_is_kept_and_no_newer_grid_goes_for_an_older_one(
         for i, (written, nbytes, _) in enumerate(drawn)
     )
     kept = {row.grid for row, (_, _, is_kept) in zip(rows, drawn, strict=True) if is_kept}
-    gone = _chosen(Catalog(to_location(MemoryStore()), rows), kept, before, limit)
+    gone = oldest(Catalog(to_location(MemoryStore()), rows), kept, before, limit)
     stays = [row for row in rows if row not in gone]
     assert not {row.grid for row in gone} & kept
     free = [row for row in stays if row.grid not in kept]
