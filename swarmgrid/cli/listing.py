@@ -11,7 +11,7 @@ import click
 from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.errors import InputError
 from swarmgrid.terminal.endings import NOTHING, OK
-from swarmgrid.terminal.output import bad, note, plain, table, terminal_width, write, write_json
+from swarmgrid.terminal.output import note, table, terminal_width, write, write_json
 
 if TYPE_CHECKING:
     from swarmgrid.cli.stores import Place
@@ -117,10 +117,3 @@ def _rank(value: Any) -> tuple[int, Any]:
     if isinstance(value, (int, float)):  # bools, too
         return (1, 0) if math.isnan(value) else (0, value)
     return (2, value) if isinstance(value, str) else (3, str(value))
-
-
-def state_of(row: GridRow) -> str:
-    """The state of a grid, in a word or two."""
-    if not row.checksum:
-        return bad("damaged")
-    return plain(f"{row.points_computed:,} of {row.points_total:,}")

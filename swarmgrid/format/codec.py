@@ -66,17 +66,11 @@ def compressed(data: Any, level: int = ZSTD_LEVEL) -> bytes:
     return frame if nbytes <= _most_expanded(len(frame)) else _uncompressed_frame(data)
 
 
-def decompressed(data: Any) -> bytes:
-    """The bytes of a zstd frame; ValueError if it is none, or one that `compressed` never makes.
-
-    Nothing is allocated before the size that the frame declares is known to be sound.
-    """
-    check_expansion(data)
-    return expanded(data)
-
-
 def expanded(data: Any) -> bytes:
-    """The same of a frame that `check_expansion` has admitted."""
+    """The bytes of a zstd frame that `check_expansion` has admitted; ValueError if it is broken.
+
+    Nothing is allocated before the size that a frame declares is known to be sound.
+    """
     try:
         return bytes(decompress(data))
     except RuntimeError as error:  # numcodecs' word for a broken frame

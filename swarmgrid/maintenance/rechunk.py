@@ -16,7 +16,6 @@ from swarmgrid.errors import DamageError, InputError
 from swarmgrid.format.chunk_io import (
     chunk_key,
     chunk_limit,
-    decoded_chunk,
     empty_values,
     write_points,
 )
@@ -28,6 +27,8 @@ from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, swap
 from swarmgrid.maintenance.orphans import own_chunks
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.outputs.widening import inexact
+from swarmgrid.records.checked_chunk import computed_chunk
+from swarmgrid.records.snapshot import kept_chunk
 from swarmgrid.space.points import Points
 from swarmgrid.space.selection import AxisSelection, Selection
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
-    from swarmgrid.records.manifest import Manifest
-    from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
 MAX_NBYTES = 2**27
@@ -95,8 +94,8 @@ class LayoutWriter:
         The rows and values that it gets.
     layout : NewLayout
         The layout.
-    read : callable
-        Makes the values of a chunk of its bytes; `computed_chunk`, or one that finds more.
+    is_past : bool
+        Whether the state is a snapshot: its values may be in copies that were kept.
     """
 
     def __init__(
@@ -104,11 +103,12 @@ class LayoutWriter:
         held: Lease,
         state: GridState,
         layout: NewLayout,
-        read: Callable[..., NDArray[Any]] | None = None,
+        *,
+        is_past: bool = False,
     ) -> None:
         self.grid = layout.grid
         self._held = held
-        self._read = read or computed_chunk
+        self._is_past = is_past
         self._old = state.grid
         self._manifest = state.manifest
         self._orders = layout.orders
@@ -213,9 +213,9 @@ class LayoutWriter:
         def take_in(part: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
             keys = [chunk_key(old, name, index) for _, index in part]
             read = self._held.blobs.get_many(keys, chunk_limit(old, name))
-            for (touched, index), data in zip(part, read, strict=True):
+            for (touched, index), key, data in zip(part, keys, read, strict=True):
                 # checked now: the new rows get checksums of what is read here, whatever that is
-                block = self._read(self._held.blobs, old, self._manifest, name, index, data)
+                block = self._block(name, index, key, data)
                 self._seen[name, index] = len(data or b"")
                 place = selection.index_in_request(touched) or (...,)
                 is_there = region.owner[place] >= 0
@@ -228,6 +228,17 @@ class LayoutWriter:
 
         size = int(np.prod(old.block_shape(output))) * output.memory_dtype.itemsize
         in_parts(todo, size, take_in)
+
+    def _block(
+        self, name: str, index: tuple[int, ...], key: str, data: bytes | None
+    ) -> NDArray[Any]:
+        """The values of an old chunk, of the bytes that were read or of a copy that was kept."""
+        try:
+            return computed_chunk(data, key, self._old, self._manifest, name, index)
+        except DamageError:
+            if not self._is_past:
+                raise
+            return kept_chunk(self._held.blobs, self._old, self._manifest, name, index)[0]
 
     def _check_exact(self, name: str, values: NDArray[Any]) -> None:
         """Raise InputError where an output that was converted since does not hold a value."""
@@ -299,25 +310,6 @@ class LayoutWriter:
             made = Rows.from_rows([one], n_axes, n_outputs)
             writers = self._manifest.rows.writers
             yield made.written_by(writers[int(region.owner[box][here].max())])
-
-
-def computed_chunk(
-    blobs: Blobs,
-    grid: StoredGrid,
-    manifest: Manifest,
-    name: str,
-    index: tuple[int, ...],
-    data: bytes | None,
-) -> NDArray[Any]:
-    """The values of a chunk, of the bytes that were read; DamageError if rows say otherwise."""
-    del blobs
-    key, column = chunk_key(grid, name, index), list(grid.schema.outputs).index(name)
-    block = decoded_chunk(data, key, grid, name)
-    for i in manifest.rows_of(index).tolist():
-        found = checksum(manifest.rows.points(i).of(block), grid.schema.outputs[name].dtype)
-        if found != manifest.rows.checksums[i, column]:
-            raise DamageError(key, "its values are not those that were computed")
-    return block
 
 
 def _groups(owner: NDArray[np.int64], time: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from swarmgrid.maintenance.kept import delete_all, keep
 from swarmgrid.maintenance.orphans import other_chunks, own_chunks
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.records import failures
+from swarmgrid.records.checked_chunk import DIFFERS
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.manifest import write_segments
 from swarmgrid.records.snapshot import snapshot_paths
@@ -228,7 +229,7 @@ def _check(
     for column, (name, output) in enumerate(grid.schema.outputs.items()):
         if checksum(block[name][mask], output.dtype) != rows.checksums[i, column]:
             key = chunk_key(grid, name, index)
-            raise DamageError(key, "its values are not those that were computed")
+            raise DamageError(key, DIFFERS)
 
 
 def _drop_failures(held: Lease, state: GridState, selection: Selection) -> None:

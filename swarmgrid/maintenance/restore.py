@@ -8,11 +8,11 @@ now, beside its chunks, and one write makes them count (decision 0039).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import DamageError, InputError
+from swarmgrid.errors import InputError
 from swarmgrid.format.chunk_io import chunk_key
 from swarmgrid.format.growing import grown_axis
 from swarmgrid.maintenance.kept import (
@@ -24,24 +24,21 @@ from swarmgrid.maintenance.kept import (
     state_at,
 )
 from swarmgrid.maintenance.layout_swap import NewLayout, moved, swap
-from swarmgrid.maintenance.rechunk import LayoutWriter, computed_chunk
+from swarmgrid.maintenance.rechunk import LayoutWriter
 from swarmgrid.maintenance.repair import read_tidy
 from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.widening import is_wider
 from swarmgrid.records.manifest import Manifest, write_segments
-from swarmgrid.records.snapshot import kept_chunk, snapshot_chunk
+from swarmgrid.records.snapshot import snapshot_chunk
 from swarmgrid.store.layout import SnapshotPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from numpy.typing import NDArray
-
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.format.segment import Rows
     from swarmgrid.leases.lease import Lease
     from swarmgrid.records.grid_state import GridState
-    from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
 
@@ -96,19 +93,11 @@ def _restored_elsewhere(held: Lease, state: GridState, then: GridState) -> int:
     old = replace(then, grid=replace(then.grid, stored_axes=tuple(axis for axis, _ in grown)))
     layout = NewLayout(moved(state.grid), tuple(place for _, place in grown))
     keep(held.blobs, state.grid)
-    writer = LayoutWriter(held, old, layout, _then_chunk)
+    writer = LayoutWriter(held, old, layout, is_past=True)
     rows = _recommitted(writer.write_all(), None)
     as_now = tuple(np.arange(len(axis)) for axis in state.grid.axes)
     swap(held, state, NewLayout(writer.grid, as_now), rows)
     return _n_lost(state, replace(state, manifest=Manifest(rows, {})))
-
-
-def _then_chunk(blobs: Blobs, *chunk: Any) -> NDArray[Any]:
-    """The values of a chunk of a snapshot, as `computed_chunk`, or of the copy that was kept."""
-    try:
-        return computed_chunk(blobs, *chunk)
-    except DamageError:
-        return kept_chunk(blobs, *chunk[:-1])[0]
 
 
 def check_fits(now: StoredGrid, then: StoredGrid) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from swarmgrid.errors import DamageError
 from swarmgrid.format import zarr_metadata
 from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk, empty_values
-from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid import read_grid
 from swarmgrid.maintenance.orphans import CHUNK_NAME, V2_CHUNK_NAME, orphan_findings, own_chunks
 from swarmgrid.maintenance.replicas import COPY, replica_findings
 from swarmgrid.maintenance.report import Finding, Report, to_report
 from swarmgrid.outputs.widening import is_wider
+from swarmgrid.records.checked_chunk import DIFFERS, wrong_rows
 from swarmgrid.records.damage_marks import mark_name, marks
 from swarmgrid.records.manifest import older_than, read_manifest
 from swarmgrid.space.points import union
@@ -166,7 +166,7 @@ def bad_rows(
     is_outside = any(i * n >= len(axis) for i, n, axis in starts)
     parts = {int(i): manifest.rows.points(int(i)) for i in numbers}
     rest: NDArray[np.bool_] | None = None
-    for column, (name, output) in enumerate(grid.schema.outputs.items()):
+    for name in grid.schema.outputs:
         this = chunk_key(grid, name, index)
         data = None if is_outside else blobs.get(this, chunk_limit(grid, name))
         try:
@@ -176,10 +176,9 @@ def bad_rows(
             # every point of the chunk is lost, also those whose other outputs are whole
             bad |= dict.fromkeys(parts)
             continue
-        for i, points in parts.items():
-            if checksum(points.of(block), output.dtype) != manifest.rows.checksums[i, column]:
-                key, reason = key or this, reason or "its values are not those that were computed"
-                bad[i] = None
+        for i in wrong_rows(grid, manifest, name, index, block):
+            key, reason = key or this, reason or DIFFERS
+            bad[i] = None
         if rest is None:  # made once a chunk of that size is seen to be there
             rest = ~union(parts.values(), grid.chunk_shape)
         if (

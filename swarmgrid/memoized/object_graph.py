@@ -60,17 +60,13 @@ class ObjectGraph:
         )
 
 
-def object_graph(
-    roots: Mapping[str, Any], name: str = "state", before: ObjectGraph | None = None
-) -> ObjectGraph:
+def object_graph(roots: Mapping[str, Any], before: ObjectGraph | None = None) -> ObjectGraph:
     """The content of a state now.
 
     Parameters
     ----------
     roots : mapping
         Its values, by name.
-    name : str
-        The name of the state in an error.
     before : ObjectGraph, optional
         The earlier content: objects that are still there keep their numbers.
 
@@ -80,7 +76,7 @@ def object_graph(
         If a value is of a kind that cannot be recorded, contains itself, or is an array that
         shares a part of its memory with another.
     """
-    walk = _Walk(name, before)
+    walk = _Walk(before)
     nodes = {root: walk.node(roots[root], (root,)) for root in sorted(roots)}
     walk.check_memory()
     walk.look_at_detached()
@@ -90,8 +86,7 @@ def object_graph(
 
 
 class _Walk:
-    def __init__(self, name: str, before: ObjectGraph | None) -> None:
-        self._name = name
+    def __init__(self, before: ObjectGraph | None) -> None:
         self._before = before
         self._numbers = {id(v): n for n, v in before.values.items()} if before else {}
         self._next = max(before.values, default=-1) + 1 if before else 0
@@ -189,7 +184,7 @@ class _Walk:
                     )
 
     def _place(self, path: Path) -> str:
-        return self._name + "".join(f"[{step!r}]" for step in path)
+        return "state" + "".join(f"[{step!r}]" for step in path)
 
 
 def to_record(value: Any, place: str) -> Record:

@@ -7,6 +7,7 @@ they hold what its rows say. What changes such a chunk keeps a copy of it first.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 
 from swarmgrid.errors import DamageError, FormatError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
-from swarmgrid.format.codec import checksum
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.described import archive_in
 from swarmgrid.format.grid_io import write_grid
+from swarmgrid.records.checked_chunk import computed_chunk
 from swarmgrid.records.manifest import write_segments
 from swarmgrid.space.tags import is_plain
 from swarmgrid.store import checked_json
@@ -225,10 +226,10 @@ def snapshot_chunk(
     """
     key = chunk_key(grid, name, index)
     data = blobs.get(key, chunk_limit(grid, name))
-    block = _as_in_rows(data, key, grid, manifest, name, index)
-    if block is None or data is None:
+    try:
+        return computed_chunk(data, key, grid, manifest, name, index), data or b""
+    except DamageError:
         return kept_chunk(blobs, grid, manifest, name, index)
-    return block, data
 
 
 def own_data(
@@ -251,9 +252,8 @@ def kept_chunk(
     folder, limit = grid.path.kept(key), chunk_limit(grid, name)
     for copy in blobs.names(folder):
         data = blobs.get(folder + copy, limit)
-        block = _as_in_rows(data, key, grid, manifest, name, index)
-        if block is not None and data is not None:
-            return block, data
+        with contextlib.suppress(DamageError):
+            return computed_chunk(data, key, grid, manifest, name, index), data or b""
     archive = archive_in(blobs.get(grid.path.metadata, checked_json.MAX_DOCUMENT))
     if archive is not None:
         raise archive.error(grid.path)
@@ -262,25 +262,3 @@ def kept_chunk(
         "neither this chunk nor a copy that was kept of it has the values of the snapshot",
         "What else the snapshot holds can be read, unless it was deleted since, or has expired",
     )
-
-
-def _as_in_rows(
-    data: bytes | None,
-    key: str,
-    grid: StoredGrid,
-    manifest: Manifest,
-    name: str,
-    index: tuple[int, ...],
-) -> NDArray[Any] | None:
-    """The values in some bytes, if all rows of the chunk refer to these."""
-    output, column = grid.schema.outputs[name], list(grid.schema.outputs).index(name)
-    try:
-        block = decoded_chunk(data, key, grid, name)
-    except DamageError:
-        return None
-    rows = manifest.rows
-    is_right = all(
-        checksum(rows.points(i).of(block), output.dtype) == rows.checksums[i, column]
-        for i in manifest.rows_of(index).tolist()
-    )
-    return block if is_right else None

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import DamageError, StoreError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import checksum
 from swarmgrid.format.grid_io import swap_documents
 from swarmgrid.maintenance.kept import other_chunks
 from swarmgrid.maintenance.removal import drop_grid
 from swarmgrid.maintenance.report import Finding, to_report
 from swarmgrid.maintenance.verify import bad_rows
+from swarmgrid.records.checked_chunk import computed_chunk
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.object_store import FencedBlobs
 from swarmgrid.store.refusals import FrozenError
@@ -26,8 +26,6 @@ from swarmgrid.transfer.source import block_nbytes, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.leases.lease import Lease
@@ -98,37 +96,31 @@ def delete_here(held: Lease, state: GridState) -> int:
 def bring_home(held: Lease, state: GridState, archive: Blobs) -> Brought:
     """Copy from an archive each chunk that the grid's own store does not have."""
     grid, manifest, brought = state.grid.at_home(), state.manifest, Brought()
-    for column, (name, output) in enumerate(grid.schema.outputs.items()):
+    for name, output in grid.schema.outputs.items():
         limit = chunk_limit(grid, name)
 
-        def is_sound(
-            data: bytes | None, key: str, numbers: NDArray[Any], name: str = name, at: int = column
-        ) -> bool:
+        def is_sound(data: bytes | None, key: str, index: Index, name: str = name) -> bool:
             try:
-                block = decoded_chunk(data, key, grid, name)
+                computed_chunk(data, key, grid, manifest, name, index)
             except DamageError:
                 return False
-            dtype, rows = grid.schema.outputs[name].dtype, manifest.rows
-            return all(
-                checksum(rows.points(i).of(block), dtype) == rows.checksums[i, at]
-                for i in numbers.tolist()
-            )
+            return True
 
         def take(
-            part: Sequence[tuple[Index, NDArray[Any]]],
+            part: Sequence[Index],
             name: str = name,
             limit: int = limit,
             is_sound: Any = is_sound,
         ) -> None:
-            found = [(index, numbers, chunk_key(grid, name, index)) for index, numbers in part]
-            here = held.blobs.get_many([key for *_, key in found], limit)
-            pairs = zip(found, here, strict=True)
-            needed = [one for one, data in pairs if not is_sound(data, one[2], one[1])]
-            fetched = _fetched(archive, [key for *_, key in needed], limit)
-            for (index, numbers, key), data in zip(needed, fetched, strict=True):
+            keys = [chunk_key(grid, name, index) for index in part]
+            here = held.blobs.get_many(keys, limit)
+            found = zip(part, keys, here, strict=True)
+            needed = [(index, key) for index, key, data in found if not is_sound(data, key, index)]
+            fetched = _fetched(archive, [key for _, key in needed], limit)
+            for (index, key), data in zip(needed, fetched, strict=True):
                 if isinstance(data, FrozenError):
                     brought.frozen.append(key)
-                elif data is None or not is_sound(data, key, numbers):
+                elif data is None or not is_sound(data, key, index):
                     brought.lost.append((key, index))
                 else:
                     held.check()
@@ -138,7 +130,7 @@ def bring_home(held: Lease, state: GridState, archive: Blobs) -> Brought:
                     brought.nbytes.append(len(data))
 
         size = block_nbytes(grid) // max(1, len(grid.schema.outputs)) + output.nbytes
-        in_parts(list(manifest.chunks()), size, take)
+        in_parts([index for index, _ in manifest.chunks()], size, take)
     return brought
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import DamageError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import check_keys, checksum
+from swarmgrid.format.codec import check_keys
 from swarmgrid.format.grid_io import write_grid
 from swarmgrid.records import code_record, failures, tags
+from swarmgrid.records.checked_chunk import computed_chunk
 from swarmgrid.records.manifest import write_segments
 from swarmgrid.transfer.snapshots import copy_snapshots
 
@@ -110,25 +110,20 @@ def _copy_output(
     source: Blobs, state: GridState, held: Lease, name: str, put: Callable[[str, bytes], None]
 ) -> int:
     """Copy the chunks of one output that rows refer to: how many bytes they have."""
-    grid, rows = state.grid, state.manifest.rows
+    grid, manifest = state.grid, state.manifest
     output = grid.schema.outputs[name]
-    sums = rows.checksums[:, list(grid.schema.outputs).index(name)]
     nbytes = 0
 
     def copy(part: Sequence[tuple[tuple[int, ...], NDArray[np.intp]]]) -> None:
         nonlocal nbytes
         keys = [chunk_key(grid, name, index) for index, _ in part]
         read = source.get_many(keys, chunk_limit(grid, name))
-        for (_, numbers), key, data in zip(part, keys, read, strict=True):
-            block = decoded_chunk(data, key, grid, name)
-            for i in numbers.tolist():
-                values = block[rows.points(i).mask(grid.chunk_shape)]
-                if checksum(values, output.dtype) != sums[i]:
-                    raise DamageError(key, "its values are not those that were computed")
+        for (index, _), key, data in zip(part, keys, read, strict=True):
+            computed_chunk(data, key, grid, manifest, name, index)
             held.check()
             put(key, data or b"")
             nbytes += len(data or b"")
 
     size = int(np.prod(grid.block_shape(output))) * output.memory_dtype.itemsize
-    in_parts(state.manifest.chunks(), size, copy)
+    in_parts(manifest.chunks(), size, copy)
     return nbytes

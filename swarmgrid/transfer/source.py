@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from swarmgrid.errors import DamageError, InputError
-from swarmgrid.format.chunk_io import chunk_key, chunk_limit, decoded_chunk
+from swarmgrid.errors import InputError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.chunk_parts import READ_AT_ONCE
-from swarmgrid.format.codec import checksum, filled
+from swarmgrid.format.codec import filled
+from swarmgrid.records.checked_chunk import computed_chunk
 from swarmgrid.space.selection import AxisSelection, Selection
 
 if TYPE_CHECKING:
@@ -233,13 +234,8 @@ def read_blocks(
     found = []
     for index in indices:
         block: Block = {}
-        parts = [(i, manifest.rows.points(i)) for i in manifest.rows_of(index).tolist()]
-        for column, (name, output) in enumerate(outputs.items()):
+        for name in outputs:
             key, data = next(read)
-            block[name] = decoded_chunk(data, key, grid, name)
-            for i, points in parts:
-                sums = manifest.rows.checksums[i, column]
-                if checksum(points.of(block[name]), output.dtype) != sums:
-                    raise DamageError(key, "its values are not those that were computed")
+            block[name] = computed_chunk(data, key, grid, manifest, name, index)
         found.append((index, block))
     return found

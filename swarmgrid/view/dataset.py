@@ -18,9 +18,9 @@ from xarray.indexes import PandasIndex
 from swarmgrid.errors import DamageError
 from swarmgrid.format.chunk_io import chunk_limit
 from swarmgrid.format.chunk_parts import in_parts
-from swarmgrid.format.codec import checksum
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
+from swarmgrid.records.checked_chunk import check_values
 from swarmgrid.records.damage_marks import mark_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.texts import to_text
@@ -338,12 +338,7 @@ class GridArray(NearChunks, BackendArray):
         return block
 
     def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
-        rows, column = self._manifest.rows, self._column
-        is_whole = self._manifest.is_whole(self._grid.chunk_shape)
-        for i in self._manifest.rows_of(index).tolist():
-            part = block if is_whole[i] else rows.points(i).of(block)
-            if checksum(part, self._output.dtype) != rows.checksums[i, column]:
-                raise DamageError(key, "its values are not those that were computed")
+        check_values(self._grid, self._manifest, self._name, index, key, block)
 
     @functools.cached_property
     def _blobs(self) -> Any:

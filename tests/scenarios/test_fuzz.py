@@ -87,7 +87,7 @@ def one(data):
     elif kind == 1:  # columns of a segment
         key = key_of(".seg", objects)
         header, frame = segment_parts(objects[key])
-        raw = bytearray(codec.decompressed(frame))
+        raw = bytearray(codec.expanded(frame))
         start = provider.ConsumeIntInRange(0, len(raw) - 1)
         word = provider.ConsumeBytes(8)
         raw[start : start + len(word)] = word

@@ -382,7 +382,7 @@ def test_deep_json_is_no_recursion_error(shift: int) -> None:
 @given(data=st.data())
 def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) -> None:
     """The binary parts of segments and shards, with valid checksums."""
-    from swarmgrid.format.codec import compressed, decompressed
+    from swarmgrid.format.codec import compressed, expanded
 
     key = data.draw(st.sampled_from([key_of(".seg"), key_of("trace/c.0.0.0", SHARDED)]))
     objects = PLAIN if key in PLAIN and key.endswith(".seg") else SHARDED
@@ -391,7 +391,7 @@ def test_columns_and_indexes_that_say_anything_give_errors_of_ours(data: Any) ->
     )
     if key.endswith(".seg"):
         header, frame = segment_parts(objects[key])
-        raw = bytearray(decompressed(frame))
+        raw = bytearray(expanded(frame))
     else:
         raw = bytearray(objects[key])
     start = data.draw(st.integers(0, len(raw) - 1))
