@@ -1,4 +1,4 @@
-"""The tests mirror the package: who looks for the test of a module knows where it is."""
+"""The tests mirror the package, so that the test of a module is easy to find."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def test_no_other_tests_lie_beside_the_rooms() -> None:
     """But scenarios, the tests of the repository, and those of what the tests use themselves."""
     folders = {path.parent.name for path in TESTS.glob("*/test_*.py")}
     assert folders - ROOMS == {"foreign", "golden", "scenarios", "servers", "site"}
+    assert ROOMS - folders == set()
 
 
 def test_the_workflow_runs_every_step_of_ci() -> None:
