@@ -238,7 +238,11 @@ def own_data(
     """The bytes of the grid's own chunk; None if they do not hold the values of a snapshot."""
     key = chunk_key(grid, name, index)
     data = blobs.get(key, chunk_limit(grid, name))
-    return data if _as_in_rows(data, key, grid, manifest, name, index) is not None else None
+    try:
+        computed_chunk(data, key, grid, manifest, name, index)
+    except DamageError:
+        return None
+    return data
 
 
 def kept_chunk(
