@@ -17,6 +17,7 @@ from swarmgrid.codecs.given import to_given
 from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.option_words import meant
+from swarmgrid.quantities import check_flags
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
 from swarmgrid.space.chunks import to_lengths
 from swarmgrid.space.tags import checked_tags
@@ -102,8 +103,7 @@ def _whole(least: int) -> Check:
 
 
 def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise _wrong(name, value, "True or False")
+    check_flags(**{name: value})
     return bool(value)
 
 

@@ -32,7 +32,7 @@ class OptionTypes(TypedDict, total=False):
     chunks: int | Mapping[str, int | Mapping[str, int] | None] | None
     shards: int | Mapping[str, int | Mapping[str, int] | None] | Literal[False] | None
     outputs: Mapping[str, Output] | xr.Dataset | None
-    encoding: Mapping[str, Mapping[str, Any]] | None
+    encoding: Mapping[str, Any] | None
     codec: Any
     key: Key | None
     tolerance: Mapping[str, float] | None
@@ -103,7 +103,7 @@ class Options(RunOptions):
     outputs: Any = None
     """Declared outputs: `Output` by name, or an ``xr.Dataset`` as of one point; None: inferred
     from the first point."""
-    encoding: Mapping[str, Mapping[str, Any]] | None = None
+    encoding: Mapping[str, Any] | None = None
     """The encodings of outputs, by name, under xarray's keys: ``{"value": {"dtype": "float32"}}``;
     an existing grid keeps what it has."""
     codec: Any = None

@@ -1,4 +1,4 @@
-"""Spans of time and numbers of bytes as people write them: ``"30d"``, ``"50GB"``."""
+"""Values as people give them: spans of time, ``"30d"``, sizes, ``"50GB"``, and flags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import datetime as dt
 import math
 import re
 from typing import Any
+
+import numpy as np
 
 from swarmgrid.errors import InputError, brief
 
@@ -38,3 +40,13 @@ def size_bytes(name: str, size: Any) -> float:
         raise InputError(f"{name} is {brief(size)}; expected bytes, such as '50GB'")
     unit = 1024.0 if found[3] else 1000.0
     return float(found[1]) * float(unit ** _POWERS[found[2].lower()])
+
+
+def check_flags(**flags: object) -> None:
+    """Raise InputError where an argument, by its name, is neither True nor False.
+
+    A text such as ``"no"`` would count as True.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise InputError(f"{name} is {brief(value)}; expected True or False")

@@ -85,8 +85,9 @@ class SwarmgridBackend(BackendEntrypoint):
         Times are decoded, and missing points masked: there are no options ``decode_times``,
         ``mask_and_scale`` and so on.
         """
-        hold_keys("key", key)
+        key_ids = hold_keys("key", key)
         catalog, _ = _within(filename_or_obj, storage_options, group)
+        catalog = replace(catalog, key_ids=key_ids)
         which: Any = grid if grid is not None else f"{function}/" if function is not None else ""
         if grid is None and params is not None:
             which = (function, params)
@@ -110,9 +111,10 @@ class SwarmgridBackend(BackendEntrypoint):
         ``group`` is a part of that tree, as for `open_dataset`; it becomes the root. ``key`` is
         the key of encrypted grids, or an iterable of several.
         """
-        hold_keys("key", key)
+        key_ids = hold_keys("key", key)
         catalog, path = _within(filename_or_obj, storage_options, group)
         catalog = catalog.query(_exactly(params or {}), function=function)
+        catalog = replace(catalog, key_ids=key_ids)
         tree = catalog.datatree()
         if path and len(catalog):
             below: Any = tree[path]

@@ -51,8 +51,11 @@ class Call:
         where: Any,
         *,
         is_lookup: bool = False,
+        needs_key: bool = True,
         chunks_if_new: Mapping[str, Any] | None = None,
     ) -> None:
+        self._needs_key: bool = needs_key
+        """Whether values will be read or written, which of an encrypted grid needs its key."""
         defaults = None
         if is_lookup:
             options, defaults = stored_code(options, func_of(options), location_of(options))
@@ -293,7 +296,9 @@ class Call:
         self._snapshot = read_state(location.open(), path)
         if location.below is not None:
             shared = read_state(location.below.open(), path)
-            self._beneath = None if shared is None else Beneath.of(self.request, shared)
+            if shared is not None:
+                needs_key = self._needs_key
+                self._beneath = Beneath.of(self.request, shared, needs_key=needs_key)
             if self._beneath is not None and self._snapshot is None:
                 layout = self._beneath.layout(self.request.layout)
                 self.request = replace(self.request, layout=layout)
@@ -329,7 +334,8 @@ class Call:
     def _covered(self) -> Coverage | None:
         domain, layout = self.request.domain, self.request.layout
         if self._snapshot is not None:
-            return covered(domain, layout, self._snapshot.grid, self._snapshot.manifest)
+            grid, manifest = self._snapshot.grid, self._snapshot.manifest
+            return covered(domain, layout, grid, manifest, needs_key=self._needs_key)
         if layout.schema is not None and domain.n_requested:
             return covered(domain, layout, new_grid(self.request, layout.schema), None)
         return None

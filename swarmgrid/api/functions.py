@@ -104,9 +104,9 @@ def compute(*args: Any, where: Any = None, **given_options: Any) -> xr.Dataset:
         The declared outputs. Default: the first point shows the outputs.
     encoding : mapping, optional
         The form in which outputs are stored, by name, under xarray's keys ``dtype``, ``filters``,
-        ``serializer``, ``compressors``, ``fill_value``, ``scale_factor`` and ``add_offset``.
-        Default: as computed, with zstd. The encoding of an existing grid changes only by
-        `Grid.rechunk`.
+        ``serializer``, ``compressors``, ``fill_value``, ``scale_factor``, ``add_offset``,
+        ``chunks`` and ``shards``; without names, that of all outputs. Default: as computed, with
+        zstd. The encoding of an existing grid changes only by `Grid.rechunk`.
     codec : codec, list or "auto", optional
         The compressor of every output that ``encoding`` does not give one: a Zarr codec, as an
         object, a dict or a name. ``"auto"``: the best of a few, measured on the first chunk.

@@ -10,6 +10,7 @@ from swarmgrid.api.given import given
 from swarmgrid.finding.resolve import axis_names, grid_ref, not_stored
 from swarmgrid.handle.grid import Grid
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
+from swarmgrid.quantities import check_flags
 from swarmgrid.tracebacks import UserFrames
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def plan(*args: Any, where: Any = None, explain: bool = False, **given_options: 
     """
     __tracebackhide__ = True
     with UserFrames():
+        check_flags(explain=explain)
         params, axes, options = given("plan", args, given_options)
-        return Call(current_options().updated(options), params, axes, where).plan(explain=explain)
+        found = current_options().updated(options)
+        return Call(found, params, axes, where, needs_key=False).plan(explain=explain)
 
 
 @overload
@@ -166,7 +169,8 @@ def _opened(
             raise not_stored(call.request.grid)
         return call.dataset()
     names = axis_names(axes)
-    grid = Grid(grid_ref(options, params, names))
+    key_ids = None if options.key is None else {options.key.id}
+    grid = Grid(grid_ref(options, params, names), key_ids=key_ids)
     return grid.dataset(names, view_chunks=options.view_chunks)
 
 

@@ -96,7 +96,7 @@ def plan(
     """
     as_json = given["as_json"]
     with stdout_as_stderr() if as_json else contextlib.nullcontext():
-        call = to_request(target, given).call()
+        call = to_request(target, given).call(needs_key=False)
         found = call.plan(explain=explain)
     limit = None
     if slurm_time:
@@ -192,7 +192,7 @@ def difference_document(found: Difference) -> dict[str, Any]:
 
 def _of_function(target: str, given: dict[str, Any]) -> int:
     with stdout_as_stderr():
-        call = to_request(target, given, needs_axes=False).call()
+        call = to_request(target, given, needs_axes=False).call(needs_key=False)
         found = call.plan(explain=True)
     ref = call.request.grid
     is_stored = call.is_stored

@@ -41,13 +41,16 @@ class GridRequest:
     options: dict[str, Any]
     where: Any = None
 
-    def call(self) -> Call:
-        """The call of `compute`, checked; reads the store, and computes nothing."""
+    def call(self, *, needs_key: bool = True) -> Call:
+        """The call of `compute`, checked; reads the store, and computes nothing.
+
+        ``needs_key``: an encrypted grid needs its key, since values will be read or written.
+        """
         from swarmgrid.api.evaluation import Call
         from swarmgrid.options import current_options
 
         options = current_options().updated({**self.options, "func": self.function})
-        return Call(options, self.params, self.axes, self.where)
+        return Call(options, self.params, self.axes, self.where, needs_key=needs_key)
 
 
 def grid_options(function: AnyFunction) -> AnyFunction:

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.codecs.members import (
+    KEYS,
+    TIMES,
+    Lengths,
+    asked_lengths,
+    check_lengths,
+    is_of_all,
+    is_own_fill,
+    members,
+    to_lengths_given,
+)
 from swarmgrid.codecs.named import as_in_document, codecs_of, plain
 from swarmgrid.codecs.pipeline import codec_of
 from swarmgrid.codecs.trial import changes
@@ -20,25 +31,11 @@ from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.outputs import STRING, dtype_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swarmgrid.outputs.outputs import Output
 
 AUTO = "auto"
-KEYS = (
-    *("dtype", "filters", "serializer", "compressors"),
-    *("fill_value", "scale_factor", "add_offset"),
-)
-"""The members of an output's encoding, under xarray's names."""
-_ELSEWHERE = {
-    "compressor": "compressors=, as Zarr's format 3 has it",
-    "_FillValue": "fill_value=",
-    "missing_value": "fill_value=",
-    "chunks": "the option chunks=",
-    "shards": "the option shards=",
-    "chunksizes": "the option chunks=",
-    "least_significant_digit": "filters=numcodecs.Quantize(...), or scale_factor=",
-    "zlib": "compressors=, such as 'gzip'",
-    "complevel": "compressors=, such as {'name': 'zstd', 'configuration': {'level': 5}}",
-}
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,15 @@ class GivenEncoding:
     is_auto: bool = False
     """Whether the compressors are to be chosen by the first chunks."""
     fill_value: Any = None
+    is_mask: bool = False
+    """Whether it is xarray's ``_FillValue``, which other readers take for missing."""
     scale_factor: float | None = None
     add_offset: float | None = None
+    chunks: Lengths = None
+    """Along the dims of the output; only the first of them, the axes, are divided."""
+    shards: Lengths = None
+    units: tuple[Any, ...] = ()
+    """By which xarray tells times from integers, if it is said."""
 
     def of(self, output: Output, shape: tuple[int, ...]) -> Encoding:
         """The encoding of an output whose chunks have a shape.
@@ -67,15 +71,7 @@ class GivenEncoding:
         """
         from zarr.codecs import BytesCodec, ZstdCodec
 
-        packing = Encoding(
-            dtype=None if self.dtype == output.dtype else self.dtype,
-            scale_factor=self.scale_factor,
-            add_offset=self.add_offset,
-            fill_value=self.fill_value,
-            is_open=self.is_auto,
-        )
-        packing.check(output.dtype)
-        packing = packing.with_plain_fill(output.dtype)
+        packing = self._packing(output)
         stored = packing.stored_dtype(output.dtype)
         stored = "int64" if stored != STRING and np.dtype(stored).kind in "mM" else stored
         serializer = self.serializer
@@ -94,7 +90,41 @@ class GivenEncoding:
         codecs = "" if listed == usual else json.dumps(listed)
         found = replace(packing, codecs=codecs)
         parts = changes(found, output.dtype, shape)
+        check_lengths("chunks", self.chunks, shape, output.shape)
+        check_lengths("shards", self.shards, shape, output.shape)
         return replace(found, lossy=", ".join(parts))
+
+    def _packing(self, output: Output) -> Encoding:
+        """The stored dtype, the scale and the fill value."""
+        is_time = output.dtype != STRING and output.memory_dtype.kind in "mM"
+        # times are stored so, and xarray's encodings say it
+        is_plain = self.dtype == output.dtype or (is_time and self.dtype == "int64")
+        if self.units and not (is_time and str(self.units[0]).startswith("nanoseconds")):
+            raise InputError(
+                f"its values are {output.dtype}, and it has units={self.units[0]!r}; leave units "
+                "and calendar out: times are stored in nanoseconds since 1970, and other units "
+                "are attributes of an output"
+            )
+        packing = Encoding(
+            dtype=None if is_plain else self.dtype,
+            scale_factor=self.scale_factor,
+            add_offset=self.add_offset,
+            is_open=self.is_auto,
+        )
+        packing.check(output.dtype)
+        if is_own_fill(self.fill_value, packing.stored_fill(output.dtype)):
+            return packing
+        packing = replace(packing, fill_value=self.fill_value)
+        packing.check(output.dtype)
+        stored = packing.stored_dtype(output.dtype)
+        is_packed = packing.is_packed and np.dtype(output.dtype).kind == "f"
+        if self.is_mask and not (is_packed and np.dtype(stored).kind in "iu"):
+            raise InputError(
+                f"it has _FillValue={self.fill_value!r}, and other readers would take computed "
+                f"values of {output.dtype} that equal it for missing; say fill_value= for the "
+                "stored value of points that are not computed, or leave it out"
+            )
+        return packing.with_plain_fill(output.dtype)
 
     def in_words(self) -> str:
         """The request in words."""
@@ -121,6 +151,8 @@ class GivenEncodings:
     by_output: Mapping[str, GivenEncoding] = field(default_factory=dict)
     rest: GivenEncoding | None = None
     """The encoding of every other output; None: the usual one."""
+    is_whole: bool = False
+    """Whether ``rest`` is a whole encoding, and not compressors alone."""
 
     def __bool__(self) -> bool:
         return bool(self.by_output) or self.rest is not None
@@ -130,11 +162,23 @@ class GivenEncodings:
         return self.by_output.get(name, self.rest)
 
     def for_stored(self, stored: Mapping[str, Encoding]) -> GivenEncodings:
-        """The same request of a grid that has encodings: ``rest`` changes its compressors only."""
-        if self.rest is None:
+        """The same request of a grid that has encodings: compressors for all change no more."""
+        if self.rest is None or self.is_whole:
             return self
         kept = {name: _with_packing(self.rest, one) for name, one in stored.items()}
         return replace(self, by_output={**kept, **self.by_output})
+
+    def layout(self, axes: Sequence[str], chunks: Any, shards: Any) -> tuple[Any, Any]:
+        """The options ``chunks`` and ``shards``, or what the encodings say in place of them.
+
+        Raises
+        ------
+        InputError
+            If outputs are to have different ones.
+        """
+        rest = {"any": self.rest} if self.rest is not None else {}
+        own = asked_lengths([*self.by_output.items(), *rest.items()], axes)
+        return own[0] if chunks is None else chunks, own[1] if shards is None else shards
 
     def in_words(self) -> dict[str, str]:
         """The requests, by output, in words."""
@@ -189,6 +233,9 @@ def to_given(encoding: object, codec: object = None) -> GivenEncodings:
     common = None
     if codec is not None:
         common = _compressors("codec", codec, GivenEncoding())
+    if encoding and is_of_all(encoding):
+        whole = _given("encoding", encoding, common or GivenEncoding())
+        return GivenEncodings({}, whole, is_whole=True)
     found = {}
     for name, one in (encoding or {}).items():
         if not isinstance(one, Mapping):
@@ -217,19 +264,9 @@ def _with_packing(given: GivenEncoding, stored: Encoding) -> GivenEncoding:
     )
 
 
-def _check_keys(place: str, one: Mapping[Any, Any]) -> None:
-    for key in one:
-        if key in _ELSEWHERE:
-            raise InputError(f"{place} has {key!r}; say {_ELSEWHERE[key]}")
-        if key not in KEYS:
-            close = get_close_matches(str(key), KEYS, 1)
-            hint = f". Did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"{place} has {key!r}; expected {', '.join(KEYS)}{hint}")
-
-
 def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEncoding:
-    _check_keys(place, one)
-    found = start
+    one = members(place, one)
+    found = _with_layout(place, one, _with_fill(place, one, start))
     if one.get("dtype") is not None:
         found = replace(found, dtype=dtype_name(one["dtype"]))
     for key in ("scale_factor", "add_offset"):
@@ -238,8 +275,6 @@ def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEnc
             found = replace(found, **number)
     if found.scale_factor == 0:
         raise InputError(f"{place}['scale_factor'] is 0; expected another number")
-    if one.get("fill_value") is not None:
-        found = replace(found, fill_value=_item(one["fill_value"]))
     if one.get("filters") is not None:
         filters = codecs_of(f"{place}['filters']", one["filters"], "ArrayArrayCodec")
         found = replace(found, filters=filters)
@@ -249,6 +284,29 @@ def _given(place: str, one: Mapping[Any, Any], start: GivenEncoding) -> GivenEnc
     if "compressors" in one:
         found = _compressors(f"{place}['compressors']", one["compressors"], found)
     return found
+
+
+def _with_layout(place: str, one: Mapping[str, Any], found: GivenEncoding) -> GivenEncoding:
+    """A request with the chunks, the shards and the units of times."""
+    for key in ("chunks", "shards"):
+        lengths: Any = to_lengths_given(f"{place}[{key!r}]", one.get(key))
+        if key == "shards" and lengths is None and found.chunks is not None and key in one:
+            lengths = False  # xarray's word for chunks that are in no shards
+        found = replace(found, **{key: lengths})
+    if any(one.get(key) is not None for key in TIMES):
+        found = replace(found, units=tuple(one.get(key) for key in TIMES))
+    return found
+
+
+def _with_fill(place: str, one: Mapping[str, Any], found: GivenEncoding) -> GivenEncoding:
+    """A request with the fill value, which xarray has under two names."""
+    fill, mask = (_item(one.get(key)) for key in ("fill_value", "_FillValue"))
+    if fill is not None and mask is not None and not is_own_fill(fill, mask):
+        raise InputError(
+            f"{place} has the fill_value {brief(fill)} and the _FillValue {brief(mask)}; expected "
+            "one of them"
+        )
+    return replace(found, fill_value=fill if mask is None else mask, is_mask=mask is not None)
 
 
 def _item(value: Any) -> Any:

@@ -70,7 +70,7 @@ class Key:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Key:
-        """Read the key from a file that `save` wrote.
+        """Read the key from a file that `save` wrote, or that has its 32 bytes and no more.
 
         Raises
         ------
@@ -78,10 +78,13 @@ class Key:
             If there is no such file, or no key in it.
         """
         try:
-            text = Path(path).read_text()
+            data = Path(path).read_bytes()
         except (OSError, TypeError, ValueError) as error:
             raise InputError(f"the key file {brief(str(path))} cannot be read: {error}") from None
-        return cls._from(text, f"the file {brief(str(path))}")
+        # random bytes are all of ASCII once in 2**32 times: text of that length is a password
+        if len(data) == _NBYTES and not data.isascii():
+            return cls(data)
+        return cls._from(data.decode(errors="replace"), f"the file {brief(str(path))}")
 
     @classmethod
     def from_text(cls, text: str) -> Key:
@@ -160,8 +163,10 @@ def secrets_of(key_ids: set[str]) -> dict[str, bytes]:
     return {key_id: held_key(key_id)._secret for key_id in key_ids}  # noqa: SLF001  # one module
 
 
-def hold_keys(name: str, value: Any) -> None:
-    """Hold the key, or the keys, that a caller gives for grids to be read; None: none.
+def hold_keys(name: str, value: Any) -> frozenset[str] | None:
+    """Hold the key, or the keys, that a caller gives for grids to be read, and return their ids.
+
+    None, where nothing is given, means the keys that this process has.
 
     Raises
     ------
@@ -169,8 +174,8 @@ def hold_keys(name: str, value: Any) -> None:
         If something else is given.
     """
     several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-    for one in value if several else [] if value is None else [value]:
-        checked_key(name, one)
+    given = value if several else [] if value is None else [value]
+    return frozenset(checked_key(name, one).id for one in given) or None
 
 
 def cipher_class() -> Any:

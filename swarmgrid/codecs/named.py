@@ -128,7 +128,7 @@ def as_in_document(
         warnings.simplefilter("ignore")
         spec = chunk_spec(stored, shape)
         for given in chain:
-            if given is None:
+            if given is None or type(given).__name__ == "VLenUTF8Codec":
                 found.append({"name": "vlen-utf8"})
                 continue
             try:

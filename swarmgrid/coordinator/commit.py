@@ -106,7 +106,9 @@ class Committer:
         self._rows: list[Row] = []
         self._failures: list[FailedPoint] = []
         new_name = functools.partial(lease.new_name, suffix_of(grid.layout))
-        self._failure_log = FailureLog(lease.blobs, grid.path, new_name, lease.new_commit)
+        self._failure_log = FailureLog(
+            lease.blobs, grid.path, new_name, lease.new_commit, grid.key_id
+        )
         self._looked = time.monotonic()
 
     @property

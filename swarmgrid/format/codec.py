@@ -188,8 +188,13 @@ def from_raw(raw: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def check_keys(schema: Schema) -> None:
     """Raise EncryptionError where this process does not have the keys of some outputs."""
-    for key_id in {one.key_id for one in schema.encodings.values() if one.key_id}:
+    for key_id in key_ids(schema):
         held_key(key_id)
+
+
+def key_ids(schema: Schema) -> set[str]:
+    """The ids of the keys that outputs are encrypted with."""
+    return {one.key_id for one in schema.encodings.values() if one.key_id}
 
 
 def checksum(values: NDArray[Any], dtype: str) -> int:

@@ -153,6 +153,16 @@ def archive_in(data: bytes | None) -> Archive | None:
         return None
 
 
+def key_ids_in(data: bytes | None) -> set[str]:
+    """The ids of the keys that encrypt a group; none if nothing does, or it is no grid."""
+    try:
+        documents = checked_json.from_bytes(data or b"")["consolidated_metadata"]["metadata"]
+        found = [zarr_metadata.stored_encoding(one).key_id for one in documents.values()]
+    except checked_json.MALFORMED:
+        return set()
+    return {*found} - {""}
+
+
 def check_coordinate(document: Document) -> None:
     """Raise ValueError unless there is a checksum for every chunk: they bound what is read."""
     shape, (length, *_) = document["shape"], (*zarr_metadata.chunk_shape(document), 1)

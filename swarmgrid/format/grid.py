@@ -11,7 +11,7 @@ import numpy as np
 
 from swarmgrid.errors import DamageError
 from swarmgrid.format import described, zarr_metadata
-from swarmgrid.format.codec import checksum
+from swarmgrid.format.codec import checksum, key_ids
 from swarmgrid.format.grid_io import Columns
 from swarmgrid.outputs.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
@@ -144,6 +144,16 @@ class StoredGrid:
         if self.inner_shape is None:
             return None
         return dict(zip(self.names, self.chunk_shape, strict=True))
+
+    @property
+    def key_ids(self) -> set[str]:
+        """The ids of the keys that encrypt the outputs; none: they are not encrypted."""
+        return key_ids(self.schema)
+
+    @property
+    def key_id(self) -> str:
+        """The one of these that new records get; empty: the grid is not encrypted."""
+        return min(self.key_ids, default="")
 
     def at_home(self) -> StoredGrid:
         """The same grid with its values in this store."""

@@ -19,6 +19,7 @@ from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.layout_swap import estimated_nbytes
 from swarmgrid.maintenance.repair import invalidate_bad_rows, read_tidy, restore_metadata
 from swarmgrid.planning.growth import check_key
+from swarmgrid.quantities import check_flags
 from swarmgrid.readable import count, nbytes
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.archive import NAME, Archive, Record, read_record, write_record
@@ -179,8 +180,7 @@ class GridArchiving(GridBase):
         StoreError
             If the archive is not there, or a chunk of it is damaged. Nothing was deleted.
         """
-        if not isinstance(skip_damaged, bool):
-            raise InputError(f"skip_damaged is {brief(skip_damaged)}; expected True or False")
+        check_flags(skip_damaged=skip_damaged)
         given = None if store is None else to_location(store, storage_options)
         if not self.is_archived():  # said before any write
             raise self._not_archived()

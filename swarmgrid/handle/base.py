@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swarmgrid.finding.resolve import not_stored
+from swarmgrid.format.described import key_ids_in
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
+from swarmgrid.planning.growth import check_given_keys
 from swarmgrid.planning.layers import Layer
 from swarmgrid.records.failures import read_all_failures, still_failed, within
 from swarmgrid.records.grid_state import read_state
+from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.scoping import in_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
 
     from swarmgrid.records.failures import FailedPoint
@@ -28,6 +31,8 @@ class GridBase:
 
     _given: GridRef
     """The grid, where the handle was made."""
+    _key_ids: Collection[str] | None = None
+    """The keys that the handle was given; None: whatever this process has."""
     _scoped: GridRef | None = None
     """The same in the scope that was open when it was last asked for."""
 
@@ -60,6 +65,7 @@ class GridBase:
 
     def _held(self) -> AbstractContextManager[lease.Lease]:
         """Hold the right to write the grid, for what the inventory need not know of."""
+        self._check_keys()
         return lease.acquire(self._ref.location, self._ref.path)
 
     def _read(self) -> GridState:
@@ -67,6 +73,7 @@ class GridBase:
         state = read_state(self._ref.location.open(), self._ref.path)
         if state is None:
             raise not_stored(self._ref)
+        check_given_keys(self._key_ids, state.grid.key_ids)
         return state
 
     def _stored_layers(self) -> list[Layer]:
@@ -82,8 +89,18 @@ class GridBase:
         for location in ref.location.layers:
             state = read_state(location.open(), ref.path)
             if state is not None:
+                check_given_keys(self._key_ids, state.grid.key_ids)
                 found.append(Layer(replace(ref, location=location), state))
         return found
+
+    def _check_keys(self) -> None:
+        """Raise EncryptionError where the grid is encrypted with none of the keys given for it.
+
+        Also if this process has its key from elsewhere: a wrong key is a mistake.
+        """
+        for location in self._ref.location.layers if self._key_ids is not None else ():
+            data = location.open().get(self._ref.path.metadata, MAX_DOCUMENT)
+            check_given_keys(self._key_ids, key_ids_in(data))
 
     def _failures(self, layer: Layer) -> list[FailedPoint]:
         """The failures of points that are not computed since."""
@@ -91,5 +108,5 @@ class GridBase:
         if not state.failure_names:
             return []
         blobs = layer.ref.location.open()
-        failures = read_all_failures(blobs, self._ref.path, state.grid.layout)
+        failures = read_all_failures(blobs, state.grid)
         return still_failed(within(failures, state.grid), state.manifest)

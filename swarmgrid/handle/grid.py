@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.codecs.keys import hold_keys
@@ -66,9 +66,13 @@ class Grid(
     __module__ = "swarmgrid"
 
     def __init__(
-        self, ref: GridRef, to_ref: Callable[[Sequence[str]], GridRef] | None = None
+        self,
+        ref: GridRef,
+        to_ref: Callable[[Sequence[str]], GridRef] | None = None,
+        key_ids: Collection[str] | None = None,
     ) -> None:
         self._given = ref
+        self._key_ids = key_ids
         self._to_ref = to_ref
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,15 +100,18 @@ class Grid(
             Options with which obstore opens a URL.
         key : Key or iterable of Key, optional
             The key of an encrypted grid, and those of its snapshots if they have others.
+            Default: the keys that this process has. Methods of the grid raise EncryptionError
+            where it is encrypted with none of those that are given.
 
         Raises
         ------
         InputError
             If no grid, or more than one, has such an id.
         """
-        hold_keys("key", key)
+        key_ids = hold_keys("key", key)
         given = {"store": store, "storage_options": storage_options}
-        return cls(named_ref(location_of(current_options().updated(given)), grid))
+        ref = named_ref(location_of(current_options().updated(given)), grid)
+        return cls(ref, key_ids=key_ids)
 
     def __repr__(self) -> str:
         return f"<swarmgrid.Grid {self._ref.path.group} in {self._ref.location.url!r}>"

@@ -27,6 +27,7 @@ from swarmgrid.outputs.encoding import Encoding
 from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.growth import check_key, with_encodings, with_key
+from swarmgrid.quantities import check_flags
 from swarmgrid.readable import nbytes
 from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
@@ -53,7 +54,7 @@ class GridLayout(GridBase):
         self,
         chunks: int | Mapping[str, Any] | None = None,
         shards: int | Mapping[str, Any] | Literal[False] | None = None,
-        encoding: Mapping[str, Mapping[str, Any]] | None = None,
+        encoding: Mapping[str, Any] | None = None,
         codec: Any = None,
         *,
         sort: bool = False,
@@ -72,8 +73,9 @@ class GridLayout(GridBase):
         shards : int, mapping or False, optional
             The new shard lengths; False: no shards. Default: as stored.
         encoding : mapping, optional
-            The new encodings of some outputs, as for `swarmgrid.compute`; ``{}`` for an output is
-            the usual one. A lossy encoding is final: what it drops is gone.
+            The new encodings of some outputs, or of all, as for `swarmgrid.compute`: whole ones,
+            so that ``{}`` for an output is the usual one. A lossy encoding is final: what it
+            drops is gone.
         codec : codec, list or "auto", optional
             The new compressors of all outputs that ``encoding`` does not name; their dtypes,
             scales and filters stay as stored.
@@ -110,6 +112,7 @@ class GridLayout(GridBase):
         >>> grid.dataset()["width"].values
         array([1, 2, 3, 4])
         """
+        check_flags(sort=sort)
         given = to_given(encoding, codec)
         if chunks is None and shards is None and not given and not sort:
             raise InputError(
@@ -167,6 +170,8 @@ class GridLayout(GridBase):
             If a value, or a whole snapshot, is damaged. Nothing was changed.
         """
         key_id = None if key is None else checked_key("key", key).id
+        if self._key_ids is not None and key_id is not None:
+            self._key_ids = {*self._key_ids, key_id}  # a kill may have left the grid with it
 
         def plan(grid: StoredGrid) -> NewLayout:
             check_key(None, grid)
@@ -235,6 +240,7 @@ def new_layout(
         If it is impossible.
     """
     names = grid.names
+    chunks, shards = given.layout(names, chunks, shards)
     lengths = {**grid.chunk_spec(), **to_chunk_spec(chunks, names)}
     asked = grid.shard_spec() if shards is None else to_shard_spec(shards, lengths, names)
     stored, inner = tuple(lengths.values()), None
@@ -261,7 +267,7 @@ def new_layout(
         found = with_encodings(new, given).schema.encodings
         kept = {name: one for name, one in before.items() if given.of(name) is None}
         new = replace(new, schema=replace(new.schema, encodings={**kept, **found}))
-        new = with_key(new, next((o.key_id for o in before.values() if o.key_id), None))
+        new = with_key(new, grid.key_id or None)
     return NewLayout(new, tuple(orders))
 
 

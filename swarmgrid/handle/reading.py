@@ -20,6 +20,7 @@ from swarmgrid.planning.growth import covered
 from swarmgrid.planning.layers import Beneath, joint_axes
 from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Domain, Layout
+from swarmgrid.quantities import check_flags
 from swarmgrid.records.code_record import read_code
 from swarmgrid.store.sources import remember
 
@@ -260,8 +261,7 @@ class GridReading(GridBase):
         """
         from swarmgrid.view.export import export
 
-        if not isinstance(overwrite, bool):
-            raise InputError(f"overwrite is {brief(overwrite)}; expected True or False")
+        check_flags(overwrite=overwrite)
         return export(self.dataset(), self.status(), target, overwrite=overwrite)
 
     def why(self, other: Grid) -> Difference:

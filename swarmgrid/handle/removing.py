@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import ArchivedError, InputError, brief
+from swarmgrid.errors import ArchivedError, InputError
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.base import GridBase
@@ -13,6 +13,7 @@ from swarmgrid.inventory.keeping import current_row, recorded, stored_grids
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.removal import drop_grid, remove_points
+from swarmgrid.quantities import check_flags
 from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.directory import remove_empty_folders
@@ -84,14 +85,11 @@ class GridRemoving(GridBase):
         InputError
             If nothing is stored of it, or it has snapshots.
         """
+        check_flags(snapshots=snapshots, archived=archived)
         location, path = self._ref.location, self._ref.path
         blobs = location.open()
         if not blobs.names(path.prefix) and not blobs.names(path.manifest):
             raise not_stored(self._ref)
-        if not isinstance(snapshots, bool):
-            raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
-        if not isinstance(archived, bool):
-            raise InputError(f"archived is {brief(archived)}; expected True or False")
         # looked at first, so as not to wait for the lease in vain
         n = len(snapshot_paths(blobs, path))
         if not snapshots and (n or not drop(location, path, may_be_archived=archived)):

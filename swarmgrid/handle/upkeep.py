@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.errors import DamageError, InputError, brief
+from swarmgrid.errors import DamageError, InputError
 from swarmgrid.finding.resolve import not_stored
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.base import GridBase
@@ -19,6 +19,7 @@ from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import below, joined, to_report
 from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.quantities import check_flags
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import snapshot_paths
 from swarmgrid.records.tags import read_tags
@@ -98,8 +99,7 @@ class GridUpkeep(GridBase):
         StoreError
             If the archive is to be read, and is not there.
         """
-        if not isinstance(archived, bool):
-            raise InputError(f"archived is {brief(archived)}; expected True or False")
+        check_flags(archived=archived)
         if storage_options and not archived:
             raise InputError(
                 "storage_options are given, and are those of an archive; pass archived=True, too"
@@ -119,6 +119,7 @@ class GridUpkeep(GridBase):
         self, location: Location, options: Mapping[str, Any] | None, *, archived: bool
     ) -> Report | None:
         """The report about the grid in one store; None if it is not there."""
+        self._check_keys()
         blobs, path = location.open(), self._ref.path
         if not blobs.names(path.manifest) and blobs.get(path.metadata, 0) is None:
             return None

@@ -101,7 +101,7 @@ def _write_failures(held: Lease, state: GridState, layout: NewLayout) -> None:
     moved = [
         one
         for failure in failures.within(found, old).values()
-        for one in _moved(failure, old, new, layout.orders)
+        for one in _moved(failure.encrypted_with(new.key_id), old, new, layout.orders)
     ]
     if moved:
         name = held.new_name(failures.suffix_of(new.layout))

@@ -45,7 +45,7 @@ def read_look(blobs: Blobs, path: GridPath) -> GridLook | None:
         return None
     failures: dict[Place, FailedPoint] = {}
     if state.failure_names:
-        failures = within(read_all_failures(blobs, path), state.grid)
+        failures = within(read_all_failures(blobs, state.grid), state.grid)
     _, record = highest_record(blobs, path.grid)
     is_held = record is not None and not record.released
     is_killed = is_held and record is not None and record.is_dead()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import EncryptionError, InputError
 from swarmgrid.format.codec import check_keys
 from swarmgrid.format.grid import StoredAxis, StoredGrid
 from swarmgrid.format.growing import grown_axis
@@ -22,7 +22,7 @@ from swarmgrid.space.shards import chosen_chunking
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,8 +60,8 @@ def covered(
     """
     check_chunks(layout.chunks, grid.chunk_spec())
     check_shards(layout.shards, grid.shard_spec())
-    if manifest is not None and needs_key:
-        check_key(layout.key_id, grid)
+    if manifest is not None:
+        check_key(layout.key_id, grid, is_used=needs_key)
     if layout.encodings and manifest is not None:
         check_encodings(layout.encodings, grid)
     if grid.schema.outputs:
@@ -170,24 +170,36 @@ def with_key(grid: StoredGrid, key_id: str | None) -> StoredGrid:
     return replace(grid, schema=replace(grid.schema, encodings=kept))
 
 
-def check_key(key_id: str | None, grid: StoredGrid) -> None:
+def check_key(key_id: str | None, grid: StoredGrid, *, is_used: bool = True) -> None:
     """Raise an error where a grid needs another key than it is given.
 
     Raises
     ------
     InputError
-        If a key is given, and the grid has another one, or none.
+        If a key is given, and the grid has none.
     EncryptionError
-        If the grid is encrypted, and this process does not have its key.
+        If a key is given, and the grid has another one; or if this process does not have that of
+        the grid, and it is used.
     """
-    stored = {one.key_id for one in grid.schema.encodings.values() if one.key_id}
-    if key_id is not None and grid.schema.outputs and stored != {key_id}:
-        has = f"encrypted with the key {', '.join(stored)}" if stored else "not encrypted"
-        raise InputError(
-            f"key= is the key {key_id}, and the stored grid is {has}. Pass that key, or give the "
-            "grid another one: Grid.rotate(key)"
+    if key_id is not None and grid.schema.outputs:
+        if not grid.key_ids:
+            raise InputError(
+                f"key= is the key {key_id}, and the stored grid is not encrypted. Leave key= out, "
+                "or encrypt the grid: Grid.rotate(key)"
+            )
+        check_given_keys({key_id}, grid.key_ids)
+    if is_used:
+        check_keys(grid.schema)
+
+
+def check_given_keys(given: Collection[str] | None, stored: Collection[str]) -> None:
+    """Raise EncryptionError where a grid is encrypted with none of the keys given; None: any."""
+    if given is not None and stored and not {*stored} & {*given}:
+        raise EncryptionError(
+            f"key= is the key {', '.join(sorted(given))}, and the stored grid is "
+            f"encrypted with the key {', '.join(stored)}. Pass that key; Grid.rotate(key) gives "
+            "the grid another one"
         )
-    check_keys(grid.schema)
 
 
 def check_encodings(given: GivenEncodings, grid: StoredGrid) -> None:

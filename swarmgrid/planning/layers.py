@@ -67,15 +67,18 @@ class Beneath:
     coverage: Coverage
 
     @classmethod
-    def of(cls, request: Request, state: GridState) -> Beneath:
-        """The part of a request that a shared grid has.
+    def of(cls, request: Request, state: GridState, *, needs_key: bool = True) -> Beneath:
+        """The part of a request that a shared grid has; ``needs_key`` as of `covered`.
 
         Raises
         ------
         InputError
             If the request does not go together with the grid.
         """
-        return cls(state, covered(request.domain, request.layout, state.grid, state.manifest))
+        found = covered(
+            request.domain, request.layout, state.grid, state.manifest, needs_key=needs_key
+        )
+        return cls(state, found)
 
     def known(self, domain: Domain) -> NDArray[np.bool_]:
         """The requested points that are computed there, over the axes of the request."""
@@ -86,14 +89,13 @@ class Beneath:
     def layout(self, layout: Layout) -> Layout:
         """The layout of a new grid that is like the shared one: their points go together."""
         grid = self.state.grid
-        keys = {one.key_id for one in grid.schema.encodings.values() if one.key_id}
         return replace(
             layout,
             chunks=grid.chunk_spec(),
             shards=grid.shard_spec() or False,
             schema=grid.schema,
             encodings=GivenEncodings(),
-            key_id=next(iter(keys), None),
+            key_id=grid.key_id or None,
         )
 
     def rest(self, domain: Domain) -> Domain:

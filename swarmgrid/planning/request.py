@@ -245,6 +245,8 @@ def to_request(
         defaults=defaults,
     )
     schema = to_schema(outputs, names)
+    encodings = to_given(encoding, codec)
+    chunks, shards = encodings.layout(names, chunks, shards)
     spec = to_chunk_spec(chunks, names)
     if schema is not None:
         schema.check(names)
@@ -261,7 +263,7 @@ def to_request(
             to_shard_spec(shards, spec, names),
             schema,
             None if key is None else hold(key).id,
-            to_given(encoding, codec),
+            encodings,
         ),
         function.depends.shown(),
     )

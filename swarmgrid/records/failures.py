@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.format.encrypted_text import decrypted_text, encrypted_text
 from swarmgrid.space.points import Points
 from swarmgrid.store import checked_json
 
@@ -58,6 +59,21 @@ class FailedPoint:
     """The points of that box, as a bitmap in hex; empty: all."""
     commit: int = 0
     """The number of the commit that it came with, as of rows; 0: it is still to be committed."""
+    ciphertext: str = ""
+    """The reason and the traceback, encrypted, as they are stored; empty: as they are here."""
+    key_id: str = ""
+    """The id of the key that encrypts them."""
+
+    def encrypted_with(self, key_id: str) -> FailedPoint:
+        """The failure as a grid with a key stores it; an empty id: a grid that is not encrypted.
+
+        One that this process cannot read stays as it is.
+        """
+        is_closed = self.key_id and decrypted_text(self.ciphertext, self.key_id) is None
+        if is_closed or self.key_id == key_id:
+            return self
+        text = encrypted_text(json.dumps([self.reason, self.traceback]), key_id) if key_id else ""
+        return replace(self, ciphertext=text, key_id=key_id)
 
     @property
     def points(self) -> Points:
@@ -84,6 +100,8 @@ class FailureLog:
         The grid, as the holder of its lease writes it.
     new_name, new_commit : callable
         A name, and a number, that come after all that were used before.
+    key_id : str
+        The id of the key that the grid is encrypted with; empty: none.
     """
 
     def __init__(
@@ -92,8 +110,10 @@ class FailureLog:
         path: GridPath,
         new_name: Callable[[], str],
         new_commit: Callable[[], int],
+        key_id: str = "",
     ) -> None:
         self._blobs = blobs
+        self._key_id = key_id
         self._path = path
         self._new_name = new_name
         self._new_commit = new_commit
@@ -101,7 +121,10 @@ class FailureLog:
 
     def write(self, failures: Sequence[FailedPoint]) -> list[FailedPoint]:
         """Keep some failures; they are returned with the numbers of their commits."""
-        numbered = [replace(f, commit=f.commit or self._new_commit()) for f in failures]
+        numbered = [
+            replace(f, commit=f.commit or self._new_commit()).encrypted_with(self._key_id)
+            for f in failures
+        ]
         self._sizes |= write_failures(self._blobs, self._path, self._new_name(), numbered)
         names = newest_to_compact(self._sizes)
         if names:
@@ -185,8 +208,9 @@ def write_failures(
     failure that has no number yet gets one.
     """
     numbered = [replace(f, commit=f.commit or new_commit()) for f in failures]
+    plain = [replace(f, reason="", traceback="") if f.ciphertext else f for f in numbered]
     # axis values may be no JSON: they are kept as text
-    records = json.loads(json.dumps([asdict(failure) for failure in numbered], default=str))
+    records = json.loads(json.dumps([asdict(failure) for failure in plain], default=str))
     return _write_records(blobs, path, name, records)
 
 
@@ -194,7 +218,8 @@ def _write_records(
     blobs: Blobs, path: GridPath, name: str, records: list[dict[str, Any]]
 ) -> dict[str, int]:
     key, data = f"{path.manifest}{name}", b""
-    for cut in ("", "traceback", "reason"):  # so that readers, who bound what they read, take it
+    # so that readers, who bound what they read, take it
+    for cut in ("", "traceback", "reason", "ciphertext"):
         records = [{**record, cut: ""} for record in records] if cut else records
         document = checked_json.with_checksum({"attributes": {"key": key, "failures": records}})
         data = json.dumps(document).encode()
@@ -233,10 +258,11 @@ def _read(
         yield from zip(part, blobs.get_many(keys, MAX_NBYTES), strict=True)
 
 
-def read_all_failures(blobs: Blobs, path: GridPath, layout: int = 0) -> dict[Place, FailedPoint]:
+def read_all_failures(blobs: Blobs, grid: StoredGrid) -> dict[Place, FailedPoint]:
     """The last failures of a grid that a writer may be compacting meanwhile."""
+    path = grid.path
     while True:
-        names = [name for name in blobs.names(path.manifest) if is_of(name, layout)]
+        names = [name for name in blobs.names(path.manifest) if is_of(name, grid.layout)]
         found = read_failures(blobs, path, names)
         # else some were compacted into one that was not listed: read again
         if {*names} <= {*blobs.names(path.manifest)}:
@@ -266,7 +292,8 @@ def _from_record(record: dict[str, Any]) -> FailedPoint:
     places = (failure.index, failure.offset, failure.extent or ())
     numbers = [failure.attempt, *itertools.chain.from_iterable(places)]
     is_commit = type(failure.commit) is int and 0 <= failure.commit < 2**64
-    texts = (failure.exception, failure.reason, failure.traceback, failure.time, failure.bits)
+    texts = [failure.exception, failure.reason, failure.traceback, failure.time, failure.bits]
+    texts += [failure.ciphertext, failure.key_id]
     if not (
         all(type(n) is int and 0 <= n < 2**31 for n in numbers)
         and len(failure.index) == len(failure.offset) == len(failure.extent or failure.index)
@@ -275,7 +302,19 @@ def _from_record(record: dict[str, Any]) -> FailedPoint:
         and is_commit
     ):
         raise ValueError("a member is of another type, or out of bounds")
-    return failure
+    return _decrypted(failure) if failure.ciphertext else failure
+
+
+def _decrypted(failure: FailedPoint) -> FailedPoint:
+    """A failure with its texts; without the key a text that says which one it needs."""
+    text = decrypted_text(failure.ciphertext, failure.key_id)
+    if text is None:
+        closed = f"encrypted with the key {failure.key_id}, which this process does not have"
+        return replace(failure, reason=closed)
+    reason, traceback = json.loads(text)
+    if type(reason) is not str or type(traceback) is not str:
+        raise ValueError("it is encrypted, and no text")
+    return replace(failure, reason=reason, traceback=traceback)
 
 
 def within(failures: Mapping[Place, FailedPoint], grid: StoredGrid) -> dict[Place, FailedPoint]:

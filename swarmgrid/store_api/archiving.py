@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.codecs.keys import hold_keys
-from swarmgrid.errors import DamageError, EncryptionError, InputError, SwarmgridError, brief
+from swarmgrid.errors import DamageError, EncryptionError, InputError, SwarmgridError
 from swarmgrid.format.described import outputs_in
 from swarmgrid.handle.archiving import ArchiveChange, checked_target
 from swarmgrid.handle.grid import Grid
 from swarmgrid.inventory.keeping import current_row
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
-from swarmgrid.quantities import size_bytes, span_seconds
+from swarmgrid.quantities import check_flags, size_bytes, span_seconds
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import METADATA, GridPath
@@ -152,8 +152,7 @@ def archive(
                 "nothing says which grids to move; pass older_than='30d', max_bytes='50GB', "
                 "query= or function=; older_than=0 for all"
             )
-        if not isinstance(dry_run, bool):
-            raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+        check_flags(dry_run=dry_run)
         hold_keys("key", key)
         found = catalog(store, storage_options=storage_options).query(query, function=function)
         check_no_scope("archiving several grids", found.location)

@@ -23,6 +23,7 @@ from swarmgrid.inventory.table import (
 )
 from swarmgrid.inventory.text_search import checked_text, ranked
 from swarmgrid.options import current_options
+from swarmgrid.quantities import check_flags
 from swarmgrid.readable import count, page, table
 from swarmgrid.store.grid_ref import GridRef
 from swarmgrid.store.layout import GridPath
@@ -61,6 +62,8 @@ class Catalog(CatalogHistory):
     """The time at which the store was read, in seconds since 1970."""
     scores: tuple[float, ...] = ()
     """Of a search the relevance of each row, larger than 0; else empty."""
+    key_ids: frozenset[str] | None = None
+    """The ids of the keys that its grids are opened with; None: whatever this process has."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -244,7 +247,8 @@ class Catalog(CatalogHistory):
         return exact or found
 
     def _grid(self, row: GridRow) -> Grid:
-        return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))
+        ref = GridRef(self.location, GridPath(row.function or row.folder, row.grid))
+        return Grid(ref, key_ids=self.key_ids)
 
 
 def catalog(
@@ -294,11 +298,10 @@ def catalog(
     """
     given = {"storage_options": storage_options} | ({} if store is None else {"store": store})
     location = location_of(current_options().updated(given))
-    if not isinstance(check, bool):
-        raise InputError(f"check is {brief(check)}; expected True or False")
-    hold_keys("key", key)
+    check_flags(check=check)
+    key_ids = hold_keys("key", key)
     now = time.time()
-    return Catalog(location, tuple(_rows(location, check=check)), now)
+    return Catalog(location, tuple(_rows(location, check=check)), now, key_ids=key_ids)
 
 
 def _rows(location: Location, *, check: bool) -> list[GridRow]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.codecs.keys import hold_keys
-from swarmgrid.errors import InputError, brief
+from swarmgrid.errors import InputError
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.options import current_options
+from swarmgrid.quantities import check_flags
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.scoping import check_no_scope
@@ -106,8 +107,7 @@ def copy(
     >>> len(swarmgrid.copy("memory://from", "memory://to").copied)
     1
     """
-    if not isinstance(snapshots, bool):
-        raise InputError(f"snapshots is {brief(snapshots)}; expected True or False")
+    check_flags(snapshots=snapshots)
     hold_keys("key", key)
     found, goal = chosen_grids(source, target, query, function, source_options, target_options)
     copied: list[GridRow] = []

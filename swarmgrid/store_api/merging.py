@@ -14,6 +14,7 @@ from swarmgrid.inventory.keeping import recorded
 from swarmgrid.inventory.table import SHOWN_DIGITS
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
+from swarmgrid.quantities import check_flags
 from swarmgrid.records.grid_state import GridState, read_state
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store_api.copying import chosen_grids
@@ -196,9 +197,7 @@ def check_merging(on_conflict: object, dry_run: object, decrypt: object) -> None
     """Raise InputError where a merge cannot be carried out so."""
     if on_conflict not in ("keep", "raise"):
         raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
-    for name, value in (("dry_run", dry_run), ("decrypt", decrypt)):
-        if not isinstance(value, bool):
-            raise InputError(f"{name} is {brief(value)}; expected True or False")
+    check_flags(dry_run=dry_run, decrypt=decrypt)
 
 
 def merged_grids(

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
-from swarmgrid.errors import InputError, brief
+from swarmgrid.errors import InputError
 from swarmgrid.format.described import archive_in
 from swarmgrid.handle.removing import drop
 from swarmgrid.inventory.table import HEADINGS, brief_cells, text_table
 from swarmgrid.leases import lease
 from swarmgrid.maintenance.snapshots import expire
-from swarmgrid.quantities import size_bytes, span_seconds
+from swarmgrid.quantities import check_flags, size_bytes, span_seconds
 from swarmgrid.records.snapshot import read_snapshots
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import SNAPSHOTS, GridPath
@@ -114,8 +114,7 @@ def prune(
     """
     if older_than is None and max_bytes is None:
         raise InputError("nothing says what to delete; pass older_than='30d' or max_bytes='50GB'")
-    if not isinstance(dry_run, bool):
-        raise InputError(f"dry_run is {brief(dry_run)}; expected True or False")
+    check_flags(dry_run=dry_run)
     age = math.inf if older_than is None else span_seconds("older_than", older_than)
     limit = math.inf if max_bytes is None else size_bytes("max_bytes", max_bytes)
     whole = catalog(store, storage_options=storage_options)

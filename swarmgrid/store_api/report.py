@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.quantities import check_flags
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.store_api.catalog import catalog
 from swarmgrid.tracebacks import UserFrames
@@ -72,9 +73,7 @@ def report(
     with UserFrames():
         from swarmgrid.pictures.report_page import report_page
 
-        for name, value in (("tracebacks", tracebacks), ("overwrite", overwrite)):
-            if not isinstance(value, bool):
-                raise InputError(f"{name} is {brief(value)}; expected True or False")
+        check_flags(tracebacks=tracebacks, overwrite=overwrite)
         target = _checked(path, overwrite=overwrite)
         chosen = catalog(store, storage_options=storage_options).query(query)
         check_no_scope("the report", chosen.location)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of, named_ref
 from swarmgrid.options import current_options
+from swarmgrid.quantities import check_flags
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.tracebacks import UserFrames
 
@@ -113,8 +114,7 @@ def _check(host: Any, port: Any, token: Any, interval: Any, tracebacks: Any) -> 
     is_number = isinstance(interval, (int, float)) and not isinstance(interval, bool)
     if not is_number or not 0 < interval < math.inf:
         raise InputError(f"interval is {brief(interval)}; expected seconds, more than 0")
-    if not isinstance(tracebacks, bool):
-        raise InputError(f"tracebacks is {brief(tracebacks)}; expected True or False")
+    check_flags(tracebacks=tracebacks)
 
 
 def _is_loopback(host: str) -> bool:

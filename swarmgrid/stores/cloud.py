@@ -8,6 +8,7 @@ from zarr.abc.store import Store
 from zarr.storage import ObjectStore
 
 from swarmgrid.errors import InputError
+from swarmgrid.quantities import check_flags
 from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.schemes import parsed
 
@@ -36,6 +37,7 @@ class CloudStore(ObjectStore[Any]):
     """The schemes of its URLs, the usual one first."""
 
     def __init__(self, url: str, *, read_only: bool = False, **options: Any) -> None:
+        check_flags(read_only=read_only)
         scheme = url.partition("://")[0].lower() if isinstance(url, str) else ""
         if scheme not in self.schemes:
             raise InputError(

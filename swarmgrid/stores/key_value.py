@@ -16,6 +16,7 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, default_buffer_prototype
 
+from swarmgrid.quantities import check_flags
 from swarmgrid.threads import in_thread
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class KeyValueStore(Store):
     """The most bytes of an object; None: more than any chunk has."""
 
     def __init__(self, settings: Mapping[str, Any], *, read_only: bool = False) -> None:
+        check_flags(read_only=read_only)
         super().__init__(read_only=read_only)
         self._settings = dict(settings)
 

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, StoreError, brief
+from swarmgrid.quantities import check_flags
 from swarmgrid.stores.extras import importing_for
 from swarmgrid.stores.file_systems import check_is_local
 from swarmgrid.stores.key_value import Condition, KeyValueStore
@@ -63,6 +64,7 @@ class LMDB(KeyValueStore):
             import lmdb  # noqa: F401
         if isinstance(map_size, bool) or not isinstance(map_size, int) or map_size < 1:
             raise InputError(f"map_size is {brief(map_size)}; expected a number of bytes")
+        check_flags(sync=sync)
         self._path = path_of(path, "lmdb")
         self._map_size, self._sync = map_size, sync
         settings = {"path": self._path, "map_size": map_size, "sync": sync}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.storage import WrapperStore
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.quantities import check_flags
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.layout import METADATA
 from swarmgrid.store.location import Location, to_location
@@ -101,6 +102,7 @@ class Tiered(WrapperStore[Any]):
         storage_options: Mapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
+        check_flags(shared=shared, read_only=read_only)
         location = to_location(home, storage_options)
         if location.tiers is not None:
             raise InputError(f"home is {brief(home)}, which has tiers already; expected a store")

@@ -10,9 +10,9 @@ import numpy as np
 from swarmgrid.records import code_record
 from swarmgrid.records.failures import (
     MAX_NBYTES,
-    SUFFIX,
     FailedPoint,
     read_all_failures,
+    suffix_of,
     within,
     write_failures,
 )
@@ -40,8 +40,8 @@ def new_failures(
     state = source.state
     known = set()
     if there is not None and there.failure_names:
-        known = {*within(read_all_failures(blobs, there.grid.path), there.grid)}
-    found = within(read_all_failures(source.blobs, state.grid.path), state.grid)
+        known = {*within(read_all_failures(blobs, there.grid), there.grid)}
+    found = within(read_all_failures(source.blobs, state.grid), state.grid)
     return [
         moved
         for place, failure in found.items()
@@ -95,8 +95,10 @@ def add_failures(held: Lease, fit: Fit, failures: list[FailedPoint]) -> None:
     """Keep failures with the target, which must have grown for them."""
     if failures:
         held.check()
-        path, new = fit.grid.path, [replace(failure, commit=0) for failure in failures]
-        write_failures(held.blobs, path, held.new_name(SUFFIX), new, held.new_commit)
+        grid, key_id = fit.grid, fit.grid.key_id
+        new = [replace(failure, commit=0).encrypted_with(key_id) for failure in failures]
+        name = held.new_name(suffix_of(grid.layout))
+        write_failures(held.blobs, grid.path, name, new, held.new_commit)
 
 
 def new_tags(source: Source, blobs: Blobs, there: GridState | None) -> dict[str, Any]:

@@ -260,7 +260,7 @@ def test_delta_of_ints_is_exact_whatever_is_missing() -> None:
 
 WRONG: dict[str, tuple[Any, str]] = {
     "no mapping": ("zstd", "expected a mapping from outputs"),
-    "the keys without an output": ({"dtype": "float32"}, "did you mean"),
+    "the keys without an output, and an output": ({"dtype": "f4", "v": {}}, "did you mean"),
     "a key of netCDF": ({"v": {"zlib": True}}, "compressors="),
     "a key of Zarr 2": ({"v": {"compressor": None}}, "compressors="),
     "a key that is none": ({"v": {"compresors": None}}, "Did you mean 'compressors'"),

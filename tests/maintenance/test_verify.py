@@ -237,7 +237,7 @@ def test_a_record_of_failures_that_was_changed_is_a_problem(
     blobs = store.open()
     blobs.begin_writing()
     write_failures(blobs, PATH, "a.err", [failure(reason="abc")])
-    assert read_all_failures(blobs, PATH)[(0, 0), (0, 0)].reason == "abc"
+    assert read_all_failures(blobs, grid)[(0, 0), (0, 0)].reason == "abc"
     assert verified(store) == CLEAN
     data = blobs.get(f"{PATH.manifest}a.err") or b""
     blobs.put(f"{PATH.manifest}a.err", data.replace(b"abc", b"abd"))

@@ -23,7 +23,9 @@ from swarmgrid.records.failures import (
 from swarmgrid.store.blobs import Blobs
 from swarmgrid.store.directory import FileBlobs
 from tests.long import first
-from tests.stores.grids import PATH, Recorder
+from tests.stores.grids import PATH, Recorder, new_grid
+
+GRID = new_grid({"x": range(9)}, {"x": 1})
 
 
 def failure(place: int, attempt: int = 1) -> FailedPoint:
@@ -156,7 +158,7 @@ def test_a_compaction_while_failures_are_read_hides_none(files: FileBlobs) -> No
             compact_failures(files, PATH, ["1.err"], "2.err")
 
     reader.before_read = merge
-    assert {f.index for f in read_all_failures(reader, PATH).values()} == {(1,)}
+    assert {f.index for f in read_all_failures(reader, GRID).values()} == {(1,)}
 
 
 def test_members_of_later_versions_are_ignored(

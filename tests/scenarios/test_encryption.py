@@ -101,11 +101,82 @@ def test_values_are_read_with_the_key_and_nowhere_without(tmp_path: Path, shards
 def test_another_key_is_an_error_that_names_both(tmp_path: Path) -> None:
     key, other = Key.generate(), Key.generate()
     compute(tmp_path, key=key)
-    with pytest.raises(swarmgrid.InputError, match=rf"{other.id}.*{key.id}.*rotate"):
+    with pytest.raises(swarmgrid.EncryptionError, match=rf"{other.id}.*{key.id}.*rotate"):
         compute(tmp_path, key=other)
     compute("memory://encryption-none")
     with pytest.raises(swarmgrid.InputError, match=r"not encrypted.*rotate"):
         compute("memory://encryption-none", key=key)
+
+
+def wrong_keys(store: Path) -> dict[str, Any]:
+    """Calls that are given a key of a grid, by what is called."""
+    options: dict[str, Any] = {"store": store, "version": "1"}
+    axes = {"x": range(6), "y": [0.5, 0.25]}
+    put = {(1, 0.5): model(1, 0.5)}
+    found = {
+        "compute": lambda key: compute(store, key=key),
+        "plan": lambda key: swarmgrid.plan(model, axes=axes, key=key, **options),
+        "open": lambda key: swarmgrid.open(model, axes=axes, key=key, **options),
+        "open by names": lambda key: swarmgrid.open(model, axes=["y", "x"], key=key, **options),
+        "put_many": lambda key: swarmgrid.put_many(
+            put, axes=["x", "y"], func=model, key=key, on_conflict="keep", **options
+        ),
+        "the engine": lambda key: xr.open_dataset(
+            store, engine="swarmgrid", function="model", key=key
+        ),
+        "a tree": lambda key: xr.open_datatree(store, engine="swarmgrid", key=key),
+        "catalog": lambda key: swarmgrid.catalog(store, key=key)["model/"].dataset(),
+        "catalog as a tree": lambda key: swarmgrid.catalog(store, key=key).datatree(),
+    }
+    of_grid = {
+        "dataset": lambda grid: grid.dataset(),
+        "state": lambda grid: grid.state(),
+        "verify": lambda grid: grid.verify(),
+        "repair": lambda grid: grid.repair(),
+        "rechunk": lambda grid: grid.rechunk(chunks=1),
+        "compress": lambda grid: grid.compress(),
+        "rotate": lambda grid: grid.rotate(None),
+        "delete": lambda grid: grid.delete(x=1),
+        "snapshot": lambda grid: grid.snapshot("s"),
+        "export": lambda grid: grid.export(store.parent / "a.nc"),
+    }
+    return found | {
+        f"Grid.{name}": lambda key, _call=call: _call(grid_of(store, key))
+        for name, call in of_grid.items()
+    }
+
+
+def test_a_wrong_key_is_an_error_wherever_it_is_given(tmp_path: Path) -> None:
+    key, wrong = Key.generate(), Key.generate()
+    store = tmp_path / "store"
+    compute(store, key=key)
+    before = every_byte(store)
+    for is_held in (True, False):  # by an earlier call
+        for name, call in wrong_keys(store).items():
+            if not is_held:
+                keys._held.clear()
+            with pytest.raises(swarmgrid.EncryptionError, match=rf"{wrong.id}.*{key.id}") as e:
+                call(wrong)
+            assert "Pass that key" in str(e.value), name
+    assert every_byte(store) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"store"}
+    assert grid_of(store, key).state().points_computed == 12
+    assert Grid.open(store, "model/", key=[wrong, key]).verify().is_clean
+
+
+def test_a_plan_needs_no_key_and_a_run_does(tmp_path: Path) -> None:
+    key = Key.generate()
+    compute(tmp_path, key=key)
+    keys._held.clear()
+    options: dict[str, Any] = {"store": tmp_path, "version": "1"}
+    axes = {"x": range(8), "y": [0.5, 0.25]}
+    plan = swarmgrid.plan(model, axes=axes, **options)
+    assert (plan.points_cached, plan.points_missing) == (12, 4)
+    assert key.id in plan.encodings["number"]
+    assert swarmgrid.plan(model, axes=axes, explain=True, **options).parts is not None
+    assert swarmgrid.grid(model, **options).plan(axes=axes).points_missing == 4
+    with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
+        swarmgrid.stream(model, axes=axes, **options)
 
 
 def test_plain_zarr_reads_with_the_key_of_the_environment(
@@ -357,6 +428,11 @@ def test_keys_come_from_files_and_the_environment(
         keys.held_key("0" * 16)
     with pytest.raises(swarmgrid.InputError, match="the key is a bytes; expected the text of one"):
         Key.from_text(key._secret)  # type: ignore[arg-type]
+    (tmp_path / "raw").write_bytes(key._secret)
+    assert Key.from_file(tmp_path / "raw") == key
+    (tmp_path / "raw").write_bytes(b"correct horse battery staple 123"[:32])
+    with pytest.raises(swarmgrid.InputError, match=r"the file .*raw' holds no key"):
+        Key.from_file(tmp_path / "raw")
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(swarmgrid.InputError, match=r"the file .*key' holds no key") as torn:
         Key.from_file(path)
