@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 
+_CHANGES = ("added", "removed", "changed")
+
+
 @dataclass(frozen=True, repr=False)
 class GridDiff:
     """The points that differ between two moments of a grid; made by `Grid.diff`."""
@@ -37,16 +40,37 @@ class GridDiff:
     points: pd.DataFrame
     """A row for each: its axis values, and ``change``: ``added``, ``removed`` or ``changed``."""
 
+    @property
+    def added(self) -> pd.DataFrame:
+        """The axis values of the points that were computed meanwhile."""
+        return self._of("added")
+
+    @property
+    def removed(self) -> pd.DataFrame:
+        """The axis values of the points that are not computed any more."""
+        return self._of("removed")
+
+    @property
+    def changed(self) -> pd.DataFrame:
+        """The axis values of the points that have other values now."""
+        return self._of("changed")
+
     def count(self, change: str) -> int:
         """The number of points of one kind of change."""
-        return int((self.points["change"] == change).sum())
+        return len(self._of(change))
+
+    def _of(self, change: str) -> pd.DataFrame:
+        if change not in _CHANGES:
+            raise InputError(f"change is {brief(change)}; expected one of {', '.join(_CHANGES)}")
+        chosen = self.points[self.points["change"] == change]
+        return chosen.drop(columns="change").reset_index(drop=True)
 
     def __len__(self) -> int:
         return len(self.points)
 
     def __repr__(self) -> str:
-        kinds = ("added", "removed", "changed")
-        return f"<swarmgrid.GridDiff: {', '.join(f'{self.count(k):,} {k}' for k in kinds)}>"
+        counts = ", ".join(f"{self.count(change):,} {change}" for change in _CHANGES)
+        return f"<swarmgrid.GridDiff: {counts}>"
 
 
 class GridHistory(GridBase):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from swarmgrid.inventory.row import GridRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pruning:
     """The grids that `prune` deletes, or would delete."""
 
@@ -45,7 +45,8 @@ class Pruning:
     is_dry_run: bool
     """Whether nothing was deleted."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """The outcome in numbers, and the first grids."""
         n = len(self.grids)
         verb = "would be deleted" if self.is_dry_run else "deleted"
         text = f"{n} {'grid' if n == 1 else 'grids'} {verb}, {readable.nbytes(self.nbytes)} freed"
