@@ -450,7 +450,7 @@ def test_only_a_snapshot_is_restored_and_deleted_and_no_time() -> None:
                 swarmgrid.InputError, match="is a time, and expected is a snapshot"
             ):
                 change(moment)  # type: ignore[operator]
-    for nothing in (np.datetime64("NaT"), pd.NaT, "", 1.5):
+    for nothing in (np.datetime64("NaT", "s"), pd.NaT, "", 1.5):
         with pytest.raises(swarmgrid.InputError, match="is no snapshot of"):
             grid.dataset(at=nothing)
 
