@@ -72,6 +72,7 @@ def test_a_notebook_shows_what_a_run_does_and_how_it_ends(
         notebook,
         timeout=PATIENCE,
         startup_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,  # of four seconds else: then outputs are left out
         allow_errors=True,
         resources={"metadata": {"path": str(tmp_path)}},
     )

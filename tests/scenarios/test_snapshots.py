@@ -149,7 +149,7 @@ OFTEN = ["compute", "snapshot", "restore", "snapshot", "compute"]
 
 
 @pytest.mark.long
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.tuples(st.sampled_from(STEPS + OFTEN), st.integers(0, 9)), min_size=3, max_size=9)
 )

@@ -93,7 +93,7 @@ def test_a_notebook_runs(source: Path, tmp_path: Path, monkeypatch: pytest.Monke
     made = nbformat.reads(json.dumps(notebook(cells)), as_version=4)
     nbformat.validate(made)
     folder = {"metadata": {"path": tmp_path}}
-    patience = {"timeout": PATIENCE, "startup_timeout": PATIENCE}
+    patience = dict.fromkeys(("timeout", "startup_timeout", "iopub_timeout"), PATIENCE)
     client = nbclient.NotebookClient(made, resources=folder, **patience)
     client.execute()
     outputs = [o for cell in made.cells if cell.cell_type == "code" for o in cell.outputs]
