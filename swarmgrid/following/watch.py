@@ -83,10 +83,11 @@ class Watch:
         return self
 
     def __next__(self) -> Event:
-        if not self._find():
-            self.close()
-            raise StopIteration
-        return self._taken()
+        while self._find():
+            if (event := self._taken()) is not None:
+                return event
+        self.close()
+        raise StopIteration
 
     def __aiter__(self) -> Self:
         return self
@@ -95,20 +96,33 @@ class Watch:
         is_given_up = threading.Event()
         try:
             # only found in the thread: where the task is cancelled, the event is not lost
-            is_found = await in_thread(self._find, is_given_up)
+            while await in_thread(self._find, is_given_up):
+                if (event := self._taken()) is not None:
+                    return event
         except asyncio.CancelledError:
             is_given_up.set()
             self._waker.wake()
             raise
-        if not is_found:
-            self.close()
-            raise StopAsyncIteration
-        return self._taken()
+        self.close()
+        raise StopAsyncIteration
 
-    def _taken(self) -> Event:
-        event = self._follower.ready.popleft()
+    async def aclose(self) -> None:
+        """End the iteration, as `close`; for ``contextlib.aclosing``."""
+        self.close()
+
+    def _taken(self) -> Event | None:
+        """The next event; None if another thread or task has taken it."""
+        ready = self._follower.ready
+        try:
+            event = ready.popleft()
+        except IndexError:
+            return None
+        try:
+            self._is_over = self._until is not None and bool(self._until(event))
+        except BaseException:
+            ready.appendleft(event)  # it is not taken: the next step yields it
+            raise
         self._position = event.position
-        self._is_over = self._until is not None and bool(self._until(event))
         return event
 
     def _find(self, is_given_up: threading.Event | None = None) -> bool:
@@ -143,6 +157,12 @@ class Watch:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -109,9 +109,10 @@ def watch(
         location = location_of(current_options().updated({"func": func} | given))
         if isinstance(grids, Grid) and store is None:
             location = grids._ref.location  # noqa: SLF001  # its own store
-        position = Position() if since in {None, NOW} else Position.from_text(since)
+        is_now = isinstance(since, str) and since == NOW  # an array has no truth
+        position = Position() if since is None or is_now else Position.from_text(since)
         follower = StoreFollower(location, _meaning(grids), position)
-        if since == NOW:
+        if is_now:
             follower.skip()
         is_last = (lambda event: isinstance(event, until)) if isinstance(until, type) else until
         waker = waker_for(location)

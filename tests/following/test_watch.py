@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import pickle
 import shutil
@@ -380,11 +381,71 @@ def test_async_for_yields_the_same_and_loses_nothing_when_it_is_cancelled() -> N
     assert kinds(rest) == ["grid grown", *WHOLE_RUN[1:]]
 
 
+def test_a_block_closes_it_also_in_an_event_loop() -> None:
+    store = new_store()
+    stream(store, range(3))
+
+    async def followed() -> list[list[str]]:
+        found = []
+        async with swarmgrid.watch(store) as watch:
+            found.append([(await anext(watch)).kind])
+        found.append([event.kind async for event in watch])
+        async with contextlib.aclosing(swarmgrid.watch(store)) as watch:
+            found.append([(await anext(watch)).kind])
+        found.append([event.kind async for event in watch])
+        return found
+
+    assert asyncio.run(followed()) == [["grid created"], [], ["grid created"], []]
+
+
+def test_many_that_take_from_one_watch_get_each_event_once() -> None:
+    store = new_store()
+    stream(store, range(3))
+
+    async def taken() -> list[Event]:
+        watch = swarmgrid.watch(store)
+        events = await asyncio.gather(*(anext(watch) for _ in range(5)))
+        await watch.aclose()
+        return events
+
+    events = asyncio.run(taken())
+    assert sorted(kinds(events)) == sorted(WHOLE_RUN)
+    watch = swarmgrid.watch(store, timeout=0)
+    seen: list[list[Event]] = [[], [], []]
+    threads = [threading.Thread(target=lambda one=one: one.extend(watch)) for one in seen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(kinds([*seen[0], *seen[1], *seen[2]])) == sorted(WHOLE_RUN)
+
+
+def test_an_event_of_which_until_fails_is_told_again() -> None:
+    store, errors = new_store(), [ValueError("once")]
+    stream(store, range(3))
+
+    def until(event: Event) -> bool:
+        if isinstance(event, PointsComputed) and errors:
+            raise errors.pop()
+        return False
+
+    watch = swarmgrid.watch(store, until=until, timeout=0)
+    found = [next(watch), next(watch)]
+    with pytest.raises(ValueError, match="once"):
+        next(watch)
+    assert kinds(found) == WHOLE_RUN[:2]
+    assert watch.token == found[-1].token
+    assert kinds(list(watch)) == WHOLE_RUN[2:]
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"since": "nonsense"}, "since is 'nonsense'; expected the token of an event"),
         ({"since": 3}, "since is 3"),
+        ({"since": [b"a"]}, "since is "),
+        ({"since": np.zeros(2)}, "since is "),
+        ({"since": b"now"}, "since is "),
         ({"timeout": -1}, "timeout is -1; expected seconds, 0 or more"),
         ({"interval": 0}, "interval is 0; expected seconds, more than 0"),
         ({"until": int}, "until is <class 'int'>; expected a class of events"),
