@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 80
 """The most characters of an axis value in a row."""
+_MAX_ABOUT = 2000
+"""The most characters of what attributes say."""
 
 
 def grid_row(blobs: Blobs, path: GridPath, state: GridState, now: int) -> GridRow:
@@ -52,6 +54,7 @@ def grid_row(blobs: Blobs, path: GridPath, state: GridState, now: int) -> GridRo
         checksum=checksum_of(state.document),
         time_ns=now,
         archive="" if grid.archive is None else grid.archive.store,
+        about=_said(state),
     )
 
 
@@ -82,6 +85,14 @@ def axis_brief(axis: Axis) -> AxisBrief:
     return AxisBrief(
         axis.kind, n, _plain(axis.kind, values.min()), _plain(axis.kind, values.max())
     )
+
+
+def _said(state: GridState) -> str:
+    """The texts in the attributes of a grid and of its outputs: titles, long names."""
+    schema = state.grid.schema
+    every = [schema.attrs, *(output.attrs for output in schema.outputs.values())]
+    texts = [text for attrs in every for text in attrs.values() if isinstance(text, str)]
+    return "\n".join(dict.fromkeys(texts))[:_MAX_ABOUT]
 
 
 def _plain(kind: str, value: Any) -> Any:

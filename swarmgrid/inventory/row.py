@@ -71,6 +71,8 @@ class _Stored(NamedTuple):
     """Whether the grid was deleted."""
     archive: str = ""
     """The archive that has the values; empty: they are in the store."""
+    about: str = ""
+    """The texts in the attributes of the grid and of its outputs."""
 
 
 COLUMNS = (
@@ -86,7 +88,7 @@ COLUMNS = (
         "checksum",
         "time",
     ),
-    *("gone", "archive"),
+    *("gone", "archive", "about"),
 )
 """The names of the columns, in the order of a row's members."""
 _DEFAULTS = dict(zip(COLUMNS[2:], _Stored("", "")[2:], strict=True))

@@ -1,4 +1,4 @@
-"""Search in the texts of grids: their names, params, axes, outputs and tags, ranked by BM25.
+"""Search in the texts of grids, such as names, params, tags and attributes, ranked by BM25.
 
 The formula is that of Robertson and Zaragoza (2009), "The Probabilistic Relevance Framework: BM25
 and Beyond", section 3.3, with the idf that is never negative. A store has thousands of grids and
@@ -26,6 +26,8 @@ PREFIX_WEIGHT = 0.5
 """Of a word that only begins with what is looked for: "magnet" finds "magnetisation"."""
 MIN_PREFIX = 3
 """The least characters of such a beginning."""
+ENDINGS = ("s", "es", "ed", "ing")
+"""Of English words: "magnets" finds "magnet", with the same weight."""
 _MAX_DEPTH = 20
 _NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _SIGNS = "\u3040-\u30ff\u3400-\u9fff"
@@ -61,7 +63,7 @@ def checked_text(text: object) -> str:
 
 def row_words(row: GridRow) -> list[str]:
     """The words that a grid is found by."""
-    texts = [row.function or row.folder, *_texts(row.params), *_texts(row.tags)]
+    texts = [row.function or row.folder, *_texts(row.params), *_texts(row.tags), row.about]
     texts += [text for name, axis in row.axes.items() for text in (name, *_ends(axis))]
     texts += [text for name, (_, dims) in row.outputs.items() for text in (name, *dims)]
     return [word for text in texts for word in words(text)]
@@ -100,9 +102,18 @@ def _occurrences(count: Counter[str], word: str) -> float:
     """The number of times that a document has a word; one that begins with it counts less."""
     found = float(count[word])
     if len(word) >= MIN_PREFIX and not word[0].isdecimal():
-        longer = sum(n for one, n in count.items() if one != word and one.startswith(word))
-        found += PREFIX_WEIGHT * longer
+        found += PREFIX_WEIGHT * sum(
+            n
+            for one, n in count.items()
+            if (one != word and one.startswith(word)) or one in _without_ending(word)
+        )
     return found
+
+
+def _without_ending(word: str) -> set[str]:
+    """The words that a word may be a form of."""
+    found = {word.removesuffix(ending) for ending in ENDINGS} - {word}
+    return {stem for stem in found if len(stem) >= MIN_PREFIX}
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:

@@ -125,12 +125,13 @@ class Catalog(CatalogHistory):
         return replace(self, rows=rows, scores=tuple(self.scores[i] for i in kept if self.scores))
 
     def search(self, text: str, /) -> Catalog:
-        """The grids whose names and tags have words of a text, the most relevant first.
+        """The grids whose names, tags and attributes have words of a text, the best first.
 
-        It looks at the names of function, params, axes and outputs, at the values of params, and
-        at the tags: what is said in a tag such as ``description`` is found. Words are compared
-        without case and accents, and a word finds those that begin with it; a rare word counts
-        more than a common one (BM25).
+        It looks at the names of function, params, axes and outputs, at the values of params, at
+        the tags, and at what the attributes of a returned Dataset say: so a ``description`` is
+        found in a tag or in an attribute. Words are compared without case and accents. A word
+        finds those that begin with it, and "magnets" finds "magnet"; a rare word counts more than
+        a common one (BM25).
 
         Parameters
         ----------

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_rows_with_more_and_rarer_words_come_first() -> None:
     assert [one.grid[-1] for _, one in found] == ["2", "1", "4"]
     assert [score for score, _ in found] == sorted((s for s, _ in found), reverse=True)
     assert [one.grid[-1] for _, one in ranked(rows, "magnet")] == ["1", "2"]
+    assert [one.grid[-1] for _, one in ranked(rows, "Temperatures, oscillator")] == ["3", "1", "2"]
     assert ranked(rows, "nothing else") == []
 
 
@@ -90,10 +92,11 @@ def plain_score(documents: list[list[str]], i: int, asked: set[str]) -> float:
 
         def tf(document: list[str], word: str = word) -> float:
             is_long = len(word) >= MIN_PREFIX and not word[0].isdecimal()
+            forms = [one for one in document if word in {one + end for end in ("s", "es", "ed")}]
             return sum(
                 1.0 if one == word else PREFIX_WEIGHT if is_long and one.startswith(word) else 0
                 for one in document
-            )
+            ) + PREFIX_WEIGHT * sum(1 for one in forms if len(one) >= 3 and is_long)
 
         n = sum(1 for d in documents if tf(d) > 0)
         idf = math.log((len(documents) - n + 0.5) / (n + 0.5) + 1)
@@ -102,7 +105,9 @@ def plain_score(documents: list[list[str]], i: int, asked: set[str]) -> float:
     return total
 
 
-TEXTS = st.lists(st.sampled_from(["ab", "abc", "abcd", "temp", "x", "12", "123"]), max_size=8)
+TEXTS = st.lists(
+    st.sampled_from(["ab", "abc", "abcd", "abcs", "temp", "temps", "x", "12", "123"]), max_size=8
+)
 
 
 @given(documents=st.lists(TEXTS, min_size=1, max_size=6), asked=TEXTS)
@@ -124,6 +129,22 @@ def test_any_text_has_words_that_are_found(text: str) -> None:
     assert words(" ".join(found)) == found
     if found:
         assert len(ranked([row(1), row(2, tags={"about": text})], text)) >= 1
+
+
+def test_a_grid_is_found_by_what_its_attributes_say() -> None:
+    def lattice(size: int) -> xr.Dataset:
+        spins = xr.DataArray(1.0, attrs={"long_name": "mean magnetisation", "valid_min": -1})
+        return xr.Dataset({"spins": spins}, attrs={"title": "Ising model, cold start"})
+
+    def other(size: int) -> int:
+        return size
+
+    store = "memory://about-search"
+    for func in (lattice, other):
+        swarmgrid.stream(func, axes={"size": [1, 2]}, store=store, executor="sync", verbose=0)
+    for text in ("ISING", "Magnetisation", "start cold"):
+        for catalog in (swarmgrid.catalog(store), swarmgrid.catalog(store, check=True)):
+            assert [row.function for row in catalog.search(text).rows] == ["lattice"]
 
 
 def test_the_catalog_is_searched_and_can_be_asked_further() -> None:
