@@ -128,7 +128,7 @@ kept.write_text(token or watch.token)
 # nothing to draw.
 
 if told:
-    ds = swarmgrid.Grid.open(store, "ripples/").dataset()
+    ds = swarmgrid.Grid.open(store, "ripples/").dataset().sortby(["x", "y"])
     times, numbers = np.array(told).T
     when, x, y, value = np.array(lower).T
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.8), layout="constrained")

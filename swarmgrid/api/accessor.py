@@ -143,14 +143,18 @@ class DatasetAccessor:
         output : str
             The output; its own dims make the vector.
         query : array-like, shape (n,) or (q, n)
-            One vector, or several.
+            One vector, or several. Of a DataArray that has the vector's dims, these are found by
+            name, and a coordinate must be that of the output. One number searches an output of
+            one number at each point.
         k : int, default 5
             The number of hits for each query; there may be fewer points.
         metric : {"cosine", "euclidean", "dot"}, default "cosine"
             The distance: one minus the cosine of the angle between two vectors; the Euclidean
             distance; or minus the product, so that the largest product is the nearest.
         dim : str or sequence of str, optional
-            The dims that make a vector. Default: those that no other output has, or the last.
+            The dims that make a vector; ``()``: each number is searched by itself. Default: the
+            output's own, as its grid says, else those that no other output has; of an output of
+            numbers the last axis.
 
         Returns
         -------
@@ -250,7 +254,7 @@ class DatasetAccessor:
     def to_chroma(
         self,
         collection: Collection,
-        output: str,
+        output: str | None = None,
         *,
         dim: str | Sequence[str] | None = None,
         document: str | None = None,
@@ -266,8 +270,9 @@ class DatasetAccessor:
         ----------
         collection : chromadb.Collection
             The collection; it decides about the distance. Any object with such an ``upsert``.
-        output : str
+        output : str, optional
             The output; its own dims make the vector, which is handed over in single precision.
+            Default: the only one that has a vector at each point.
         dim : str or sequence of str, optional
             The dims that make a vector, as for `nearest`.
         document : str, optional

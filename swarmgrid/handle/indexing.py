@@ -29,7 +29,8 @@ class GridIndexing(GridBase):
         """An approximate index of the vectors of an output, for many searches of a large grid.
 
         It is kept beside the grid, under ``indexes/``, and brought up to date by this call: only
-        the chunks of points that it does not hold yet are read. One that is damaged is built
+        the chunks of points that it does not hold yet are read. Where a store takes no object so
+        large, it is kept in parts. One that is damaged is built
         again. Of an encrypted output it is encrypted. It waits for no run; two processes may
         build the same one. In a scope, the points of the scope have an index of their own, which
         is kept in the scope; that of the shared store is used, and brought up to date in memory.
@@ -62,9 +63,13 @@ class GridIndexing(GridBase):
         from swarmgrid.indexes.graph import index_class
         from swarmgrid.indexes.grid_index import GridIndex
         from swarmgrid.indexes.settings import IndexSettings
+        from swarmgrid.search.hits import check_names
 
         settings = IndexSettings(output, metric, connectivity, expansion)
-        settings.check(dict(self._stored_layers()[0].state.grid.schema.outputs))
+        grid = self._stored_layers()[0].state.grid
+        settings.check(dict(grid.schema.outputs))
+        own = [name for one in grid.schema.outputs.values() for name in one.dims]
+        check_names([*grid.names, *grid.schema.outputs, *grid.schema.coords, *own])
         index_class()
         index = GridIndex(self._ref, settings)
         index.update()
@@ -99,13 +104,15 @@ class GridIndexing(GridBase):
         int
             The number of indexes that were deleted.
         """
-        from swarmgrid.indexes.files import delete_indexes
+        from swarmgrid.indexes import parts
 
         if output is not None and not isinstance(output, str):
             raise InputError(f"output is {brief(output)}; expected the name of an output")
         location, path = self._ref.location, self._ref.path
         check_writable(location)
-        n = delete_indexes(location.open(), path, output)
+        n = parts.delete(
+            location.open(), path.indexes, lambda name: output in {None, parts.output_of(name)}
+        )
         if location.is_directory:
             remove_empty_folders(location.url, [path.indexes])
         return n

@@ -17,7 +17,8 @@ from swarmgrid.format.codec import codecs
 from swarmgrid.format.shard import inner_codecs
 from swarmgrid.format.zarr_metadata import data_type
 from swarmgrid.handle.base import GridBase
-from swarmgrid.indexes.files import delete_indexes
+from swarmgrid.indexes import parts
+from swarmgrid.indexes.files import are_kept
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance.kept import state_at
 from swarmgrid.maintenance.layout_swap import LayoutChange, NewLayout, estimated_nbytes, moved
@@ -208,13 +209,21 @@ class GridLayout(GridBase):
                     f"disk of {location.url!r} has {nbytes(free)} free. Make room, or copy the "
                     "grid to another store (swarmgrid.copy) and change it there"
                 )
+        path, has_other_indexes = self._ref.path, False
         try:
             with self._written() as held:
-                # they are of the old layout; and what is encrypted from now on is not to be left
-                # in an index that is not, or with the old key
-                delete_indexes(held.blobs, self._ref.path)
-                change = rechunk_grid(held, self._ref.path, plan, with_chosen_codecs)
-                delete_indexes(held.blobs, self._ref.path)  # that were being written meanwhile
+
+                def plan_now(grid: StoredGrid) -> NewLayout:
+                    nonlocal has_other_indexes
+                    layout = plan(grid)
+                    has_other_indexes = not are_kept(grid, layout.grid)
+                    if has_other_indexes:
+                        parts.delete(held.blobs, path.indexes)
+                    return layout
+
+                change = rechunk_grid(held, path, plan_now, with_chosen_codecs)
+                if has_other_indexes:  # those that were being written meanwhile
+                    parts.delete(held.blobs, path.indexes)
                 complete(held)
         except MisfitError as error:
             raise InputError(f"{error}. Nothing was changed") from None

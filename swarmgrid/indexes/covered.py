@@ -65,11 +65,14 @@ class Covered:
         )
 
     def is_of(self, grid: StoredGrid, output: str) -> bool:
-        """Whether the rows mean in a grid what they meant when the index was built."""
+        """Whether the rows mean in a grid what they meant when the index was built.
+
+        Of another layout with the same chunks, too: rows are of values, however these are encoded.
+        """
         lengths = {axis.name: len(axis) for axis in grid.axes}
         return (
             [*self.axes] == [*grid.names]
-            and (self.chunk_shape, self.layout) == (grid.chunk_shape, grid.layout)
+            and self.chunk_shape == grid.chunk_shape
             and output in grid.schema.outputs
             and self.data_type == grid.data_types()[output]
             and self.shape == grid.schema.outputs[output].shape
@@ -103,6 +106,7 @@ class Covered:
         return replace(
             self,
             axes={axis.name: (len(axis), grid.axis_digest(axis.name)) for axis in grid.axes},
+            layout=grid.layout,
             rows=Rows.concatenated([self.rows, rows], n_axes, 1),
             numbers=np.concatenate([self.numbers, numbers]),
             _places=collections.OrderedDict(),
@@ -134,12 +138,6 @@ class Covered:
             if len(self._places) > _KEPT_ROWS:
                 self._places.popitem(last=False)
         return self._places[place]
-
-    def n_points(self) -> int:
-        """The points of all rows."""
-        whole = ~self.rows.has_bitmap()
-        n = int(np.prod(self.rows.extent[whole].astype(np.int64), axis=1).sum())
-        return n + sum(len(self.rows.points(i)) for i in np.flatnonzero(~whole).tolist())
 
 
 def rows_of(state: GridState, output: str) -> Rows:

@@ -1,8 +1,8 @@
 """The objects of a grid's indexes: read, written, checked and deleted.
 
-They need no lease: an index says itself what it covers, each is one object that is replaced as a
-whole, and any process may make a better one. An index holds values. Of an encrypted output it is
-encrypted, with the key and under the name that its chunks have.
+They need no lease: an index says itself what it covers, is replaced as a whole, and any process
+may make a better one. An index holds values. Of an encrypted output it is encrypted, with the key
+and under the name that its chunks have.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import EncryptionError, StoreError, SwarmgridError
 from swarmgrid.format.grid import read_grid
-from swarmgrid.indexes import container
+from swarmgrid.indexes import container, parts
 from swarmgrid.indexes.settings import SUFFIX, IndexSettings
 from swarmgrid.maintenance.report import Finding
-from swarmgrid.readable import nbytes
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.indexes.covered import Covered
@@ -46,7 +45,7 @@ class IndexBrief:
     connectivity: int
     expansion: int
     nbytes: int
-    """The bytes of its object."""
+    """Its bytes, as they are before they are encrypted."""
     name: str
     """The name of its object, under ``indexes/<grid id>/``."""
 
@@ -62,12 +61,13 @@ def read_index(
         If it is encrypted, and this process does not have the key.
     """
     key = grid.path.indexes + settings.name
-    data = blobs.get(key)
-    if data is None:
-        return None
     try:
-        plain = _decrypted(data, grid, settings.output, settings.name)
-        _, covered, graph = container.from_bytes_of(plain, key, settings)
+        found = parts.get(
+            blobs, grid.path.indexes, settings.name, _decrypt_of(grid, settings.output)
+        )
+        if found is None:
+            return None
+        _, covered, graph = container.from_bytes_of(found[0], key, settings)
     except ValueError as error:
         _log.warning("%s is damaged: %s; the index is built again", key, error)
         return None
@@ -76,75 +76,47 @@ def read_index(
     return covered, graph
 
 
-def warn_if_not_kept(location: Location, output: str, size: int) -> None:
-    """Warn that an index of about so many bytes will not be kept: before it is built."""
-    most = max_nbytes(location)
-    if size > most and not getattr(location.store, "read_only", False):
-        _log.warning(
-            "the index of output %r will have about %s, and an object of %s takes %s at most: it "
-            "is built in memory, and not kept for the next time. A smaller connectivity= makes "
-            "it smaller; ds.swarmgrid.nearest needs none",
-            output,
-            nbytes(size),
-            location.url,
-            nbytes(most),
-        )
-
-
-def max_nbytes(location: Location) -> int:
-    """The most bytes of an index that a store keeps."""
-    return min(location.max_nbytes, container.MAX_NBYTES)
-
-
 def write_index(
     location: Location, grid: StoredGrid, settings: IndexSettings, covered: Covered, graph: Graph
 ) -> bool:
     """Keep an index; whether that was done. What cannot be kept is used all the same."""
-    path, key = grid.path, grid.path.indexes + settings.name
-    most = max_nbytes(location)
-    if getattr(location.store, "read_only", False) or graph.nbytes_of(len(graph)) > most:
-        return False  # as `warn_if_not_kept` said; its bytes would be in memory twice
-    data = container.to_bytes(key, settings, covered, graph)
-    if len(data) > most:
-        _log.warning(
-            "the index of output %r has %s, and an object of %s takes %s at most: it is used, "
-            "and not kept",
-            settings.output,
-            nbytes(len(data)),
-            location.url,
-            nbytes(most),
-        )
+    path = grid.path
+    if getattr(location.store, "read_only", False):
         return False
+    data = container.to_bytes(path.indexes + settings.name, settings, covered, graph)
     key_id, array = _key_of(grid, settings.output)
-    if key_id:
+
+    def encrypt(part: bytes, name: str) -> bytes:
+        if not key_id:
+            return part
         from swarmgrid.codecs.aes_gcm import encrypted
 
-        data = encrypted(data, key_id, array, settings.name)
-    blobs = location.open()
+        return encrypted(part, key_id, array, name)
+
+    most, blobs = min(location.max_nbytes, container.MAX_NBYTES), location.open()
     try:
         with writing(blobs):
-            blobs.put(key, data)
+            is_kept = parts.put(blobs, path.indexes, settings.name, data, most, encrypt)
             # the grid may have been deleted since, or encrypted with another key
             if not _is_still(blobs, grid, settings.output):
-                blobs.delete(key)
+                parts.delete(blobs, path.indexes, lambda name: name == settings.name)
                 return False
     except StoreError as error:
         _log.warning("the index of grid %s could not be kept: %s", path.grid, error)
         return False
-    return True
+    return is_kept
 
 
 def briefs(blobs: Blobs, grid: StoredGrid) -> list[IndexBrief]:
     """The sound indexes of a grid."""
     found = []
-    for name, data in _stored(blobs, grid.path):
+    for name in blobs.names(grid.path.indexes):
         with contextlib.suppress(ValueError, StoreError):
-            one = _settings(data, grid, name)
-            found.append(
-                IndexBrief(
-                    one.output, one.metric, one.connectivity, one.expansion, len(data), name
+            if name.endswith(SUFFIX) and (read := _read(blobs, grid, name)) is not None:
+                one, size, _ = read
+                found.append(
+                    IndexBrief(one.output, one.metric, one.connectivity, one.expansion, size, name)
                 )
-            )
     return found
 
 
@@ -154,7 +126,8 @@ def index_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
         grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
     except StoreError:
         return  # told of elsewhere: without its document nothing is known of a key
-    for name, data in _stored(blobs, path):
+    used: set[str] = set()
+    for name in sorted(blobs.names(path.indexes)):  # an index before its parts
         key = path.indexes + name
         if grid is None:
             yield Finding(
@@ -162,7 +135,11 @@ def index_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             )
             continue
         try:
-            _settings(data, grid, name)
+            if name.endswith(SUFFIX):
+                read = _read(blobs, grid, name)
+                used.update(read[2] if read else ())
+            elif name not in used:
+                yield _finding_of_part(blobs, grid, name)
         except EncryptionError:
             raise
         except (ValueError, SwarmgridError) as error:
@@ -170,16 +147,30 @@ def index_findings(blobs: Blobs, path: GridPath) -> Iterator[Finding]:
             yield Finding(key, reason, is_removed=True)
 
 
-def delete_indexes(blobs: Blobs, path: GridPath, output: str | None = None) -> int:
-    """Delete the indexes of a grid, or those of one output: how many there were."""
-    names = [
-        name
-        for name in blobs.names(path.indexes)
-        if output is None or name.rpartition("-")[0] == output
-    ]
-    for name in names:
-        blobs.delete(path.indexes + name)
-    return len(names)
+def _finding_of_part(blobs: Blobs, grid: StoredGrid, name: str) -> Finding:
+    """The finding on a part that no index has; ValueError if it may not lie there."""
+    key = grid.path.indexes + name
+    if f"{SUFFIX}." not in name:
+        raise ValueError("it has no name of an index")
+    data = blobs.get(key)
+    if data is not None:
+        _decrypt_of(grid, parts.output_of(name))(data, name)
+    reason = "it is a part of no index: one is being written, or a kill has cut that short"
+    return Finding(key, reason, is_note=True, is_removed=True)
+
+
+def are_kept(before: StoredGrid, after: StoredGrid) -> bool:
+    """Whether the indexes of a grid stay what they are when it is laid out anew.
+
+    They do if the same chunks hold the same points. What is encrypted, or with another key, is
+    not to be left in an index that is not.
+    """
+    outputs = before.schema.outputs
+    return (
+        before.chunk_shape == after.chunk_shape
+        and all(before.axis_digest(name) == after.axis_digest(name) for name in before.names)
+        and all(_key_of(before, name) == _key_of(after, name) for name in outputs)
+    )
 
 
 def delete_unsound(blobs: Blobs, path: GridPath) -> None:
@@ -188,34 +179,32 @@ def delete_unsound(blobs: Blobs, path: GridPath) -> None:
         blobs.delete(finding.key)
 
 
-def _stored(blobs: Blobs, path: GridPath) -> Iterator[tuple[str, bytes]]:
-    for name in blobs.names(path.indexes):
-        data = blobs.get(path.indexes + name)
-        if data is not None:
-            yield name, data
-
-
-def _settings(data: bytes, grid: StoredGrid, name: str) -> IndexSettings:
-    """The settings of a stored index; ValueError if it is not sound."""
-    if not name.endswith(SUFFIX):
-        raise ValueError("it has no name of an index")
-    output = name.rpartition("-")[0]
-    key = grid.path.indexes + name
-    plain = _decrypted(data, grid, output, name)
-    settings, _, _ = container.from_bytes_of(plain, key)
+def _read(
+    blobs: Blobs, grid: StoredGrid, name: str
+) -> tuple[IndexSettings, int, list[str]] | None:
+    """The settings of a stored index, its bytes and parts; ValueError if it is not sound."""
+    folder = grid.path.indexes
+    found = parts.get(blobs, folder, name, _decrypt_of(grid, parts.output_of(name)))
+    if found is None:
+        return None
+    settings, _, _ = container.from_bytes_of(found[0], folder + name)
     if settings.name != name:
         raise ValueError("it has other settings than its name says")
-    return settings
+    return settings, len(found[0]), found[1]
 
 
-def _decrypted(data: bytes, grid: StoredGrid, output: str, name: str) -> bytes:
-    """An index as it was before it was encrypted; ValueError if it is not, and should be."""
+def _decrypt_of(grid: StoredGrid, output: str) -> Callable[[bytes, str], bytes]:
+    """Makes of an object what it was before it was encrypted; ValueError if it should be."""
     key_id, array = _key_of(grid, output)
-    if not key_id:
-        return data
-    from swarmgrid.codecs.aes_gcm import decrypted
 
-    return decrypted(data, key_id, array, name)
+    def decrypt(data: bytes, name: str) -> bytes:
+        if not key_id:
+            return data
+        from swarmgrid.codecs.aes_gcm import decrypted
+
+        return decrypted(data, key_id, array, name)
+
+    return decrypt
 
 
 def _is_still(blobs: Blobs, grid: StoredGrid, output: str) -> bool:

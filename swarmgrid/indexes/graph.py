@@ -45,9 +45,6 @@ class Graph:
     def __init__(self, settings: IndexSettings, ndim: int, stored: bytes | None = None) -> None:
         self._metric = settings.metric
         self._ndim = ndim
-        # of a vector: its key, its level and its links, twice as many in the lowest layer; those
-        # of higher ones are few
-        self._links_nbytes = 12 + 4 * (2 * settings.connectivity + 1) + 5
         self._index = index_class()(
             ndim=ndim,
             metric=_METRICS[settings.metric],
@@ -154,10 +151,6 @@ class Graph:
             asked = queries if len(queries) == 1 else queries[numbers[part]]
             found[part] = exact_distances(vectors.astype(np.float64), asked, self._metric)
         return found
-
-    def nbytes_of(self, n: int) -> int:
-        """About the bytes of a graph of ``n`` such vectors, as it is stored."""
-        return n * (self._ndim * 4 + self._links_nbytes)
 
     def to_bytes(self) -> bytes:
         """The graph as it is stored."""

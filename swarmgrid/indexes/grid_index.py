@@ -126,7 +126,7 @@ class GridIndex:
                 if one.is_empty and one.is_stale:  # of a grid that was laid out anew
                     one.update()
             view = self._update_view(layers)
-            queries, is_one = to_queries(query, view.shape, self.metric)
+            queries, is_one = to_queries(query, view.ds, view.own, self.metric)
             found = Candidates.joined(
                 [
                     one.nearest(queries, int(k), int(candidates), hidden)
@@ -186,8 +186,8 @@ class _View:
     ds: xr.Dataset
     """All of it, lazily."""
     axes: list[str]
-    shape: list[int]
-    """Of the output at a point."""
+    own: dict[str, int]
+    """The own dims of the output, with their lengths."""
     hidden: list[Hidden | None]
     """For each store which of its points do not count; None: all do, and stand where they are."""
 
@@ -221,6 +221,6 @@ class _View:
             [layer.state for layer in layers],
             ds,
             names,
-            list(first.schema.outputs[output].shape),
+            {dim: ds.sizes[dim] for dim in first.schema.outputs[output].dims},
             hidden,
         )

@@ -11,7 +11,7 @@ import numpy as np
 from swarmgrid.format.chunk_parts import READ_NBYTES
 from swarmgrid.indexes.candidates import Candidates
 from swarmgrid.indexes.covered import Covered, rows_of
-from swarmgrid.indexes.files import read_index, warn_if_not_kept, write_index
+from swarmgrid.indexes.files import read_index, write_index
 from swarmgrid.indexes.graph import Graph
 from swarmgrid.planning.growth import covered as to_coverage
 from swarmgrid.planning.request import Domain, Layout
@@ -96,10 +96,15 @@ class LayerIndex:
         covered, graph = self._covered, self._graph
         if state is self._state and covered is not None and graph is not None:
             return True
+        if self._state is not None and state.grid.layout != self._state.grid.layout:
+            self._is_kept = False  # it may have been deleted, for another key
         if covered is None or graph is None or not covered.is_of(state.grid, self._output):
             covered, graph = self._read(state)
         rows = rows_of(state, self._output)
         gone, fresh = covered.difference(rows)
+        if 0 < len(gone) == len(covered):  # to begin anew is quicker than to take out all
+            covered, graph, self._is_kept = *self._nothing(state), False
+            gone, fresh = covered.difference(rows)
         for place in gone.tolist():
             graph.remove(covered.keys(place))
         if len(gone):
@@ -129,7 +134,7 @@ class LayerIndex:
         n = 0
         if self.is_stale:
             grown = covered.with_rows(rows.subset(self._fresh), state.grid)
-            self._tell_what_is_kept(graph.nbytes_of(grown.n_points()))
+            self._warn_if_not_kept()
             try:
                 for keys, vectors in self._vectors(state, grown, len(covered)):
                     n += graph.add(keys, vectors)
@@ -180,28 +185,32 @@ class LayerIndex:
     def _read(self, state: GridState) -> tuple[Covered, Graph]:
         """Read the index that is kept beside the grid; else one that covers nothing."""
         self._settings.check(dict(state.grid.schema.outputs))
-        ndim = math.prod(state.grid.schema.outputs[self._output].shape)
         stored = read_index(self.ref.location.open(), state.grid, self._settings)
         self._is_kept = stored is not None
         if stored is not None:
             try:
-                return stored[0], Graph(self._settings, ndim, stored[1])
+                return stored[0], Graph(self._settings, self._ndim(state), stored[1])
             except ValueError:  # of another version of usearch
                 self._is_kept = False
-        return Covered.nothing(state.grid, self._output), Graph(self._settings, ndim)
+        return self._nothing(state)
 
-    def _tell_what_is_kept(self, size: int) -> None:
+    def _nothing(self, state: GridState) -> tuple[Covered, Graph]:
+        """An index that covers nothing."""
+        graph = Graph(self._settings, self._ndim(state))
+        return Covered.nothing(state.grid, self._output), graph
+
+    def _ndim(self, state: GridState) -> int:
+        return math.prod(state.grid.schema.outputs[self._output].shape)
+
+    def _warn_if_not_kept(self) -> None:
         """Warn, before anything is read, where the work will have to be done again."""
-        if not self._is_written:
-            if self.is_empty:
-                _log.warning(
-                    "output %r has no index in %s, and a scope writes nothing there: it is "
-                    "built in memory. Outside of the scope, Grid.index keeps it for all",
-                    self._output,
-                    self.ref.location.url,
-                )
-            return
-        warn_if_not_kept(self.ref.location, self._output, size)
+        if self.is_empty and not self._is_written:
+            _log.warning(
+                "output %r has no index in %s, and a scope writes nothing there: it is built in "
+                "memory. Outside of the scope, Grid.index keeps it for all",
+                self._output,
+                self.ref.location.url,
+            )
 
     def _vectors(
         self, state: GridState, covered: Covered, first: int

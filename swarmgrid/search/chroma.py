@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.search.nearest import blocks, vectors_of
+from swarmgrid.search.nearest import blocks, only_vectors, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Collection(Protocol):
 def to_chroma(
     ds: xr.Dataset,
     collection: Collection,
-    output: str,
+    output: str | None = None,
     *,
     dim: str | Sequence[str] | None = None,
     document: str | None = None,
@@ -47,6 +47,7 @@ def to_chroma(
             "chromadb.Client().get_or_create_collection('spectra'). pip install "
             "'swarmgrid-zarr[chroma]' installs it"
         )
+    output = only_vectors(ds) if output is None else output
     array, axes, own = vectors_of(ds, output, dim)
     size = _batch_size(collection, batch_size)
     texts = _texts(ds, document, axes)

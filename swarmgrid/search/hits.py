@@ -12,7 +12,7 @@ from xarray.core import indexing
 from swarmgrid.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,7 +40,7 @@ def to_hits(
     is_one : bool
         Whether there is only one query that is no list.
     """
-    check_names(ds)
+    check_names([*ds.variables, *ds.dims])
     dims: tuple[str, ...] = ("hit",) if is_one else ("query", "hit")
     is_hit = np.isfinite(distances)
     if is_one:
@@ -63,11 +63,14 @@ def to_hits(
     return found
 
 
-def check_names(ds: xr.Dataset) -> None:
-    """Raise InputError where the Dataset has names that hits need."""
-    taken = sorted({"hit", "query", "distance"} & {*map(str, ds.variables), *map(str, ds.dims)})
+def check_names(names: Iterable[Any]) -> None:
+    """Raise InputError where variables or dims have names that hits need."""
+    taken = sorted({"hit", "query", "distance"} & {*map(str, names)})
     if taken:
-        raise InputError(f"the Dataset has variables or dims named {taken}; rename them first")
+        raise InputError(
+            f"there are variables or dims named {taken}, which hits have, too; rename them, and "
+            "search the rest: ds.rename(...).swarmgrid.nearest(...)"
+        )
 
 
 def _at_hits(

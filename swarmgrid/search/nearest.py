@@ -15,12 +15,16 @@ from swarmgrid.search.hits import check_names, is_loaded, to_hits
 from swarmgrid.search.ranking import Metric, Nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 BLOCK_NBYTES = 2**26
 """About so many bytes of vectors are in memory at once."""
+OWN_DIMS = "own_dims"
+"""The name in an output's ``encoding`` of the dims that its grid says are its own."""
+CLOSE = 1e-6
+"""Coordinates of a query may be off by so much of the largest one."""
 
 
 def nearest(
@@ -33,12 +37,15 @@ def nearest(
     dim: str | Sequence[str] | None = None,
 ) -> xr.Dataset:
     """The points whose vectors are nearest to a query; see `DatasetAccessor.nearest`."""
+    is_number = isinstance(query, (int, float)) or getattr(query, "ndim", None) == 0
+    if dim is None and is_number and not _own_of(ds, output, _array(ds, output)):
+        dim = ()  # of an output that has one number at each point
     array, axes, own = vectors_of(ds, output, dim)
     shape, n = tuple(array.sizes[name] for name in axes), math.prod(array.sizes[d] for d in own)
-    queries, is_one = to_queries(query, [array.sizes[d] for d in own], metric)
     check_metric(metric)
+    queries, is_one = to_queries(query, ds, {name: array.sizes[name] for name in own}, metric)
     check_k(k)
-    check_names(ds)
+    check_names([*ds.variables, *ds.dims])
     found = Nearest(queries, k, metric)
     for box, vectors in blocks(array, axes, n):
         found.add(vectors, box.numbers)
@@ -60,6 +67,19 @@ def check_k(k: object) -> None:
         raise InputError(f"k is {brief(k)}; expected a number of hits, 1 or more")
 
 
+def only_vectors(ds: xr.Dataset) -> str:
+    """The only output of a Dataset that has a vector of numbers at each point."""
+    found = [
+        str(name)
+        for name in ds.data_vars
+        if ds.variables[name].dtype.kind in "biuf" and _own_of(ds, name, ds.variables[name])
+    ]
+    if len(found) != 1:
+        names = ", ".join(map(repr, found or ds.data_vars))
+        raise InputError(f"say which output is meant; expected one of {names}")
+    return found[0]
+
+
 def vectors_of(
     ds: xr.Dataset, output: str, dim: Any = None
 ) -> tuple[xr.Variable, list[Any], list[str]]:
@@ -76,7 +96,7 @@ def _array(ds: xr.Dataset, output: str) -> xr.Variable:
         names = ", ".join(map(repr, ds.data_vars))
         raise InputError(f"there is no output {brief(output)}; expected one of {names}")
     array = ds.variables[output]  # a DataArray with its coordinates would take as long as hits do
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufO":  # bools of which some are missing are objects
         more = "; search the real and imaginary parts as two outputs"
         raise InputError(
             f"output {output!r} has the dtype {array.dtype}; expected real numbers"
@@ -89,28 +109,53 @@ def _own_dims(ds: xr.Dataset, output: str, array: xr.Variable, dim: Any) -> list
     """The dims that make a vector."""
     if dim is not None:
         own = [dim] if isinstance(dim, str) else list(dim)
-        missing = [name for name in own if name not in array.dims]
-        if missing or not own:
+        if [name for name in own if name not in array.dims] or len({*own}) < len(own):
             raise InputError(f"dim is {brief(dim)}; expected dims of the output, of {array.dims}")
         return own
-    others = [set(ds.variables[name].dims) for name in ds.data_vars if name != output]
-    common = set(array.dims).intersection(*others) if others else set(array.dims[:-1])
-    own = [str(name) for name in array.dims if name not in common]
-    if len(own) == 0:
-        own = [str(name) for name in array.dims[-1:]]
-    if not own or len(own) == array.ndim:
+    own = _own_of(ds, output, array) or [str(name) for name in array.dims[-1:]]
+    if not own or (len(own) == array.ndim and OWN_DIMS not in array.encoding):
         raise InputError(
             f"output {output!r} has the dims {array.dims}; say which of them make a vector, "
-            f"dim={str(array.dims[-1]) if array.dims else 'x'!r}"
+            f"dim={str(array.dims[-1]) if array.dims else 'x'!r}, or dim=() to search its numbers"
         )
     return own
 
 
-def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.float64], bool]:
-    """The queries, ``(q, n)``, and whether there is only one that is no list."""
+def _own_of(ds: xr.Dataset, output: Hashable, array: xr.Variable) -> list[str]:
+    """The own dims of an output, as far as they are known; none: it is a number at each point."""
+    # what the grid says: other variables tell less, since a user may add some, and drop some
+    known = array.encoding.get(OWN_DIMS)
+    if isinstance(known, tuple):
+        own = [name for name in known if name in array.dims]
+        if own or not known:
+            return own
+    others = [set(ds.variables[name].dims) for name in ds.data_vars if name != output]
+    common = set(array.dims).intersection(*others) if others else set(array.dims[:-1])
+    return [str(name) for name in array.dims if name not in common]
+
+
+def to_queries(
+    query: Any, ds: xr.Dataset, own: Mapping[str, int], metric: str
+) -> tuple[NDArray[np.float64], bool]:
+    """The queries, ``(q, n)``, and whether there is only one that is no list.
+
+    Parameters
+    ----------
+    query : array-like
+        One vector, or several.
+    ds : xr.Dataset
+        The points: their coordinates are held against those of a query that has some.
+    own : mapping
+        The dims that make a vector, with their lengths.
+    metric : str
+        The metric.
+    """
+    shape = tuple(own.values())
+    if isinstance(query, (xr.DataArray, xr.Variable)):
+        query = _arranged(query, ds, own)
     try:
-        values = np.asarray(query.values if isinstance(query, xr.DataArray) else query)
-    except ValueError:  # vectors of several lengths
+        values = np.asarray(query)
+    except (ValueError, TypeError):  # vectors of several lengths; what is no array at all
         values = np.empty(0, object)
     if values.dtype.kind not in "biuf":
         raise InputError(
@@ -118,17 +163,53 @@ def to_queries(query: Any, shape: list[int], metric: str) -> tuple[NDArray[np.fl
         )
     asked = values.astype(np.float64)
     is_one = asked.ndim == len(shape)
-    if list(asked.shape[-len(shape) :]) != shape or asked.ndim > len(shape) + 1:
+    if asked.ndim not in {len(shape), len(shape) + 1} or asked.shape[-len(shape) or 1 :] != shape:
         raise InputError(
-            f"query has the shape {asked.shape}; expected {tuple(shape)}, or a list of such: "
-            f"{('q', *shape)}"
+            f"query has the shape {asked.shape}; expected {shape}, or a list of such: "
+            f"{('q', *shape)}. dim= says which dims make a vector; dim=() searches single numbers"
         )
     asked = asked.reshape(1 if is_one else len(asked), math.prod(shape))
-    if not np.isfinite(asked).all():
-        raise InputError("query has values that are not finite; expected numbers")
+    if not np.isfinite(asked).all() or np.ma.is_masked(query):
+        raise InputError("query has values that are missing or not finite; expected numbers")
+    if metric == "cosine" and not shape:
+        raise InputError(
+            "single numbers have no direction, by which metric='cosine' goes; pass "
+            "metric='euclidean'"
+        )
     if metric == "cosine" and not asked.any(axis=1).all():
         raise InputError("query is a vector of zeros, which has no direction; pass another metric")
     return asked, is_one
+
+
+def _arranged(
+    query: xr.DataArray | xr.Variable, ds: xr.Dataset, own: Mapping[str, int]
+) -> NDArray[Any]:
+    """The values of a query that has dims: by their names, if it has those of the vectors."""
+    if {*own}.isdisjoint(query.dims):
+        return np.asarray(query.values)
+    if not {*own} <= {*query.dims}:
+        raise InputError(f"query has the dims {query.dims}; expected {tuple(own)}")
+    for name in own:
+        if isinstance(query, xr.DataArray) and name in query.coords and name in ds.coords:
+            _check_coordinate(name, query.coords[name].values, ds.coords[name].values)
+    others = [name for name in query.dims if name not in own]
+    return np.asarray(query.transpose(*others, *own).values)
+
+
+def _check_coordinate(name: str, asked: NDArray[Any], there: NDArray[Any]) -> None:
+    """Raise InputError where the values of a query and of an output are of other places."""
+    if asked.shape != there.shape:
+        return  # the shape is told
+    if {asked.dtype.kind, there.dtype.kind} <= {*"iuf"}:  # of a file, with some digits less
+        is_same = np.allclose(asked, there, rtol=CLOSE, atol=CLOSE * np.abs(there).max(initial=0))
+    else:
+        is_same = bool(np.all(asked == there))
+    if not is_same:
+        raise InputError(
+            f"query has other values of the coordinate {name!r} than the output: "
+            f"{brief(asked.tolist())}, and not {brief(there.tolist())}. Bring it there, "
+            f"query.interp({name}=ds[{name!r}]), or pass query.values, which have no coordinates"
+        )
 
 
 def blocks(
@@ -146,6 +227,8 @@ def blocks(
             part = values[box]
         else:
             part = array.isel(dict(zip(axes, box, strict=True))).values
+        if part.dtype == object:
+            part = _numbers(part)
         yield Box(start, part.shape[: len(axes)], shape), _vectors(part, n)
 
 
@@ -176,6 +259,15 @@ def _box_lengths(array: xr.Variable, axes: Sequence[Any], n: int) -> list[int]:
         room = BLOCK_NBYTES // max(1, math.prod(lengths) * n * 8)
         lengths[d] = max(1, min(array.sizes[axes[d]], lengths[d] * max(1, room)))
     return lengths
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Objects as numbers; InputError if they are texts or anything else."""
+    kinds = {*map(type, values.ravel().tolist())}
+    if not kinds <= {bool, int, float, type(None)}:
+        wrong = sorted(kind.__name__ for kind in kinds - {bool, int, float, type(None)})
+        raise InputError(f"the output has values of the type {wrong[0]}; expected real numbers")
+    return values.astype(np.float64)
 
 
 def _vectors(values: NDArray[Any], n: int) -> NDArray[np.floating]:

@@ -81,7 +81,8 @@ def dataset(
             data = indexing.MemoryCachedArray(data)  # type: ignore[no-untyped-call]
         # the chunks that open_dataset(..., chunks={}) makes: those of the stored objects
         encoding = array.encoding | {
-            "preferred_chunks": dict(zip(dims, array.lengths, strict=True))
+            "preferred_chunks": dict(zip(dims, array.lengths, strict=True)),
+            "own_dims": output.dims,  # for searches; what writes files leaves out unknown members
         }
         variables[name] = _variable(dims, data, dict(output.attrs), encoding)
     attrs = {**grid.schema.attrs, **_texts(ref)}

@@ -23,11 +23,10 @@ from zarr.storage import MemoryStore, WrapperStore
 import swarmgrid
 from swarmgrid import Grid, GridIndex, Key
 from swarmgrid.codecs import keys
-from swarmgrid.indexes import container
-from swarmgrid.indexes.graph import Graph
-from swarmgrid.indexes.settings import IndexSettings
+from swarmgrid.indexes import container, parts
 from swarmgrid.store.location import Location
 from tests.conftest import Killed
+from tests.indexes.test_container import points_of
 from tests.long import examples, first
 
 pytest.importorskip("usearch")
@@ -124,6 +123,9 @@ def test_most_of_many_spectra_are_found() -> None:
     assert np.mean([len({*one} & {*two}) / 10 for one, two in pairs]) >= 0.95
 
 
+IS_CHUNK = re.compile(r"/spectrum/(c[./])?\d+[./]\d")
+
+
 class CountingStore(WrapperStore[MemoryStore]):
     """Counts what is read of outputs' chunks."""
 
@@ -134,7 +136,7 @@ class CountingStore(WrapperStore[MemoryStore]):
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         found = await self._store.get(key, prototype, byte_range)
-        if re.search(r"/spectrum/c[./]\d", key) and found is not None:
+        if IS_CHUNK.search(key) and found is not None:
             self.read.append(key)
             self.nbytes += len(found)
         return found
@@ -182,6 +184,39 @@ def test_compacted_segments_hold_nothing_new(monkeypatch: pytest.MonkeyPatch) ->
     assert index.update() == 0
     assert len(grid.index("spectrum")) == 40
     assert store.read == []
+
+
+@pytest.mark.parametrize("change", ["compress", "codec", "shards", "key", "chunks", "scaled"])
+def test_a_new_layout_of_the_same_chunks_holds_nothing_new(change: str) -> None:
+    store = CountingStore()
+    options = {"chunks": {"a": 4, "b": 1}}
+    grid = filled(store, range(40), [0], **options)
+    index, other = (grid.index("spectrum", metric=metric) for metric in ("cosine", "dot"))
+    fill(store, range(44), [0], **options)
+    index.update()
+    scaled = {"dtype": "int16", "scale_factor": 0.01}
+    {
+        "compress": lambda: grid.compress(3),
+        "codec": lambda: grid.rechunk(codec="auto"),
+        "shards": lambda: grid.rechunk(shards={"a": 8}),
+        "key": lambda: grid.rotate(Key.generate()),
+        "chunks": lambda: grid.rechunk(chunks={"a": 2}),
+        "scaled": lambda: grid.rechunk(encoding={"spectrum": scaled}),
+    }[change]()
+    store.read.clear()
+    assert len(grid.indexes()) == (2 if change in {"compress", "codec", "scaled"} else 0)
+    is_same = change in {"compress", "codec", "key"}
+    assert (index.is_stale(), other.is_stale()) == (not is_same, True)
+    assert index.update() == (0 if is_same else 44)
+    assert other.update() == (4 if is_same else 44)
+    assert len(store.read) == (1 if is_same else len(store.read))
+    assert len(grid.indexes()) == 2
+    check_same(index, grid, asked())
+    check_same(other, grid, asked())
+    store.read.clear()
+    assert len(grid.index("spectrum")) == 44
+    assert store.read == []
+    assert grid.verify().is_clean
 
 
 def test_points_that_do_not_count_any_more_are_never_hits() -> None:
@@ -265,6 +300,7 @@ OPERATE: dict[str, Callable[..., Any]] = {
     "invalidate": lambda _s, grid, _i, a, n: _remove("invalidate", grid, a, n),
     "delete": lambda _s, grid, _i, a, n: _remove("delete", grid, a, n),
     "rechunk": lambda _s, grid, _i, n, sort: grid.rechunk(chunks={"a": n, "b": 1}, sort=sort),
+    "compress": lambda _s, grid, _i, level, _: grid.compress(level),
     "snapshot": lambda _s, grid, _i, *_: grid.snapshot("then"),
     "restore": lambda _s, grid, _i, *_: _restore(grid),
     "values": lambda _s, _g, _i, scale, _: SCALE.__setitem__(0, scale),
@@ -276,6 +312,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("invalidate"), st.integers(0, 40), st.integers(1, 9)),
     st.tuples(st.just("delete"), st.integers(0, 40), st.integers(1, 9)),
     st.tuples(st.just("rechunk"), st.integers(1, 9), st.booleans()),
+    st.tuples(st.just("compress"), st.integers(1, 9), st.just(0)),
     st.tuples(st.just("snapshot"), st.just(0), st.just(0)),
     st.tuples(st.just("restore"), st.just(0), st.just(0)),
     st.tuples(st.just("values"), st.sampled_from([1.0, 2.0]), st.just(0)),
@@ -287,6 +324,7 @@ OPERATIONS = st.one_of(
 @settings(max_examples=examples(12))
 @given(operations=st.lists(OPERATIONS, max_size=6), metric=st.sampled_from(METRICS))
 @example([("rechunk", 3, True), ("grow", 44, (2, 5))], "cosine")
+@example([("delete", 3, 2), ("compress", 3, 0), ("values", 2.0, 0), ("grow", 9, (0,))], "dot")
 @example([("invalidate", 0, 9), ("values", 2.0, 0), ("grow", 12, (0, 1, 2))], "euclidean")
 @example([("drop", 0, 0), ("values", 2.0, 0), ("grow", 12, (0,))], "dot")
 def test_whatever_is_done_to_a_grid_an_index_holds_what_is_computed(
@@ -385,17 +423,26 @@ def test_an_index_that_is_damaged_is_found_and_built_again(
     assert grid.verify().is_clean
 
 
+@pytest.mark.parametrize("max_nbytes", [container.MAX_NBYTES, 6000])
 def test_a_kill_at_any_write_leaves_the_old_index_or_the_new(
-    tmp_path: Path, kill_at: Callable[[int], None]
+    tmp_path: Path,
+    kill_at: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    max_nbytes: int,
 ) -> None:
+    monkeypatch.setattr(container, "MAX_NBYTES", max_nbytes)
     grid = filled(tmp_path)
     grid.index("spectrum")
     fill(tmp_path, range(44))
-    (file,) = tmp_path.glob("indexes/*/*")
-    old = file.read_bytes()
-    n_killed = 0
-    for k in range(1, 20):
-        file.write_bytes(old)
+    folder = tmp_path / "indexes" / grid.id
+    old = {file.name: file.read_bytes() for file in folder.iterdir()}
+    (name,) = (name for name in old if name.endswith(".usearch"))
+    n_killed, n_left, seen = 0, 0, set()
+    for k in range(40):
+        for file in folder.iterdir():
+            file.unlink()
+        for one, data in old.items():
+            (folder / one).write_bytes(data)
         kill_at(k)
         try:
             grid.index("spectrum")
@@ -403,29 +450,105 @@ def test_a_kill_at_any_write_leaves_the_old_index_or_the_new(
             n_killed += 1
         finally:
             kill_at(-1)
-        now = file.read_bytes()
-        settings_found, covered, _ = container.from_bytes_of(now, f"indexes/{grid.id}/{file.name}")
-        assert settings_found.output == "spectrum"
-        assert covered.n_points() in {119, 131}
-        if n_killed < k:
+        found = parts.get(Location(str(tmp_path)).open(), f"indexes/{grid.id}/", name, _as_it_is)
+        assert found is not None
+        _, covered, _ = container.from_bytes_of(found[0], f"indexes/{grid.id}/{name}")
+        seen.add(points_of(covered))
+        report = grid.verify()
+        assert report.is_clean
+        assert len(report.notes) == len([*folder.iterdir()]) - 1 - len(found[1])
+        n_left += bool(report.notes)
+        if n_killed <= k:
             break
+    assert seen == {119, 131}
+    assert (n_left > 0) == (max_nbytes == 6000) == (len(old) > 1)
     assert n_killed > 0
     check_same(grid.index("spectrum"), grid, asked(1))
-    assert [path.name for path in tmp_path.glob("indexes/*/*")] == [file.name]
+    (folder / f"{name}.0123abcd-0").write_bytes(b"part")
+    grid.repair()
+    assert not grid.verify().notes
+    assert len(grid.indexes()) == 1
+    check_same(grid.index("spectrum"), grid, asked(1))
+
+
+def _as_it_is(data: bytes, _: str) -> bytes:
+    return data
+
+
+def test_an_index_that_is_too_large_for_its_store_is_kept_in_parts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(CountingStore, "max_nbytes", 6000, raising=False)
+    key, store = Key.generate(), CountingStore()
+    grid = filled(store, chunks={"a": 4, "b": 3})
+    index = grid.index("spectrum")
+    names = Location("", store=store).open().names(f"indexes/{grid.id}/")
+    assert len(names) > 3
+    assert grid.indexes()[0].nbytes > 6000
+    fill(store, range(44), chunks={"a": 4, "b": 3})
+    store.read.clear()
+    assert len(grid.index("spectrum")) == 131  # as another process opens it
+    assert len(store.read) == 1
+    grid.rotate(key)
+    assert Location("", store=store).open().names(f"indexes/{grid.id}/") == []
+    assert index.update() == 12
+    blobs = Location("", store=store).open()
+    folder = f"indexes/{grid.id}/"
+    names = blobs.names(folder)
+    assert all((blobs.get(folder + name) or b"")[:4] == b"SGE1" for name in names)
+    assert max(len(blobs.get(folder + name) or b"") for name in names) <= 6000
+    other = grid.index("spectrum", metric="dot")
+    assert len(grid.indexes()) == 2
     assert grid.verify().is_clean
+    assert not grid.verify().notes
+    check_same(grid.index("spectrum"), grid, asked())
+    check_same(other, grid, asked())
+
+    heads = [name for name in names if name.endswith(".usearch")]
+    some = [name for name in names if name.startswith(f"{heads[0]}.")]
+    data = blobs.get(folder + some[1]) or b""
+    changes: list[Any] = [None, data[:-1], b"", blobs.get(folder + some[0]), b"plain" * 99]
+    for change in changes:
+        blobs.delete(folder + some[1]) if change is None else blobs.put(folder + some[1], change)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "swarmgrid"):
+            assert folder + heads[0] in {one.key for one in grid.verify().problems}
+            assert len(grid.indexes()) == 1
+            check_same(grid.index("spectrum"), grid, asked())
+        assert "is built again" in caplog.text
+        assert grid.verify().is_clean
+        assert not grid.verify().notes
+        some = [n for n in blobs.names(folder) if n.startswith(f"{heads[0]}.")]
+    blobs.put(f"{folder}{heads[0]}.0123abcd-0", b"a plain part of before it was encrypted")
+    assert len(grid.verify().problems) == 1
+    grid.repair()
+    assert grid.verify().is_clean
+    monkeypatch.setattr(CountingStore, "max_nbytes", 2**30)
+    fill(store, range(46), chunks={"a": 4, "b": 3})
+    grid.index("spectrum")
+    grid.index("spectrum", metric="dot")
+    assert len(blobs.names(folder)) == 2  # the parts of before are gone
+    assert grid.delete_index("spectrum") == 2
+    assert blobs.names(folder) == []
 
 
-def test_two_that_build_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_nbytes", [container.MAX_NBYTES, 6000])
+def test_two_that_build_at_once_leave_one_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_nbytes: int
+) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
+    monkeypatch.setattr(container, "MAX_NBYTES", max_nbytes)
     grid = filled(tmp_path)
     with ThreadPoolExecutor(4) as pool:  # as processes, they share nothing but the store
         indexes = list(pool.map(lambda _: grid.index("spectrum"), range(4)))
         fill(tmp_path, range(44))
         assert [*pool.map(lambda index: index.update(), indexes)] == [12] * 4
         list(pool.map(lambda _: check_same(indexes[0], grid, asked(1)), range(8)))
-    assert len(list(tmp_path.glob("indexes/*/*"))) == 1
+    grid.index("spectrum")
+    assert len(list(tmp_path.glob("indexes/*/*.usearch"))) == 1
     assert grid.verify().is_clean
+    assert not grid.verify().notes
     assert grid.index("spectrum").update() == 0
 
 
@@ -492,24 +615,23 @@ def test_a_plain_index_of_a_grid_that_is_encrypted_now_does_not_stay(
     check_same(grid.index("spectrum"), grid, asked())
 
 
-def test_an_index_that_cannot_be_kept_is_used(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = MemoryStore()
-    grid = filled(store)
-    monkeypatch.setattr(container, "MAX_NBYTES", 1000)
+class NoIndexes(CountingStore):
+    """Has no room for an index."""
+
+    async def set(self, key: str, value: Any) -> None:
+        if key.startswith("indexes/"):
+            raise OSError(28, "No space left on device")
+        await super().set(key, value)
+
+
+def test_an_index_that_cannot_be_kept_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    grid = filled(NoIndexes(), range(8))
     with caplog.at_level(logging.WARNING, "swarmgrid"):
         check_same(grid.index("spectrum"), grid, asked())
-    assert "and not kept for the next time" in caplog.text
-    monkeypatch.undo()
-    grid.index("spectrum")
-    (kept,) = grid.indexes()
-    grid.delete_index()
-    monkeypatch.setattr(container, "MAX_NBYTES", kept.nbytes - 1)  # the rows make it too large
-    grid.index("spectrum")
-    assert "it is used, and not kept" in caplog.text
+    assert "could not be kept" in caplog.text
     assert grid.indexes() == []
-    monkeypatch.undo()
+    store = MemoryStore()
+    grid = filled(store)
     read_only = Grid.open(MemoryStore(store._store_dict, read_only=True), "spectrum/")
     check_same(read_only.index("spectrum"), grid, asked())
     assert grid_objects(store, "indexes") == []
@@ -596,6 +718,13 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
     ]:
         with pytest.raises(swarmgrid.InputError, match=match):
             grid.index(*arguments, **options)
+
+    def far(hit: int) -> dict[str, Any]:
+        return {"v": np.ones(2)}
+
+    ds = swarmgrid.compute(far, axes={"hit": [1]}, store="memory://far", verbose=0)
+    with pytest.raises(swarmgrid.InputError, match=r"named \['hit'\], which hits have, too"):
+        ds.swarmgrid.index("v")
     index = grid.index("spectrum")
     for query, k, match in [
         ([1, 2], 1, r"shape \(2,\); expected \(16,\)"),
@@ -652,7 +781,7 @@ def check_hits(hits: xr.Dataset, points: dict[tuple[int, int], np.ndarray], metr
 
 def _damage(store: CountingStore, grid: Grid) -> None:
     blobs = Location("", store=store).open()
-    stored = [key for key in store._store._store_dict if re.search(r"/spectrum/c[./]\d", key)]
+    stored = [key for key in store._store._store_dict if IS_CHUNK.search(key)]
     if stored:
         blobs.put(min(stored), b"damaged")
         grid.repair()
@@ -682,6 +811,7 @@ OTHER_OPERATIONS = st.one_of(
     st.tuples(st.just("grow"), st.integers(1, 32), st.sampled_from([(0,), (0, 1, 2), (2, 5)])),
     st.tuples(st.sampled_from(["invalidate", "delete"]), st.integers(0, 30), st.integers(1, 9)),
     st.tuples(st.just("rechunk"), st.integers(1, 9), st.booleans()),
+    st.tuples(st.just("compress"), st.integers(1, 9), st.just(0)),
     st.tuples(st.just("values"), st.sampled_from([1.0, 2.0]), st.just(0)),
     st.tuples(st.just("rotate"), st.integers(0, 1), st.just(0)),
     st.tuples(
@@ -857,35 +987,3 @@ def test_points_that_count_are_found_behind_many_that_do_not() -> None:
     hits = index.query(query, k=6)
     assert {*hits["a"].values.tolist()} >= {20, 21}
     check_same(index, own, query, k=6)
-
-
-def test_what_will_not_be_kept_is_said_before_it_is_built(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store = CountingStore()
-    grid = filled(store, range(40))
-    said: list[tuple[str, int]] = []
-
-    class Counts(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said.append((record.getMessage(), len(store.read)))
-
-    monkeypatch.setattr(container, "MAX_NBYTES", 10_000)
-    log, handler = logging.getLogger("swarmgrid"), Counts()
-    log.addHandler(handler)
-    try:
-        grid.index("spectrum")
-    finally:
-        log.removeHandler(handler)
-    assert "not kept for the next time. A smaller connectivity=" in said[0][0]
-    assert said[0][1] == 0  # nothing of the values was read
-    assert len(store.read) > 0
-
-
-@pytest.mark.parametrize("connectivity", [4, 16, 64])
-@pytest.mark.parametrize("ndim", [2, 64])
-def test_the_bytes_of_an_index_are_known_before(connectivity: int, ndim: int) -> None:
-    graph = Graph(IndexSettings("v", connectivity=connectivity, expansion=8), ndim)
-    vectors = np.random.default_rng(0).normal(size=(2000, ndim))
-    graph.add(np.arange(2000, dtype=np.uint64), vectors)
-    assert graph.nbytes_of(2000) == pytest.approx(len(graph.to_bytes()), rel=0.03)

@@ -68,6 +68,7 @@ def test_many_tiny_chunks_are_sharded_by_themselves(tmp_path: Path) -> None:
     assert (array.chunks, array.shards) == ((3,), (3006,))
     encoding = ds["value"].encoding
     assert encoding.pop("preferred_chunks") == {"x": 3006}
+    assert encoding.pop("own_dims") == ()
     assert encoding == {"chunks": (3,), "shards": (3006,)}
     np.testing.assert_array_equal(array[...], ds["value"].values)
     foreign = xr.open_zarr(ds.encoding["source"])["value"]

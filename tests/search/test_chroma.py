@@ -81,6 +81,16 @@ def test_points_have_their_vectors_axis_values_and_texts() -> None:
         assert {*metadata} == {"a", "day", "kind", "swarmgrid_grid", "swarmgrid_output"}
 
 
+def test_the_only_vectors_need_no_name() -> None:
+    ds, collection, named = filled(MemoryStore()), Collection(), Collection()
+    assert ds.swarmgrid.to_chroma(collection) == ds.swarmgrid.to_chroma(named, "spectrum") == 8
+    assert {*collection.records} == {*named.records}
+    with pytest.raises(swarmgrid.InputError, match="expected one of 'spectrum', 'more'"):
+        ds.assign(more=ds["spectrum"] * 2).swarmgrid.to_chroma(collection)
+    with pytest.raises(swarmgrid.InputError, match="expected one of 'name', 'peak'"):
+        ds.drop_vars("spectrum").swarmgrid.to_chroma(collection)
+
+
 def test_an_id_is_that_of_the_point_in_whatever_part_of_a_grid() -> None:
     store, collection = MemoryStore(), Collection(100)
     ds = filled(store)

@@ -141,7 +141,11 @@ def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
         (("spectrum", [1, 2]), {}, r"shape \(2,\); expected \(16,\)"),
         (("spectrum", np.zeros(16)), {}, "vector of zeros"),
         (("spectrum", np.full(16, np.nan)), {}, "not finite"),
+        (("spectrum", np.ma.masked_less(np.arange(16.0), 3)), {}, "missing or not finite"),
+        (("spectrum", np.ones((2, 2, 16))), {}, r"shape \(2, 2, 16\); expected \(16,\)"),
+        (("spectrum", 1.0), {}, r"shape \(\); expected \(16,\)"),
         (("spectrum", "abc"), {}, "expected one vector of numbers"),
+        (("spectrum", grid), {}, "(?s)query is .*; expected one vector of numbers"),
         (("spectrum", np.ones(16)), {"k": 0}, "k is 0"),
         (("spectrum", np.ones(16)), {"metric": "l2"}, "metric is 'l2'"),
         (("spectrum", np.ones(16)), {"dim": "c"}, "dim is 'c'"),
@@ -151,6 +155,91 @@ def test_mistakes_are_told_before_anything_is_read(grid: xr.Dataset) -> None:
     complex_one = xr.Dataset({"z": (("x", "f"), np.ones((2, 2), complex))})
     with pytest.raises(swarmgrid.InputError, match="expected real numbers; search the real"):
         complex_one.swarmgrid.nearest("z", [1, 1])
+
+
+def test_other_variables_do_not_say_what_a_vector_is() -> None:
+    def image(a: float, b: float) -> dict[str, Any]:
+        one = np.add.outer(np.arange(3.0) ** a, np.arange(4.0) * b)
+        dims = ("y", "x")
+        return {"image": xr.DataArray(one, dims=dims), "mask": xr.DataArray(one > 1, dims=dims)}
+
+    ds = swarmgrid.compute(
+        image, axes={"a": [1, 2, 3], "b": [1, 2]}, store=MemoryStore(), executor="sync", verbose=0
+    )
+    query = ds["image"].sel(a=2, b=2)
+    expected = plain(ds["image"].values.reshape(6, 12), query.values.ravel(), "euclidean")
+    for one in (
+        ds,
+        ds[["image"]],
+        ds.assign(mean=ds["image"].mean("b"), of_a=ds["a"] * 2, whole=1.0),
+        ds.transpose("x", "a", "y", "b").load(),
+        ds.chunk(),
+    ):
+        for asked in (query, query.T, query.values, query.drop_vars(["a", "b"])):
+            hits = one.swarmgrid.nearest("image", asked, k=6, metric="euclidean")
+            assert (int(hits["a"][0]), int(hits["b"][0])) == (2, 2)
+            np.testing.assert_allclose(hits["distance"], np.sort(expected))
+    part, asked = ds.isel(y=2), query.isel(y=2)
+    row = part.swarmgrid.nearest("image", asked, k=1, metric="euclidean")
+    assert (row["distance"].dims, int(row["a"][0])) == (("hit",), 2)
+    assert ds.sel(a=2, b=2).swarmgrid.nearest("image", query)["distance"].shape == (1,)
+
+
+def test_the_dims_of_a_query_go_by_name_and_its_coordinates_are_those_of_the_output() -> None:
+    f = np.array([-0.3, 0.0, 0.1 + 0.2])
+    ds = xr.Dataset(
+        {"v": (("x", "f"), np.eye(3)), "number": ("x", [0, 1, 2])},
+        {"f": f, "x": [1, 2, 3]},
+    )
+    many = xr.DataArray(np.eye(3)[:2].T, dims=("f", "sample"))
+    assert ds.swarmgrid.nearest("v", many, k=1)["x"].values.tolist() == [[1], [2]]
+    close = xr.DataArray([0, 1.0, 0], {"f": [-0.3, 1e-17, 0.3]}, ["f"])
+    assert ds.swarmgrid.nearest("v", close, k=1)["x"].item() == 2
+    for wrong in (close.assign_coords(f=[1, 2, 3]), close.sortby("f", ascending=False)):
+        with pytest.raises(swarmgrid.InputError, match="other values of the coordinate 'f'"):
+            ds.swarmgrid.nearest("v", wrong)
+        assert ds.swarmgrid.nearest("v", wrong.values, k=1)["x"].item() == 2
+    other = xr.DataArray([0, 1.0, 0], dims="frequency")
+    assert ds.swarmgrid.nearest("v", other, k=1)["x"].item() == 2
+    texts = ds.assign_coords(f=["a", "b", "c"])
+    with pytest.raises(swarmgrid.InputError, match="other values of the coordinate 'f'"):
+        texts.swarmgrid.nearest("v", close)
+    with pytest.raises(swarmgrid.InputError, match=r"query has the dims \('f',\); expected"):
+        ds.expand_dims(g=2).swarmgrid.nearest("v", close, dim=["f", "g"])
+
+
+@pytest.mark.parametrize("kind", ["float64", "int64", "bool", "uint8"])
+def test_single_numbers_are_searched_and_bools_of_which_some_are_missing(kind: str) -> None:
+    def number(a: int, b: int) -> dict[str, Any]:
+        if a == 1 and b == 2:
+            raise ValueError("no number")
+        value = np.dtype(kind).type((a * b) % 5)
+        return {"number": value, "vector": np.array([value, value]), "name": "x"}
+
+    ds = swarmgrid.compute(
+        number, axes={"a": [0, 1, 2], "b": [1, 2, 3, 4]}, store=MemoryStore(), executor="sync",
+        verbose=0, on_error="record",
+    )  # fmt: skip
+    values = np.array([a * b % 5 for a in range(3) for b in (1, 2, 3, 4)]).astype(kind) + 0.0
+    values[5] = np.nan
+    distances = np.sort(np.abs(values - 2.2))[:-1]
+    hits = ds.swarmgrid.nearest("number", 2.2, k=20, metric="euclidean")
+    np.testing.assert_allclose(hits["distance"], distances)
+    np.testing.assert_allclose(np.abs(hits["number"].astype(float) - 2.2), distances)
+    many = ds.swarmgrid.nearest("number", [2.2, 0], k=20, metric="euclidean", dim=())
+    np.testing.assert_array_equal(many["distance"][0], hits["distance"])
+    two = ds.swarmgrid.nearest("vector", [2.2, 2.2], k=20, metric="euclidean")
+    np.testing.assert_allclose(two["distance"], distances * np.sqrt(2))
+    along = ds.swarmgrid.nearest("number", np.ones(4), k=5, metric="euclidean")
+    assert along["a"].values.tolist() == ([2, 0] if kind == "bool" else [0, 2])
+    with pytest.raises(swarmgrid.InputError, match="single numbers have no direction"):
+        ds.swarmgrid.nearest("number", 2.2)
+    with pytest.raises(swarmgrid.InputError, match=r"\(3,\); expected \(4,\).*dim=\(\) searches"):
+        ds.swarmgrid.nearest("number", [1, 2, 3])
+    with pytest.raises(swarmgrid.InputError, match=r"shape \(\); expected \(2,\)"):
+        ds.swarmgrid.nearest("vector", 2.2)
+    with pytest.raises(swarmgrid.InputError, match="values of the type str; expected real"):
+        ds.swarmgrid.nearest("name", [1, 2, 3, 4])
 
 
 def test_any_part_of_a_grid_is_searched_in_boxes_of_whole_chunks(
