@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "SWARMGRID_TRACEBACK"
 """The environment variable that, set to ``full``, has all frames shown."""
+_CLIENTS = {"aiobotocore", "aiohttp", "botocore", "gcsfs", "lmdb", "obstore", "redis", "sqlite3"}
+"""The libraries whose errors are those of a server or a file, and are worded."""
 HIDDEN = "__tracebackhide__"
 """The local variable by which IPython and pytest know a frame that is to be hidden."""
 ENDING = (
@@ -63,7 +65,7 @@ def _is_clear_store_error(error: BaseException | None) -> bool:
     if type(error) is not StoreError:
         return isinstance(error, StoreError)
     cause = error.__cause__
-    is_known = cause is None or type(cause).__module__.partition(".")[0] == "obstore"
+    is_known = cause is None or type(cause).__module__.partition(".")[0] in _CLIENTS
     return is_known or isinstance(cause, OSError)
 
 

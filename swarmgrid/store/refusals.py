@@ -28,8 +28,8 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
             r"|status code: 404.*list-type|list-type.*status code: 404"
         ),
         (
-            "there is no such bucket. Create it, or correct the URL or the endpoint in "
-            "storage_options"
+            "there is no such bucket or container. Create it, or correct the URL or the endpoint "
+            "in storage_options"
         ),
     ),
     (
@@ -39,12 +39,13 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
             r"|status code: 401|Unauthenticated|metadata endpoint|latest/api/token"
             r"|UnrecognizedClientException|NoCredentials|Unable to locate credentials"
             r"|NOAUTH|WRONGPASS|invalid username-password|Authentication required"
+            r"|HELLO must be called with the client already authenticated"
         ),
         (
             "the credentials are missing, wrong or out of date. Pass them in storage_options "
-            "(access_key_id and secret_access_key for s3://, aws_access_key_id and "
-            "aws_secret_access_key for dynamodb://, password for redis://), or set them in the "
-            "environment"
+            "(access_key_id and secret_access_key for s3://, service_account_path for gs://, "
+            "account_name and account_key for az://, aws_access_key_id and aws_secret_access_key "
+            "for dynamodb://, password for redis://), or set them in the environment"
         ),
     ),
     (
@@ -92,6 +93,17 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
             r"|Timeout connecting|nodename nor servname"
         ),
         "the endpoint cannot be reached. Check the network and the endpoint in storage_options",
+    ),
+    (
+        r"Timeout reading from|Read timeout on endpoint",
+        (
+            "the server does not answer. Check that it is what the URL names, and not overloaded; "
+            "what was committed is kept, call again later"
+        ),
+    ),
+    (
+        r"DB index is out of range",
+        "the server has no database of that number. Most have those from 0 to 15",
     ),
     (
         r"must specify a region",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PREFIX = "swarmgrid"
 """The name of a store on a server, where a URL says none."""
 _PAGE = 1000
+_TRIES = 9
+"""The further tries of a request that does not reach the server: about ten seconds."""
 _AT_ONCE = 32
 """Objects of one request."""
 _WRITE = """
@@ -179,6 +181,8 @@ class Redis(KeyValueStore):
 def _connect(url: str, options: Mapping[str, Any], name: str) -> Any:
     """A client, which any thread may use, of a server that keeps what it is given."""
     import redis
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 
     waits = {"socket_connect_timeout": 10.0, "socket_timeout": 60.0}
     known = url.replace("valkey://", "redis://").replace("valkeys://", "rediss://")
@@ -197,6 +201,11 @@ def _connect(url: str, options: Mapping[str, Any], name: str) -> Any:
             f"{policy}), and with them computed values. Set maxmemory-policy to noeviction "
             "(CONFIG SET maxmemory-policy noeviction), or use another server"
         )
+    if not {"retry", "retry_on_error"}.intersection(options):
+        # the first connection has shown that the URL is right: from now on, a server that cannot
+        # be reached is one that is started again, which takes seconds
+        backoff = ExponentialBackoff(cap=2.0, base=0.05)
+        client.set_retry(Retry(backoff, _TRIES, supported_errors=(redis.ConnectionError,)))
     return client
 
 
