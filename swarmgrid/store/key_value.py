@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def is_key_value_store(store: Any) -> bool:
-    """Whether a Zarr store can write on a condition; wrappers do not pass conditions on."""
-    return hasattr(type(store), "write_if")
+    """Whether a Zarr store has the three methods of one; wrappers do not pass conditions on."""
+    return hasattr(type(store), "write_if") and hasattr(type(store), "read_many")
 
 
 class KeyValueBlobs:

@@ -83,13 +83,13 @@ class FencedBlobs(ZarrBlobs):
         for _ in range(_TRIES):
             if self._put_if(key, data, "create", attributes):
                 return
-            # before the look at the lease: a successor shows there, or else changes the tag after
-            # this
-            tag = self._tag(key)
-            if tag is None:
+            # before the look at the lease: a successor shows there, or else changes the object
+            # after this
+            version = self._version(key)
+            if version is None:
                 continue  # deleted since
             self._check_lease()
-            if self._put_if(key, data, {"e_tag": tag}, attributes):
+            if self._put_if(key, data, version, attributes):
                 return
         raise StoreError(f"store {self._name}: {key} kept changing while it was written")
 
@@ -113,10 +113,12 @@ class FencedBlobs(ZarrBlobs):
             raise self._failed(error) from error
         return True
 
-    def _tag(self, key: str) -> str | None:
-        """The object's entity tag; None where there is no object."""
+    def _version(self, key: str) -> dict[str, str] | None:
+        """The version by which the object of now is replaced; None where there is none."""
+        from swarmgrid.stores.cloud import version_of
+
         found = self._head(key)
-        return None if found is None else str(found["e_tag"])
+        return None if found is None else version_of(found)
 
     def _head(self, key: str) -> Any:
         import obstore

@@ -83,7 +83,11 @@ class KeyValueStore(Store):
 
     @abstractmethod
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:
-        """Write an object, or delete it (None), at one instant; whether the condition held."""
+        """Write an object, or delete it (None), at one instant; whether the condition held.
+
+        Where the answer of a server is lost, its client asks again. It may then be told that the
+        condition does not hold any more, because the first request has been done.
+        """
 
     @abstractmethod
     def keys(self, first: str, end: str) -> Iterator[str]:
@@ -99,7 +103,7 @@ class KeyValueStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """The object's bytes, or some of them; None where there is none."""
-        (data,) = self.read_many([key], *_bounds(byte_range))
+        (data,) = self.read_many([key], *bounds(byte_range))
         if data is None:
             return None
         return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
@@ -190,8 +194,7 @@ class KeyValueStore(Store):
 
     def _write(self, key: str, value: Buffer, condition: Condition | None) -> None:
         self._check_writable()
-        if not isinstance(value, Buffer):
-            raise TypeError(f"the value of {key!r} is a {type(value).__name__}; expected a Buffer")
+        check_is_buffer(key, value)
         self.write_if(key, value.to_bytes(), condition)
 
 
@@ -207,7 +210,13 @@ def _after(prefix: str) -> str:
     return prefix[:-1] + chr(code if not 0xD800 <= code < 0xE000 else 0xE000)  # no surrogates
 
 
-def _bounds(byte_range: ByteRequest | None) -> tuple[int, int | None]:
+def check_is_buffer(key: str, value: object) -> None:
+    """Raise TypeError for a value of any other type, as zarr's stores do."""
+    if not isinstance(value, Buffer):
+        raise TypeError(f"the value of {key!r} is a {type(value).__name__}; expected a Buffer")
+
+
+def bounds(byte_range: ByteRequest | None) -> tuple[int, int | None]:
     """The slice of an object that zarr asks for."""
     match byte_range:
         case None:

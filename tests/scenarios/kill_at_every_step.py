@@ -311,7 +311,8 @@ def main() -> None:
     if SERVER is None:
         kinds = [directory, zarr_store]
     else:
-        kinds = [object_store if SERVER["url"].startswith("s3://") else key_value_store]
+        is_cloud = SERVER["url"].startswith(("s3://", "gs://", "az://"))
+        kinds = [object_store if is_cloud else key_value_store]
     for make_store in kinds:
         prepared = FOLDER.with_name(make_store.__name__)
         if SERVER is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,10 @@ import swarmgrid
 from swarmgrid import ArchivedError, Grid
 from swarmgrid.leases import lease
 from swarmgrid.store.archive import NAME, read_record
-from swarmgrid.store.location import to_location
 from tests.conftest import Killed
 from tests.servers.azurite import AzureServer
 from tests.servers.dynamodb import CREDENTIALS, DynamoDBServer
-from tests.servers.gcs import GcsServer
+from tests.servers.google import GoogleServer
 
 pytest.importorskip("obstore", minversion="0.10", reason="no storage classes before that")
 pytestmark = pytest.mark.server
@@ -210,41 +207,22 @@ class Place:
         return [key for key in self.keys() if key.endswith(".seg")]
 
 
-@pytest.mark.parametrize(
-    ("scheme", "header"), [("gs", "x-goog-storage-class"), ("az", "x-ms-access-tier")]
-)
-def test_the_class_is_sent_as_each_server_names_it(scheme: str, header: str) -> None:
-    """For servers that are not here: Google's refuses what obstore sends to any fake one."""
-    seen: list[dict[str, str]] = []
-
-    class Recorder(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            seen.append({name.lower(): value for name, value in self.headers.items()})
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(201)
-            self.send_header("ETag", '"1"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Recorder) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            makers: dict[str, Any] = {
-                "gs": GcsServer(f"http://127.0.0.1:{server.server_port}"),
-                "az": AzureServer(server.server_port),
-            }
-            url, options = makers[scheme].place("cold")
-            blobs: Any = to_location(url, options).open("group", "writer")
-            blobs.put("data.zarr/a", b"chunk", "COLDLINE")
-            blobs.put("data.zarr/b", b"document")
-        finally:
-            server.shutdown()
-            thread.join()
-    assert [one.get(header) for one in seen] == ["COLDLINE", None]
+def test_an_archive_in_a_class_of_google(tmp_path: Path, gs: GoogleServer) -> None:
+    before = swarmgrid.compute(
+        model, axes={"x": range(6)}, store=tmp_path, chunks={"x": 2}, executor="sync"
+    ).load()
+    grid = Grid.open(tmp_path, "model/")
+    url, options = gs.place("cold")
+    change = grid.archive(url, storage_class="ARCHIVE", storage_options=options)
+    place = Place(grid, change.archive, options)
+    found = list(place.keys())
+    classes = {key: gs.objects[f"{place.prefix}/{key}"].storage_class for key in found}
+    assert {classes.pop(key) for key in place.chunks()} == {"ARCHIVE"}
+    assert set(classes.values()) == {"STANDARD"}
+    assert grid.verify(archived=True, storage_options=options).chunks == 6  # Google's are read
+    grid.thaw(storage_options=options)
+    xr.testing.assert_identical(grid.dataset().load(), before)
+    assert list(place.keys()) == []
 
 
 @pytest.mark.long

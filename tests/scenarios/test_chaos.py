@@ -22,7 +22,6 @@ import swarmgrid
 from tests import programs
 from tests.long import first
 from tests.scenarios.test_processes import of_script
-from tests.servers.s3 import S3Server
 from tests.waiting import PATIENCE
 
 FLUSH_SECONDS = 0.1
@@ -78,11 +77,14 @@ def test_a_kill_while_results_are_put_or_published_loses_nothing(
 
 @pytest.mark.timeout(1200)
 @pytest.mark.server
-@pytest.mark.parametrize("every", first(0, [24, 1]))
+@pytest.mark.parametrize(
+    ("kind", "every"), first(0, [("s3", 24), ("s3", 1), ("gs", 3), ("az", 24)])
+)
 def test_a_kill_at_any_request_that_changes_an_object_store_loses_nothing(
-    s3: S3Server, tmp_path: Path, every: int
+    kind: str, every: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    server = {"url": s3.url(f"kills-{every}"), "options": s3.storage_options()}
+    url, options = request.getfixturevalue(kind).place(f"kills-{every}")
+    server = {"url": url, "options": options}
     assert kills_at_every_step(tmp_path / "work", "run", every, json.dumps(server)) > 40 // every
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 import xarray as xr
 
 import swarmgrid
-from tests.servers.azurite import AzureServer
 from tests.servers.gcs import GcsServer
+from tests.servers.google import Answer, GoogleServer
 from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.server
@@ -71,9 +72,14 @@ def test_a_zarr_store_object_may_be_given(s3: S3Server) -> None:
 
 
 @pytest.mark.long
-def test_two_processes_fill_a_grid_on_azure(az: AzureServer) -> None:
-    url, options = az.place("two-processes")
-    call: dict[str, Any] = {"func": simulate, "store": url, "storage_options": options}
+@pytest.mark.parametrize("kind", ["az", "gs", "gcsfs"])
+def test_two_processes_fill_a_grid(kind: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(kind)
+    if kind == "gcsfs":
+        call: dict[str, Any] = {"func": simulate, "store": server.fsspec_store("two-processes")}
+    else:
+        url, options = server.place("two-processes")
+        call = {"func": simulate, "store": url, "storage_options": options}
     axes = {"a": range(6), "b": range(2)}
     ds, done = swarmgrid.run(axes=axes, chunks=2, executor="processes", workers=2, **call)
     assert done.points_computed == 12
@@ -82,25 +88,61 @@ def test_two_processes_fill_a_grid_on_azure(az: AzureServer) -> None:
     assert ds.swarmgrid.grid.verify().is_clean
 
 
+def test_a_grid_on_google_grows_and_a_warm_call_costs_few_requests(gs: GoogleServer) -> None:
+    url, options = gs.place("growing")
+    call: dict[str, Any] = {"store": url, "storage_options": options, "executor": "sync"}
+    counts = []
+    for chunks in (20, 1):
+        more: dict[str, Any] = {"func": simulate, "version": str(chunks), **call}
+        ds = swarmgrid.compute(axes={"a": range(20), "b": [1]}, chunks=chunks, **more)
+        # what is there is replaced on the condition that it is of the generation that was read
+        ds, done = swarmgrid.run(axes={"a": range(22), "b": [1, 2]}, **more)
+        assert done.points_computed == 24
+        np.testing.assert_array_equal(ds["sum"], np.arange(22)[:, None] + [1, 2])
+        assert ds.swarmgrid.grid.verify().is_clean
+        asked: list[str] = []
+
+        def note(
+            method: str, _: str, act: Callable[[], Answer], asked: list[str] = asked
+        ) -> Answer:
+            asked.append(method)
+            return act()
+
+        with gs.with_between(note):
+            again = swarmgrid.run(axes={"a": range(22), "b": [1, 2]}, **more)[1]
+        assert again.points_computed == 0
+        assert set(asked) == {"GET"}
+        counts.append(len(asked))
+    assert counts[1] <= counts[0] + 1 < 20
+
+
 @pytest.mark.long
-def test_a_grid_on_google_is_read_and_a_server_that_refuses_writes_is_named(
-    gs: GcsServer, tmp_path: Path
-) -> None:
-    # fake-gcs-server refuses obstore's PUT (400, "invalid uploadType"), which Google accepts:
-    # the grid is uploaded as other tools do
-    axes = {"a": range(3), "b": [1]}
+def test_fake_gcs_server_is_read_by_obstore_and_written_by_gcsfs(gcsfs: GcsServer) -> None:
+    # it refuses obstore's PUT (400, "invalid uploadType"), which Google accepts
     options: dict[str, Any] = {"func": simulate, "version": "1", "executor": "sync"}
-    swarmgrid.compute(axes=axes, store=tmp_path / "s", **options)
-    for path in (tmp_path / "s").rglob("*"):
-        if path.is_file():
-            gs.upload(f"lab/{path.relative_to(tmp_path / 's')}", path.read_bytes())
-    url, keys = gs.place("lab")
+    axes = {"a": range(3), "b": [1]}
+    done = swarmgrid.run(axes=axes, store=gcsfs.fsspec_store("lab"), **options)[1]
+    assert done.points_computed == 3
+    url, keys = gcsfs.place("lab")
     ds, done = swarmgrid.run(axes=axes, store=url, storage_options=keys, **options)
     assert done.points_computed == 0
     np.testing.assert_array_equal(ds["sum"].squeeze(), np.arange(3) + 1)
     assert len(swarmgrid.catalog(url, storage_options=keys)) == 1
     with pytest.raises(swarmgrid.StoreError, match=r"store gs://grid/lab: .*400 Bad Request"):
         swarmgrid.compute(axes={"a": [9], "b": [1]}, store=url, storage_options=keys, **options)
+
+
+@pytest.mark.long
+def test_a_reader_by_gcsfs_sees_what_others_have_written_since(gcsfs: GcsServer) -> None:
+    """gcsfs keeps each listing for ever, unless it is told to forget it."""
+    options: dict[str, Any] = {"func": simulate, "version": "1", "executor": "sync"}
+    mine, other = gcsfs.fsspec_store("shared"), gcsfs.fsspec_store("shared", is_shared=False)
+    for n in (1, 2, 3):
+        assert swarmgrid.plan(axes={"a": range(n), "b": [1]}, store=mine, **options)
+        done = swarmgrid.run(axes={"a": range(n), "b": [1]}, store=other, **options)[1]
+        assert done.points_computed == 1
+        again = swarmgrid.plan(axes={"a": range(n), "b": [1]}, store=mine, **options)
+        assert again.points_missing == 0
 
 
 def test_a_store_whose_conditional_create_does_not_hold_is_refused(
@@ -126,8 +168,21 @@ def test_a_store_without_an_atomic_create_is_refused() -> None:
                 await self.set(key, value)
 
     Naive.set_if_not_exists = zarr_default()
-    with pytest.raises(swarmgrid.UnsafeStoreError, match="conditional"):
+    with pytest.raises(swarmgrid.UnsafeStoreError, match="class, Naive, has no exclusive create"):
         swarmgrid.compute(axes={"a": [1], "b": [1]}, func=simulate, store=Naive())
+
+
+@pytest.mark.parametrize("scheme", ["memory", "file"])
+def test_a_store_of_fsspec_is_written_only_where_its_server_excludes_others(
+    scheme: str, tmp_path: Path
+) -> None:
+    from zarr.storage import FsspecStore
+
+    store = FsspecStore.from_url(f"{scheme}://{tmp_path}/a")
+    options: dict[str, Any] = {"func": simulate, "store": store, "executor": "sync"}
+    with pytest.raises(swarmgrid.UnsafeStoreError, match="FsspecStore, has no.*pass the URL"):
+        swarmgrid.compute(axes={"a": [1], "b": [1]}, **options)
+    assert swarmgrid.plan(axes={"a": [1], "b": [1]}, **options).points_missing == 1
 
 
 def zarr_default() -> Any:

@@ -24,7 +24,6 @@ from swarmgrid.leases.sharing import new_probe, probe
 from swarmgrid.store.location import Location, to_location
 from tests import programs
 from tests.long import first
-from tests.servers.s3 import S3Server
 from tests.waiting import PATIENCE, is_alive, wait_until
 
 SCRIPT = """
@@ -197,11 +196,12 @@ def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.server
-def test_processes_on_s3_survive_one_killed_and_one_paused_beyond_its_lease(
-    s3: S3Server, tmp_path: Path
+@pytest.mark.parametrize("kind", ["s3", "gs", "az"])
+def test_processes_on_an_object_store_survive_one_killed_and_one_paused_beyond_its_lease(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    options = {"storage_options": s3.storage_options(), "lease_seconds": 10}
-    survive(s3.url("survivors"), tmp_path, executor="sync", **options)
+    url, options = request.getfixturevalue(kind).place("survivors")
+    survive(url, tmp_path, storage_options=options, executor="sync", lease_seconds=10)
 
 
 @pytest.mark.long

