@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ def study(rounds: int, *, is_quick: bool) -> dict[str, Figure]:
 
     found: dict[str, Figure] = {}
     with scratch() as folder, contextlib.ExitStack() as servers:
-        for name, (url, options) in _places(folder, servers, is_quick=is_quick):
-            location = to_location(url, options)
+        for name, (store, options) in _places(folder, servers, is_quick=is_quick):
+            location = to_location(store, options)
             for nbytes in (SMALL, LARGE):
                 n = 3 if is_quick else 200 if nbytes == SMALL else 40
                 each = [_measured(location, nbytes, n, turn) for turn in range(rounds)]
@@ -55,15 +56,14 @@ def _measured(location: Any, nbytes: int, n: int, turn: int) -> tuple[float, flo
 
 def _places(
     folder: Path, servers: contextlib.ExitStack, *, is_quick: bool
-) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+) -> Iterator[tuple[str, tuple[Any, dict[str, Any]]]]:
     """Stores by name, each on a service that runs as long as the stack."""
     yield "directory", (str(folder / "directory"), {})
     yield "memory", ("memory://benchmark", {})
     yield "SQLite", (f"sqlite:///{folder}/a.db", {})
     yield "SQLite, NORMAL", (f"sqlite:///{folder}/b.db", {"synchronous": "NORMAL"})
-    starts: dict[str, Callable[[Path], Any]] = (
-        {} if is_quick else {"S3": s3, "DynamoDB": _moto, "Azure": _azurite}
-    )
+    slow = {"S3": s3, "DynamoDB": _moto, "Azure": _azurite, "Google": _google, "gcsfs": _gcsfs}
+    starts: dict[str, Callable[[Path], Any]] = {} if is_quick else slow
     starts = {"Redis": valkey, **starts}
     with contextlib.suppress(ImportError):
         import lmdb  # noqa: F401
@@ -100,6 +100,26 @@ def _azurite(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise FileNotFoundError("azurite-blob")
     with azurite(folder) as server:
         yield server.place("benchmark")
+
+
+@contextlib.contextmanager
+def _google(_: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    from tests.servers.google import google
+
+    with google() as server:
+        yield server.place("benchmark")
+
+
+@contextlib.contextmanager
+def _gcsfs(folder: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Google's other simulation, which obstore cannot write to."""
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # before its import
+    import gcsfs  # noqa: F401
+
+    from tests.servers.gcs import fake_gcs
+
+    with fake_gcs(folder) as server:
+        yield server.fsspec_store("benchmark"), {}
 
 
 @contextlib.contextmanager

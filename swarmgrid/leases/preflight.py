@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.errors import StoreError, SwarmgridError, UnsafeStoreError
 from swarmgrid.store import checked_json
+from swarmgrid.store.bounded import innermost
 from swarmgrid.store.checked_json import check_root_format
 from swarmgrid.store.known import Known
 from swarmgrid.store.layout import DATA, LOCKS, METADATA, PROBE
@@ -38,6 +39,8 @@ def check_writable(location: Location) -> None:
     if location.is_read_only:
         raise StoreError(f"store {location.url!r} cannot be written: it was opened read-only")
     blobs = location.open()
+    if not blobs.is_create_atomic:
+        raise UnsafeStoreError(_without_create(location))
     # each time: a newer release may have written to the store since it was admitted
     _check_root(blobs)
     if _admitted.get(location):
@@ -57,6 +60,17 @@ def check_writable(location: Location) -> None:
     _admitted.put(location, fact=True)
 
 
+def _without_create(location: Location) -> str:
+    kind = type(innermost(location.zarr_store())).__name__
+    return (
+        f"store {location.url!r} does not keep two writers apart: its class, {kind}, has no "
+        "exclusive create, but looks whether a key exists and writes then, which two processes "
+        "can both do. It can be read. To write, pass the URL itself (store='s3://bucket/path'; "
+        "gs:// and az:// alike), a directory, or an FsspecStore over gcsfs; a class of your own "
+        "needs a set_if_not_exists that is one step"
+    )
+
+
 def _check_root(blobs: Blobs) -> None:
     key = f"{DATA}/{METADATA}"
     data = blobs.get(key, checked_json.MAX_DOCUMENT)
@@ -71,8 +85,6 @@ def _check_root(blobs: Blobs) -> None:
 
 def _try_exclusive_create(blobs: Blobs) -> bool:
     """Create an object twice, and delete it; whether the second create failed."""
-    if not blobs.is_create_atomic:
-        return False
     key = f"{LOCKS}/{PROBE}{secrets.token_hex(8)}"
     one, two = (LeaseRecord.of_this_process(0).to_bytes() for _ in range(2))  # says whose it was
     try:

@@ -10,7 +10,14 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swarmgrid.errors import StoreError
-from swarmgrid.store.bounded import TooLargeError, bounded_get, innermost, is_folder
+from swarmgrid.store import fsspec_files
+from swarmgrid.store.bounded import (
+    TooLargeError,
+    bounded_get,
+    innermost,
+    is_folder,
+    is_fsspec,
+)
 from swarmgrid.store.refusals import FROZEN, FrozenError, meaning
 
 if TYPE_CHECKING:
@@ -115,7 +122,8 @@ class ZarrBlobs:
         """Zarr's default looks first and writes then, which two processes can both do."""
         from zarr.abc.store import Store
 
-        return type(innermost(self._store)).set_if_not_exists is not Store.set_if_not_exists
+        is_zarrs = type(innermost(self._store)).set_if_not_exists is Store.set_if_not_exists
+        return not is_zarrs or fsspec_files.creates_exclusively(self._store)
 
     def get(self, key: str, limit: int = MAX_OBJECT) -> bytes | None:
         return self.get_many([key], limit)[0]
@@ -147,7 +155,11 @@ class ZarrBlobs:
         self._wait(self._store.set(self._prefix + key, self._buffer(data)))
 
     def create(self, key: str, data: bytes) -> bool:
-        self._wait(self._store.set_if_not_exists(self._prefix + key, self._buffer(data)))
+        whole = self._prefix + key
+        if fsspec_files.creates_exclusively(self._store):
+            self._wait(fsspec_files.create(self._store, whole, data))
+        else:
+            self._wait(self._store.set_if_not_exists(whole, self._buffer(data)))
         return self.get(key, len(data)) == data  # the call itself does not tell which writer won
 
     def delete(self, key: str) -> None:
@@ -160,6 +172,9 @@ class ZarrBlobs:
 
         async def read() -> list[str]:
             try:
+                if is_fsspec(self._store):
+                    return await fsspec_files.names(self._store, prefix)
+                fsspec_files.forget_listings(self._store)  # of what it wraps
                 return [key async for key in self._store.list_dir(prefix.rstrip("/"))]
             except FileNotFoundError:
                 return []
@@ -189,11 +204,8 @@ class ZarrBlobs:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> StoreError:
-        if type(error).__module__.startswith("obstore"):
-            kind = FrozenError if FROZEN.search(str(error)) else StoreError
-            return kind(f"store {self._name}: {meaning(error)}")
-        reason = str(error).partition("\n")[0]
-        return StoreError(f"store {self._name}: {type(error).__name__}: {reason}")
+        kind = FrozenError if FROZEN.search(str(error)) else StoreError
+        return kind(f"store {self._name}: {meaning(error)}")
 
     @staticmethod
     def _buffer(data: bytes) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,11 @@ def is_obstore(store: Any) -> bool:
     return kinds[0] == "ObjectStore" or (is_own and "ObjectStore" in kinds)
 
 
+def is_fsspec(store: Any) -> bool:
+    """Whether a store is zarr's ``FsspecStore``."""
+    return type(store).__name__ == "FsspecStore"  # by name: the class would import fsspec
+
+
 async def bounded_get(
     store: Store, key: str, prototype: BufferPrototype, limit: int
 ) -> Buffer | None:
@@ -51,18 +57,13 @@ async def bounded_get(
     TooLargeError
         If the object has more than ``limit`` bytes.
     """
-    kind = type(store).__name__
     if is_obstore(store):  # the answer's head says the size, before its body is fetched
         return await _from_object_store(store, key, prototype, limit)
-    byte_range = None
-    if kind == "FsspecStore":  # by name: the class would import fsspec
-        from zarr.abc.store import RangeByteRequest
-
-        # to ask for the size would be one more request: one byte beyond the limit says as much
-        byte_range = RangeByteRequest(0, limit + 1)
+    if is_fsspec(store):
+        buffer = await _from_fsspec_store(store, key, prototype, limit)
     else:
         _check_before(store, key, limit)
-    buffer = await store.get(key, prototype, byte_range)
+        buffer = await store.get(key, prototype)
     if buffer is not None and len(buffer) > limit:
         raise TooLargeError
     return buffer
@@ -80,6 +81,22 @@ async def _from_object_store(
         return prototype.buffer.from_bytes(await found.bytes_async())
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
+
+
+async def _from_fsspec_store(
+    store: Any, key: str, prototype: BufferPrototype, limit: int
+) -> Buffer | None:
+    from zarr.abc.store import RangeByteRequest
+
+    try:
+        # to ask for the size would be one more request: one byte beyond the limit says as much
+        found: Buffer | None = await store.get(key, prototype, RangeByteRequest(0, limit + 1))
+    except Exception as error:
+        # of an object without bytes there is no part; each file system says so in its own class
+        if re.search(r"\b416\b|not satisfiable", str(error)):
+            return prototype.buffer.from_bytes(b"")
+        raise
+    return found
 
 
 def _check_before(store: Store, key: str, limit: int) -> None:

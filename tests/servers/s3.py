@@ -27,19 +27,6 @@ class S3Server:
         """URL and options of a store of its own."""
         return self.url(name), self.storage_options()
 
-    def fsspec_store(self, name: str) -> Any:
-        """A store of its own, by s3fs."""
-        from zarr.storage import FsspecStore
-
-        return FsspecStore.from_url(
-            self.url(name),
-            storage_options={
-                "key": self.access_key,
-                "secret": self.secret_key,
-                "endpoint_url": self.endpoint,
-            },
-        )
-
     def storage_options(self) -> dict[str, Any]:
         """Keywords for `obstore.store.from_url(self.url(prefix), **options)`."""
         return {

@@ -23,7 +23,6 @@ KINDS: list[Any] = [
     pytest.param("gs", marks=pytest.mark.server),
     pytest.param("az", marks=[pytest.mark.server, pytest.mark.long]),
     pytest.param("gcsfs", marks=[pytest.mark.server, pytest.mark.long]),
-    pytest.param("s3fs", marks=[pytest.mark.server, pytest.mark.long]),
     *key_value.KINDS,
 ]
 
@@ -37,9 +36,8 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
         return to_location(MemoryStore())
     if request.param == "local store":  # not by to_location, which would take its directory
         return Location("local", store=LocalStore(tmp_path / "store"))
-    if request.param in {"gcsfs", "s3fs"}:
-        server = request.getfixturevalue(request.param.replace("s3fs", "s3"))
-        pytest.importorskip(request.param)
+    if request.param == "gcsfs":
+        server = request.getfixturevalue("gcsfs")
         return to_location(server.fsspec_store(uuid.uuid4().hex))
     return to_location(*key_value.place(request.param, request, tmp_path))
 
