@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.moments import knows, named, snapshot_of, state_of, to_seconds
 from swarmgrid.finding.resolve import not_stored
+from swarmgrid.format.described import archive_in
 from swarmgrid.handle.base import GridBase
 from swarmgrid.leases.preflight import check_writable
 from swarmgrid.maintenance import restore, snapshots
@@ -17,6 +18,7 @@ from swarmgrid.outputs.labels import MisfitError
 from swarmgrid.quantities import span_seconds
 from swarmgrid.records.snapshot import Snapshot, read_snapshots
 from swarmgrid.space.tags import checked_tags
+from swarmgrid.store.checked_json import MAX_DOCUMENT
 from swarmgrid.store.directory import remove_empty_folders
 
 if TYPE_CHECKING:
@@ -157,6 +159,13 @@ class GridHistory(GridBase):
         locations = self._ref.location.layers
         refs = (replace(self._ref, location=one) for one in locations[: 1 if is_own else None])
         return next((found for ref in refs if (found := named(ref, name)) is not None), None)
+
+    def _check_restorable(self, found: Snapshot) -> None:
+        """Raise DamageError or ArchivedError where it is known that a restore would fail."""
+        found.check()
+        archive = archive_in(self._ref.location.open().get(self._ref.path.metadata, MAX_DOCUMENT))
+        if archive is not None:
+            raise archive.error(self._ref.path)
 
     def delete_snapshot(self, snapshot: Snapshot | str) -> None:
         """Delete a snapshot, and the copies of chunks that were kept for it alone.

@@ -141,10 +141,12 @@ class CatalogHistory:
             If no grid has such a snapshot, or one has several. Nothing was changed.
         DamageError
             If the record of a snapshot is damaged. Nothing was changed.
+        ArchivedError
+            If a grid is archived. Nothing was changed.
         """
         pairs = self._named(self._own(), snapshot, is_own=True)
-        for _, found in pairs:
-            found.check()
+        for grid, found in pairs:
+            grid._check_restorable(found)  # noqa: SLF001
         return {grid.id: grid.restore(found) for grid, found in pairs}
 
     def delete_snapshot(self, snapshot: str | Mapping[str, Snapshot]) -> int:

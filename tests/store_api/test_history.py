@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_store_goes_back_to_its_snapshots(by: str) -> None:
     assert catalog.snapshots() == {}
 
 
-def test_nothing_is_restored_where_a_snapshot_is_not_to_be_told() -> None:
+def test_nothing_is_restored_where_one_grid_cannot_be(tmp_path: Path) -> None:
     store, other = MemoryStore(), MemoryStore()
     fill(store, "1", 3)
     fill(store, "2", 4)
@@ -82,5 +83,9 @@ def test_nothing_is_restored_where_a_snapshot_is_not_to_be_told() -> None:
     for read in (catalog.diff, lambda at: catalog.datatree(at=at)):
         with pytest.raises(swarmgrid.InputError, match="no grid of this catalog"):
             read("al")
+    second.archive(tmp_path)
+    with pytest.raises(swarmgrid.ArchivedError):
+        catalog.restore(taken)
+    second.thaw()
     assert first.state().points_computed == 5
     assert catalog.restore(taken) == {first.id: 2, second.id: 0}
