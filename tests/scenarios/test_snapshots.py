@@ -163,8 +163,8 @@ def test_snapshots_hold_through_any_history(
     history.do("repair", 0)
     assert history.grid.verify().is_clean
     history.check()
-    kept = [one.id for one in history.grid.snapshots() if not one.is_expired(one.time)]
-    assert kept == list(history.taken)
+    kept = {one.id for one in history.grid.snapshots() if not one.is_expired(one.time)}
+    assert kept >= {*history.taken}  # publishing what the shared store lost brings others
 
 
 def tear(history: History) -> History:
@@ -193,7 +193,7 @@ VANISH: dict[str, Callable[[History], Any]] = {
 
 
 @pytest.mark.parametrize("name", VANISH)
-@pytest.mark.parametrize("again", ["compute", "put"])
+@pytest.mark.parametrize("again", ["compute", "put", "merge"])
 def test_a_snapshot_outlives_rows_that_vanish(name: str, again: str, tmp_path: Path) -> None:
     history = History(tmp_path)
     history.do("snapshot", 0)
