@@ -135,6 +135,9 @@ class Teller:
         n = int(counts[is_known].sum())
         # rows that were laid out anew have the latest commit of all that are in them
         lost = mark.points - n if mark.layout == look.grid.layout else 0
+        if mark.layout != look.grid.layout:  # its rows are in other chunks: they have other signs
+            its = look.rows.subset(np.flatnonzero(numbers == np.uint64(mark.last)))
+            mark = replace(mark, sign=int(signs(its)[0]) if len(its) and mark.sign else 0)
         mark = replace(mark, points=n, layout=look.grid.layout)
         if lost > 0:
             writer = _holder(look.holder.record)

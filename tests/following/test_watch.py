@@ -160,6 +160,21 @@ def test_rows_that_are_written_again_are_not_told_again() -> None:
     assert sorted(labels(told(store))) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
 
 
+def test_a_token_of_after_another_layout_is_one_of_the_same_store() -> None:
+    store = new_store()
+    stream(store, range(4), chunks=4)
+    stream(store, range(11), chunks=4)  # in other chunks than the first one
+    token = told(store)[-1].token
+    grid = swarmgrid.Grid.open(store, "simulate/")
+    for change in (lambda: grid.rechunk({"x": 1}), lambda: grid.compress(3), lambda: None):
+        change()
+        new = told(store, token)
+        assert kinds(new) in (["joined", "left"], [])
+        token = new[-1].token if new else token
+    stream(store, range(12), chunks=None)
+    assert labels(told(store, token)) == [11]
+
+
 def test_what_a_snapshot_brings_back_is_told() -> None:
     store = new_store()
     stream(store, range(8))
