@@ -129,6 +129,7 @@ def write_block(
             inner = grid.inner_block_shape(output)
             block[name] = read_back(name, block[name], data, is_new, output, encoding, inner)
         data = _encrypted(data, grid, name, index)
+        # all outputs before their row: a kill in between leaves chunks that no row refers to
         blobs.put(chunk_key(grid, name, index), data)
         written += len(data)
     return written

@@ -90,6 +90,7 @@ class KeyValueBlobs:
 
     def begin_writing(self) -> None:
         if self._own:
+            # while this object is there, writes of this owner hold: see `_write`
             self._write_if(self._own, LeaseRecord.of_this_process(0).to_bytes())
 
     def end_writing(self) -> None:
@@ -100,6 +101,7 @@ class KeyValueBlobs:
         for name in self.names(f"{STAGING}/"):
             key = f"{STAGING}/{name}"
             if name.startswith(f"{self._group}-") and self._prefix + key != self._own:
+                # from here on the condition of every write of that owner fails in the store
                 self._write(key, None)
 
     def _write(self, key: str, data: bytes | None) -> None:
