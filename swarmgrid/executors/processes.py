@@ -91,9 +91,9 @@ class DaskProcesses:
         self._pool.stop()
 
     def close(self) -> None:
-        self._pool.close()
-        if self._threads is not None:
+        if self._threads is not None:  # each ends after the task that the pool cuts short now
             self._threads.close()
+        self._pool.close()
 
 
 def threaded_scheduler() -> Callable[..., Any]:

@@ -114,18 +114,7 @@ class LayerIndex:
         return True
 
     def update(self) -> int:
-        """Add the points of the last look that it does not hold, and keep it beside the grid.
-
-        Returns
-        -------
-        int
-            The number of vectors that were added.
-
-        Raises
-        ------
-        DamageError
-            If a new value is damaged.
-        """
+        """Add the points of the last look that it does not hold: see `GridIndex.update`."""
         state, covered, graph, rows = self._state, self._covered, self._graph, self._rows
         assert state is not None
         assert covered is not None
