@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 import zarr
 import zarr.codecs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import swarmgrid
@@ -77,7 +77,7 @@ def layouts(store: Path) -> dict[str, Any]:
     return {name: one for name, one in found.items() if name not in AXES}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(7))
+@settings(max_examples=examples(7))
 @given(data=st.data())
 def test_what_xarray_says_of_a_grid_makes_one_that_is_stored_alike(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

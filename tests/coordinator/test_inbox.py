@@ -11,6 +11,7 @@ import pytest
 from swarmgrid.coordinator import inbox as module
 from swarmgrid.coordinator.inbox import Reported, TaskOver, TaskRequest, TaskSource, WorkRequest
 from swarmgrid.transport.messages import Task, TaskResult
+from tests.waiting import PATIENCE
 
 TASK = Task((), None, None, writes=False)
 
@@ -32,13 +33,16 @@ def test_each_question_has_a_reply_of_its_own(inbox: SimpleQueue[Any], may_wait:
     source = TaskSource(1, inbox, threading.Event())
     first, one = in_a_thread(lambda: source.get(may_wait=may_wait))
     second, other = in_a_thread(source.wait_for_work)
-    asked = {type(message): message for message in (inbox.get(timeout=60), inbox.get(timeout=60))}
+    asked = {
+        type(message): message
+        for message in (inbox.get(timeout=PATIENCE), inbox.get(timeout=PATIENCE))
+    }
     assert asked.keys() == {TaskRequest, WorkRequest}
     assert (asked[TaskRequest].engine, asked[TaskRequest].may_wait) == (1, may_wait)
     asked[WorkRequest].reply.put(7)  # in another order than they were asked
     asked[TaskRequest].reply.put(TASK)
     for thread in (first, second):
-        thread.join(60)
+        thread.join(PATIENCE)
     assert (one, other) == ([TASK], [7])
 
 
@@ -49,9 +53,9 @@ def test_what_comes_after_the_coordinators_last_look_is_answered_by_its_end(
     closed = threading.Event()
     source = TaskSource(0, inbox, closed)
     thread, answers = in_a_thread(lambda: (source.get(), source.wait_for_work()))
-    inbox.get(timeout=60)  # and no answer comes
+    inbox.get(timeout=PATIENCE)  # and no answer comes
     closed.set()
-    thread.join(60)
+    thread.join(PATIENCE)
     assert answers == [(None, 0)]
 
 

@@ -431,7 +431,7 @@ def test_many_that_take_from_one_watch_get_each_event_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert sorted(kinds([*seen[0], *seen[1], *seen[2]])) == sorted(WHOLE_RUN)
 
 

@@ -56,7 +56,7 @@ async def watched():
 
 CALLS = {
     "put_many": lambda: swarmgrid.put_many({1: 7.0}, {"height": 7.0}, ["width"], func=area),
-    "archive": lambda: len(swarmgrid.archive(here / "store", here / "cold", older_than="1h").grids),
+    "archive": lambda: str(swarmgrid.archive(here / "store", here / "cold", older_than="1h")),
     "catalog": lambda: [row.grid for row in swarmgrid.catalog().rows],
     "compute": lambda: swarmgrid.compute(wave, axes={"x": range(8)}, chunks=2).sum().to_dict(),
     "copy": lambda: swarmgrid.copy(here / "store", here / "copy").snapshots,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmgrid.errors import InputError
@@ -27,7 +27,7 @@ def place(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return url, options
 
 
-@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15))
 @given(
     acts=st.lists(st.tuples(KEYS, VALUES, st.none() | st.just(True) | VALUES, st.booleans())),
     is_deleted=st.booleans(),

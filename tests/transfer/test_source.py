@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import DamageError, InputError
@@ -45,7 +45,6 @@ def stored(files: FileBlobs) -> GridState:
     return GridState(GRID, Manifest(Rows.from_rows(rows, 2, 1), {}))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.permutations(["s", "k", "q"]),
     st.lists(st.integers(0, 2), min_size=1, max_size=4),
