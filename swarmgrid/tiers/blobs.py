@@ -92,7 +92,6 @@ class TieredWriter:
         """Remove an object, and then its copies: a reader could put them back before."""
         self._home.delete(key)
         self._tiers.drop(key)
-        self._tiers.saw_document(key, None)
 
     def names(self, prefix: str) -> list[str]:
         """The objects and folders directly in a folder."""

@@ -130,5 +130,5 @@ class TierHistories(Histories):
 
 
 def test_any_history_through_tiers_is_what_dicts_say() -> None:
-    some = settings(max_examples=examples(2), stateful_step_count=6)
+    some = settings(max_examples=examples(10), stateful_step_count=6)
     run_state_machine_as_test(TierHistories, settings=some)
