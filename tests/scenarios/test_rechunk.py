@@ -337,3 +337,31 @@ def test_a_snapshot_outlives_another_layout(tmp_path: Path, change: str) -> None
     assert grid_of(tmp_path).restore(snapshot) == 0
     assert grid_of(tmp_path).dataset().sel(before.coords).load().equals(before)
     assert grid_of(tmp_path).state().encodings == key_ids
+
+
+def fails_at_two(x: int) -> float:
+    if x == 2:
+        raise ValueError(f"no {x}")
+    return x * 1.0
+
+
+def some_failed(store: Any, xs: Any) -> Grid:
+    options: dict[str, Any] = {"store": store, "version": "1", "executor": "sync"}
+    swarmgrid.stream(fails_at_two, axes={"x": xs}, on_error="record", verbose=0, **options)
+    return Grid.open(store, "fails_at_two/")
+
+
+@pytest.mark.parametrize("laid_out", ["source", "target"])
+def test_failures_are_shown_and_merged_in_any_layout(
+    tmp_path: Path, laid_out: str, new_memory_store: Callable[[], str]
+) -> None:
+    source, target = new_memory_store(), new_memory_store()
+    grids = {"source": some_failed(source, [0, 1, 2]), "target": some_failed(target, [0])}
+    grids[laid_out].rechunk(chunks=2)
+    assert grids["source"].errors()["reason"].tolist() == ["ValueError: no 2"]
+    page = swarmgrid.report(source, tmp_path / "report.html").read_text()
+    assert "ValueError: no 2" in page
+    swarmgrid.merge(source, target)
+    assert grids["target"].errors()["x"].tolist() == [2]
+    assert grids["target"].state().points_failed == 1
+    assert grids["target"].verify().notes == ()
