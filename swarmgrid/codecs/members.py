@@ -21,8 +21,8 @@ KEYS = (
 """The members, under xarray's names."""
 TIMES = ("units", "calendar")
 """The members by which xarray tells times from integers."""
-_DROPPED = {"preferred_chunks", "source", "original_shape", "coordinates"}
-"""The notes of xarray on an array that it has read, which it drops when it writes one."""
+_DROPPED = {"preferred_chunks", "source", "original_shape", "coordinates", "own_dims"}
+"""Notes of xarray, and of ours, on an array that was read: they say nothing of its storage."""
 _ELSEWHERE = {
     "compressor": "compressors=, as Zarr's format 3 has it",
     "missing_value": "fill_value=",

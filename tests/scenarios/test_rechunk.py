@@ -352,7 +352,7 @@ def some_failed(store: Any, xs: Any) -> Grid:
 
 
 @pytest.mark.parametrize("laid_out", ["source", "target"])
-def test_failures_are_shown_and_merged_in_any_layout(
+def test_failures_are_told_and_taken_over_in_any_layout(
     tmp_path: Path, laid_out: str, new_memory_store: Callable[[], str]
 ) -> None:
     source, target = new_memory_store(), new_memory_store()
