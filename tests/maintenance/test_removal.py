@@ -203,7 +203,7 @@ def test_failures_of_deleted_points_are_gone_and_of_others_not() -> None:
         ({}, "nothing is selected"),
         (3, "expected a mapping"),
         ({"y": 1}, "'y', which is no axis; the axes are x, s"),
-        ({"x": 77}, r"x=77 selects nothing"),
+        ({"x": 77}, "x=77 is no value that axis 'x' has"),
         ({"x": [3, 77]}, "77"),
         ({"s": "z"}, "its values are"),
         ({"x": "three"}, "three"),
