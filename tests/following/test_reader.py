@@ -139,6 +139,7 @@ def test_a_token_of_fewer_points_than_its_commits_have_tells_them_again() -> Non
     assert labels(told(store, short.to_text())) == [*range(6)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_kills", first(1, [2, 25]))
 def test_killed_writers_leave_nothing_untold(tmp_path: Path, n_kills: int) -> None:
     store, chance = tmp_path / "cache", random.Random(n_kills)

@@ -135,6 +135,7 @@ def test_a_warning_of_xarray_fails_the_reader(store: Path) -> None:
         read_xarray(store, group="simulate/abc")
 
 
+@pytest.mark.long
 def test_a_warning_of_zarr_fails_the_reader(store: Path, tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_text(json.dumps(PLAIN_GROUP))
     (tmp_path / "lock").mkdir()

@@ -325,6 +325,7 @@ def test_grids_of_two_stores_and_of_no_function() -> None:
         grid.adopt(old)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", first(1, [9, 1]))
 def test_a_kill_at_any_step_leaves_right_points_and_the_call_again_adds_the_rest(
     tmp_path: Path, kill_at: Callable[[int], None], every: int

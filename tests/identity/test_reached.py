@@ -149,6 +149,7 @@ print([fingerprint(program(place, 1)) for place in PLACES])
 """
 
 
+@pytest.mark.long
 def test_another_process_finds_the_same() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

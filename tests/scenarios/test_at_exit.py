@@ -147,6 +147,7 @@ def test_every_public_function_does_at_the_end_of_a_script_what_it_did_before(
     assert of_thread == before["open"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", first(1, ["threads", "processes", "sync"]))
 def test_every_executor_computes_at_the_end_of_a_script(tmp_path: Path, executor: str) -> None:
     assert output_of(tmp_path, ANEW, executor) == ["72.0"]

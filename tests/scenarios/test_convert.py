@@ -400,6 +400,7 @@ actions[sys.argv[1]](sys.argv[2])
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "named", first(1, ["n more read", "n n t more read", "n n n", "n more more read"])
 )

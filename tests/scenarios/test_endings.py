@@ -18,6 +18,7 @@ import swarmgrid
 from swarmgrid.coordinator.endings import with_code
 from swarmgrid.executors.daemon_threads import DaemonThreads
 from swarmgrid.worker.tracebacks import user_traceback
+from tests.long import first
 from tests.observe.screen import session
 from tests.waiting import PATIENCE
 
@@ -85,6 +86,7 @@ def test_ctrl_c_ends_with_one_line_and_the_user_s_frame(tmp_path: Path, case: st
     assert lines[-1] == "KeyboardInterrupt: 4 of 40 points are stored; call again to go on"
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_does_not_wait_for_running_points(tmp_path: Path) -> None:
     lines = interrupted(tmp_path, "processes", n_times=2)
     assert lines[-1] == "KeyboardInterrupt: 4 of 40 points are stored; call again to go on"
@@ -107,6 +109,7 @@ assert blocked >> (signal.SIGINT - 1) & 1, "Ctrl-C ends the server while it impo
 """
 
 
+@pytest.mark.long
 def test_ctrl_c_spares_the_fork_server_from_its_first_moment() -> None:
     subprocess.run([sys.executable, "-c", STARTED], check=True, timeout=PATIENCE)
 
@@ -114,6 +117,7 @@ def test_ctrl_c_spares_the_fork_server_from_its_first_moment() -> None:
 FAILING = """
 import sys
 import swarmgrid
+from tests.long import first
 
 def inner(x):
     if x == 3:
@@ -132,7 +136,7 @@ swarmgrid.compute(axes={"x": range(6)}, func=simulate, version="1", store=sys.ar
 """
 
 
-@pytest.mark.parametrize("executor", ["sync", "processes"])
+@pytest.mark.parametrize("executor", first(1, ["processes", "sync"]))
 def test_a_failing_point_shows_its_traceback_once(tmp_path: Path, executor: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(FAILING)

@@ -189,6 +189,7 @@ def segment_rows(
     ]
 
 
+@pytest.mark.long
 def test_a_reader_never_sees_a_mixture_while_the_grid_grows(tmp_path: Path) -> None:
     """Opened again and again by xarray in another process while it grows point by point."""
 

@@ -132,6 +132,7 @@ def test_many_small_objects_are_a_memory_error_too(tmp_path: Path, capfd: Any) -
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.long
 def test_memory_that_is_short_beside_a_call_costs_no_run(tmp_path: Path) -> None:
     has_happened = tmp_path / "happened"
 
@@ -199,6 +200,7 @@ def test_work_is_handed_out_one_by_one_while_memory_is_short(
     assert "work goes on one task at a time" in caplog.text
 
 
+@pytest.mark.long
 def test_the_largest_worker_is_ended_before_the_machine_runs_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -171,6 +171,7 @@ def test_the_second_process_says_that_it_waits(tmp_path: Path) -> None:
     assert finished(second) == 0
 
 
+@pytest.mark.long
 def test_readers_never_wait_and_never_see_half_a_state(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
@@ -213,6 +214,7 @@ def test_processes_on_a_key_value_store_survive_one_killed_and_one_paused_beyond
     survive(place[0], tmp_path, executor="sync", **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", first(1, ["sync", "processes"]))
 def test_processes_survive_one_killed_and_one_paused_beyond_its_lease(
     tmp_path: Path, executor: str
@@ -316,6 +318,7 @@ with dask.config.set(scheduler=None if options else "synchronous"):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scheduler", "how", "what"),
     first(
@@ -386,7 +389,7 @@ swarmgrid.stream(axes={"x": range(4000)}, func=mixed, store=sys.argv[1], version
 @pytest.mark.parametrize(
     ("name", "executor"),
     first(
-        2,
+        1,
         [
             *[("SIGINT", "threads"), ("SIGTERM", "sync")],
             *[("SIGINT", "sync"), ("SIGTERM", "threads")],
@@ -417,7 +420,7 @@ def test_a_run_without_worker_processes_is_interrupted_all_the_same(
 @pytest.mark.parametrize(
     ("name", "pause"),
     first(
-        3,
+        1,
         [
             *[("SIGINT", 0.02), ("SIGTERM", 600.0), ("SIGKILL", 0.02)],
             *[("SIGINT", 600.0), ("SIGTERM", 0.02), ("SIGKILL", 600.0)],
@@ -458,6 +461,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(
             assert n_calls - 2 <= kept <= n_calls
 
 
+@pytest.mark.long
 def test_a_worker_in_a_long_call_that_holds_the_interpreter_ends_with_its_coordinator(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import swarmgrid
 from swarmgrid.errors import StoreError
 from swarmgrid.stores import from_url, redis
+from tests.long import first
 from tests.servers.valkey import valkey
 
 FAST: dict[str, Any] = {"executor": "sync", "version": "1", "verbose": 0}
@@ -82,7 +83,7 @@ UNREACHABLE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("client", UNREACHABLE)
+@pytest.mark.parametrize("client", first(2, UNREACHABLE))
 def test_an_error_of_a_client_shows_neither_its_frames_nor_ours(
     client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -215,6 +215,7 @@ swarmgrid.compute(axes={"x": range(2)}, func=starts_a_program, version="1", stor
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", first(2, ["SIGKILL", "timeout", "SIGINT", "SIGTERM"]))
 def test_programs_that_the_function_started_end_with_its_worker(tmp_path: Path, how: str) -> None:
     script, calls = tmp_path / "script.py", tmp_path / "calls"

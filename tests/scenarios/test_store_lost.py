@@ -140,6 +140,7 @@ def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
     assert resumed(store, calls) >= n_calls - 100
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("is_checked")
 @pytest.mark.parametrize("what", first(1, ["folders", "file"]))
 def test_a_store_that_becomes_unreadable_is_a_clear_error(tmp_path: Path, what: str) -> None:
@@ -180,6 +181,7 @@ def deleted(store: Path) -> None:
         shutil.rmtree(store, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", first(1, range(2)))
 def test_a_store_deleted_under_worker_processes_is_a_clear_error(
     tmp_path: Path, calls: Path, seed: int

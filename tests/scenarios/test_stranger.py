@@ -152,7 +152,7 @@ WAYS: list[tuple[Callable[[Path], None], str, int | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("put", "store", "start"), first(4, WAYS))
+@pytest.mark.parametrize(("put", "store", "start"), first(2, WAYS))
 def test_what_is_no_file_is_neither_waited_for_nor_read(
     tmp_path: Path, put: Callable[[Path], None], store: str, start: int | None
 ) -> None:
@@ -211,7 +211,7 @@ def zeros(n: int) -> bytes:
     return bytes(compress(bytes(n), 1, checksum=True))
 
 
-@pytest.mark.parametrize("end", ["mean/c.0.0", "name/c.0.0", "s/c.0", "copy-s-c.0"])
+@pytest.mark.parametrize("end", first(2, ["mean/c.0.0", "s/c.0", "name/c.0.0", "copy-s-c.0"]))
 def test_a_frame_that_expands_is_not_expanded(end: str) -> None:
     bomb = zeros(2**29)
     assert len(bomb) < 2**16

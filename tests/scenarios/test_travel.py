@@ -549,7 +549,7 @@ WHOLE = {  # what cloudpickle, or the class itself, leaves out or makes otherwis
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("kind", first(6, WHOLE))
 def test_classes_and_objects_arrive_as_they_are(
     kind: str, modules: Modules, receiver: Receiver
 ) -> None:
@@ -714,6 +714,7 @@ def delete_folder() -> None:
     shutil.rmtree(multiprocessing.current_process()._config["tempdir"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", [kill_server, delete_folder])
 def test_a_fork_server_that_cannot_be_reached_is_started_anew(
     harm: Callable[[], None], new_memory_store: Callable[[], str]

@@ -13,9 +13,10 @@ from zarr.storage import MemoryStore
 import swarmgrid
 from swarmgrid.store.location import to_location
 from swarmgrid.store.sources import remember, remembered
+from tests.long import first
 
 
-@pytest.mark.parametrize("is_first_gone", [False, True])
+@pytest.mark.parametrize("is_first_gone", first(1, [True, False]))
 def test_a_store_is_found_while_either_of_two_uses_goes_on(*, is_first_gone: bool) -> None:
     url, options = "s3://sources/path", {"region": "here"}
     tiers = object()
@@ -39,6 +40,7 @@ def test_a_store_is_found_while_either_of_two_uses_goes_on(*, is_first_gone: boo
     assert found.tiers is None  # which may hold gigabytes
 
 
+@pytest.mark.long
 def test_an_object_is_found_while_its_user_keeps_it() -> None:
     store = MemoryStore()
     url = str(store)

@@ -392,6 +392,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_processes_share_a_disk_within_its_budget_though_one_is_killed(tmp_path: Path) -> None:
     script, folder = tmp_path / "filler.py", tmp_path / "disk"
     script.write_text(FILLER)
@@ -487,6 +488,7 @@ assert tiers._levels.ram.metrics().copies == 2
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have(tmp_path: Path) -> None:
     places = [str(tmp_path / "home"), str(tmp_path / "disk")]
