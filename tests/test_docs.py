@@ -30,8 +30,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROSE = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 NEEDS_SERVER = {"use-s3.md"}
 """Pages whose blocks use the names ``store`` and ``storage_options`` of a server's."""
-NEEDS_CLUSTER = {"use-a-cluster.md"}
-"""Pages that start a cluster, which takes seconds: they run with the long tests."""
+TAKES_SECONDS = {"use-a-cluster.md", "survive-failures.md"}
+"""Pages that start a cluster or wait for slow points: they run with the long tests."""
 NEEDS_PACKAGE = {
     "from-xyzpy.md": "xyzpy",
     "from-pipefunc.md": "pipefunc",
@@ -73,7 +73,7 @@ def reset_options() -> Iterator[None]:
 WITH_BLOCKS = [page for page in PAGES if any(python_blocks(page.read_text()))]
 MARKS = {
     **dict.fromkeys(NEEDS_SERVER, pytest.mark.server),
-    **dict.fromkeys(NEEDS_CLUSTER, pytest.mark.long),
+    **dict.fromkeys(TAKES_SECONDS, pytest.mark.long),
 }
 
 

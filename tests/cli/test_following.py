@@ -70,6 +70,7 @@ swarmgrid.stream({}, {"x": range(3)}, func=slow, store=folder / "cache", version
 """
 
 
+@pytest.mark.long
 def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(IN_A_TERMINAL)

@@ -94,9 +94,7 @@ def are_same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.dtype == other.dtype and one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize(
-    ("name", "divided"), first(len(COMPRESSORS), pairs(list(COMPRESSORS), list(SHAPES)))
-)
+@pytest.mark.parametrize(("name", "divided"), first(3, pairs(list(COMPRESSORS), list(SHAPES))))
 def test_values_of_every_dtype_survive_every_compressor_and_zarr_reads_them(
     name: str, divided: str, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def assert_identical(got: dict[str, np.ndarray], names: set[str], *, is_decoded:
             np.testing.assert_array_equal(np.signbit(values.real), np.signbit(want.real))
 
 
+@pytest.mark.long
 def test_xarray_reads_every_kind_decoded(store: Path) -> None:
     arrays, dims = read_xarray_with_dims(store / "simulate" / "abc")
     assert_identical(arrays, set(ARRAYS), is_decoded=True)

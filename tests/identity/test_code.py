@@ -21,6 +21,7 @@ import pytest
 from swarmgrid.errors import IdentityError
 from swarmgrid.identity import digest, fingerprint, function_name
 from swarmgrid.identity.encode import encode, frame
+from tests.long import first
 
 ROOT = Path(__file__).parents[2]
 NOT_UNDERSTOOD: Any = (x for x in "ab")
@@ -206,7 +207,7 @@ MEANINGLESS = [
 ]
 
 
-@pytest.mark.parametrize("edit", MEANINGLESS)
+@pytest.mark.parametrize("edit", first(12, MEANINGLESS))
 def test_an_edit_without_meaning_keeps_the_fingerprint(
     load: Study, edit: tuple[str, str, str]
 ) -> None:
@@ -251,7 +252,7 @@ MEANINGFUL = [
 ]
 
 
-@pytest.mark.parametrize("edit", MEANINGFUL)
+@pytest.mark.parametrize("edit", first(14, MEANINGFUL))
 def test_an_edit_with_meaning_changes_the_fingerprint_until_it_is_undone(
     load: Study, edit: tuple[str, str, str]
 ) -> None:

@@ -472,6 +472,7 @@ print(json.dumps([digest(set(names)), digest(dict.fromkeys(names, {1, "a", None}
 """
 
 
+@pytest.mark.long
 def test_digests_do_not_depend_on_the_process() -> None:
     own = io.StringIO()
     with contextlib.redirect_stdout(own):

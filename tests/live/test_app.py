@@ -195,6 +195,7 @@ def computing(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
             process.kill()
 
 
+@pytest.mark.long
 def test_a_map_fills_while_another_process_computes_and_a_kill_is_seen(
     computing: tuple[Path, subprocess.Popen[bytes]],
 ) -> None:

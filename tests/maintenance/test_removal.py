@@ -129,6 +129,7 @@ OPERATIONS: dict[str, Callable[[Grid], Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "every"), first(1, [("delete", 4), ("drop", 3), *((name, 1) for name in OPERATIONS)])
 )

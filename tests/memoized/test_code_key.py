@@ -67,6 +67,7 @@ def runs(folder: Path, script: str, helpers: str = HELPERS) -> bool:
     return done.stdout.split()[-1] == "False"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", first(1, [3, 1]))
 def test_edits_that_change_nothing_do_not_count_and_others_do(tmp_path: Path, every: int) -> None:
     same, other = list(SAME)[::every], list(OTHER)[::-every]
@@ -154,6 +155,7 @@ def test_it(tmp_path):
 """
 
 
+@pytest.mark.long
 def test_asserts_behind_a_block_may_be_rewritten_by_pytest(tmp_path: Path) -> None:
     """They make the function longer, at whose end the handlers of the block stand."""
     (tmp_path / "test_rewritten.py").write_text(AMONG_ASSERTS)

@@ -253,6 +253,7 @@ def swaps() -> list[tuple[dict[str, bytes], str, str]]:
     return [(objects, a, b) for a, b in pairs if objects[a] != objects[b]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("turn", first(1, range(3)))
 def test_an_object_in_the_place_of_another_one_is_never_a_value(turn: int) -> None:
     def of(n: int) -> State:

@@ -274,6 +274,7 @@ print("over")
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", first(1, ["processes", "sync"]))
 def test_what_a_function_prints_and_logs_stands_above_the_bar(
     tmp_path: Path, executor: str

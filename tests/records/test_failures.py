@@ -106,7 +106,7 @@ def test_a_compaction_that_is_killed_at_any_step_loses_nothing(files: FileBlobs)
     assert attempts(files) == before
 
 
-@pytest.mark.parametrize("seed", first(2, range(20)))
+@pytest.mark.parametrize("seed", first(1, range(20)))
 def test_a_log_of_any_sizes_stays_short_and_says_the_last_of_each_point(
     files: FileBlobs, seed: int
 ) -> None:

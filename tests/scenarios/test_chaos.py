@@ -56,6 +56,7 @@ def point(x: int, y: int) -> Any:
     """Stands for the function of the script, where results are only read."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("every", first(1, [60, 1]))
 def test_a_kill_at_any_step_of_a_write_loses_nothing(tmp_path: Path, every: int) -> None:

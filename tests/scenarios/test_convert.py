@@ -178,6 +178,7 @@ def test_a_kill_between_any_two_writes_loses_nothing(
     assert (is_float[0], is_float[-1]) == (False, True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", EVERY)
 def test_after_a_kill_others_may_go_on_before_the_next_conversion(
     states: list[dict[str, bytes]], every: int

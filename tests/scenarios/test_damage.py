@@ -98,6 +98,7 @@ def damages(store: Path, turn: int) -> Iterator[tuple[str, str]]:
 GROWN = {"x": [4, 0.5, 1, 2, 3], "s": ["a", "b", "c"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("turn", TURNS)
 def test_whatever_file_is_damaged_values_are_right_or_an_error_names_the_file(
     sound: Path, oracle: xr.Dataset, tmp_path: Path, turn: int, monkeypatch: pytest.MonkeyPatch

@@ -54,7 +54,7 @@ DIVIDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=first(2, DIVIDED))
+@pytest.fixture(scope="module", params=first(1, DIVIDED))
 def stored(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, xr.Dataset]:

@@ -28,6 +28,7 @@ print(done.points_computed)
 """
 
 
+@pytest.mark.long
 def test_two_scripts_of_one_name_in_two_folders_have_two_grids(tmp_path: Path) -> None:
     computed = []
     for factor, folder in enumerate(("a", "b", "a")):

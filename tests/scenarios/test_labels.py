@@ -213,7 +213,7 @@ def test_the_words_of_the_decoders_are_found() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", first(2, ["float", "text", "int", "int16", "bool"]))
+@pytest.mark.parametrize("kind", first(1, ["float", "text", "int", "int16", "bool"]))
 def test_no_word_of_a_decoder_changes_a_value(kind: str) -> None:
     """Each word alone, with each value: what is stored in plain sight decodes to itself."""
     dtype = {"float": "float64", "int": "int64", "text": "string"}.get(kind, kind)

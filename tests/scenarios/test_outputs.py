@@ -271,7 +271,7 @@ def test_a_masked_array_without_a_masked_value_is_an_array(tmp_path: Any) -> Non
     assert ds["value"].values.tolist() == [[1, 2]]
 
 
-@pytest.mark.parametrize("case", SECOND)
+@pytest.mark.parametrize("case", first(16, SECOND))
 @pytest.mark.parametrize(
     "where", first(1, ["in one run", "in a later run", "among the first points"])
 )

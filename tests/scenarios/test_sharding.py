@@ -50,6 +50,7 @@ def data_files(store: Path) -> list[Path]:
     return list(store.glob("data.zarr/*/*/*/c.*"))
 
 
+@pytest.mark.long
 def test_many_tiny_chunks_are_sharded_by_themselves(tmp_path: Path) -> None:
     axes = {"x": range(MANY)}
     call: dict[str, Any] = {"axes": axes, "func": half, "store": tmp_path, "chunks": 3}

@@ -295,6 +295,7 @@ def test_a_time_limit_holds_for_each_try_and_not_for_the_pauses(tmp_path: Path) 
     assert times[-1] + 1.6 - times[0] > 6.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", first(1, ["processes", "sync", "threads"]))
 def test_retries_wait_for_their_turn_too(tmp_path: Path, executor: str) -> None:
     calls = tmp_path / "calls"

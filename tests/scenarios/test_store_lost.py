@@ -115,6 +115,7 @@ def is_checked() -> None:
         pytest.skip("privileges cannot be given up here")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("is_checked")
 @pytest.mark.parametrize("n_calls", first(1, [60, 10]))
 def test_a_store_that_becomes_read_only_under_a_run_is_a_clear_error(
@@ -202,6 +203,7 @@ def test_a_store_deleted_under_worker_processes_is_a_clear_error(
     assert set(calls_of(calls).values()) == {1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", first(1, ["data.zarr", "manifest"]))
 def test_a_part_of_a_store_deleted_under_a_run_is_never_taken_for_something_valid(
     tmp_path: Path, calls: Path, part: str

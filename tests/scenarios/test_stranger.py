@@ -152,7 +152,7 @@ WAYS: list[tuple[Callable[[Path], None], str, int | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("put", "store", "start"), first(2, WAYS))
+@pytest.mark.parametrize(("put", "store", "start"), first(1, WAYS))
 def test_what_is_no_file_is_neither_waited_for_nor_read(
     tmp_path: Path, put: Callable[[Path], None], store: str, start: int | None
 ) -> None:

@@ -151,6 +151,7 @@ def stages(request: pytest.FixtureRequest) -> Stages:
     return Stages(request.param)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("turn", first(1, range(TURNS)))
 def test_every_object_swapped_for_another_one_is_found_and_repaired(
     stages: Stages, turn: int

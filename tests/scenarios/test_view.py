@@ -14,6 +14,7 @@ import xarray as xr
 from zarr.storage import MemoryStore, WrapperStore
 
 import swarmgrid
+from tests.long import first
 
 
 class CountingStore(WrapperStore[MemoryStore]):
@@ -161,7 +162,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
-@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("order", first(1, map(pytest.param, [("a", "b"), ("b", "a")])))
 def test_indexing_equals_numpy(store: CountingStore, key: Any, order: tuple[str, str]) -> None:
     values = {"a": [4, 0, 5, 2, 1, 3], "b": [3, 9, 0, 1, 2, 8, 4, 7, 6, 5]}
     axes = {name: values[name] for name in order}
