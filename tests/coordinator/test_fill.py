@@ -97,7 +97,7 @@ def test_an_overtaken_run_goes_on_and_keeps_what_was_committed(
     n_calls = Counter(calls)
     assert kept
     assert {x: n_calls[x] for x in kept} == kept, "what was committed is computed again"
-    assert n_calls[4] == 2
+    assert n_calls[4] >= 2  # one time more, where the second run was slow to commit it
     assert max(n_calls.values()) <= 3
     assert swarmgrid.Grid.open(options["store"], "slow/").verify().is_clean
 
