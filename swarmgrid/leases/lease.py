@@ -76,6 +76,7 @@ class Lease:
 
     def new_name(self, suffix: str) -> str:
         """A name for an object of the owner's, which comes after all that were used before."""
+        # the epoch first: names sort by owner, and failures are read in that order
         return f"{self.epoch:012d}-{next(self._numbers):08d}-{self.writer}{suffix}"
 
     def names_of(self, kind: str) -> Callable[[], str]:
@@ -90,6 +91,8 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLostError if the lease is known to be another's, or gone."""
+        # seen by the heartbeat, so that this takes no request: it comes before nearly every write.
+        # What is written before the next heartbeat after a takeover is the fence's to refuse
         if self._lost:
             raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
 
@@ -103,12 +106,15 @@ class Lease:
         self._ended.set()
         self._thread.join()  # or its next heartbeat would overwrite that the lease is released
         with contextlib.suppress(Exception):  # the store is gone or full: the lease runs out
+            # also where nothing is written: a run that failed asks `is_overtaken` (0042)
             self._look()
             if not self._lost:
                 self._write(replace(self._record, released=True, seconds_left=None))
         self._lost = self._lost or f"the lease of grid {self._path.grid} was given back"
+        # what stays of it is removed by the next owner's fence
         with contextlib.suppress(Exception):
             self.blobs.end_writing()
+        # last: from here on another thread of this process takes the lease without waiting
         _own.discard(self.writer)
 
     def __enter__(self) -> Self:
@@ -193,6 +199,7 @@ def acquire(
     """
     watch = _LeaseWatch(clock)
     while True:
+        # a new writer at each try: the owner that was faster has fenced the name of the last one
         record = LeaseRecord.of_this_process(min(seconds, MAX_LEASE_SECONDS))
         blobs = location.open(path.grid, record.writer)
         epoch = _highest(blobs, path.grid)
@@ -208,6 +215,7 @@ def acquire(
                 return Lease(blobs, path, epoch + 1, record)
         except LeaseLostError:  # the owner that was faster has already fenced this attempt
             pass
+        # also after Ctrl-C: a record that was created counts as stale in this process from now on
         except BaseException:
             _own.discard(record.writer)
             raise
@@ -221,12 +229,14 @@ def _try_acquire(blobs: Blobs, path: GridPath, epoch: int, record: LeaseRecord) 
     catches a process that listed the epochs before a file of a higher one was there. Only then are
     others fenced and earlier leases deleted: a loser that did so would cut off the owner.
     """
+    # before the create: a directory stages the lease record, too
     blobs.begin_writing()
     won = blobs.create(record_key(path.grid, epoch), record.to_bytes())
     if not won or _highest(blobs, path.grid) != epoch:
         blobs.end_writing()
         return False
     blobs.fence_others()
+    # a kill from here on leaves lower numbers, which do not hold; the next owner deletes them
     _delete_before(blobs, path, epoch)
     return True
 
@@ -257,6 +267,7 @@ class _LeaseWatch:
         if (epoch, data) != self._seen:
             self._seen, self._since = (epoch, data), self._clock()
         self._say(record)
+        # a damaged record states no time, and its owner may be alive
         limit = record.seconds if record is not None else LEASE_SECONDS
         return self._clock() - self._since > limit
 

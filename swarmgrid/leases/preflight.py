@@ -57,6 +57,7 @@ def check_writable(location: Location) -> None:
             "where the key exists replaced it. Use a store with conditional writes "
             "(If-None-Match), such as a directory, S3, GCS or Azure itself"
         )
+    # success alone is remembered: a store that was refused, or not reached, is tried again
     _admitted.put(location, fact=True)
 
 

@@ -28,6 +28,7 @@ def try_sharing(location: Location) -> bool:
     written after that. True may still be wrong for another process: see `is_visible`.
     """
     if location.store is None:
+        # each process opens a path or a URL itself; workers of a cluster look for a probe, too
         return not location.url.startswith("memory://")
     found = _known.get(location)
     if found is None:
@@ -62,6 +63,7 @@ def is_visible(location: Location, key: str) -> bool:
 
 def _is_seen_by_a_copy(location: Location) -> bool:
     try:
+        # packed before the probe is written: what travels with the object would prove nothing
         packed = cloudpickle.dumps(location)
     except Exception:  # noqa: BLE001  # any class may raise anything
         return False

@@ -131,6 +131,7 @@ def _check_depth(document: Document) -> None:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two values are one in JSON, where ``1``, ``1.0`` and ``true`` differ."""
+    # ``true == 1 == 1.0`` in Python: the type of each value is compared, too
     kind = type(one)
     if kind is dict:
         if type(other) is not dict or one.keys() != other.keys():

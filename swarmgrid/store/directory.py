@@ -149,6 +149,7 @@ class FileBlobs:
 
     def fence_others(self) -> None:
         for name in self.names(STAGING):
+            # of this grid alone: owners of other grids of the store write meanwhile
             is_other = name.startswith(f"{self._group}-") and name != self._writer
             if is_other or (name.startswith(f"{FREE}-") and self._is_old(name)):
                 self._remove_staging(name)
@@ -232,6 +233,7 @@ class FileBlobs:
 
     @contextlib.contextmanager
     def _staged(self, data: bytes, *, is_moved: bool = False) -> Iterator[str]:
+        # workers stage in the folder of their run's writer, and each process counts from 0
         path = f"{self._staging}/{os.getpid()}-{os.urandom(4).hex()}-{next(self._numbers)}"
         is_left = True
         try:
@@ -259,6 +261,7 @@ class FileBlobs:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             move(staged, path)
             self._flush_folders(os.path.dirname(os.path.dirname(path)))
+        # a rename survives a loss of power only once its folder is on the disk
         if self._is_durable:
             _flush_folder(os.path.dirname(path))
 

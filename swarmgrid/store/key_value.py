@@ -77,6 +77,8 @@ class KeyValueBlobs:
         from swarmgrid.stores.key_value import Condition
 
         whole = self._prefix + key
+        # absence of the key is the one condition that a write may have, so that this one has no
+        # fence; leases and probes, which are created, need none (decision 0027)
         is_new = self._write_if(whole, data, Condition(whole, None))
         # a client that lost the answer asked again, and was told that the object is there
         return is_new or self.get(key, len(data)) == data

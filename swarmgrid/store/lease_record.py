@@ -83,6 +83,7 @@ class LeaseRecord:
         """A stored record; None where the bytes are damaged or gone."""
         try:
             attributes = checked_json.checked_attributes(data or b"")
+            # the one member that `to_bytes` may leave out
             attributes = {"seconds_left": None, **attributes}
             record = cls(**{f.name: attributes[f.name] for f in fields(cls)})
         except (ValueError, KeyError):
@@ -122,6 +123,7 @@ class LeaseRecord:
     def is_here(self) -> bool:
         """Whether the owner is seen to run on this machine."""
         is_near = self.host == _host() and self._is_of_this_system()
+        # of another machine, or of a process that this one may not look at, nothing is proved
         return is_near and _start_of(self.pid) == self.started
 
     def _is_of_this_system(self) -> bool:
@@ -161,6 +163,7 @@ def _start_of(pid: int) -> str | None:
     A ``/proc`` that is mounted with ``hidepid`` does not show the processes of other users.
     """
     try:
+        # after the name, which may hold spaces and brackets; the start is field 22 of proc(5)
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         # a zombie has ended; only its parent has not asked for it
         return "" if fields[0] == "Z" else f"{fields[19]}{_system()}"

@@ -125,6 +125,7 @@ class Location:
             prefix="" if has_address else f"{path}/",
             below=self,
             scope=scope,
+            # no tiers: they know the keys of the shared store alone
             tiers=None,
         )
 
@@ -142,6 +143,7 @@ class Location:
             return _memory.setdefault(self.url, MemoryStore())
         store = _opened.get(self)
         if store is None:
+            # threads that open a URL at once may each make a store; the last one is kept
             store = schemes.from_url(self.url, self.options)
             _opened.put(self, store)
         return store

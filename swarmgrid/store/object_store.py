@@ -75,7 +75,7 @@ class FencedBlobs(ZarrBlobs):
         self._writer = writer
 
     def put(self, key: str, data: bytes, storage_class: str = "") -> None:
-        # these are what conditions go by; each has one writer
+        # lease records, by which the conditions of all other writes go; each has one writer
         if key.startswith(f"{LOCKS}/"):
             super().put(key, data)
             return
@@ -93,6 +93,7 @@ class FencedBlobs(ZarrBlobs):
                 return
         raise StoreError(f"store {self._name}: {key} kept changing while it was written")
 
+    # `delete` has no condition, as obstore offers none (decision 0034)
     def nbytes(self, key: str) -> int | None:
         """The size of an object, also of one that cannot be read yet; None where there is none."""
         found = self._head(key)
@@ -134,6 +135,7 @@ class FencedBlobs(ZarrBlobs):
 
     def _check_lease(self) -> None:
         _, record = highest_record(self, self._group)
+        # damaged bytes prove nothing: only the name of another writer does
         if record is not None and record.writer != self._writer:
             raise LeaseLostError(
                 f"process {record.pid} on {record.host} has taken over grid {self._group}. "
