@@ -126,6 +126,7 @@ def write_block(
         data = encoded_chunk(grid, name, block[name])
         encoding = grid.schema.encodings.get(name)
         if encoding is not None:
+            # the row gets checksums of what will be read back, not of what was computed (0028)
             inner = grid.inner_block_shape(output)
             block[name] = read_back(name, block[name], data, is_new, output, encoding, inner)
         data = _encrypted(data, grid, name, index)
@@ -222,6 +223,7 @@ def chunk_limit(grid: StoredGrid, name: str) -> int:
     if inner is not None:
         parts = math.prod(n // max(1, i) for n, i in zip(shape, inner, strict=True))
     limit = stored_limit(raw_nbytes(output.dtype, shape), parts)
+    # codecs of the user's may expand: `encoded_chunk` holds writers to this, too
     return limit if name not in grid.schema.encodings else 2 * limit
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from swarmgrid.outputs.outputs import Schema
 
+# level 3 takes up to twice the time for little (decision 0014)
 ZSTD_LEVEL = 1
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK = 2**17
@@ -106,12 +107,14 @@ def _declared_nbytes(head: bytes) -> int | None:
     field = head[start : start + width]
     if not width or len(field) < width:
         return None
+    # a field of two bytes holds the size less 256
     return int.from_bytes(field, "little") + (256 if width == 2 else 0)
 
 
 def _uncompressed_frame(data: Any) -> bytes:
     """Bytes as a zstd frame of blocks that are not compressed."""
     view = memoryview(data).cast("B")
+    # 8 bytes of size, no checksum; before each block 3 bytes: last or not, type 0 (raw), size
     head = _ZSTD_MAGIC + bytes([0xC0, _ZSTD_WINDOW]) + len(view).to_bytes(8, "little")
     parts: list[bytes | memoryview] = [head]
     for start in range(0, len(view), _ZSTD_BLOCK):

@@ -238,6 +238,7 @@ class Segment:
         }
         if self.layout:
             header["layout"] = self.layout
+        # a group document that is lost is rebuilt with them: see `repair._rebuilt_group`
         if self.attributes:
             header["attributes"] = dict(self.attributes)
         raw = b"".join(np.ascontiguousarray(column).data for _, column in columns)

@@ -82,6 +82,7 @@ def array_document(
     chain = encoding.codec_list()
     attributes = {**attributes, **_encoding_attributes(encoding, dtype, fill)}
     if dtype in _TIME_ATTRS:
+        # NaT, as numpy and xarray store it
         fill = np.iinfo("int64").min
         attributes = {**attributes, **_TIME_ATTRS[dtype]}
     return {
@@ -91,6 +92,7 @@ def array_document(
         "data_type": stored,
         "chunk_grid": {
             "name": "regular",
+            # Zarr's chunks have lengths of 1 or more, also where the array has none
             "configuration": {"chunk_shape": [max(1, int(n)) for n in chunk_shape]},
         },
         "chunk_key_encoding": marked(

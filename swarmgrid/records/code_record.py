@@ -75,6 +75,7 @@ def decoded_code(data: bytes, key: str) -> tuple[CodePart, ...] | None:
         text = decoder.decompress(data, MAX_NBYTES)
         document = checked_json.from_bytes(text)
         parts = tuple(CodePart(*part) for part in document["parts"])
+        # `eof` is false where the text is longer than the bound, too
         is_sound = decoder.eof and document["key"] == key
     except (*checked_json.MALFORMED, zlib.error):
         return None

@@ -49,6 +49,7 @@ def mark_chunk(
     """
     blobs, key = location.open(), path.manifest + mark_name(index)
     with contextlib.suppress(Exception), writing(blobs):  # a reader may not be allowed to write
+        # two readers may both find none, and both write: the marks are one object
         is_new = blobs.get(key, _MAX_NBYTES) is None
         blobs.put(key, str(error).encode()[:_MAX_NBYTES])
         return is_new

@@ -226,6 +226,7 @@ def _write_records(
         if len(data) <= min(MAX_NBYTES, blobs.max_nbytes):
             break
         if len(records) > 1:
+            # `-0` sorts before `-1`, and both before what is written later
             begin, dot, rest = name.partition(".")
             half = len(records) // 2
             return {
@@ -244,6 +245,7 @@ def read_failures(blobs: Blobs, path: GridPath, names: Iterable[str]) -> dict[Pl
         failures = [] if data is None else decoded_failures(data, path.manifest + name)
         if failures is None:  # what is lost is a message; the points are tried again anyway
             _log.warning("%s%s cannot be read: failures are lost", path.manifest, name)
+        # in the order of the names: of several failures of a point the one written last stays
         found |= {failure.place: failure for failure in failures or ()}
     return found
 

@@ -62,6 +62,7 @@ def read_state(blobs: Blobs, path: GridPath, known: GridState | None = None) -> 
     """
     generation: tuple[int, dict[str, str]] | None = None
     for _ in range(_TRIES):
+        # names before the document, as a row is written after the document that it needs
         names = blobs.names(path.manifest)
         document = blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
         if known is not None and (tuple(names), document) == (known.names, known.document):

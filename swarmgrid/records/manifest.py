@@ -188,8 +188,10 @@ def read_manifest(
         try:
             segment = _segment(data, max_nbytes)
             _check(segment, stored, path.manifest + name)
+        # a sound segment of before or after a conversion or a new layout (decisions 0020, 0031)
         except _OtherTypesError as error:
             (after if error.are_wider else before).append(name)
+            # rows of later types alone: the document came back from a backup; see below
             n_after += len(segment.rows) if error.are_wider else 0
             continue
         except ValueError as error:

@@ -64,6 +64,7 @@ def chunk_totals(rows: Rows, chunk_shape: tuple[int, ...]) -> ChunkTotals:
     n_chunks, chunk = _numbered(rows.index)
     n_rows = np.bincount(chunk, minlength=n_chunks)
     first = np.zeros(n_chunks, np.intp)
+    # numpy keeps the last of several values at an index: backwards, each chunk's first row
     first[chunk[::-1]] = np.arange(len(rows))[::-1]
     nbytes = np.zeros(n_chunks, np.uint64)
     np.maximum.at(nbytes, chunk, rows.chunk_bytes)  # a chunk only grows from row to row

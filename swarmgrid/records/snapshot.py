@@ -194,12 +194,14 @@ def keep_chunk(blobs: Blobs, grid: StoredGrid, index: tuple[int, ...]) -> None:
     for name in grid.schema.outputs:
         key = chunk_key(grid, name, index)
         data = blobs.get(key, chunk_limit(grid, name))
+        # missing or unreadable: there are no values to keep
         if data:
             put_kept(blobs, grid.path, key, data)
 
 
 def put_kept(blobs: Blobs, path: GridPath, key: str, data: bytes) -> str:
     """Write a copy of a chunk of a grid, and return the key of the copy."""
+    # named by its bytes: to keep a chunk a second time writes the same object again
     copy = f"{path.kept(key)}{google_crc32c.value(data):08x}"
     blobs.put(copy, data)
     return copy
@@ -254,6 +256,7 @@ def kept_chunk(
     """
     key = chunk_key(grid, name, index)
     folder, limit = grid.path.kept(key), chunk_limit(grid, name)
+    # copies are of any snapshot: the rows alone say which one is right
     for copy in blobs.names(folder):
         data = blobs.get(folder + copy, limit)
         with contextlib.suppress(DamageError):
