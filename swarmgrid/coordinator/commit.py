@@ -270,7 +270,8 @@ class Committer:
         self._rows.append(row)
         self.bytes_written += nbytes
         self.chunks_written += len(self._grid.schema.outputs)
-        # the block stays in memory: points that are still to come are added to it
+        # the block stays in memory: points that are still to come are added to it. Marked only now:
+        # a chunk that could not be written is written again by `close`
         chunk.new[...] = False
         chunk.seconds = 0.0
 
@@ -283,6 +284,8 @@ class Committer:
         self._lease.check()
         rows = Rows.from_rows(self._rows, len(self._grid.axes), len(self._grid.schema.outputs))
         self._write_segments(rows.written_by(WriterId.of_this_process()))
+        # not before: after an error `close` commits them again, and rows that are there twice
+        # say the same
         self._rows = []
         self._compact()
 
@@ -338,7 +341,8 @@ class Committer:
         if compacted is None or compacted.damaged:  # the next repair decides what is lost
             return
         self._write_segments(compacted.rows)
-        # only now: a reader that listed the small ones still finds them, or reads the names again
+        # only now: a reader that listed the small ones still finds them, or reads the names again.
+        # Without a look at the lease: their rows have just been written again (decision 0009)
         for name in [*names, *self._damaged]:
             blobs.delete(path.manifest + name)
             self._sizes.pop(name, None)

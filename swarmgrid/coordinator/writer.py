@@ -169,8 +169,8 @@ class Writer:
                 self._is_grown = True
                 self._inbox.put(GridGrown(committer.schema))
         except BaseException as error:  # noqa: BLE001  # the coordinator ends the run with it
-            # what other tasks have finished is stored all the same, as far as that goes
-            # later errors follow from the first, and the run is ending already
+            # what other tasks have finished is stored all the same, as far as that goes. Later
+            # errors follow from the first, and the run is ending already
             if self._error is None:
                 self._error = error
                 self._inbox.put(WriterFailed(error))

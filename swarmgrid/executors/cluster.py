@@ -128,6 +128,7 @@ class Cluster:
         self._send_job()
         futures = self._client.map(
             process_main.run_remote,
+            # not pure: dask would give equal tasks one key, and compute them once
             [self._job] * len(begun),
             [process_main.pickled(task) for task in begun],
             pure=False,

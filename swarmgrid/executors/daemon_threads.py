@@ -55,4 +55,5 @@ class DaemonThreads:
                 future.set_result(context.run(call, *args))
             except BaseException as error:  # noqa: BLE001  # dask raises it where it is asked for
                 future.set_exception(error)
+            # else a waiting thread would hold the last results in memory
             del found, context, future, call, args

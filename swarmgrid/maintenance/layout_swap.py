@@ -82,6 +82,7 @@ def swap(held: Lease, state: GridState, layout: NewLayout, rows: Rows) -> None:
     if len(rows):
         write_segments(blobs, path, held.names_of("rechunked"), new, rows, held.new_commit)
     held.check()
+    # from this write on readers take the new keys, and pass over what is of the old layout
     swap_documents(blobs, new)
     # a kill from here on leaves objects that no reader asks for; the next owner removes them
     gone = [path.manifest + n for n in (*state.manifest.sizes, *state.manifest.damaged)]

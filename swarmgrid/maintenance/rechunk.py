@@ -141,6 +141,7 @@ class LayoutWriter:
             region = self._gathered(start, stop)
             if region is None:
                 continue
+            # the first values decide, before any chunk is written
             if not is_settled:
                 there = region.owner >= 0
                 values = {name: block[there] for name, block in region.blocks.items()}

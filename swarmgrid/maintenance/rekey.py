@@ -45,6 +45,7 @@ def rekey_snapshots(
     for place in snapshot_paths(held.blobs, path):
         then = state_at(held.blobs, place)
         grid = rekeyed(then.grid)
+        # copies first: until its document is replaced, the snapshot is read by the old key
         copies.add(then, grid)
         if _has_other_key(grid, then.grid):
             held.check()
