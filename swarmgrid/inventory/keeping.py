@@ -174,6 +174,7 @@ def stored_rows(location: Location, *, check: bool = False, keeps: bool = True) 
     new = _read(blobs, list(old.values()))
     rows |= new
     settled = {mark.name: mark.path.grid for mark in found.marks if _is_settled(blobs, mark)}
+    # a grid that is being written keeps its mark, and gets no row, which would be old at once
     running = {mark.path.grid for mark in found.marks if mark.name not in settled}
     kept = [row for g, row in new.items() if row.checksum and g not in running]
     if keeps and (kept or settled or found.damaged):
@@ -221,6 +222,7 @@ def _readable(blobs: Blobs, path: GridPath) -> GridRow:
 def _is_settled(blobs: Blobs, mark: objects.Mark) -> bool:
     """Whether the process that left a mark writes the grid no more, as far as that is known."""
     _, record = highest_record(blobs, mark.path.grid)
+    # a later owner leaves a mark of its own
     if record is None or record.writer != mark.writer:
         return True
     return record.released or record.is_dead()

@@ -185,6 +185,7 @@ def compact(blobs: Blobs, names: Sequence[str]) -> None:
         except ValueError:
             return
     left = list(newest(rows).values())
+    # the real key is longer than the folder's, for which some bytes are left
     if len(encoded_rows(left, FOLDER)) > blobs.max_nbytes - 1024:  # the store takes no larger one
         return
     write_rows(blobs, left)

@@ -335,6 +335,7 @@ class DiskTier:
     def _locked(self) -> Iterator[None]:
         """Keep other processes and threads from counting; a killed one leaves no lock."""
         with (self._folder / "lock").open("ab") as file:
+            # a lock of each opening: threads of one process exclude each other, too
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
                 yield

@@ -180,6 +180,7 @@ def fill_function(
 ) -> None:
     """Give a function its attributes and closure, and its modules what it uses of them."""
     attributes, slots, needed = state
+    # cloudpickle puts the process' own there, without the import of this job
     names_of_python = func.__globals__["__builtins__"]
     _function_setstate(func, (attributes, slots))
     func.__globals__["__builtins__"] = names_of_python

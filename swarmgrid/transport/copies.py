@@ -66,6 +66,7 @@ def copies_of(params: Mapping[str, Any]) -> Callable[[], dict[str, Any]] | None:
 def is_constant(value: object) -> bool:
     """Whether no call can change a value, or its class answers for that with a token."""
     if isinstance(value, _CONSTANT):
+        # fields of a structured scalar can be set, those of numpy's other scalars cannot
         return not isinstance(value, np.void)
     if isinstance(value, (tuple, frozenset)):
         return all(map(is_constant, value)) and not getattr(value, "__dict__", None)

@@ -231,6 +231,7 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         (code, *_, closure), (attributes, slots) = reduced[1], reduced[2]
         modules = slots["_cloudpickle_submodules"]
         slots["_cloudpickle_submodules"] = [m for m in modules if not is_travelling(m)]
+        # there it gets the namespace of its module, which `fill_function` fills
         slots["__globals__"] = {}
         arguments = code, self._link(func.__globals__), closure
         state = attributes, slots, self._add_needed(func)

@@ -59,6 +59,7 @@ class Parcel:
 
     def to_bytes(self, job: Job) -> bytes:
         """The job as it travels."""
+        # these are in `code`, as they stood when the run began
         light = replace(job, function=_NOTHING, grid=None, parcel=None)  # type: ignore[arg-type]
         luggage = self.luggage
         rest = cloudpickle.dumps(light) if luggage is None else packed(light, luggage)
@@ -113,6 +114,7 @@ def unpack_job(data: bytes, *, is_own_process: bool) -> Job:
     slip, code, rest = pickle.loads(data)
     try:
         if is_own_process:
+            # before the code: what it imports is found by the caller's folder and search path
             slip.surroundings.enter()
         arrivals = Arrivals(slip.modules, is_own_process=is_own_process)
         with arrivals.arriving():

@@ -170,6 +170,7 @@ def _grid(job: Job, task: Task) -> StoredGrid | None:
     """The grid to write to; None if the results are only to be returned."""
     if not task.writes or task.schema is None or task.chunk_shape is None:
         return None
+    # without lengths of coordinates' chunks: workers write outputs alone
     axes = (StoredAxis(axis, n, 0) for axis, n in zip(job.axes, task.chunk_shape, strict=True))
     return StoredGrid(
         job.grid.path,
