@@ -85,6 +85,7 @@ class DynamoDB(KeyValueStore):
         return [found[key][start:stop] if key in found else None for key in keys]
 
     def _read(self, keys: Sequence[str]) -> dict[str, bytes]:
+        # else an answer may be older than a write that has returned: leases rely on it
         asked: Any = {
             self._table: {"Keys": [self._id(key) for key in keys], "ConsistentRead": True}
         }
@@ -122,6 +123,7 @@ class DynamoDB(KeyValueStore):
         else:
             kind, act["Item"] = "Put", {**self._id(key), "value": {"B": data}}
         if condition is not None and condition.key != key:
+            # a put takes a condition on its own item only: another item needs a transaction
             check = {"TableName": self._table, "Key": self._id(condition.key)}
             return self._transact(
                 [{"ConditionCheck": check | _expression(condition)}, {kind: act}]
@@ -157,6 +159,7 @@ class DynamoDB(KeyValueStore):
             "ExpressionAttributeNames": {"#s": "store", "#k": "key"},  # reserved words
             "ExpressionAttributeValues": {
                 ":s": {"S": self._prefix},
+                # the value of a key attribute may not be empty
                 ":first": {"S": first or "\0"},
                 ":end": {"S": end},
             },
@@ -168,6 +171,7 @@ class DynamoDB(KeyValueStore):
                 answer = self._client.get().query(**asked)
             except self._errors().ResourceNotFoundException:
                 return
+            # BETWEEN includes its end
             yield from (key for item in answer["Items"] if (key := item["key"]["S"]) < end)
             if "LastEvaluatedKey" not in answer:
                 return

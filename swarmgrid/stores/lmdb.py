@@ -85,6 +85,7 @@ class LMDB(KeyValueStore):
                 transaction.get(key) if 0 < len(key) <= _MAX_KEY else None
                 for key in map(str.encode, keys)
             ]
+            # copied before the transaction ends: what it found are views of the map
             return [None if value is None else bytes(value[start:stop]) for value in found]
 
     def write_if(self, key: str, data: bytes | None, condition: Condition | None = None) -> bool:

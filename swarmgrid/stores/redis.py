@@ -142,6 +142,7 @@ class Redis(KeyValueStore):
 
     def keys(self, first: str, end: str) -> Iterator[str]:
         client = self._client.get()
+        # ZRANGEBYLEX: `[` includes its bound, `(` leaves it out
         start, stop, n = b"[" + first.encode(), b"(" + end.encode(), 16
         while True:
             page = client.zrangebylex(self._name(""), start, stop, 0, n)
@@ -166,6 +167,7 @@ class Redis(KeyValueStore):
                 pipeline.xadd(stream, {"key": ""}, maxlen=1000, approximate=True)
                 pipeline.expire(stream, _HINTS_SECONDS)
                 return str(pipeline.execute()[0].decode())
+        # a block of 0 would wait for ever
         found = client.xread({stream: last}, block=max(1, int(seconds * 1000)))
         return str(found[0][1][-1][0].decode()) if found else last
 

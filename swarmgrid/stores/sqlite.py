@@ -124,6 +124,7 @@ class SQLite(KeyValueStore):
             yield from page
             if len(page) < n:
                 return
+            # the least key after the last one
             first, n = f"{page[-1]}\0", _PAGE
 
     def close(self) -> None:
