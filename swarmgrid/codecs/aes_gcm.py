@@ -29,6 +29,7 @@ _HEAD = struct.Struct("<4s12sH")
 
 def encrypted(data: bytes, key_id: str, array: str, chunk: str) -> bytes:
     """An object of an array, encrypted; ``chunk`` is its name within the array."""
+    # random nonces of 12 bytes serve 2**32 objects of one key (NIST SP 800-38D)
     nonce, name = secrets.token_bytes(12), chunk.encode()
     text = _cipher(key_id).encrypt(nonce, data, _associated(array, name))
     return _HEAD.pack(MAGIC, nonce, len(name)) + name + bytes(text)

@@ -122,6 +122,7 @@ class Pipeline:
             if len(expanded) > limit or not made.eof:
                 raise ValueError("it is no gzip stream of a chunk's size")
             return expanded
+        # where each header has the expanded size: checked before memory of that size is taken
         start = {"blosc": 4, "numcodecs.blosc": 4, "numcodecs.lz4": 0}.get(last)
         if start is not None and int.from_bytes(data[start : start + 4], "little") > limit:
             raise ValueError(f"its {len(data)} bytes would expand to more than a chunk has")

@@ -270,7 +270,7 @@ class Committer:
         self._rows.append(row)
         self.bytes_written += nbytes
         self.chunks_written += len(self._grid.schema.outputs)
-        # the block stays in memory: points that are still to come are added to it. Marked only now:
+        # the block stays in memory: points still to come are added to it. Marked only now:
         # a chunk that could not be written is written again by `close`
         chunk.new[...] = False
         chunk.seconds = 0.0

@@ -218,6 +218,8 @@ class GridLayout(GridBase):
                     layout = plan(grid)
                     has_other_indexes = not are_kept(grid, layout.grid)
                     if has_other_indexes:
+                        # and again below, for those that were being written: no index of the old
+                        # points may stay (decision 0046)
                         parts.delete(held.blobs, path.indexes)
                     return layout
 

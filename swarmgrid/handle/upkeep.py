@@ -156,6 +156,7 @@ class GridUpkeep(GridBase):
         if before.is_clean and not before.notes:
             return before
         check_writable(location)
+        # `repair_grid` removes a grid whose axes are lost as a whole
         with self._written(may_delete=True) as held:
             repair_grid(held, self._ref)
             delete_unsound(held.blobs, self._ref.path)

@@ -94,6 +94,7 @@ class LayerIndex:
             self.forget()
             return False
         covered, graph = self._covered, self._graph
+        # `read_state` returns the very state that it was given where nothing has changed
         if state is self._state and covered is not None and graph is not None:
             return True
         if self._state is not None and state.grid.layout != self._state.grid.layout:
@@ -165,6 +166,7 @@ class LayerIndex:
             found = hidden.rest(found)
             if asked >= len(graph) or (found.counts(len(queries)) >= k).all():
                 return found
+            # hidden points took the places of others: ask for more until enough are left
             asked = min(4 * asked, len(graph))
 
     @property

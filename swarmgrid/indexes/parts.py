@@ -55,9 +55,11 @@ def put(
             blobs.put(folder + part, encrypt(data[start : start + size], part))
         header = {"key": folder + name, "made": made, "parts": len(names)}
         data = checked_object.to_bytes(MAGIC, header, [])
+    # last: until this write, readers take the old head, whose parts are still there
     blobs.put(folder + name, encrypt(data, name))
     there = {*blobs.names(folder)}
     for other in there.difference(names):
+        # parts of the index before, or of one that another process writes at this moment
         if other.startswith(f"{name}."):
             blobs.delete(folder + other)
     if not there.issuperset(names):  # another process took them for left-overs
@@ -80,6 +82,7 @@ def get(
     if data is None:
         return None
     plain = decrypt(data, name)
+    # an index in one object begins with a magic of its own
     if plain[:4] != MAGIC:
         return plain, []
     header, _ = checked_object.from_bytes(MAGIC, plain, "the head of an index", folder + name)

@@ -267,6 +267,7 @@ class SwarmMemo:
                 done = filled if done is None else done.and_again(filled)
                 return finish(call), done
             except DamageError as error:
+                # once per object: damaged again, the store does not keep what is written
                 if error.key in damaged:
                     raise request.damaged_again(error) from error
                 damaged.add(error.key)

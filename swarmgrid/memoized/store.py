@@ -129,6 +129,7 @@ def write_recording(
         written = {}
         if numbers:
             for parent in _parents(group):
+                # created, not written over: other recordings lie below the same groups
                 blobs.create(parent, _group_bytes({"swarmgrid_format": FORMAT}))
             documents = {}
             dims = _dims(after, names)

@@ -308,6 +308,7 @@ def _discarded(location: Location) -> int:
         return 0
     check_writable(location)
     n = 0
+    # again: a run that ended meanwhile may have made another grid
     while paths := _grids(blobs):
         n += sum(_has_objects(blobs, path.prefix) for path in paths)
         for path in paths:  # under its lease: a run that goes on ends first
