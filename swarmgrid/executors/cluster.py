@@ -107,6 +107,7 @@ class Cluster:
                 if self._is_stopped and future.cancelled():
                     continue
                 tasks.report(task, _result(future, result))
+                # the scheduler keeps a result as long as a future of it is held
                 future.release()
                 tasks.task_done()
             self._submit(tasks, running)
@@ -212,6 +213,8 @@ def _result(future: Any, result: Any) -> TaskResult:
 
     if future.status == "finished":
         return cast("TaskResult", pickle.loads(result))
+    # with `raise_errors=False` an error comes as a triple, of its type, itself and its traceback,
+    # and a cancellation as itself
     error = result[1] if isinstance(result, tuple) else result
     if not isinstance(error, (KilledWorker, CancelledError)):
         raise error

@@ -75,6 +75,7 @@ class Output:
         def finish() -> None:
             try:
                 for pipe in source.pipes:
+                    # first: once it is closed, another pipe may get its number
                     self._forget(pipe)
                     pipe.finish()
             finally:
@@ -101,6 +102,7 @@ class Output:
 
     def _ask(self, request: Callable[[], None]) -> None:
         """Have the thread do something."""
+        # in this order: the thread finds the request when it wakes up
         self._requests.append(request)
         os.write(self._wake_write, b"\0")
 
@@ -119,10 +121,12 @@ class Output:
         """Take in what is there: requests, or lines of a worker."""
         if key.data is None:
             self._do_requests()
+        # a request of the same round may have closed the pipe
         elif key.fd in self._selector.get_map() and not key.data.read():
             self._forget(key.data)
 
     def _do_requests(self) -> None:
+        # before the requests: one that comes after them writes a byte of its own
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, READ_NBYTES)
         while self._requests:
@@ -174,6 +178,7 @@ class _Pipe:
 
     def finish(self) -> None:
         """Hand on what is left; what the function started may still have the other end."""
+        # not until it ends: a program that the function started may write for ever
         for _ in range(MAX_LINE // READ_NBYTES):
             before = self._begun
             if not self.read() or (self._begun == before and not self._has_more()):

@@ -131,6 +131,7 @@ class WorkerPool:
         for worker in idle:
             worker.end()
         with self._change:
+            # before the output closes: workers that still start, or end, have pipes to it
             self._change.wait_for(lambda: not self._busy and not self._n_starting)
         self._watch.join()
         self._output.close()

@@ -63,6 +63,7 @@ class WorkerProcess:
         self._since = self._begun_since = 0.0
         self._last_begun = 0
         self._leaves_until = -math.inf
+        # without a lock, which a worker that is killed could hold for ever
         floats = _context.RawArray("d", N_FLOATS)
         self._heartbeat = Heartbeat(floats)
         (ours, theirs), (out, their_out), (err, their_err) = _pipes()

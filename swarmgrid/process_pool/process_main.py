@@ -171,6 +171,7 @@ def _end_with_coordinator() -> None:
 
     sentinel: Any = parent.sentinel
     signal.signal(signal.SIGIO, signal.SIG_DFL)
+    # a negative number is that of a process group
     fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpid())
     flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
     fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
@@ -187,6 +188,7 @@ def _limit_memory(nbytes: int) -> None:
     import psutil
 
     used = psutil.Process().memory_info()
+    # address space that is mapped and not resident takes no memory, and is much of it
     cap = used.vms - used.rss + nbytes
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     cap = cap if hard == resource.RLIM_INFINITY else min(cap, hard)

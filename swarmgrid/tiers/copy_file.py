@@ -67,6 +67,7 @@ def key_in(path: Path) -> str:
     try:
         with path.open("rb") as file:
             magic, _, _, n_name, _ = _HEAD.unpack(file.read(_HEAD.size))
+            # keys are shorter: a damaged head may say any length
             return file.read(min(n_name, 2**16)).decode() if magic == _MAGIC else ""
     except (OSError, ValueError, struct.error):
         return ""

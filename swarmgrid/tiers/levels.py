@@ -116,6 +116,7 @@ class Levels:
         """Move down what was not used for long."""
         if isinstance(self.ram, RamTier):
             self._demote(self.ram.trim())
+            # the disk does not see the reads that memory answers
             for name, used in self.ram.uses() if self.disk is not None else ():
                 self.touch(name, used)
         elif self.ram is not None:

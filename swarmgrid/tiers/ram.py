@@ -92,6 +92,7 @@ class RamTier(Generic[V]):
         """
         nbytes = self._nbytes_of(data)
         with self._lock:
+            # first, whether or not the new copy has room: the old one is of what was replaced
             self._drop(key)
             if not self._fits(nbytes, pool):
                 return []
@@ -181,6 +182,7 @@ class RamTier(Generic[V]):
         excess = needed - int(limit * self._policy.watermark)
         now = self._policy.clock()
         chosen = self._policy.victims(copies.items(), excess, now)
+        # a `should_keep` that reads by the same store may have evicted some of them
         return [self._pop(key) for key in chosen if key in self._data]
 
     def _pop(self, key: str) -> Evicted[V]:

@@ -172,6 +172,7 @@ class Background:
             # a daemon: the process ends without it, and its reads leave nothing half done
             thread = threading.Thread(target=self._serve, name="swarmgrid-ahead", daemon=True)
             thread.start()
+            # after the start: where that fails, as at the end of the process, the next call tries
             self._is_running = True
 
     def _serve(self) -> None:

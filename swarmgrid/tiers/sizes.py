@@ -163,4 +163,5 @@ def _shared_folder(location: Location) -> str:
             f"disk=({tempfile.gettempdir()!r}, ...) or shared=False"
         )
     name = hashlib.blake2b(location.url.encode(), digest_size=8).hexdigest()
+    # a name that another user could take first: `DiskTier` looks whose folder it is
     return str(_SHARED / f"swarmgrid-{os.getuid()}-{name}")

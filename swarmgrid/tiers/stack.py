@@ -288,6 +288,7 @@ class Tiers:
 
     def _note_use(self, name: str) -> None:
         """Note the use of a copy: of one that was read ahead it is the first."""
+        # without the lock at first, as few uses are the first of a chunk that was read ahead
         if name not in self._unused or hasattr(self._behind, "place"):
             return
         with self._lock:

@@ -163,6 +163,7 @@ def _peak_nbytes() -> int:
         import resource
     except ImportError:
         return 0
+    # Linux says it in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
