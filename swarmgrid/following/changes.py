@@ -173,6 +173,7 @@ class Teller:
             told = replace(mark, commits=mark.told(commit))
             failures = failed.get(commit, [])
             for i, failure in enumerate(failures, 1):
+                # a commit is told with its last event: a token from before that has all told again
                 is_last = i == len(failures) and numbers is None
                 mark = told if is_last else mark
                 yield self.of_failure(failure, look.grid, writer), mark
@@ -240,6 +241,7 @@ class Teller:
     ) -> Changes:
         """A process leaves; if it has computed anything, its run has finished."""
         epoch = mark.epoch
+        # as `epoch_of`, for all rows at once
         is_its = (look.rows.commit >> np.uint64(24)) == epoch
         failed = [f for f in look.records if epoch_of(f.commit) == epoch]
         writer = writer or _member(look, epoch, np.flatnonzero(is_its))

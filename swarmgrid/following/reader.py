@@ -240,6 +240,7 @@ class GridReader:
         """Read the new segments; whether all were there."""
         assert self._grid is not None
         segments = {name for name in names if name.endswith(".seg")}
+        # a part of which a segment is gone counts no more: the rest of it is read again
         self._parts = {part: rows for part, rows in self._parts.items() if segments >= {*part}}
         new = tuple(sorted(segments.difference(*self._parts)))
         if new:
@@ -261,6 +262,7 @@ class GridReader:
             keys = [self.path.manifest + name for name in part]
             for key, data in zip(keys, self._blobs.get_many(keys, MAX_NBYTES), strict=True):
                 if data is None:
+                    # compacted since the listing: the next one has all in other objects
                     self._failure_names = ()
                     self._records = {}
                     return False

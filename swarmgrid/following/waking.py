@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _STEP_SECONDS = 1.0
 """A wait for hints looks so often whether it was ended."""
+# of watchfiles: the longest time to gather changes, and the time without one that ends it
 _GATHER_MS, _LISTEN_MS = 100, 20
 
 
@@ -108,6 +109,7 @@ class Inotify:
             debounce=_GATHER_MS,
             step=_LISTEN_MS,
             stop_event=self._woken,
+            # so an empty set comes after each second, and `wait` looks whether its time is over
             rust_timeout=int(_STEP_SECONDS * 1000),
             yield_on_timeout=True,
             recursive=False,

@@ -60,6 +60,7 @@ class GridBase:
     @contextlib.contextmanager
     def _written(self, *, may_delete: bool = False) -> Iterator[lease.Lease]:
         """Hold the right to write the grid, and have the inventory know of what is written."""
+        # in this order: the row of the inventory is written while the lease is still held
         with self._held() as held, recorded(held, self._ref.path, may_delete=may_delete):
             yield held
 

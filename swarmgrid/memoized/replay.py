@@ -98,6 +98,7 @@ class Replay:
     def _value(self, node: Node) -> Any:
         number = reference(node)
         if number is not None:
+            # made once: what was one object in several places is one object again
             if number not in self._made:
                 self._made[number] = self._build(number, self._delta.records[number])
             return self._made[number]

@@ -330,6 +330,7 @@ def _grids(blobs: Blobs) -> list[GridPath]:
     }
     for name in blobs.names(f"{LOCKS}/"):
         if len(name) == _GRID_DIGITS and blobs.names(f"{LOCKS}/{name}/"):
+            # a lease says no function, and it is all that there is of such a grid
             found.setdefault(name, GridPath("_", name))
     return list(found.values())
 

@@ -352,6 +352,7 @@ class GridArray(NearChunks, BackendArray):
         return self._location.open_chunks()
 
     def __getstate__(self) -> Mapping[str, Any]:
+        # what is open does not travel: another process opens the store itself
         return {k: v for k, v in self.__dict__.items() if k not in {"_blobs", "_chunks"}}
 
 
