@@ -80,6 +80,7 @@ def _vectorized(value: Any) -> list[Any]:
 
 def _ufunc(value: np.ufunc, spot: Spot) -> bytes:
     """Encode a ufunc that no module offers: by the function that ``np.frompyfunc`` was given."""
+    # a ufunc does not say its function, but the garbage collector knows what it refers to
     functions = [one for one in gc.get_referents(value) if callable(one)]
     if not functions and value.__name__.endswith("(vectorized)"):
         return spot.refuse("it is a ufunc made of a function that cannot be found again")

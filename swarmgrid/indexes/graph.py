@@ -86,6 +86,7 @@ class Graph:
             kept &= vectors.any(axis=1)
         vectors = vectors[kept].astype(np.float64)
         if self._metric == "cosine":
+            # by the largest first: squares of large numbers are more than a float64 holds
             vectors /= np.abs(vectors).max(axis=1, keepdims=True)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         with np.errstate(over="ignore"):

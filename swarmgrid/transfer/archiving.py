@@ -125,6 +125,7 @@ def bring_home(held: Lease, state: GridState, archive: Blobs) -> Brought:
                 else:
                     held.check()
                     held.blobs.put(key, data)
+                    # read back: the archive is deleted after this
                     if held.blobs.get(key, limit) != data:
                         raise StoreError(f"the store does not keep what is written: {key}")
                     brought.nbytes.append(len(data))

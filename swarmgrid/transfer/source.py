@@ -169,6 +169,7 @@ class SourceReader:
         missing = [index for index in dict.fromkeys(indices) if index not in self._blocks]
         nbytes = max(1, block_nbytes(self._grid))
         room = max(1, min(READ_AT_ONCE, _KEPT_NBYTES // nbytes))
+        # no more than are kept: others are read when they are needed
         for index, block in read_blocks(
             self._source.blobs, self._grid, self._manifest, missing[:room]
         ):
