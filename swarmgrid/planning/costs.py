@@ -158,6 +158,7 @@ class _Boxes:
         """The boxes of some rows: those of bitmaps are the hulls of their points."""
         numbers = np.arange(len(rows))
         if len(rows) > MAX_ROWS:
+            # of a fixed seed: equal rows give equal estimates
             numbers = np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False)
         low = np.zeros((len(numbers), len(grid.axes)), np.int64)
         high = rows.extent[numbers].astype(np.int64)

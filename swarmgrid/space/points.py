@@ -58,6 +58,7 @@ class Points:
     def __len__(self) -> int:
         if self.bits is None:
             return math.prod(self.extent)
+        # `np.packbits` pads with zeros, which do not count
         return int.from_bytes(self.bits, "big").bit_count()
 
     def __contains__(self, index: tuple[int, ...]) -> bool:
