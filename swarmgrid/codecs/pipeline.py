@@ -117,7 +117,7 @@ class Pipeline:
         if self._dtype != STRING:
             limit = 4 * int(np.prod(self._shape)) * np.dtype(self._dtype).itemsize + _SLACK
         if last == "gzip":
-            # 31: with a header of gzip
+            # 31: the stream has a header of gzip
             made = zlib.decompressobj(31)
             expanded = made.decompress(data, limit + 1)
             if len(expanded) > limit or not made.eof:

@@ -93,7 +93,7 @@ def _has_ended(pid: int, pause: float) -> bool:
     if pid in _ended:
         return True
     try:
-        # not reaped by WNOWAIT: `multiprocessing` itself waits for the server, and fails without
+        # WNOWAIT leaves it to `multiprocessing`, whose own wait fails for one that is gone
         is_over = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:  # it was waited for when the next one was started
         is_over = pid not in _left

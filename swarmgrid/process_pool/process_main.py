@@ -188,7 +188,7 @@ def _limit_memory(nbytes: int) -> None:
     import psutil
 
     used = psutil.Process().memory_info()
-    # address space that is mapped and not resident takes no memory, and is much of it
+    # address space that is mapped and not resident takes no memory: the cap allows for it
     cap = used.vms - used.rss + nbytes
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     cap = cap if hard == resource.RLIM_INFINITY else min(cap, hard)

@@ -84,6 +84,7 @@ def _fold(blobs: Blobs, path: GridPath, names: list[str]) -> None:
     for name, data in zip(names, read, strict=True):
         changes |= decoded_tags(data, path.manifest + name) or {}
     # no lease is held: two processes that fold the same records write the same under one name
+    # behind all of them but the last, `-` being before `.`; and that one says no more
     _write(blobs, path, f"{names[-1].removesuffix(SUFFIX)}-all{SUFFIX}", changes)
     for name in names:
         blobs.delete(path.manifest + name)
