@@ -150,6 +150,7 @@ class StoreFollower:
             self._location.open(), path, self._clock
         )
         self._readers[path.grid] = reader
+        # in the order of their use: the first was not used for longest
         while len(self._readers) > MAX_KEPT:
             del self._readers[next(iter(self._readers))]
         teller = Teller(self._location, path, self._now())

@@ -97,7 +97,7 @@ class Lease:
             raise LeaseLostError(f"{self._lost}. What was committed is kept; call compute again")
 
     def expect(self, seconds_left: float | None) -> None:
-        """Note how long the owner still needs: its next heartbeats say so to who waits for it."""
+        """Note how long the owner still needs: its next heartbeats say so to those that wait."""
         end = None if seconds_left is None else time.monotonic() + seconds_left
         self._expected_end = end
 

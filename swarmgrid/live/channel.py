@@ -79,7 +79,7 @@ class Channel:
 
     async def __aenter__(self) -> Self:
         self._n_viewers += 1
-        self._woken.set()  # who comes new should not wait for the end of a long pause
+        self._woken.set()  # a new viewer need not wait for the end of a long pause
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         return self

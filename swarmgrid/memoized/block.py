@@ -200,6 +200,7 @@ class Block:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
+        # a frame and a graph keep alive all that they refer to
         before, self._before, self._frame = self._before, None, None
         running.discard(self._state, self)
         if self._skip is not None:

@@ -77,6 +77,7 @@ def object_graph(roots: Mapping[str, Any], before: ObjectGraph | None = None) ->
         shares a part of its memory with another.
     """
     walk = _Walk(before)
+    # by name: numbers of objects, and the digest, do not depend on the order of the names
     nodes = {root: walk.node(roots[root], (root,)) for root in sorted(roots)}
     walk.check_memory()
     walk.look_at_detached()

@@ -196,6 +196,7 @@ def _fitted_output(
         _not_castable(name, array, output)
     with np.errstate(over="ignore", invalid="ignore"):
         cast = array.astype(dtype)
+        # numpy compares int64 with float64 as floats: only the way back shows a lost digit
         back = (cast.real if array.dtype.kind != "c" else cast).astype(array.dtype)
     may_be_nan = array.dtype.kind in "fcmM"
     if not all(np.array_equal(array, a, equal_nan=may_be_nan) for a in (cast, back)):
@@ -229,6 +230,7 @@ def _not_castable(name: str, array: NDArray[Any], output: Output) -> NDArray[Any
 
 def _array(what: str, value: Any) -> NDArray[Any]:
     """An output as an array whose strings are Python objects and whose times are in ns."""
+    # a subclass, such as a masked array, may mean more than its numbers
     array = value if type(value) is np.ndarray else np.asarray(_bare(what, value))
     if array.dtype.kind in "UTO":
         return _texts(what, array)

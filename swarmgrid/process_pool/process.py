@@ -80,6 +80,7 @@ class WorkerProcess:
             self._output.end()
             raise
         finally:
+            # else this process would hold these ends, too: no pipe would end with its worker
             for connection in (theirs, their_out, their_err):
                 connection.close()
         self._send(job)

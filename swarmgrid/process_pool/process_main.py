@@ -82,6 +82,7 @@ def serve(ends: Ends, floats: Any, memory_limit: int | None) -> None:
         while True:
             task = pickle.loads(connection.recv_bytes())
             answer = _answer(job, task, heartbeat, watchdog, channel)
+            # in this order: what the task printed is in the pipes before its result is told
             output.end_task()
             channel.send(answer)
 

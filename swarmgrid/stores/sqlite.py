@@ -177,6 +177,7 @@ class SQLite(KeyValueStore):
             f"file:{name}?mode={mode}",
             uri=True,
             timeout=self._timeout,
+            # no transactions by Python's own rules: `_transaction` begins and ends them
             isolation_level=None,
             check_same_thread=False,  # the pool sees to it that one thread at a time uses it
             factory=_Connection,

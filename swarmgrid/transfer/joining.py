@@ -210,6 +210,7 @@ class _Join:
             theirs = self._read_source(chunk) if theirs is None else theirs
             block = self._read_target(chunk.index)
             for name, array in block.items():
+                # `inside` may be of index arrays, which give a copy: it has to be put back
                 part = array[chunk.inside]
                 part[new] = theirs[name][new]
                 array[chunk.inside] = part

@@ -214,6 +214,7 @@ class GridArray(NearChunks, BackendArray):
         """The attributes in which xarray, too, names an array's chunks and shards."""
         if grid.inner_shape is not None:
             self.encoding["shards"] = self.lengths
+        # a past grid may have another layout: copies of the present one would be dropped
         if self.tiers is not None and not is_past:
             self.tiers.opened(grid)
         stored = self._output.memory_dtype
