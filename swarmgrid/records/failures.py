@@ -218,7 +218,7 @@ def _write_records(
     blobs: Blobs, path: GridPath, name: str, records: list[dict[str, Any]]
 ) -> dict[str, int]:
     key, data = f"{path.manifest}{name}", b""
-    # so that readers, who bound what they read, take it
+    # so that readers, which bound what they read, take it
     for cut in ("", "traceback", "reason", "ciphertext"):
         records = [{**record, cut: ""} for record in records] if cut else records
         document = checked_json.with_checksum({"attributes": {"key": key, "failures": records}})
