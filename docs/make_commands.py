@@ -61,6 +61,13 @@ FIELDS = {
     "scopes": "`store`, and `scopes`: `scope`, `grids`, `points`",
     "publish": "`store`, `scope`, and the members of `merge` from `dry_run` on",
     "discard": "`store`, `scope`, `grids`, `points`, `deleted`",
+    "snapshot": "`store`, and `snapshots`: `grid`, `function`, `snapshot` (the id), `message`, `points`, `time`, `expires`, "
+    "`tags`, `damage`",
+    "snapshots": "`store`, and `snapshots` as of `snapshot`; with `--delete` also `deleted`",
+    "diff": "`store`, and `grids` with `grid`, `function`, the numbers `added`, `removed`, `changed`, and `points`: the value "
+    "of each axis, and `change`",
+    "restore": "`store`, `restored`, and `grids` with `grid`, `function`, `snapshot`, `invalidated`: points that count as not "
+    "computed now",
     "archive": "`store`, `archived`, `in_use`, `failed`, and `grids` with `grid`, `function`, `archive`, `chunks`, `bytes`",
     "thaw": "`store`, `thawed`, and `grids` as of `archive`",
     "why": "of two grids `store`, `grid`, `other`, `code`, `values`, `versions`, `functions`, `params`, `axes`, `text`; of a "

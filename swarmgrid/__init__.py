@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from swarmgrid.outputs.outputs import Output
     from swarmgrid.planning.estimate import Plan
     from swarmgrid.records.snapshot import Snapshot
-    from swarmgrid.store_api.archiving import archive
+    from swarmgrid.store_api.archiving import archive, thaw
     from swarmgrid.store_api.catalog import Catalog, catalog
     from swarmgrid.store_api.copying import copy
     from swarmgrid.store_api.merging import MergedGrid, Merging, merge
@@ -91,7 +91,7 @@ _HOMES = {
     **dict.fromkeys(["MergedGrid", "Merging", "merge"], "store_api.merging"),
     "Adoption": "handle.adopting",
     "Conflict": "transfer.joining",
-    "archive": "store_api.archiving",
+    **dict.fromkeys(["archive", "thaw"], "store_api.archiving"),
     "prune": "store_api.pruning",
     "put_many": "api.putting",
     **dict.fromkeys(["Scope", "scope", "scopes"], "store_api.scopes"),
@@ -198,6 +198,7 @@ __all__ = [
     "serve",
     "set_options",
     "stream",
+    "thaw",
     "watch",
 ]
 """All public names but `open`: ``from swarmgrid import *`` leaves Python's own alone."""

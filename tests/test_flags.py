@@ -102,6 +102,7 @@ def calls(store: str) -> dict[str, Callable[..., Any]]:
         "prune": lambda **o: swarmgrid.prune(store, older_than="1h", **o),
         "report": lambda **o: swarmgrid.report(store, "report.html", **o),
         "serve": lambda **o: swarmgrid.serve(store, **o),
+        "thaw": lambda **o: swarmgrid.thaw(store, **o),
         "Azure": lambda **o: stores.Azure("az://container/path", **o),
         "DynamoDB": lambda **o: stores.DynamoDB("table", **o),
         "GCS": lambda **o: stores.GCS("gs://bucket/path", **o),

@@ -156,18 +156,15 @@ def thaw(
       swarmgrid thaw cache 324fd638c05b
       swarmgrid thaw cache --function simulate --yes
     """
+    from swarmgrid.store_api.archiving import bring_back
+
     rows = [row for row in place.some_rows() if place.grid(row).is_archived()]
     options = to_storage_options(archive_options)
     agreed = bool(rows) and _is_agreed(
         rows, f"Move the values of {_some(rows)} back?", yes, as_json
     )
-    changes = [
-        (
-            row,
-            place.grid(row).thaw(moved_to, storage_options=options, skip_damaged=skip_damaged),
-        )
-        for row in (rows if agreed else [])
-    ]
+    chosen = rows if agreed else []
+    changes = bring_back(place.location, chosen, moved_to, options, skip_damaged=skip_damaged)
     return _told(place, changes, "thawed", {}, agreed=agreed or not rows, as_json=as_json)
 
 

@@ -130,11 +130,16 @@ def _by_name(name: str, texts: Sequence[str]) -> Any:
     if len(texts) == 1 and "=" not in texts[0] and name in {"chunks", "shards"}:
         value = to_value(texts[0])
         return False if name == "shards" and value in {False, "no", "none"} else value
+    return to_named(flag, texts, NAMED[name][0])
+
+
+def to_named(flag: str, texts: Sequence[str], expected: str = "NAME=VALUE") -> dict[str, Any]:
+    """The values of an option that is given by name, each as JSON or a text."""
     found: dict[str, Any] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not key:
-            raise InputError(f"{flag} is {text!r}; expected {NAMED[name][0]}")
+            raise InputError(f"{flag} is {text!r}; expected {expected}")
         found[key] = to_value(value)
     return found
 

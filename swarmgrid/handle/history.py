@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 
-_CHANGES = ("added", "removed", "changed")
+CHANGES = ("added", "removed", "changed")
+"""The kinds of changes between two moments."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,8 +63,8 @@ class GridDiff:
         return len(self._of(change))
 
     def _of(self, change: str) -> pd.DataFrame:
-        if change not in _CHANGES:
-            raise InputError(f"change is {brief(change)}; expected one of {', '.join(_CHANGES)}")
+        if change not in CHANGES:
+            raise InputError(f"change is {brief(change)}; expected one of {', '.join(CHANGES)}")
         chosen = self.points[self.points["change"] == change]
         return chosen.drop(columns="change").reset_index(drop=True)
 
@@ -71,7 +72,7 @@ class GridDiff:
         return len(self.points)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{self.count(change):,} {change}" for change in _CHANGES)
+        counts = ", ".join(f"{self.count(change):,} {change}" for change in CHANGES)
         return f"<swarmgrid.GridDiff: {counts}>"
 
 

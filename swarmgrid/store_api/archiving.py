@@ -1,4 +1,4 @@
-"""Moves the values of the grids that are old, or that a query finds, to archives."""
+"""Moves the values of the grids that are old, or that a query finds, to archives, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid import readable
 from swarmgrid.codecs.keys import hold_keys
-from swarmgrid.errors import DamageError, EncryptionError, InputError, SwarmgridError
+from swarmgrid.errors import (
+    DamageError,
+    EncryptionError,
+    InputError,
+    StoreError,
+    SwarmgridError,
+)
 from swarmgrid.format.described import outputs_in
 from swarmgrid.handle.archiving import ArchiveChange, checked_target
 from swarmgrid.handle.grid import Grid
@@ -86,7 +92,7 @@ def archive(
     """Move the values of several grids to an archive: old ones, or those that a query finds.
 
     By default nothing is moved: the result says what would be. Each grid gets an archive of its
-    own below the target, as by `Grid.archive`; `Grid.thaw` brings its values back. A call that was
+    own below the target, as by `Grid.archive`; `thaw` brings the values back. A call that was
     cut short is completed by the same call again. Archived grids are left alone.
 
     Parameters
@@ -168,6 +174,106 @@ def archive(
             rows = [row for row in rows if row.grid in changes]
         nbytes = sum(row.nbytes for row in rows)
         return Archiving(tuple(rows), tuple(in_use), changes, failed, nbytes, dry_run)
+
+
+def thaw(
+    store: str | os.PathLike[str] | Any,
+    *,
+    query: Mapping[str, Any] | None = None,
+    function: str | None = None,
+    skip_damaged: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    archive_options: Mapping[str, Any] | None = None,
+    key: Key | Iterable[Key] | None = None,
+) -> dict[str, ArchiveChange]:
+    """Move the values of several archived grids back: of all, or those that a query finds.
+
+    Each as by `Grid.thaw`. Grids that are not archived are left alone. A grid that cannot be
+    thawed keeps no other one from it: the first such error is raised last. The same call again
+    goes on.
+
+    Parameters
+    ----------
+    store : str, path or zarr.abc.store.Store
+        The store.
+    query, function : mapping, str, optional
+        The grids that it is about, as for `Catalog.query`. Default: all.
+    skip_damaged : bool, default False
+        Whether to go on where chunks of an archive are damaged or missing, as for `Grid.thaw`.
+    storage_options, archive_options : mapping, optional
+        The settings that the URLs of the store and of the archives need.
+    key : Key or iterable of Key, optional
+        The keys of encrypted grids.
+
+    Returns
+    -------
+    dict
+        By grid id the archive, and what it had.
+
+    Raises
+    ------
+    ArchivedError
+        If objects are in an archival storage class, and were not restored yet.
+    StoreError
+        If an archive is not there, or a chunk of it is damaged. Nothing was deleted of it.
+
+    Examples
+    --------
+    >>> import swarmgrid
+    >>> def area(width, height):
+    ...     return width * height
+    >>> options = dict(func=area, store="memory://thaw-some", executor="sync")
+    >>> for height in (2.0, 3.0):
+    ...     swarmgrid.stream({"height": height}, {"width": [1, 2]}, **options)
+    >>> found = swarmgrid.archive(
+    ...     "memory://thaw-some", "memory://thaw-tape", older_than=0, dry_run=False
+    ... )
+    >>> len(swarmgrid.thaw("memory://thaw-some"))
+    2
+    """
+    __tracebackhide__ = True
+    with UserFrames():
+        check_flags(skip_damaged=skip_damaged)
+        hold_keys("key", key)
+        found = catalog(store, storage_options=storage_options).query(query, function=function)
+        check_no_scope("thawing several grids", found.location)
+        options = None if archive_options is None else dict(archive_options)
+        changes = bring_back(found.location, found.rows, None, options, skip_damaged=skip_damaged)
+        return {row.grid: change for row, change in changes}
+
+
+def bring_back(
+    location: Location,
+    rows: Iterable[GridRow],
+    moved_to: str | None,
+    archive_options: dict[str, Any] | None,
+    *,
+    skip_damaged: bool,
+) -> list[tuple[GridRow, ArchiveChange]]:
+    """Thaw those of some grids that are archived, one after another, and return what was done.
+
+    The first error is raised when all were tried.
+    """
+    changes = []
+    errors: list[SwarmgridError] = []
+    for row in rows:
+        grid = Grid(GridRef(location, GridPath(row.function or row.folder, row.grid)))
+        try:
+            if grid.is_archived():
+                done = grid.thaw(
+                    moved_to, storage_options=archive_options, skip_damaged=skip_damaged
+                )
+                changes.append((row, done))
+        except (StoreError, InputError) as error:  # of this one: others can be thawed
+            errors.append(error)
+    if errors:
+        first, *more = errors
+        if more or changes:
+            first.add_note(
+                f"{len(changes)} other grids were thawed, and {len(more)} more could not be"
+            )
+        raise first
+    return changes
 
 
 def to_move(
@@ -261,3 +367,4 @@ def _cut_short(found: Catalog, goal: Location) -> list[GridRow]:
 
 
 archive.__module__ = "swarmgrid"
+thaw.__module__ = "swarmgrid"

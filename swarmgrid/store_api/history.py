@@ -88,6 +88,21 @@ class CatalogHistory:
         listed = {grid.id: grid.snapshots() for grid in self}
         return {grid: found for grid, found in listed.items() if found}
 
+    def with_snapshot(self, snapshot: str) -> dict[str, Snapshot]:
+        """The snapshots of a message or an id: by grid id, of each grid that has one.
+
+        Parameters
+        ----------
+        snapshot : str
+            The message, or an id or its first digits.
+
+        Raises
+        ------
+        InputError
+            If no grid has such a snapshot, or one has several.
+        """
+        return {grid.id: found for grid, found in self._named(list(self), snapshot)}
+
     def diff(
         self,
         before: Moment | Mapping[str, Snapshot],

@@ -1,7 +1,8 @@
-"""`status` says how far grids are, once or until a run in another process ends."""
+"""`status` says how far grids are, and `watch` what happens to them."""
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from swarmgrid.following.sight import WORKING, Holder
 from swarmgrid.inventory.row import GridRow
 from swarmgrid.store.lease_record import LeaseRecord
 from tests import programs
+from tests.cli.conftest import simulate
 from tests.cli.shell import IN_A_TERMINAL, shell
 from tests.observe.screen import session
 from tests.waiting import wait_until
@@ -97,3 +99,46 @@ def test_a_run_of_another_process_is_followed(tmp_path: Path) -> None:
     assert found["state"] == "killed"
     assert found["process"]["pid"] == process.pid
     wait_until(lambda: swarmgrid.catalog(tmp_path / "cache").rows[0].points_computed == 2)
+
+
+# ---- watch
+
+
+def test_a_line_for_each_event(store: str) -> None:
+    done = shell("watch", store, "--timeout", 0)
+    assert done.code == 1  # a point has failed
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert sum("points computed: " in line for line in lines) == 3
+    assert sum("failed: s=7 (ValueError: seven); simulate/" in line for line in lines) == 1
+    assert sum("run finished: 8 computed, 1 failed; simulate/" in line for line in lines) == 1
+
+
+def test_json_lines_and_going_on_from_a_token(store: str) -> None:
+    done = shell("watch", store, "simulate", "--timeout", 0, "--json")
+    documents = [json.loads(line) for line in done.out.splitlines()]
+    assert {document["function"] for document in documents} == {"simulate"}
+    assert {"grid created", "joined", "points computed", "failed", "run finished", "left"} == {
+        document["event"] for document in documents
+    }
+    token = documents[-1]["token"]
+    assert shell("watch", store, "--since", token, "--timeout", 0) == (0, "", "")
+    swarmgrid.stream(simulate, {"alpha": 0.9}, {"s": range(2)}, store=store, executor="sync",
+                     verbose=0)  # fmt: skip
+    done = shell("watch", store, "--since", token, "--until-finished", "--json")
+    assert done.code == 0
+    assert [json.loads(line)["event"] for line in done.out.splitlines()] == [
+        *("grid created", "joined", "points computed", "run finished")
+    ]
+
+
+def test_one_grid_by_its_digits(store: str) -> None:
+    grid = swarmgrid.catalog(store).rows[0].grid
+    done = shell("watch", store, grid[:12], "--timeout", 0, "--json")
+    assert {json.loads(line)["grid"] for line in done.out.splitlines()} == {grid}
+
+
+def test_what_a_watch_cannot_do_is_said(store: str) -> None:
+    assert shell("watch", store, "--since", "x", "--timeout", 0).code == 2
+    assert "since is 'x'" in shell("watch", store, "--since", "x", "--timeout", 0).err
+    assert shell("watch", store, "a", "b").code == 2

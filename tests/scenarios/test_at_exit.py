@@ -71,6 +71,7 @@ CALLS = {
     "scope": in_scope,
     "scopes": lambda: swarmgrid.scopes(),
     "set_options": lambda: swarmgrid.set_options(verbose=0) and None,
+    "thaw": lambda: swarmgrid.thaw(here / "store"),
     "stream": lambda: swarmgrid.stream(area, {"height": 3.0}, {"width": [1]}).points_total,
     "watch": lambda: [event.token for event in swarmgrid.watch(timeout=0)],
     "watch, async": lambda: asyncio.run(watched()),

@@ -123,3 +123,29 @@ def test_what_cannot_be_is_said_before_anything_moves(store: Path, tmp_path: Pat
     with pytest.raises(swarmgrid.InputError, match="scope"):
         swarmgrid.archive(swarmgrid.scope("a", store), tmp_path / "tape", older_than=0)
     assert archived(store) == []
+
+
+def test_all_archived_grids_come_back_or_those_of_a_query(store: Path, tmp_path: Path) -> None:
+    swarmgrid.archive(store, tmp_path / "tape", older_than=0, dry_run=False)
+    assert archived(store) == [0.1, 0.2, 0.3]
+    done = swarmgrid.thaw(store, query={"params.alpha": 0.2})
+    (change,) = done.values()
+    assert ([*done], change.chunks) == ([grid(store, 0.2).id], 1)
+    assert archived(store) == [0.1, 0.3]
+    assert len(swarmgrid.thaw(store)) == 2
+    assert (archived(store), swarmgrid.thaw(store)) == ([], {})
+    assert grid(store, 0.3).dataset()["value"].values.tolist() == [x * 0.3 for x in range(9)]
+
+
+def test_a_grid_that_cannot_be_thawed_keeps_no_other_one_from_it(
+    store: Path, tmp_path: Path
+) -> None:
+    done = swarmgrid.archive(store, tmp_path / "tape", older_than=0, dry_run=False)
+    archive = Path(done.changes[grid(store, 0.1).id].archive)
+    archive.rename(tmp_path / "elsewhere")
+    with pytest.raises(swarmgrid.StoreError, match="tape") as failed:
+        swarmgrid.thaw(store)
+    assert "2 other grids were thawed, and 0 more could not be" in failed.value.__notes__
+    assert archived(store) == [0.1]
+    grid(store, 0.1).thaw(tmp_path / "elsewhere")
+    assert archived(store) == []
