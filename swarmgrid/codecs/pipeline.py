@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.codecs.zstd_frame import HEAD_NBYTES, declared_nbytes
 from swarmgrid.errors import StoreError
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
@@ -124,6 +125,10 @@ class Pipeline:
                 raise ValueError("it is no gzip stream of a chunk's size")
             return expanded
         # where each header has the expanded size: checked before memory of that size is taken
+        if last in {"zstd", "numcodecs.zstd"}:
+            nbytes = declared_nbytes(data[:HEAD_NBYTES])
+            if nbytes is None or nbytes > limit:
+                raise ValueError(f"its {len(data)} bytes are no zstd frame of a chunk's size")
         start = {"blosc": 4, "numcodecs.blosc": 4, "numcodecs.lz4": 0}.get(last)
         if start is not None and int.from_bytes(data[start : start + 4], "little") > limit:
             raise ValueError(f"its {len(data)} bytes would expand to more than a chunk has")

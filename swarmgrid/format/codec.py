@@ -19,6 +19,7 @@ from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import compress, decompress
 
 from swarmgrid.codecs.keys import held_key
+from swarmgrid.codecs.zstd_frame import HEAD_NBYTES, MAGIC, declared_nbytes
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
 from swarmgrid.space.chunks import MAX_NBYTES
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 # level 3 takes up to twice the time for little (decision 0014)
 ZSTD_LEVEL = 1
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK = 2**17
 _ZSTD_WINDOW = 0x48
 """512 KiB, as level 1 has: decoders that stream refuse windows that are much larger."""
@@ -82,8 +82,7 @@ def check_expansion(frame: Any) -> int:
     """The number of bytes that a zstd frame declares; ValueError if these are too many."""
     if not frame:
         raise ValueError("it is empty, no regular file, or larger than it can be")
-    # no header of a frame is longer
-    nbytes = _declared_nbytes(bytes(frame[:18]))
+    nbytes = declared_nbytes(bytes(frame[:HEAD_NBYTES]))
     if nbytes is None:
         raise ValueError("it is no zstd frame that says its size")
     if nbytes > _most_expanded(len(frame)):
@@ -96,26 +95,11 @@ def _most_expanded(n: int) -> int:
     return min(MAX_NBYTES, max(MAX_EXPANDED, n * MAX_RATIO))
 
 
-def _declared_nbytes(head: bytes) -> int | None:
-    """The content size in a frame's header (RFC 8878, 3.1.1.1); None if it has none."""
-    if head[:4] != _ZSTD_MAGIC or len(head) < 6:
-        return None
-    descriptor = head[4]
-    is_single = bool(descriptor & 0x20)
-    start = 5 + (not is_single) + (0, 1, 2, 4)[descriptor & 3]
-    width = (int(is_single), 2, 4, 8)[descriptor >> 6]
-    field = head[start : start + width]
-    if not width or len(field) < width:
-        return None
-    # a field of two bytes holds the size less 256
-    return int.from_bytes(field, "little") + (256 if width == 2 else 0)
-
-
 def _uncompressed_frame(data: Any) -> bytes:
     """Bytes as a zstd frame of blocks that are not compressed."""
     view = memoryview(data).cast("B")
     # 8 bytes of size, no checksum; before each block 3 bytes: last or not, type 0 (raw), size
-    head = _ZSTD_MAGIC + bytes([0xC0, _ZSTD_WINDOW]) + len(view).to_bytes(8, "little")
+    head = MAGIC + bytes([0xC0, _ZSTD_WINDOW]) + len(view).to_bytes(8, "little")
     parts: list[bytes | memoryview] = [head]
     for start in range(0, len(view), _ZSTD_BLOCK):
         block = view[start : start + _ZSTD_BLOCK]

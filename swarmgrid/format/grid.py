@@ -15,6 +15,7 @@ from swarmgrid.format.codec import checksum, key_ids
 from swarmgrid.format.grid_io import Columns
 from swarmgrid.outputs.outputs import STRING, Coord, Output, Schema, dtype_name
 from swarmgrid.space.axis import MAX_EXACT, Axis, Kind
+from swarmgrid.space.canonical import canonical_bytes
 from swarmgrid.space.runs import from_runs, to_runs
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import MAX_OBJECT
@@ -365,17 +366,6 @@ OWN_ATTRIBUTES = (
     "swarmgrid_depends",
     "swarmgrid_origin",
 )
-
-
-def canonical_bytes(values: NDArray[Any]) -> bytes:
-    """Axis values as bytes to hash: floats that are all whole numbers as the integers they are."""
-    if values.dtype == object:
-        return b"".join(b"%d:%s" % (len(b), b) for b in (v.encode() for v in values))
-    if values.dtype.kind == "f":
-        # so that an axis of ints keeps its digests when a float makes it one of floats
-        whole = (np.abs(values) <= MAX_EXACT).all() and (values == np.trunc(values)).all()
-        return b"i" + values.astype("<i8").tobytes() if whole else b"f" + values.tobytes()
-    return values.dtype.kind.encode() + values.tobytes()
 
 
 def _label_digests(digests: Any, n: int) -> NDArray[Any]:

@@ -171,9 +171,10 @@ def stored_rows(location: Location, *, check: bool = False, keeps: bool = True) 
     old |= {g: path for g, path in stored.items() if g not in rows or rows[g].is_gone}
     if check:
         old |= _changed(blobs, [path for g, path in stored.items() if g not in old], rows)
+    # before the look: a process that commits after it, and is killed then, keeps its mark
+    settled = {mark.name: mark.path.grid for mark in found.marks if _is_settled(blobs, mark)}
     new = _read(blobs, list(old.values()))
     rows |= new
-    settled = {mark.name: mark.path.grid for mark in found.marks if _is_settled(blobs, mark)}
     # a grid that is being written keeps its mark, and gets no row, which would be old at once
     running = {mark.path.grid for mark in found.marks if mark.name not in settled}
     kept = [row for g, row in new.items() if row.checksum and g not in running]

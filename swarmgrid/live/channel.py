@@ -87,10 +87,11 @@ class Channel:
     async def __aexit__(self, *error: object) -> None:
         self._n_viewers -= 1
         if self._n_viewers == 0 and self._task is not None:
-            self._task.cancel()
+            # first: a viewer that comes while this waits starts a task of its own
+            ended, self._task = self._task, None
+            ended.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+                await ended
 
     @property
     def n_viewers(self) -> int:

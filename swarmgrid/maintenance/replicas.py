@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from swarmgrid.format import zarr_metadata
 from swarmgrid.format.codec import decoded, raw_nbytes, stored_limit
-from swarmgrid.format.grid import canonical_bytes
 from swarmgrid.format.grid_io import copy_key
 from swarmgrid.maintenance.report import Finding
+from swarmgrid.space.canonical import canonical_bytes
 from swarmgrid.store import checked_json
 
 if TYPE_CHECKING:

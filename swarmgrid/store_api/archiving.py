@@ -222,13 +222,11 @@ def thaw(
     >>> import swarmgrid
     >>> def area(width, height):
     ...     return width * height
-    >>> options = dict(func=area, store="memory://thaw-some", executor="sync")
+    >>> options = dict(func=area, store="memory://cold", executor="sync")
     >>> for height in (2.0, 3.0):
     ...     swarmgrid.stream({"height": height}, {"width": [1, 2]}, **options)
-    >>> found = swarmgrid.archive(
-    ...     "memory://thaw-some", "memory://thaw-tape", older_than=0, dry_run=False
-    ... )
-    >>> len(swarmgrid.thaw("memory://thaw-some"))
+    >>> done = swarmgrid.archive("memory://cold", "memory://t", older_than=0, dry_run=False)
+    >>> len(swarmgrid.thaw("memory://cold"))
     2
     """
     __tracebackhide__ = True

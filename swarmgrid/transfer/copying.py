@@ -92,7 +92,8 @@ def is_to_be_copied(state: GridState, there: GridState | None) -> bool:
     """Whether a target has nothing of a grid but what a copy left that was cut short."""
     if there is None:
         return True
-    return not len(there.manifest.rows) and {*there.names} <= {*state.names}
+    names = {*state.names, *map(_copied_name, state.failure_names)}
+    return not len(there.manifest.rows) and {*there.names} <= names
 
 
 def _copy_failures(source: Blobs, state: GridState, held: Lease) -> None:
@@ -101,9 +102,19 @@ def _copy_failures(source: Blobs, state: GridState, held: Lease) -> None:
     found = failures.read_failures(source, grid.path, state.failure_names)
     if found:
         new = [replace(failure, commit=0) for failure in found.values()]
-        # one of the source's names: a copy that is cut short has no others, see `is_to_be_copied`
-        name = max(state.failure_names)
+        name = _copied_name(max(state.failure_names))
         failures.write_failures(held.blobs, grid.path, name, new, held.new_commit)
+
+
+def _copied_name(name: str) -> str:
+    """The name of copied failures, by the one that the source has.
+
+    It begins with the first epoch: those that the target notes later come after it, whatever the
+    source's epoch was. It is the source's otherwise: a copy that is cut short has no others, see
+    `is_to_be_copied`.
+    """
+    epoch, _, rest = name.partition("-")
+    return f"{0:0{len(epoch)}d}-{rest}"
 
 
 def _copy_output(

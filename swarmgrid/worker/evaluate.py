@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -163,8 +164,9 @@ def _peak_nbytes() -> int:
         import resource
     except ImportError:
         return 0
-    # Linux says it in KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Linux says it in KiB, macOS in bytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _grid(job: Job, task: Task) -> StoredGrid | None:

@@ -18,12 +18,12 @@ from swarmgrid.format.described import MIN_COORD_CHUNK
 from swarmgrid.format.grid import (
     StoredAxis,
     StoredGrid,
-    canonical_bytes,
     read_grid,
 )
 from swarmgrid.format.grid_io import copy_key, write_grid
 from swarmgrid.outputs.outputs import Coord, Output, Schema
 from swarmgrid.space.axis import Axis
+from swarmgrid.space.canonical import canonical_bytes
 from swarmgrid.store import checked_json
 from swarmgrid.store.blobs import Blobs, ZarrBlobs
 from swarmgrid.store.directory import FileBlobs

@@ -131,6 +131,35 @@ def test_a_grid_whose_writer_left_a_mark_is_read_itself(place: Location, is_ende
     assert briefs(list(objects.read_inventory(blobs).rows.values())) == [(0.5, 5, 0, 5)]
 
 
+def test_a_writer_that_ends_while_a_grid_is_read_keeps_its_mark(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it committed after the look is in no row, if it was killed then."""
+    store = place.store or place.url
+    compute(store)
+    blobs = place.open()
+    grid = swarmgrid.Grid.open(store, "")
+    path = GridPath("simulate", grid.id)
+    held = lease.acquire(place, path)
+    objects.write_mark(held.blobs, path, held.writer)
+    look = keeping.current_row
+
+    def look_and_end(*given: Any) -> Any:
+        row = look(*given)
+        if not held_is_over:
+            held_is_over.append(True)
+            held.release()
+        return row
+
+    held_is_over: list[bool] = []
+    monkeypatch.setattr(keeping, "current_row", look_and_end)
+    keeping.stored_rows(place)
+    assert held_is_over
+    assert len(catalog_objects(blobs, ".open")) == 1
+    keeping.stored_rows(place)
+    assert catalog_objects(blobs, ".open") == []
+
+
 def test_the_next_run_of_a_grid_deletes_the_marks_of_killed_ones(place: Location) -> None:
     store = place.store or place.url
     compute(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import threading
 from typing import Any
 
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarmgrid.errors import StoreError
 from swarmgrid.live.channel import MAX_PAUSE, MOST_CPU, Channel, next_pause
+from tests.waiting import PATIENCE
 
 
 @given(st.floats(0.01, 60), st.floats(0, 100), st.integers(0, 10**6))
@@ -61,5 +63,33 @@ def test_an_error_of_the_store_is_seen_and_does_not_end_the_looks() -> None:
         async with Channel(look, operator.eq, 0.001) as channel:
             assert isinstance(await channel.next(0), StoreError)
             assert await channel.next(1) == 7
+
+    asyncio.run(main())
+
+
+def test_a_viewer_that_comes_while_the_last_one_leaves_sees_new_looks() -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def look() -> int:
+        began.set()
+        assert goes_on.wait(PATIENCE)
+        return 1
+
+    async def view(channel: Channel) -> int:
+        async with channel:
+            seen: int = await channel.next(channel.number)
+            return seen
+
+    async def main() -> None:
+        channel = Channel(look, operator.eq, 0.001)
+        first = asyncio.create_task(view(channel))
+        while not began.is_set():
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)  # it leaves now: its look goes on in a thread
+        second = asyncio.create_task(view(channel))
+        await asyncio.sleep(0)
+        goes_on.set()
+        assert await asyncio.wait_for(second, PATIENCE) == 1
 
     asyncio.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,29 @@ def test_a_copy_is_the_same(tmp_path: Path, kind: str) -> None:
     back = MemoryStore()
     swarmgrid.copy(target, back, query={"tags.site": "n"})
     assert len(swarmgrid.catalog(back)) == 1
+
+
+def test_a_failure_of_the_copy_is_newer_than_those_that_were_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(x: int) -> float:
+        if x:
+            raise ValueError(os.environ["REASON"])
+        return 0.0
+
+    monkeypatch.setenv("REASON", "first")
+    one, two = MemoryStore(), MemoryStore()
+    call: dict[str, Any] = {"func": fails, "on_error": "record", **OPTIONS}
+    for _ in range(3):  # the epochs of the source are ahead of the target's
+        swarmgrid.stream({}, {"x": [0, 1]}, store=one, **call)
+    swarmgrid.copy(one, two)
+    monkeypatch.setenv("REASON", "last")
+    swarmgrid.stream({}, {"x": [0, 1]}, store=two, **call)
+    (grid,) = swarmgrid.catalog(two)
+    (before,) = swarmgrid.catalog(one)
+    errors = grid.errors()
+    assert errors["reason"].tolist() == ["ValueError: last"]
+    assert errors["attempt"].tolist() == [before.errors()["attempt"][0] + 1]
 
 
 def test_points_that_the_target_has_are_not_touched(tmp_path: Path) -> None:
