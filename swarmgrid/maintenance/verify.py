@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 
     from swarmgrid.format.grid import StoredGrid
     from swarmgrid.records.manifest import Manifest
+    from swarmgrid.space.points import Points
     from swarmgrid.store.blobs import Blobs
     from swarmgrid.store.layout import GridPath
 
 _TRIES = 20
+_LOOKS = 3
+"""Damage that was found while a writer was at work is looked for again, so many times."""
 
 
 def verify_grid(blobs: Blobs, path: GridPath) -> Report:
@@ -43,11 +46,14 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
     no chunk is looked at.
     """
     generation: tuple[int, dict[str, str]] | None = None
-    for _ in range(_TRIES):
+    for i in range(_TRIES):
         names = blobs.names(path.manifest)  # first: the axes are then as long as segments say
+        document = blobs.get(path.metadata, checked_json.MAX_DOCUMENT)
         try:
-            grid = read_grid(blobs, path, blobs.get(path.metadata, checked_json.MAX_DOCUMENT))
+            grid = read_grid(blobs, path, document)
         except DamageError as error:
+            if i < _LOOKS and blobs.get(path.metadata, checked_json.MAX_DOCUMENT) != document:
+                continue  # a new layout replaced the document, and then coordinates
             damage = Finding(error.key, error.reason)
             orphans = orphan_findings(blobs, path, None)
             return to_report([*_parents(blobs, path), damage, *orphans])
@@ -60,11 +66,43 @@ def verify_grid(blobs: Blobs, path: GridPath) -> Report:
         before, generation = generation, grid.generation()
         # else a writer compacted segments, or converted an output, meanwhile: read again
         if manifest is not None and (not manifest.others or generation == before):
-            return _verified(blobs, grid, manifest, names)
+            report, bad = _verified(blobs, grid, manifest, names)
+            is_last = i >= _LOOKS or not report.problems
+            if is_last or not _has_changed(blobs, manifest, segments, document, grid, bad):
+                return report
     return to_report([Finding(path.manifest, "it kept changing while it was read")])
 
 
-def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]) -> Report:
+def _has_changed(
+    blobs: Blobs,
+    manifest: Manifest,
+    segments: list[str],
+    document: bytes | None,
+    grid: StoredGrid,
+    bad: set[tuple[int, ...]],
+) -> bool:
+    """Whether a writer changed what a finding rests upon: the document, or rows of bad chunks."""
+    now = [name for name in blobs.names(grid.path.manifest) if name.endswith(".seg")]
+    if blobs.get(grid.path.metadata, checked_json.MAX_DOCUMENT) != document:
+        return True
+    if not bad or now == segments:
+        return False
+    found = read_manifest(blobs, grid.path, now, grid)
+    return found is None or any(_rows(found, index) != _rows(manifest, index) for index in bad)
+
+
+def _rows(manifest: Manifest, index: tuple[int, ...]) -> set[tuple[bytes, Points]]:
+    """The points and checksums of the rows of a chunk."""
+    rows = manifest.rows
+    return {
+        (rows.checksums[i].tobytes(), rows.points(i)) for i in manifest.rows_of(index).tolist()
+    }
+
+
+def _verified(
+    blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[str]
+) -> tuple[Report, set[tuple[int, ...]]]:
+    """The report of a grid that can be read, and its damaged chunks."""
     path = grid.path
     findings = [*_parents(blobs, path), *_documents(blobs, grid), *replica_findings(blobs, grid)]
     if manifest.ahead:
@@ -79,9 +117,9 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
     if grid.archive is not None:
         findings += [*_left_here(blobs, grid), *orphan_findings(blobs, path, grid)]
         n = _n_points(manifest)
-        return replace(to_report(findings, 0, n), archive=grid.archive.store, unread=n)
+        return replace(to_report(findings, 0, n), archive=grid.archive.store, unread=n), set()
     chunks = points = 0
-    bad_chunks = set()
+    bad_chunks = set[tuple[int, ...]]()
     rowless = list(_chunks_without_rows(blobs, grid, manifest))
     for index, numbers in manifest.chunks():
         bad = bad_rows(blobs, grid, manifest, index, numbers)
@@ -99,7 +137,8 @@ def _verified(blobs: Blobs, grid: StoredGrid, manifest: Manifest, names: list[st
             findings.append(Finding(key, reason, is_note=True, is_removed=True))
     if rowless:
         findings.append(_values_without_row(rowless))
-    return to_report([*findings, *orphan_findings(blobs, path, grid)], chunks, points)
+    report = to_report([*findings, *orphan_findings(blobs, path, grid)], chunks, points)
+    return report, bad_chunks
 
 
 def _n_points(manifest: Manifest) -> int:

@@ -21,12 +21,11 @@ from swarmgrid.format.chunk_parts import in_parts
 from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
 from swarmgrid.records.checked_chunk import check_values
-from swarmgrid.records.damage_marks import mark_chunk
 from swarmgrid.space.axis import MAX_EXACT
 from swarmgrid.space.texts import to_text
 from swarmgrid.threads import in_thread
 from swarmgrid.view.near import NearChunks
-from swarmgrid.view.reopening import grid_at_home
+from swarmgrid.view.reopening import grid_at_home, read_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -305,17 +304,13 @@ class GridArray(NearChunks, BackendArray):
             try:
                 block = self._checked(index, key, found)
             except DamageError as error:
-                if not self._is_past:
-                    # first: a mark of a chunk of the old layout would be one on a new, sound chunk
-                    grid_at_home(self._blobs, self._grid)
-                    if mark_chunk(self._location, self._grid.path, index, error):
-                        from swarmgrid.inventory.keeping import note_change
+                stored = self._grid, self._manifest, self._name, index
+                if self._is_past:
+                    from swarmgrid.records.snapshot import kept_chunk
 
-                        note_change(self._location, self._grid.path)
-                    raise
-                from swarmgrid.records.snapshot import kept_chunk
-
-                block, _ = kept_chunk(self._blobs, self._grid, self._manifest, self._name, index)
+                    block, _ = kept_chunk(self._blobs, *stored)
+                else:
+                    block = read_again(self._location, *stored, error)
             yield block
 
     def _at_home(self) -> StoredGrid:

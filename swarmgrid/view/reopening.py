@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarmgrid.errors import StoreError
+from swarmgrid.errors import DamageError, StoreError
+from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.described import archive_in, layout_in
+from swarmgrid.records.checked_chunk import computed_chunk
+from swarmgrid.records.damage_marks import mark_chunk
+from swarmgrid.records.second_look import damage_now
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
     from swarmgrid.format.grid import StoredGrid
+    from swarmgrid.records.manifest import Manifest
     from swarmgrid.store.blobs import Blobs
+    from swarmgrid.store.location import Location
 
 
 def grid_at_home(blobs: Blobs, opened: StoredGrid) -> StoredGrid:
@@ -35,3 +45,51 @@ def grid_at_home(blobs: Blobs, opened: StoredGrid) -> StoredGrid:
             "lost: open it again"
         )
     return opened.at_home()
+
+
+def read_again(
+    location: Location,
+    opened: StoredGrid,
+    manifest: Manifest,
+    name: str,
+    index: tuple[int, ...],
+    error: DamageError,
+) -> NDArray[Any]:
+    """The values of a chunk that was found not to hold what the rows of a Dataset say.
+
+    Parameters
+    ----------
+    location : Location
+        The store.
+    opened, manifest : StoredGrid, Manifest
+        The grid and its rows as the Dataset has them.
+    name, index : str, tuple of int
+        The output, and the chunk.
+    error : DamageError
+        The finding.
+
+    Raises
+    ------
+    DamageError
+        If it does not hold what the rows of now say: it is damaged, and marked for the next
+        `compute`.
+    StoreError
+        If it does: its points were changed since the Dataset was opened.
+    """
+    blobs, path = location.open(), opened.path
+    opened = grid_at_home(blobs, opened)
+    if damage_now(blobs, path, name, index) is not None:
+        if mark_chunk(location, path, index, error):
+            from swarmgrid.inventory.keeping import note_change
+
+            note_change(location, path)
+        raise error
+    key = chunk_key(opened, name, index)
+    data = blobs.get(key, chunk_limit(opened, name))
+    try:  # a chunk may have been repaired since it was read
+        return computed_chunk(data, key, opened, manifest, name, index)
+    except DamageError:
+        raise StoreError(
+            f"{key} has changed since this Dataset was opened: points of it were deleted or "
+            "computed again, or an output was converted. Nothing is damaged: open it again"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from swarmgrid.format.grid import StoredGrid
 from swarmgrid.format.grid_io import copy_key, write_documents, write_grid
 from swarmgrid.format.segment import Rows, Segment
 from swarmgrid.leases import lease
+from swarmgrid.maintenance.removal import remove_points
 from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import Problem, Report
 from swarmgrid.maintenance.verify import verify_grid
@@ -409,6 +411,63 @@ def test_a_compaction_meanwhile_is_read_again(store: Location, grid: StoredGrid)
 
     blobs.before_read = merge
     assert verify_grid(blobs, PATH) == CLEAN
+
+
+def test_points_that_are_deleted_meanwhile_are_no_damage(
+    store: Location, grid: StoredGrid
+) -> None:
+    blobs = Recorder(store.open())
+    deleted: list[str] = []
+
+    def delete(key: str) -> None:
+        if "/mean/c." in key and not deleted:
+            deleted.append(key)
+            with lease.acquire(store, PATH) as held:
+                remove_points(held, PATH, lambda _: [np.arange(3), np.arange(2)], from_disk=True)
+
+    blobs.before_read = delete
+    assert verify_grid(blobs, PATH) == Report((), 0, 0)
+    assert deleted
+
+
+def test_damage_is_found_though_other_points_are_written_meanwhile(
+    store: Location, grid: StoredGrid
+) -> None:
+    blobs = Recorder(store.open())
+    store.open().delete(chunk_key(grid, "mean", (1, 1)))
+    numbers = itertools.count()
+    data = store.open().get(f"{PATH.manifest}000000000000-one.seg")
+    assert data is not None
+
+    def write(key: str) -> None:
+        if "/mean/c." in key:
+            new = f"{PATH.manifest}{next(numbers):012d}-two.seg"
+            put(store, new, replace(Segment.from_bytes(data), key=new).to_bytes())
+
+    blobs.before_read = write
+    assert len(verify_grid(blobs, PATH).problems) == 1
+    assert next(numbers) == 4  # each chunk was read once
+
+
+def test_a_coordinate_that_a_new_document_replaces_is_no_damage(
+    store: Location, grid: StoredGrid
+) -> None:
+    blobs, home = Recorder(store.open()), store.open()
+    coordinate = f"{PATH.prefix}x/c.0"
+    values, document = home.get(coordinate), home.get(PATH.metadata)
+    assert values is not None
+    assert document is not None
+
+    def replace_it(key: str) -> None:
+        if key == coordinate and blobs.reads.count(key) == 1:
+            put(store, coordinate, b"of another layout")
+            put(store, PATH.metadata, document + b" ")
+        elif key == PATH.metadata and blobs.reads.count(key) == 2:
+            put(store, coordinate, values)
+
+    blobs.before_read = replace_it
+    assert [p for p in verify_grid(blobs, PATH).problems if p.key == coordinate] == []
+    assert blobs.reads.count(coordinate) > 1
 
 
 def test_a_report_says_everything_in_lines(store: Location, grid: StoredGrid) -> None:
