@@ -128,7 +128,14 @@ FOREIGN = {
     },
     "numcodecs": {"format.codec"},
     "obstore": {"store.bounded", "store.object_store", "stores.cloud"},
-    "pandas": {"pictures.plots", "planning.times", "view.dataset", "view.status", "view.tables"},
+    "pandas": {
+        "pictures.plots",
+        "planning.times",
+        "view.dataset",
+        "view.selecting",
+        "view.status",
+        "view.tables",
+    },
     "psutil": {
         "process_pool.memory",
         "process_pool.process",

@@ -81,8 +81,11 @@ class GridPoints(GridBase):
             By axis a value, a list of values, or a slice of labels, as for `delete`; an axis that
             is not named is taken whole.
         default : optional
-            The value, in every output, of points that are not computed. Without it they are an
-            error.
+            The value, in every output, of points that are not computed; or a mapping with a value
+            for each output. Without it they are an error. An output keeps its dtype if the
+            default equals a value of it, as -1.0 does the integer -1. Else numbers get a wider
+            dtype that holds all of them exactly, and what has none is an array of objects. For
+            times, None and NaN are NaT.
         **labels
             The same, by keyword: ``grid.get(s=0.1, r=[1, 2, 3])``.
 

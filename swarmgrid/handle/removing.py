@@ -40,7 +40,8 @@ class GridRemoving(GridBase):
         ----------
         selection : mapping, optional
             By axis a value, a list of values, or a slice of labels, as for ``Dataset.sel``; an
-            axis that is not named is taken whole.
+            axis that is not named is taken whole. Lists are of labels, also of bools: there are
+            no masks. A grid without axes needs no selection.
         **labels
             The same, by keyword: ``grid.delete(s=slice(0, 9), strat="a")``.
 
@@ -106,7 +107,7 @@ class GridRemoving(GridBase):
         from swarmgrid.view.selecting import positions, to_selection
 
         chosen = to_selection(selection, labels)
-        if not chosen:
+        if not chosen and self._read().grid.axes:
             raise InputError(
                 "nothing is selected; name an axis and its labels, such as s=slice(0, 9), or call "
                 "drop() for the whole grid"

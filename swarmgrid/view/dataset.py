@@ -54,12 +54,14 @@ def dataset(
     *,
     is_past: bool = False,
     under: Under | None = None,
+    keeps_dtypes: bool = False,
 ) -> xr.Dataset:
     """The part of a stored grid at some axes' values, in their order; nothing is read yet.
 
     ``under`` is the same grid in another store, whose points count where this one has none.
     ``is_past`` says that chunks may have been changed since by right, and then are read from the
-    copies that were kept.
+    copies that were kept. ``keeps_dtypes`` says that the arrays have the dtypes that are stored,
+    and blanks, zeros say, where a point is not computed.
 
     Points that are not computed, or that were not asked for, read as missing: NaN or NaT;
     integers and bools become floats and objects for that, as in xarray. Reading integers that
@@ -73,6 +75,8 @@ def dataset(
         array = GridArray(ref.location, manifest, name, coverage, order, is_past=is_past)
         if under is not None:
             array = under.beneath(array)
+        if keeps_dtypes:
+            array.keep_dtype()
         dims = (*names, *output.dims)
         data: Any = indexing.LazilyIndexedArray(array)
         if chunks is None:  # as xarray's own backends have it: read once, and free to be changed
@@ -83,7 +87,7 @@ def dataset(
             "preferred_chunks": dict(zip(dims, array.lengths, strict=True)),
             "own_dims": output.dims,  # for searches; what writes files leaves out unknown members
         }
-        variables[name] = _variable(dims, data, dict(output.attrs), encoding)
+        variables[name] = variable_of(dims, data, dict(output.attrs), encoding)
     attrs = {**grid.schema.attrs, **_texts(ref)}
     found = xr.Dataset(variables, coordinates(axes, grid.schema), attrs)
     found.encoding["source"] = ref.location.source(ref.path.group)
@@ -138,7 +142,7 @@ def coordinates(axes: tuple[Axis, ...], schema: Schema | None) -> xr.Coordinates
     variables: dict[str, xr.Variable] = {}
     indexes: dict[str, PandasIndex] = {}
     for name, (dims, values, attrs) in found.items():
-        variables[name] = _variable(dims, values, attrs)
+        variables[name] = variable_of(dims, values, attrs)
         if dims == (name,):
             labels = pd.Index(values, dtype=object if values.dtype == object else None)
             indexes[name] = PandasIndex(labels, name, coord_dtype=values.dtype)
@@ -146,7 +150,7 @@ def coordinates(axes: tuple[Axis, ...], schema: Schema | None) -> xr.Coordinates
     return xr.Coordinates(variables, indexes)
 
 
-def _variable(
+def variable_of(
     dims: tuple[str, ...], data: Any, attrs: dict[str, Any], encoding: dict[str, Any] | None = None
 ) -> xr.Variable:
     """A variable of data in its final form; letting xarray look at it would import dask."""
@@ -217,7 +221,14 @@ class GridArray(NearChunks, BackendArray):
         if self.tiers is not None and not is_past:
             self.tiers.opened(grid)
         stored = self._output.memory_dtype
-        self.dtype = missing_of(stored)[1] if self._has_missing else stored
+        self._blank, common = missing_of(stored)
+        """The value of points that are not computed."""
+        self.dtype = common if self._has_missing else stored
+
+    def keep_dtype(self) -> None:
+        """Have the dtype that is stored, and blanks where a point is not computed."""
+        self.dtype = self._output.memory_dtype
+        self._blank = np.zeros((), self.dtype)[()]
 
     def _lengths(self, along_axes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(along_axes[d] for d in self._order) + self._output.shape
@@ -257,7 +268,7 @@ class GridArray(NearChunks, BackendArray):
         elif present is None:
             values = np.empty(shape, self.dtype)
         else:
-            values = np.full(shape, missing_of(self._output.memory_dtype)[0], self.dtype)
+            values = np.full(shape, self._blank, self.dtype)
         todo = [
             touched
             for touched in selection.touched()

@@ -71,7 +71,13 @@ class LayeredArray(GridArray):
         if stored is None:
             raise _other_outputs(self._grid.schema, theirs.schema)
         self._is_filled = _any_missing(self._coverage, self._order, under.coverage, order)
+        self._stored_dtype = stored
         self.dtype = missing_of(stored)[1] if self._is_filled else stored
+
+    def keep_dtype(self) -> None:
+        """Have the dtype that holds what both store, and blanks where a point is not computed."""
+        self.dtype = self._stored_dtype
+        self._blank = np.zeros((), self.dtype)[()]
 
     @property
     def is_as_stored(self) -> bool:
@@ -86,7 +92,7 @@ class LayeredArray(GridArray):
         asked, below = self.request(key), self._under.request(key)
         shape = asked.selection.shape + asked.own_shape
         if self._is_filled:
-            values = np.full(shape, missing_of(self._output.memory_dtype)[0], self.dtype)
+            values = np.full(shape, self._blank, self.dtype)
         else:
             values = np.empty(shape, self.dtype)
         n_axes, own = len(self._order), range(len(self._order), len(shape))

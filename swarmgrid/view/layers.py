@@ -11,7 +11,8 @@ import xarray as xr
 from swarmgrid.format.grid import StoredAxis
 from swarmgrid.format.growing import grown_axis
 from swarmgrid.planning.layers import joint_axes
-from swarmgrid.view.dataset import coordinates, dataset
+from swarmgrid.view.dataset import coordinates, dataset, variable_of
+from swarmgrid.view.defaults import by_output, filled
 from swarmgrid.view.layered import Under
 from swarmgrid.view.selecting import Chosen, check_names, chosen
 from swarmgrid.view.status import (
@@ -33,11 +34,17 @@ if TYPE_CHECKING:
 
 
 def layered_dataset(
-    layers: Sequence[Layer], axes: tuple[Axis, ...], chunks: Any = None, *, is_past: bool = False
+    layers: Sequence[Layer],
+    axes: tuple[Axis, ...],
+    chunks: Any = None,
+    *,
+    is_past: bool = False,
+    keeps_dtypes: bool = False,
 ) -> xr.Dataset:
     """The values of a grid at some axes' values, lazily: each from the first layer that has it.
 
-    ``is_past`` says that the layers are of an earlier time, or of a snapshot.
+    ``is_past`` says that the layers are of an earlier time, or of a snapshot; ``keeps_dtypes`` as
+    for `dataset`.
     """
     first, *rest = layers
     grid = first.state.grid
@@ -47,7 +54,16 @@ def layered_dataset(
     ]
     under = unders[0] if unders else None
     manifest = first.state.manifest
-    return dataset(ref, axes, first.coverage(axes), manifest, chunks, is_past=is_past, under=under)
+    return dataset(
+        ref,
+        axes,
+        first.coverage(axes),
+        manifest,
+        chunks,
+        is_past=is_past,
+        under=under,
+        keeps_dtypes=keeps_dtypes,
+    )
 
 
 def joint_status(
@@ -157,31 +173,32 @@ def values_at(
     is_computed : array
         Over the axes with several labels: whether a point is computed.
     default : any
-        The value of the others.
+        The value of the others, or a mapping from outputs to values.
     """
     axes = joint_axes(layers)
+    defaults = by_output(default, list(layers[0].state.grid.schema.outputs))
     picked = picked_of(axes, selection)
     there = [np.unique(one.places[one.places >= 0]).astype(np.intp) for one in picked]
     part = tuple(axis.take(along) for axis, along in zip(axes, there, strict=True))
-    ds = layered_dataset(layers, part).load()
+    ds = layered_dataset(layers, part, keeps_dtypes=True).load()
     turned = [np.searchsorted(along, one.places) for along, one in zip(there, picked, strict=True)]
     is_scalar = tuple(one.is_scalar for one in picked)
     whole = is_computed.reshape([len(one.places) for one in picked])
     variables = {}
     for name, variable in ds.data_vars.items():
-        values, own = variable.values, variable.ndim - len(axes)
+        values = variable.values
         shape = (*whole.shape, *values.shape[len(axes) :])
         if values.size:
             at = [np.minimum(t, n - 1) for t, n in zip(turned, values.shape, strict=False)]
             found = values[(*np.ix_(*at), ...)].reshape(shape)
         else:  # none of the labels is there, or none were given
-            found = np.full(shape, default) if whole.size else np.empty(shape, values.dtype)
+            found = np.zeros(shape, values.dtype)
         if not whole.all():
-            found = np.where(whole.reshape(whole.shape + (1,) * own), found, default)
+            found = filled(str(name), found, whole, defaults[str(name)])
         kept = tuple(0 if one else slice(None) for one in is_scalar)
         dims = [d for d, one in zip(variable.dims, is_scalar, strict=False) if not one]
-        variables[name] = (
-            [*dims, *variable.dims[len(axes) :]],
+        variables[name] = variable_of(
+            (*map(str, dims), *map(str, variable.dims[len(axes) :])),
             found[(*kept, ...)],
             variable.attrs,
         )

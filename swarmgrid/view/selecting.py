@@ -6,15 +6,20 @@ part of it. A slice of an axis whose stored values are in no order is one of its
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 from collections.abc import Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from swarmgrid.errors import InputError, brief
+from swarmgrid.space.texts import to_text
+from swarmgrid.space.times import to_nanoseconds
 from swarmgrid.view.dataset import coordinates
 
 if TYPE_CHECKING:
@@ -27,8 +32,19 @@ if TYPE_CHECKING:
 _EXACT = (
     ". Labels are those of stored values; Dataset.sel(..., method='nearest') finds the nearest one"
 )
-_SORTED_KINDS = {"int", "float", "datetime", "timedelta", "str"}
+_SORTED_KINDS = {"int", "float", "bool", "datetime", "timedelta", "str"}
 """Kinds of axes whose values have an order of their own."""
+_TIMES = {"datetime": "M", "timedelta": "m"}
+"""By kind of axis, numpy's code of its values."""
+_TYPES: dict[str, Any] = {
+    "int": (int, float),
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "enum": str,
+    "label": str,
+}
+"""By kind of axis, the types of its labels."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +80,8 @@ def to_selection(selection: object, labels: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _reiterable(labels: Any) -> Any:
-    """Labels that can be gone through twice: sets, views and generators as lists."""
-    if isinstance(labels, (set, frozenset, KeysView, ValuesView, Iterator)):
+    """Labels that can be gone through twice: sets, views and generators as lists, and tuples."""
+    if isinstance(labels, (tuple, set, frozenset, KeysView, ValuesView, Iterator)):
         return list(labels)
     return labels
 
@@ -99,22 +115,18 @@ def chosen(axis: Axis, labels: Any, *, may_lack: bool = False) -> Chosen:
         If the axis has no such values.
     """
     labels = _names_of_members(axis, labels)
-    if isinstance(labels, slice) and axis.kind in {"int", "float"}:
-        ends = [end for end in (labels.start, labels.stop) if end is not None]
-        _check_kind(axis, np.asarray(ends or [0]), labels)
-    index = xr.DataArray(np.arange(len(axis)), coordinates((axis,), None))
-    is_sorted = index.indexes[axis.name].is_monotonic_increasing
-    if isinstance(labels, slice) and axis.kind in _SORTED_KINDS and not is_sorted:
-        index = index.sortby(axis.name)
-    try:
-        found = _selected(index, axis, labels)
-    except InputError:
-        if not may_lack or isinstance(labels, slice):
-            raise
-        return _one_by_one(index, axis, labels)
-    return Chosen(
-        np.atleast_1d(found.values), np.atleast_1d(found[axis.name].values), not found.ndim
-    )
+    if isinstance(labels, slice):
+        return _in_slice(axis, labels)
+    if isinstance(labels, str) and axis.kind in _TIMES:
+        with contextlib.suppress(InputError):  # also a span of time that has some, as "2026-01"
+            return _of_index(_index(axis), axis, labels)
+    given = _array(axis, labels)
+    places, meant = _found(axis, given.reshape(-1), labels)
+    if (places >= 0).all():
+        meant = axis.labels()[places]
+    elif not may_lack:
+        raise _lacking(axis, labels, is_one=not given.ndim)
+    return Chosen(places, meant, not given.ndim)
 
 
 def positions(axes: Sequence[Axis], selection: Mapping[str, Any]) -> list[NDArray[np.intp]]:
@@ -134,67 +146,131 @@ def positions(axes: Sequence[Axis], selection: Mapping[str, Any]) -> list[NDArra
     ]
 
 
-def _selected(index: xr.DataArray, axis: Axis, labels: Any) -> xr.DataArray:
+def _in_slice(axis: Axis, labels: slice) -> Chosen:
+    """The values between two labels, and at these."""
+    ends = [end for end in (labels.start, labels.stop) if end is not None]
+    _found(axis, _array(axis, ends), labels)
+    index = _index(axis)
+    if axis.kind in _SORTED_KINDS and not index.indexes[axis.name].is_monotonic_increasing:
+        index = index.sortby(axis.name)
+    return _of_index(index, axis, labels)
+
+
+def _index(axis: Axis) -> xr.DataArray:
+    """The positions of the values of an axis, by their labels."""
+    return xr.DataArray(np.arange(len(axis)), coordinates((axis,), None))
+
+
+def _of_index(index: xr.DataArray, axis: Axis, labels: str | slice) -> Chosen:
     try:
         found = index.sel({axis.name: labels})
     except KeyError:  # its text names arguments of xarray's
-        is_one = np.ndim(labels) == 0
-        raise InputError(
-            f"{axis.name}={brief(labels)} {'is no value' if is_one else 'has values'} that axis "
-            f"{axis.name!r} {'has' if is_one else 'lacks'}; its values are "
-            f"{brief(axis.labels().tolist())}"
-        ) from None
+        raise _lacking(axis, labels, is_one=isinstance(labels, str)) from None
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(
             f"{axis.name}={brief(labels)} selects nothing that axis {axis.name!r} has: {error}; "
-            f"its values are {brief(axis.labels().tolist())}"
+            f"its values are {_values(axis)}"
         ) from None
-    if found.ndim > 1:
-        raise InputError(f"{axis.name}={brief(labels)} has {found.ndim} dims; expected a list")
-    return found
-
-
-def _one_by_one(index: xr.DataArray, axis: Axis, labels: Any) -> Chosen:
-    """A label, or a list of them, of which the axis lacks some."""
-    is_scalar = np.ndim(labels) == 0
-    kind = axis.labels().dtype.kind
-    given = np.atleast_1d(np.asarray(labels, axis.labels().dtype if kind in "mM" else None))
-    _check_kind(axis, given, labels)
-    places = []
-    for label in given.tolist() if kind not in "mM" else given:
-        try:
-            places.append(int(_selected(index, axis, label).item()))
-        except InputError:
-            places.append(-1)
-    return Chosen(np.array(places, np.intp), given, is_scalar)
-
-
-def _check_kind(axis: Axis, given: NDArray[Any], labels: Any) -> None:
-    """Raise InputError where no value of an axis could be one of the labels."""
-    is_text = axis.kind in {"str", "enum", "label"}
-    kinds = (
-        "UTO"
-        if is_text
-        else "b"
-        if axis.kind == "bool"
-        else "mM"
-        if given.dtype.kind in "mM"
-        else "iuf"
+    return Chosen(
+        np.atleast_1d(found.values), np.atleast_1d(found[axis.name].values), not found.ndim
     )
-    texts = not is_text or all(isinstance(one, str) for one in given.reshape(-1).tolist())
-    if given.ndim > 1 or (given.size and given.dtype.kind not in kinds) or not texts:
+
+
+def _array(axis: Axis, labels: Any) -> NDArray[Any]:
+    """A label, or a list of them, as an array: of a list, of the very objects that are in it."""
+    try:
+        given = np.asarray(labels, None if hasattr(labels, "dtype") else object)
+    except (ValueError, TypeError):
+        raise _no_label(axis, labels) from None
+    if given.ndim > 1:
         raise InputError(
-            f"{axis.name}={brief(labels)} is no label of axis {axis.name!r}, which holds "
-            f"{axis.kind} values"
+            f"{axis.name}={brief(labels)} has {given.ndim} dims; expected a label of axis "
+            f"{axis.name!r}, or a list of them"
         )
+    return given
+
+
+def _found(axis: Axis, given: NDArray[Any], labels: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """The position of each label, -1 where the axis lacks it; and the labels.
+
+    They are looked up by their values, so that bools are no mask and no number is rounded.
+    """
+    if axis.kind in _TIMES:
+        times = _nanoseconds(axis, given, labels)
+        places = pd.Index(axis.values).get_indexer(times)
+        return places, times.view(f"{_TIMES[axis.kind]}8[ns]")
+    if given.dtype == axis.values.dtype and axis.kind in {"int", "float"}:
+        return pd.Index(axis.values).get_indexer(given), given
+    plain = [one.item() if isinstance(one, np.generic) else one for one in given.tolist()]
+    types = _TYPES[axis.kind]
+    if not all(
+        isinstance(one, types) and isinstance(one, bool) == (types is bool) for one in plain
+    ):
+        raise _no_label(axis, labels)
+    place = {value: i for i, value in enumerate(axis.values.tolist())}
+    places = np.array([place.get(one, -1) for one in plain], np.intp)
+    return places, to_text(np.array([*plain, ""], object)[:-1]) if types is str else np.array(
+        plain
+    )
+
+
+def _nanoseconds(axis: Axis, given: NDArray[Any], labels: Any) -> NDArray[np.int64]:
+    """Times as an axis stores them; NaT, which is on no axis, where they cannot be stored."""
+    code = _TIMES[axis.kind]
+    if given.dtype.kind == code:
+        with contextlib.suppress(ValueError):
+            return to_nanoseconds(given).view("int64")
+    unit, types = (
+        ("datetime64", (dt.date, np.datetime64))
+        if code == "M"
+        else ("timedelta64", (dt.timedelta, np.timedelta64))
+    )
+    found = np.full(len(given), "NaT", f"{unit}[ns]")
+    for i, label in enumerate(given if given.dtype.kind == code else given.tolist()):
+        one = label
+        if isinstance(one, str):
+            try:
+                one = pd.Timestamp(one) if code == "M" else pd.Timedelta(one)
+            except ValueError:
+                raise _no_label(axis, labels) from None
+        if not isinstance(one, types) or getattr(one, "tzinfo", None) is not None:
+            raise _no_label(axis, labels)
+        with contextlib.suppress(ValueError):
+            time = one.to_numpy() if hasattr(one, "to_numpy") else np.asarray(one, unit)
+            found[i] = to_nanoseconds(np.asarray(time))
+    return found.view("int64")
+
+
+def _no_label(axis: Axis, labels: Any) -> InputError:
+    """The error that no value of an axis could be one of the labels."""
+    return InputError(
+        f"{axis.name}={brief(labels)} is no label of axis {axis.name!r}, which holds {axis.kind} "
+        f"values, such as {_values(axis.take(slice(1)))}. Lists are of labels; there are no masks"
+        + (", and times have no time zone" if axis.kind == "datetime" else "")
+    )
+
+
+def _lacking(axis: Axis, labels: Any, *, is_one: bool) -> InputError:
+    return InputError(
+        f"{axis.name}={brief(labels)} {'is no value' if is_one else 'has values'} that axis "
+        f"{axis.name!r} {'has' if is_one else 'lacks'}; its values are {_values(axis)}"
+    )
+
+
+def _values(axis: Axis) -> str:
+    labels = axis.labels()[:100]  # more than are shown
+    return brief([str(one) for one in labels] if axis.kind in _TIMES else labels.tolist())
 
 
 def _names_of_members(axis: Axis, labels: Any) -> Any:
     """Labels in which members of an enum are their names, as the axis has them."""
-    if axis.kind != "enum" or isinstance(labels, slice):
+    if axis.kind != "enum":
         return labels
     if isinstance(labels, Enum):
         return labels.name
-    if isinstance(labels, (list, tuple)):
+    if isinstance(labels, slice):
+        start, stop = (_names_of_members(axis, end) for end in (labels.start, labels.stop))
+        return slice(start, stop, labels.step)
+    if isinstance(labels, list):
         return [one.name if isinstance(one, Enum) else one for one in labels]
     return labels

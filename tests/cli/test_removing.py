@@ -71,10 +71,11 @@ def test_a_selection_of_nothing_is_an_error(selection: str, store: str) -> None:
 
 def test_labels_have_the_kind_of_their_axis(tmp_path: Path) -> None:
     days = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], "M8[D]")
-    swarmgrid.stream({"alpha": 1}, {"day": days, "x": [0.1, 0.2], "s": ["1", "2"]},
-                     func=lambda alpha, day, x, s: x, store=tmp_path, version="1",
+    axes = {"day": days, "x": [0.1, 0.2], "s": ["1", "2"], "flag": [False, True]}
+    swarmgrid.stream({"alpha": 1}, axes,
+                     func=lambda alpha, day, x, s, flag: x, store=tmp_path, version="1",
                      executor="sync")  # fmt: skip
-    for selection, n in (("day=2026-01-02..", 8), ("x=0.1", 2), ("s=1", 1)):
+    for selection, n in (("day=2026-01-02..", 16), ("x=0.1", 4), ("s=1", 2), ("flag=true", 1)):
         done = shell("delete", tmp_path, "--function", "<lambda>", "--select", selection, "--yes",
                      "--json")  # fmt: skip
         assert done.code == 0, done.err
