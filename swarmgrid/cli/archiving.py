@@ -14,6 +14,7 @@ from swarmgrid.cli.stores import (
     to_place,
     to_storage_options,
 )
+from swarmgrid.errors import InputError
 from swarmgrid.notation.conditions import to_query
 from swarmgrid.readable import count, nbytes
 from swarmgrid.terminal.asking import is_agreed, yes_option
@@ -93,6 +94,11 @@ def archive(
     goal = checked_target(
         place.location, target, storage_class, to_storage_options(target_options)
     )
+    if not (place.names or place.is_selecting or older_than or max_bytes):
+        raise InputError(
+            "nothing says which grids to archive; name a grid, or select some with --where, "
+            "--function, --tag, --older-than or --max-bytes; --older-than 0s for all"
+        )
     rows = place.some_rows()
     in_use: list[GridRow] = []
     is_by_age = older_than is not None or max_bytes is not None or bool(keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     "values from 0 to 9, both included). May be repeated for other axes.",
 )
 @click.option("--snapshots", is_flag=True, help="Delete grids with their snapshots, too.")
+@click.option("--archived", is_flag=True, help="Delete archived grids, too; their archives stay.")
 @click.option("--invalidate", is_flag=True, help="Leave the values on the disk until they are "
               "computed again.")  # fmt: skip
 @yes_option("Delete without asking.")
@@ -41,6 +43,7 @@ def delete(
     place: Place,
     selections: tuple[str, ...],
     snapshots: bool,
+    archived: bool,
     invalidate: bool,
     yes: bool,
     as_json: bool,
@@ -48,7 +51,7 @@ def delete(
     """Delete points of one grid, or whole grids.
 
     Nothing is deleted before you agree; without a terminal, only with --yes. Grids that have
-    snapshots are deleted only with --snapshots.
+    snapshots are deleted only with --snapshots, and archived ones only with --archived.
 
     \b
     Examples:
@@ -69,7 +72,15 @@ def delete(
     rows = place.some_rows()
     if not snapshots:
         _check_have_no_snapshots(place, rows)
-    return _drop(place, rows, yes=yes, as_json=as_json, snapshots=snapshots)
+    if not archived:
+        _check_are_not_archived(place, rows)
+    if not as_json:
+        write(grid_table(rows))
+    agreed = is_agreed(f"Delete {_some(rows)}?", yes=yes, as_json=as_json)
+    left = _drop_each(place, rows, snapshots=snapshots, archived=archived) if agreed else []
+    gone = [row for row in rows if row not in left]
+    _tell(place, gone, left, agreed=agreed, as_json=as_json)
+    return FOUND if left or not agreed else OK
 
 
 def _delete_points(
@@ -120,7 +131,6 @@ def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
 
 def _check_have_no_snapshots(place: Place, rows: list[GridRow]) -> None:
     """Raise InputError where grids have snapshots, which would be lost with them."""
-    from swarmgrid.inventory.table import SHOWN_DIGITS
     from swarmgrid.records.snapshot import snapshot_paths
     from swarmgrid.store.layout import SNAPSHOTS, GridPath
 
@@ -129,26 +139,40 @@ def _check_have_no_snapshots(place: Place, rows: list[GridRow]) -> None:
     found = [row for row in rows if row.grid in present]
     found = [row for row in found if snapshot_paths(blobs, GridPath(row.folder, row.grid))]
     if found:
-        shown = ", ".join(f"{row.folder}/{row.grid[:SHOWN_DIGITS]}" for row in found[:5])
         n = len(found)
         raise InputError(
             f"{n} grid{'s' * (n != 1)} ha{'ve' if n > 1 else 's'} snapshots, which read "
-            f"{'their' if n > 1 else 'its'} chunks: {shown}{', ...' * (n > 5)}. Nothing was "
-            "deleted; --snapshots deletes them, too"
+            f"{'their' if n > 1 else 'its'} chunks: {_shown(found)}. Nothing was deleted; "
+            "--snapshots deletes them, too"
         )
 
 
-def _drop(place: Place, rows: list[GridRow], *, yes: bool, as_json: bool, snapshots: bool) -> int:
-    if not as_json:
-        write(grid_table(rows))
-    agreed = is_agreed(f"Delete {_some(rows)}?", yes=yes, as_json=as_json)
-    left = _drop_each(place, rows, snapshots=snapshots) if agreed else []
-    gone = [row for row in rows if row not in left]
-    _tell(place, gone, left, agreed=agreed, as_json=as_json)
-    return FOUND if left or not agreed else OK
+def _check_are_not_archived(place: Place, rows: list[GridRow]) -> None:
+    """Raise InputError where the values of grids are in archives, which nothing would name."""
+    from swarmgrid.store_api.catalog import Catalog
+    from swarmgrid.store_api.pruning import archived_in
+
+    archived = archived_in(Catalog(place.location, tuple(rows)))
+    found = [row for row in rows if row.grid in archived]
+    if found:
+        n = len(found)
+        raise InputError(
+            f"{n} grid{'s are' if n > 1 else ' is'} archived: {_shown(found)}. Nothing was "
+            f"deleted; thaw {'them' if n > 1 else 'it'} first, or pass --archived, which leaves "
+            f"the archive{'s' * (n != 1)} alone"
+        )
 
 
-def _drop_each(place: Place, rows: list[GridRow], *, snapshots: bool = False) -> list[GridRow]:
+def _shown(rows: list[GridRow]) -> str:
+    from swarmgrid.inventory.table import SHOWN_DIGITS
+
+    shown = ", ".join(f"{row.folder}/{row.grid[:SHOWN_DIGITS]}" for row in rows[:5])
+    return shown + ", ..." * (len(rows) > 5)
+
+
+def _drop_each(
+    place: Place, rows: list[GridRow], *, snapshots: bool = False, archived: bool = False
+) -> list[GridRow]:
     """Delete grids: those that were left alone, because they were written to since."""
     from swarmgrid.handle.removing import drop
     from swarmgrid.store.layout import GridPath
@@ -157,34 +181,48 @@ def _drop_each(place: Place, rows: list[GridRow], *, snapshots: bool = False) ->
     for row in rows:
         path = GridPath(row.function or row.folder, row.grid)
         as_in = row if row.checksum else None  # of a damaged grid nothing is known
-        if not drop(place.location, path, as_in=as_in, snapshots=snapshots):
+        is_gone = drop(
+            place.location, path, as_in=as_in, snapshots=snapshots, may_be_archived=archived
+        )
+        if not is_gone:
             left.append(row)
     return left
 
 
 def _tell(
-    place: Place, rows: list[GridRow], in_use: list[GridRow], *, agreed: bool, as_json: bool
+    place: Place,
+    rows: list[GridRow],
+    in_use: list[GridRow],
+    *,
+    agreed: bool,
+    as_json: bool,
+    expired: int | None = None,
 ) -> None:
     """Write which grids were deleted, or would be, and which were left because they are in use."""
     if as_json:
-        write_json(
-            {
-                "store": place.location.url,
-                "deleted": agreed,
-                "bytes": sum(row.nbytes for row in rows),
-                "grids": [to_document(row) for row in rows],
-                "in_use": [row.grid for row in in_use],
-            }
-        )
+        document = {
+            "store": place.location.url,
+            "deleted": agreed,
+            "bytes": sum(row.nbytes for row in rows),
+            "grids": [to_document(row) for row in rows],
+            "in_use": [row.grid for row in in_use],
+        }
+        write_json(document if expired is None else document | {"snapshots": expired})
         return
     verb = "deleted" if agreed else "would be deleted"
     more = f"; {len(in_use):,} more are in use" if in_use else ""
+    if expired:
+        more += f"; {_expired(expired)} {verb}"
     note(f"{_some(rows)} {verb}{more}")
 
 
 def _some(rows: list[GridRow]) -> str:
     size = nbytes(sum(row.nbytes for row in rows))
     return f"{len(rows):,} grid{'s' * (len(rows) != 1)}, {size}"
+
+
+def _expired(n: int) -> str:
+    return f"{n:,} expired snapshot{'s' * (n != 1)}"
 
 
 @click.command()
@@ -205,31 +243,33 @@ def prune(
 ) -> int:
     """Delete old grids, or the oldest ones above a size.
 
-    Nothing is deleted before you agree; without a terminal, only with --yes. Grids that a process
-    fills stay.
+    Snapshots that have expired go, too. Nothing is deleted before you agree; without a terminal,
+    only with --yes. Grids that a process fills stay, and so do archived ones and those with other
+    snapshots.
 
     \b
     Examples:
       swarmgrid prune cache --older-than 30d
       swarmgrid prune cache --max-bytes 50GB --keep tags.status=final --yes
     """
-    from swarmgrid.store_api.pruning import prune as prune_store
+    from swarmgrid.store_api.catalog import Catalog
+    from swarmgrid.store_api.pruning import delete_expired, to_prune
 
     place.check_is_store("prune")
-    given: dict[str, Any] = {
-        "older_than": older_than,
-        "max_bytes": max_bytes if max_bytes is None or not max_bytes.isdigit() else int(max_bytes),
-        "keep": to_query(keep, ()) if keep else None,
-    }
-    settings = dict(place.location.options) or None
-    found = prune_store(place.location.url, storage_options=settings, **given)
-    rows, in_use = list(found.grids), list(found.in_use)
+    if older_than is None and max_bytes is None:
+        raise InputError("nothing says what to delete; pass --older-than 30d or --max-bytes 50GB")
+    limit = max_bytes if max_bytes is None or not max_bytes.isdigit() else int(max_bytes)
+    kept = to_query(keep, ()) if keep else None
+    whole, now = Catalog(place.location, tuple(place.rows())), dt.datetime.now(dt.UTC)
+    rows, in_use, n = to_prune(whole, older_than, limit, kept, now)
     if rows and not as_json:
         write(grid_table(rows))
-    question = f"Delete {_some(rows)}?"
-    agreed = bool(rows) and is_agreed(question, yes=yes, as_json=as_json)
+    question = f"Delete {_some(rows)}{f', and {_expired(n)}' if n else ''}?"
+    is_any = bool(rows or n)
+    agreed = is_any and is_agreed(question, yes=yes, as_json=as_json)
     if agreed:  # those that were shown, and no others
+        n = delete_expired(whole, now)
         in_use += _drop_each(place, rows)
         rows = [row for row in rows if row not in in_use]
-    _tell(place, rows, in_use, agreed=agreed, as_json=as_json)
-    return FOUND if found.grids and not agreed else OK
+    _tell(place, rows, in_use, agreed=agreed, as_json=as_json, expired=n)
+    return FOUND if is_any and not agreed else OK

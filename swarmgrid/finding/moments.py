@@ -151,11 +151,16 @@ def named(ref: GridRef, name: object) -> Snapshot | None:
 
 
 def _unknown(ref: GridRef, name: object) -> InputError:
+    """The error that a grid has no such snapshot, or that nothing is stored of it."""
     present = [
         f"{each.id} {'(damaged)' if each.damage else brief(each.message)}"
         for location in ref.location.layers
         for each in read_snapshots(location.open(), ref.path)
     ]
+    if not present and not any(
+        location.open().names(ref.path.prefix) for location in ref.location.layers
+    ):
+        return not_stored(ref)
     more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
     listed = f"it has {', '.join(present[-_SHOWN:])}{more}" if present else "it has none"
     return InputError(

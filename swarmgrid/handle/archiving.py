@@ -89,7 +89,8 @@ class GridArchiving(GridBase):
         Raises
         ------
         InputError
-            If nothing is stored, or the target cannot be an archive of this grid.
+            If nothing is stored, or the target cannot be an archive of this grid; or the grid is
+            in its archive already, with another storage class.
         DamageError
             If a stored value is damaged; `repair` comes first then.
         EncryptionError
@@ -118,7 +119,9 @@ class GridArchiving(GridBase):
         with self._written() as held:
             state = self._restored(held)
             found = self._begun(held, state, goal)
-            if state.grid.archive is not None:  # a kill may have come before the last deletion
+            if state.grid.archive is not None:
+                _check_class(state.grid.archive, storage_class)
+                # again: a kill may have come before the last deletion
                 mark(held, state.grid, state.grid.archive)
                 delete_here(held, state)
                 return self._change(state, state.grid.archive)
@@ -340,6 +343,17 @@ def checked_target(
     if storage_class is not None:
         check_storage_class(storage_class, goal.url)
     return goal
+
+
+def _check_class(archive: Archive, storage_class: str | None) -> None:
+    """Raise InputError where a whole archive has another storage class than is asked for."""
+    if storage_class is not None and storage_class != archive.storage_class:
+        there = archive.storage_class
+        raise InputError(
+            f"storage_class is {storage_class!r}, and the grid is in the archive "
+            f"{archive.store!r} already, {f'with {there!r}' if there else 'with the usual one'}; "
+            "thaw it before you archive it with another, or leave storage_class out"
+        )
 
 
 def _request(url: str, archive: Archive) -> str:

@@ -66,6 +66,8 @@ def remove_points(
     ------
     DamageError
         If a value beside them in a chunk is damaged. Nothing was changed.
+    EncryptionError
+        If the grid is encrypted, and this process does not have its key. Nothing was changed.
     """
     state = read_tidy(held, path)
     if state is None:
@@ -82,7 +84,7 @@ def remove_points(
     keep(held.blobs, grid, touched)
     # rows before values: a value without its row is not computed, a row without its value is
     # damage
-    n_removed = _drop_rows(held, state, selection)
+    n_removed = _drop_rows(held, state, selection, are_rewritten=from_disk)
     _drop_failures(held, state, selection)
     if from_disk:
         _drop_values(held, grid, _manifest(held, path), selection)
@@ -149,8 +151,11 @@ def _manifest(held: Lease, path: GridPath) -> Manifest:
     return state.manifest
 
 
-def _drop_rows(held: Lease, state: GridState, selection: Selection) -> int:
-    """Replace the segments by one without the selected points; how many of them were computed."""
+def _drop_rows(held: Lease, state: GridState, selection: Selection, *, are_rewritten: bool) -> int:
+    """Replace the segments by one without the selected points; how many of them were computed.
+
+    Chunks that are rewritten later are read before that: what cannot be is said first.
+    """
     grid, manifest = state.grid, state.manifest
     rows = manifest.rows
     if not len(rows):
@@ -162,7 +167,9 @@ def _drop_rows(held: Lease, state: GridState, selection: Selection) -> int:
         touched = selection.touched_of(index)
         if touched is not None:
             selected = selection.requested_mask(touched)
-            parts, n = _rest(held.blobs, grid, rows, numbers, index, selected)
+            parts, n = _rest(
+                held.blobs, grid, rows, numbers, index, selected, is_rewritten=are_rewritten
+            )
             kept += parts
             n_removed += n
     held.check()
@@ -184,6 +191,8 @@ def _rest(
     numbers: NDArray[np.intp],
     index: tuple[int, ...],
     selected: NDArray[np.bool_],
+    *,
+    is_rewritten: bool,
 ) -> tuple[list[Rows], int]:
     """The rows of one chunk without the selected points, and how many of these were computed."""
     masks = {i: rows.points(i).mask(grid.chunk_shape) for i in numbers.tolist()}
@@ -194,12 +203,16 @@ def _rest(
         rest = mask & ~selected
         if not rest.any():
             continue
-        if (mask == rest).all():
+        is_whole = bool((mask == rest).all())
+        if is_whole:
             kept.append(rows.subset(np.array([i])))
+        if is_whole and not is_rewritten:
             continue
         block = read_block(blobs, grid, index) if block is None else block
         # before a new checksum is made, which would be one of whatever lies there
         _check(grid, rows, i, index, block, mask)
+        if is_whole:
+            continue
         sums = [checksum(block[n][rest], o.dtype) for n, o in grid.schema.outputs.items()]
         one = Row(
             rows.key[i].tobytes(),
@@ -255,24 +268,29 @@ def _drop_failures(held: Lease, state: GridState, selection: Selection) -> None:
 
 def _drop_values(held: Lease, grid: StoredGrid, manifest: Manifest, selection: Selection) -> None:
     """Delete the values of selected points, which no row refers to any more."""
+    touched: dict[tuple[int, ...], dict[str, str]] = {}
     for name in grid.schema.outputs:
         for key in other_chunks(held.blobs, grid, name):
             held.check()
             held.blobs.delete(key)
         for key in own_chunks(held.blobs, grid, name):
             index = _index(key, len(grid.axes))
-            if index is None or selection.touched_of(index) is None:
-                continue
-            held.check()
-            kept = [manifest.rows.points(i).mask(grid.chunk_shape)
-                    for i in manifest.rows_of(index).tolist()]  # fmt: skip
-            if not kept:
+            if index is not None and selection.touched_of(index) is not None:
+                touched.setdefault(index, {})[key] = name
+    for index, names in touched.items():
+        kept = [manifest.rows.points(i).mask(grid.chunk_shape)
+                for i in manifest.rows_of(index).tolist()]  # fmt: skip
+        if not kept:
+            for key in names:
+                held.check()
                 held.blobs.delete(key)
-                continue
-            is_kept = np.logical_or.reduce(kept)
-            block = read_block(held.blobs, grid, index)[name]
+            continue
+        is_kept = np.logical_or.reduce(kept)
+        block = read_block(held.blobs, grid, index)
+        for name in names.values():
+            held.check()
             values = empty_values(grid, name)
-            values[is_kept] = block[is_kept]
+            values[is_kept] = block[name][is_kept]
             write_chunk(held.blobs, grid, name, index, values)
 
 

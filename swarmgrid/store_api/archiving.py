@@ -54,7 +54,8 @@ class Archiving:
     changes: Mapping[str, ArchiveChange]
     """By grid id the archive, and what it has; of a dry run empty."""
     failed: Mapping[str, SwarmgridError]
-    """By grid id the damage, or the missing key, for which a grid was not moved."""
+    """By grid id the damage, the missing key, or the other archive that was begun, for which a
+    grid was not moved."""
     nbytes: int
     """The bytes of the chunks of `grids`."""
     is_dry_run: bool
@@ -104,8 +105,9 @@ def archive(
     older_than : str, number or timedelta, optional
         Grids to which nothing was written for so long are moved: ``"30d"``, ``"12h"``, or seconds.
     max_bytes : str or int, optional
-        The largest size of all chunks that stay, such as ``"50GB"``: the grids that were written
-        to longest ago are moved until the others fit.
+        The largest size of the chunks that stay, such as ``"50GB"``: the grids that were written
+        to longest ago are moved until the others fit. With ``query`` or ``function`` only the
+        grids that these find count.
     keep : mapping, optional
         A query, as for `Catalog.query`: grids that fulfil it are never moved.
     query, function : mapping, str, optional
@@ -123,13 +125,14 @@ def archive(
     -------
     Archiving
         The grids that were moved, or would be. A grid that a process fills, or has written to
-        since the catalog was read, is left alone. So is one with a damaged value, or without its
-        key here; ``failed`` says why.
+        since the catalog was read, is left alone. So is one with a damaged value, without its key
+        here, or in an archive elsewhere that was begun; ``failed`` says why.
 
     Raises
     ------
     InputError
-        If nothing says which grids, or the target cannot be an archive.
+        If nothing says which grids, or the target cannot be an archive; or if no grid could be
+        moved, as the archives of all were begun elsewhere.
     DamageError, EncryptionError
         If no grid could be moved for that.
     StoreError
@@ -336,7 +339,7 @@ def move(
             changes[row.grid] = grid.archive(
                 goal.url, storage_class=storage_class, storage_options=dict(goal.options) or None
             )
-        except (DamageError, EncryptionError) as error:  # of this one: others can be moved
+        except (InputError, DamageError, EncryptionError) as error:  # of this one, of no other
             failed[row.grid] = error
     if failed and not changes:
         raise next(iter(failed.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Pruning:
     """The bytes of their chunks."""
     is_dry_run: bool
     """Whether nothing was deleted."""
+    snapshots: int = 0
+    """The number of snapshots that had expired, and were deleted, or would be."""
 
     def __repr__(self) -> str:
         """The outcome in numbers, and the first grids."""
@@ -54,6 +56,9 @@ class Pruning:
             text += "; pass dry_run=False to delete them"
         if self.in_use:
             text += f"; {len(self.in_use)} more are in use"
+        if self.snapshots:
+            s = "s" * (self.snapshots != 1)
+            text += f"; {self.snapshots} expired snapshot{s} {verb}"
         cells = [brief_cells(row, time.time()) for row in self.grids[:20]]
         rest = f"\n... and {n - 20} more" if n > 20 else ""
         return f"{text}\n{text_table(HEADINGS, cells)}{rest}".rstrip()
@@ -116,23 +121,71 @@ def prune(
     if older_than is None and max_bytes is None:
         raise InputError("nothing says what to delete; pass older_than='30d' or max_bytes='50GB'")
     check_flags(dry_run=dry_run)
-    age = math.inf if older_than is None else span_seconds("older_than", older_than)
-    limit = math.inf if max_bytes is None else size_bytes("max_bytes", max_bytes)
-    whole = catalog(store, storage_options=storage_options)
-    check_no_scope("prune", whole.location)
-    kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
-    kept |= _with_snapshots(whole, dry_run=dry_run)
-    archived = _archived(whole)
-    here = Catalog(whole.location, tuple(row for row in whole.rows if row.grid not in archived))
-    chosen = oldest(here, kept, time.time() - age, limit)
-    in_use = [row for row in chosen if is_in_use(whole, row)]
-    rows = [row for row in chosen if row not in in_use]
+    whole, now = catalog(store, storage_options=storage_options), dt.datetime.now(dt.UTC)
+    rows, in_use, n = to_prune(whole, older_than, max_bytes, keep, now)
     if not dry_run:
+        n = delete_expired(whole, now)
         for row in rows.copy():
             if not drop(whole.location, GridPath(row.folder, row.grid), as_in=row):
                 rows.remove(row)
                 in_use.append(row)
-    return Pruning(tuple(rows), tuple(in_use), sum(row.nbytes for row in rows), dry_run)
+    return Pruning(tuple(rows), tuple(in_use), sum(row.nbytes for row in rows), dry_run, n)
+
+
+def to_prune(
+    whole: Catalog,
+    older_than: str | float | dt.timedelta | None,
+    max_bytes: str | int | None,
+    keep: Mapping[str, Any] | None,
+    now: dt.datetime,
+) -> tuple[list[GridRow], list[GridRow], int]:
+    """The grids to delete, the oldest first, those that a process uses, and expired snapshots.
+
+    A grid without other snapshots is among these, too: so the expired ones are deleted first.
+
+    Parameters
+    ----------
+    whole : Catalog
+        The store.
+    older_than, max_bytes, keep
+        As for `prune`.
+    now : datetime
+        The time at which a snapshot has expired, or not.
+
+    Returns
+    -------
+    rows, in_use : list of GridRow
+        The grids.
+    expired : int
+        The number of all expired snapshots, those of other grids included.
+
+    Raises
+    ------
+    InputError
+        If one of the options cannot be understood, or the store is a scope.
+    """
+    age = math.inf if older_than is None else span_seconds("older_than", older_than)
+    limit = math.inf if max_bytes is None else size_bytes("max_bytes", max_bytes)
+    check_no_scope("prune", whole.location)
+    kept = {row.grid for row in whole.query(keep).rows} if keep is not None else set()
+    counted = list(_with_snapshots(whole, now))
+    kept |= {row.grid for row, _, others in counted if others}
+    archived = archived_in(whole)
+    here = Catalog(whole.location, tuple(row for row in whole.rows if row.grid not in archived))
+    chosen = oldest(here, kept, time.time() - age, limit)
+    in_use = [row for row in chosen if is_in_use(whole, row)]
+    return [row for row in chosen if row not in in_use], in_use, sum(n for _, n, _ in counted)
+
+
+def delete_expired(whole: Catalog, now: dt.datetime) -> int:
+    """Delete the snapshots of a store that have expired at a time: how many there were."""
+    n = 0
+    for row, expired, _ in _with_snapshots(whole, now):
+        path = GridPath(row.folder, row.grid)
+        if expired:
+            with lease.acquire(whole.location, path) as held:
+                n += len(expire(held, path, now))
+    return n
 
 
 def oldest(whole: Catalog, kept: set[str], before: float, limit: float) -> list[GridRow]:
@@ -149,24 +202,21 @@ def oldest(whole: Catalog, kept: set[str], before: float, limit: float) -> list[
     return chosen
 
 
-def _with_snapshots(whole: Catalog, *, dry_run: bool) -> set[str]:
-    """The grids with snapshots that have not expired; the expired ones are deleted."""
-    now, found = dt.datetime.now(dt.UTC), set()
+def _with_snapshots(whole: Catalog, now: dt.datetime) -> Iterator[tuple[GridRow, int, int]]:
+    """The grids with snapshots: how many have expired at a time, and how many have not.
+
+    Those of a grid that a process holds are left alone, as the grid is: it may hold it for days.
+    """
     blobs = whole.location.open()
     present = {*blobs.names(f"{SNAPSHOTS}/")}
     for row in whole.rows:
-        path = GridPath(row.folder, row.grid)
-        snapshots = read_snapshots(blobs, path) if row.grid in present else []
-        expired = [snapshot for snapshot in snapshots if snapshot.is_expired(now)]
-        if expired and not dry_run:
-            with lease.acquire(whole.location, path) as held:
-                expire(held, path, now)
-        if len(expired) < len(snapshots):
-            found.add(row.grid)
-    return found
+        if row.grid in present:
+            snapshots = read_snapshots(blobs, GridPath(row.folder, row.grid))
+            n = sum(snapshot.is_expired(now) for snapshot in snapshots)
+            yield row, 0 if n and is_in_use(whole, row) else n, len(snapshots) - n
 
 
-def _archived(whole: Catalog) -> set[str]:
+def archived_in(whole: Catalog) -> set[str]:
     """The grids whose values are in an archive: their bytes are not in this store."""
     blobs, keys = whole.location.open(), [GridPath(r.folder, r.grid).metadata for r in whole.rows]
     pairs = zip(whole.rows, blobs.get_many(keys, MAX_DOCUMENT), strict=True)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+import swarmgrid
 from swarmgrid import Grid
+from swarmgrid.store.archive import Archive, Record, write_record
+from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
 from tests.cli.shell import shell
 
@@ -92,3 +97,33 @@ def test_grids_are_archived_by_age(store: str, tmp_path: Path) -> None:
     partly = shell("archive", store, target, "--older-than", "0s", "--yes", "--json")
     assert (partly.code, len(partly.document["grids"])) == (1, n - 1)
     assert "is damaged" in str(partly.document["failed"])
+
+
+def test_a_whole_store_is_archived_only_if_that_is_said(store: str) -> None:
+    for given in ([], ["--keep", "params.alpha=0.2"], ["--storage-class", "X"]):
+        refused = shell("archive", store, f"{store}-tape", *given, "--yes")
+        assert refused.code == 2
+    refused = shell("archive", store, f"{store}-tape", "--yes")
+    assert "nothing says which grids to archive; name a grid" in refused.err
+    assert "--older-than 0s for all" in refused.err
+    assert [row for row in swarmgrid.catalog(store).rows if row.archive] == []
+    asked = shell("archive", store, f"{store}-tape", "--older-than", "0s")
+    assert (asked.code, "pass --yes" in asked.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "chosen"), [(0.2, ["--function", "simulate"]), (0.6, ["--older-than", "0s"])]
+)
+def test_an_archive_that_was_begun_elsewhere_keeps_no_other_grid_here(
+    alpha: float, chosen: list[str], store: str
+) -> None:
+    grid = swarmgrid.catalog(store)["simulate", {"alpha": alpha}]
+    begun = Record(Archive("memory://elsewhere/simulate-1", "2026-01-01T00:00:00+00:00"))
+    write_record(to_location(store).open(), GridPath("simulate", grid.id), begun)
+    done = shell("archive", store, f"{store}-tape", *chosen, "--yes", "--json")
+    assert done.code == 1
+    assert (len(done.document["grids"]), [*done.document["failed"]]) == (2, [grid.id])
+    assert "in the archive 'memory://elsewhere/simulate-1'" in done.document["failed"][grid.id]
+    again = shell("archive", store, f"{store}-tape", *chosen, "--older-than", "0s", "--yes")
+    assert again.code == 2  # of all that there are
+    assert not Grid.open(store, grid.id).state().archive

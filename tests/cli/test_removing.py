@@ -115,6 +115,32 @@ def test_a_grid_that_was_written_to_since_it_was_shown_is_left(store: str) -> No
     assert n_computed(store) == {0.4: 8, 0.6: 3}
 
 
+@pytest.mark.parametrize("alpha", [0.2, 0.6])
+def test_an_archived_grid_keeps_all_that_are_selected_wherever_it_stands(
+    alpha: float, store: str
+) -> None:
+    grid = swarmgrid.catalog(store)["simulate", {"alpha": alpha}]
+    archive = grid.archive(f"{store}-tape").archive
+    everything = ("delete", store, "--where", "points.total>0", "--yes")
+    refused = shell(*everything)
+    assert refused.code == 2
+    assert "1 grid is archived: simulate/" in refused.err
+    assert "Nothing was deleted; thaw it first, or pass --archived" in refused.err
+    assert n_computed(store) == WHOLE
+    assert shell(*everything, "--archived").code == 0
+    assert n_computed(store) == {}
+    assert n_computed(archive) == {alpha: WHOLE[alpha]}
+
+
+def test_a_snapshot_of_the_last_grid_keeps_all_that_are_selected(store: str) -> None:
+    swarmgrid.catalog(store)["simulate", {"alpha": 0.6}].snapshot()
+    everything = ("delete", store, "--where", "points.total>0", "--yes")
+    assert shell(*everything).code == 2
+    assert n_computed(store) == WHOLE
+    pruned = shell("prune", store, "--max-bytes", "0", "--yes")
+    assert (pruned.code, n_computed(store)) == (0, {0.6: 3})
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -146,3 +172,27 @@ def test_prune_shows_what_it_would_delete(store: str) -> None:
     assert done.code == 0
     assert done.document["deleted"]
     assert n_computed(store) == {0.4: 8}
+
+
+def test_prune_deletes_snapshots_that_have_expired_once_that_is_agreed(store: str) -> None:
+    first, second, third = swarmgrid.catalog(store)
+    first.snapshot("gone", expires=0)
+    second.snapshot("kept", expires="30d")
+    third.snapshot("gone", expires=0)
+    keep = ("--keep", "params.alpha=0.6")
+    dry = shell("prune", store, "--max-bytes", "0", *keep)
+    assert dry.code == 1
+    assert "1 grid, " in dry.err
+    assert "would be deleted; 2 expired snapshots would be deleted" in dry.err
+    assert [len(grid.snapshots()) for grid in (first, second, third)] == [1, 1, 1]
+    # of a grid that stays, too
+    done = shell("prune", store, "--max-bytes", "0", *keep, "--yes", "--json").document
+    assert (len(done["grids"]), done["in_use"], done["snapshots"]) == (1, [], 2)
+    assert n_computed(store) == {0.4: 8, 0.6: 3}
+    assert [len(grid.snapshots()) for grid in (second, third)] == [1, 0]
+    third.snapshot("gone", expires=0)
+    asked = shell("prune", store, "--older-than", "30d")
+    assert (asked.code, len(third.snapshots())) == (1, 1)
+    done = shell("prune", store, "--older-than", "30d", "--yes")
+    assert (done.code, third.snapshots()) == (0, [])
+    assert "0 grids, 0 B deleted; 1 expired snapshot deleted" in done.err

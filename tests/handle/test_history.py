@@ -473,6 +473,10 @@ def test_mistakes_say_what_there_is() -> None:
     with pytest.raises(swarmgrid.InputError, match="is no snapshot"):
         grid.dataset(at=3)  # type: ignore[arg-type]
     empty = swarmgrid.GridFunction(product, store=store, version="2").grid({}, ["x", "y"])
-    for call in (empty.snapshot, lambda: empty.dataset(at="2026-01-01"), lambda: empty.diff(one)):
-        with pytest.raises(swarmgrid.InputError):
+    for call in (
+        *(empty.snapshot, lambda: empty.dataset(at="2026-01-01"), lambda: empty.diff(one)),
+        *(lambda: empty.dataset(at="a"), lambda: empty.diff("a"), lambda: empty.restore("a")),
+        lambda: empty.delete_snapshot("a"),
+    ):
+        with pytest.raises(swarmgrid.InputError, match="nothing is stored"):
             call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ from zarr.storage import MemoryStore, StorePath
 
 import swarmgrid
 from swarmgrid import Grid
+from swarmgrid.format.chunk_io import read_block
 from swarmgrid.leases import lease
+from swarmgrid.store.location import to_location
 from tests.conftest import Killed
 from tests.long import examples, first
 
@@ -180,6 +183,59 @@ def test_a_damaged_neighbour_stops_a_deletion_before_anything_is_changed(tmp_pat
         grid.delete(x=3, s="b")
     chunk.write_bytes(whole)
     assert computed(grid) == EVERY
+
+
+def in_two_rows() -> tuple[MemoryStore, Grid]:
+    """A chunk of two rows, and a second one of one row."""
+    store = MemoryStore()
+    call: dict[str, Any] = {"func": simulate, "store": store, "chunks": {"x": 4}, **OPTIONS}
+    for x in ([1, 2], [1, 2, 3, 4, 5]):
+        swarmgrid.stream(axes={"x": x, "s": ["a"]}, **call)
+    return store, Grid.open(store, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("number", "cut"), ("word", "other"), ("pair", "gone")]
+)
+def test_a_damaged_neighbour_of_another_row_stops_a_deletion_too(name: str, damage: str) -> None:
+    store, grid = in_two_rows()
+    blobs = to_location(store).open()
+    tail = ".0.0" if name == "pair" else ".0"
+    key, other = (f"data.zarr/simulate/{grid.id}/{name}/c.{i}{tail}" for i in (0, 1))
+    whole = blobs.get(key)
+    assert whole is not None
+    if damage == "gone":
+        blobs.delete(key)
+    else:
+        blobs.put(key, whole[:-1] if damage == "cut" else blobs.get(other) or b"")
+
+    def objects() -> dict[str, bytes]:
+        own = (f"data.zarr/simulate/{grid.id}/", f"manifest/{grid.id}/")
+        return {k: v.to_bytes() for k, v in store._store_dict.items() if k.startswith(own)}
+
+    before = objects()
+    with pytest.raises(swarmgrid.DamageError, match=re.escape(key)):
+        grid.delete(x=[1, 2])
+    assert objects() == before
+    blobs.put(key, whole)
+    assert grid.delete(x=[1, 2]) == 2
+    assert computed(grid) == {(3, "a"), (4, "a"), (5, "a")}
+
+
+def test_a_deletion_reads_each_chunk_once_before_and_once_after_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, grid = in_two_rows()
+    read = []
+
+    def counted(blobs: Any, stored: Any, index: tuple[int, ...]) -> Any:
+        read.append((index, grid.state().points_computed))
+        return read_block(blobs, stored, index)
+
+    monkeypatch.setattr("swarmgrid.maintenance.removal.read_block", counted)
+    assert grid.delete(x=[1, 5]) == 2  # nothing else is in the chunk of 5
+    assert read == [((0, 0), 5), ((0, 0), 3)]
+    assert computed(grid) == {(2, "a"), (3, "a"), (4, "a")}
 
 
 def test_failures_of_deleted_points_are_gone_and_of_others_not() -> None:

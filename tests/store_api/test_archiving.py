@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid import Grid
 from swarmgrid.leases import lease
+from swarmgrid.store.archive import Archive, Record, write_record
 from swarmgrid.store.layout import GridPath
 from swarmgrid.store.location import to_location
-from tests.store_api.test_pruning import alphas, store
+from tests.store_api.test_pruning import OPTIONS, alphas, simulate, store
 
 __all__ = ["store"]  # a fixture: three grids, written ten days, one day and an hour ago
 
@@ -88,6 +90,35 @@ def test_a_grid_in_use_stays_and_one_with_damage_is_told(store: Path, tmp_path: 
     chunk.write_bytes(data)
     found = swarmgrid.archive(store, tape, older_than=0, dry_run=False)
     assert (alphas(found.grids), archived(store)) == ([0.1, 0.2], [0.1, 0.2, 0.3])
+
+
+def test_a_grid_whose_archive_was_begun_elsewhere_is_told_and_others_move(
+    store: Path, tmp_path: Path
+) -> None:
+    begun = Record(Archive(f"{tmp_path}/other/simulate-1", "2026-01-01T00:00:00+00:00"))
+    one = grid(store, 0.1)  # the first of them
+    with lease.acquire(to_location(store), GridPath("simulate", one.id)) as held:
+        write_record(held.blobs, GridPath("simulate", one.id), begun)
+    found = swarmgrid.archive(store, tmp_path / "tape", older_than=0, dry_run=False)
+    assert (len(found.grids), len(found.changes), [*found.failed]) == (2, 2, [one.id])
+    assert "thaw it before you archive it elsewhere" in str(found)
+    assert archived(store) == [0.2, 0.3]
+    with pytest.raises(swarmgrid.InputError, match="elsewhere"):  # nothing was moved by this call
+        swarmgrid.archive(store, tmp_path / "tape", older_than=0, dry_run=False)
+    assert len(chunks(store, 0.1)) == 1
+
+
+def test_an_archived_grid_does_not_change_its_storage_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("swarmgrid.handle.archiving.check_storage_class", lambda name, url: None)
+    store = MemoryStore()
+    swarmgrid.stream({"alpha": 1}, {"x": [1]}, func=simulate, store=store, **OPTIONS)
+    (one,) = swarmgrid.catalog(store)
+    change = one.archive("memory://tape-of-a-class")
+    with pytest.raises(swarmgrid.InputError, match="already, with the usual one; thaw it before"):
+        one.archive("memory://tape-of-a-class", storage_class="DEEP_ARCHIVE")
+    assert one.archive("memory://tape-of-a-class") == change
 
 
 def test_a_move_that_was_cut_short_is_completed(store: Path, tmp_path: Path) -> None:

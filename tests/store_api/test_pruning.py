@@ -83,6 +83,26 @@ def test_grids_that_are_kept_or_in_use_stay(store: Path) -> None:
     assert alphas(swarmgrid.catalog(store).rows) == [0.1, 0.2]
 
 
+def test_expired_snapshots_go_but_for_those_of_a_grid_that_a_process_fills() -> None:
+    store = MemoryStore()
+    for alpha in (1, 2):
+        swarmgrid.stream({"alpha": alpha}, {"x": [1]}, func=simulate, store=store, **OPTIONS)
+    first, second = swarmgrid.catalog(store)
+    for grid in (first, second):
+        grid.snapshot(expires=0)
+    found = swarmgrid.prune(store, older_than="30d")
+    assert (found.snapshots, len(first.snapshots())) == (2, 1)
+    assert "2 expired snapshots would be deleted" in str(found)
+    with lease.acquire(to_location(store), GridPath("simulate", first.id)):
+        found = swarmgrid.prune(store, max_bytes=0, dry_run=False)  # does not wait for it
+    assert [row.grid for row in found.in_use] == [first.id]
+    assert [row.grid for row in found.grids] == [second.id]
+    assert "1 expired snapshot deleted" in str(found)
+    assert len(first.snapshots()) == 1
+    found = swarmgrid.prune(store, older_than="30d", dry_run=False)
+    assert (found.snapshots, found.grids, first.snapshots()) == (1, (), [])
+
+
 ROWS = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9), st.booleans()), max_size=8)
 
 
