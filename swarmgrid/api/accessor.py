@@ -56,14 +56,15 @@ class DatasetAccessor:
         Raises
         ------
         InputError
-            If it was not opened from a store; what is computed from a Dataset was not.
+            If it does not say so. Of what is computed from a Dataset that was opened, xarray
+            marks some as coming from there, too, and others not.
         """
         source = self._ds.encoding.get("source")
         if not isinstance(source, str):
             raise InputError(
                 "this Dataset does not say where it comes from: ds.encoding has no 'source'. "
-                "swarmgrid.compute, swarmgrid.open and xr.open_zarr set it; the result of "
-                "arithmetic has none. Use the Dataset that it was made from, or "
+                "swarmgrid.compute, swarmgrid.open and xr.open_zarr set it; what is computed "
+                "from such a Dataset may have none. Use the Dataset that it was made from, or "
                 "Grid.open(store, id)"
             )
         return source
@@ -136,7 +137,9 @@ class DatasetAccessor:
 
         The search is exact. It reads the output block by block, so that memory stays flat; a
         Dataset that was loaded is searched where it lies. Points that are not computed, or whose
-        vector has a value that is not finite, are never hits.
+        vector has a value that is not finite, are never hits. A Dataset that ``xr.open_zarr``
+        opened does not tell which points are computed: there, integers and bools that are not
+        computed hold the fill value, and may be hits.
 
         Parameters
         ----------
@@ -262,8 +265,9 @@ class DatasetAccessor:
     ) -> int:
         """Hand points to a collection of ChromaDB: their vectors, and their axis values.
 
-        A point that is there is replaced: its id follows from the grid, the output and its axis
-        values. Points that are not computed are left out, and none is removed. The output is
+        A point that is there is replaced: its id follows from the grid, the output's name and its
+        axis values. What is computed from a Dataset, such as ``ds * 2``, may have the same ids.
+        Points that are not computed are left out, and none is removed. The output is
         read block by block.
 
         Parameters
@@ -276,7 +280,8 @@ class DatasetAccessor:
         dim : str or sequence of str, optional
             The dims that make a vector, as for `nearest`.
         document : str, optional
-            An axis, or an output with one text for each point: the document of the record.
+            An axis, or an output with one text for each point: the document of the record. A
+            point whose text is missing is handed over without one.
         batch_size : int, optional
             Points that are handed over together. Default: as many as ChromaDB takes.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import operator
+from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.handle.base import GridBase
@@ -65,7 +66,7 @@ class GridIndexing(GridBase):
         from swarmgrid.indexes.settings import IndexSettings
         from swarmgrid.search.hits import check_names
 
-        settings = IndexSettings(output, metric, connectivity, expansion)
+        settings = IndexSettings(output, metric, _plain(connectivity), _plain(expansion))
         grid = self._stored_layers()[0].state.grid
         settings.check(dict(grid.schema.outputs))
         own = [name for one in grid.schema.outputs.values() for name in one.dims]
@@ -103,6 +104,11 @@ class GridIndexing(GridBase):
         -------
         int
             The number of indexes that were deleted.
+
+        Raises
+        ------
+        InputError
+            If the grid has neither such an output nor an index of one.
         """
         from swarmgrid.indexes import parts
 
@@ -110,9 +116,36 @@ class GridIndexing(GridBase):
             raise InputError(f"output is {brief(output)}; expected the name of an output")
         location, path = self._ref.location, self._ref.path
         check_writable(location)
+        if output is not None:
+            self._check_indexed(output)
         n = parts.delete(
             location.open(), path.indexes, lambda name: output in {None, parts.output_of(name)}
         )
         if location.is_directory:
             remove_empty_folders(location.url, [path.indexes])
         return n
+
+    def _check_indexed(self, output: str) -> None:
+        """Raise InputError for the name of what is neither an output nor has an index."""
+        from swarmgrid.indexes import parts
+
+        names = self._ref.location.open().names(self._ref.path.indexes)
+        indexed = sorted({*map(parts.output_of, names)})
+        if output in indexed:
+            return
+        outputs = self._stored_layers()[0].state.grid.schema.outputs
+        if output not in outputs:
+            have = f"there are indexes of {', '.join(map(repr, indexed))}" if indexed else (
+                "the grid has no indexes"
+            )  # fmt: skip
+            raise InputError(
+                f"there is no output {brief(output)}, of {', '.join(map(repr, outputs))}; {have}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """An integer of any kind as Python's; all else as it is, to be refused."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return value

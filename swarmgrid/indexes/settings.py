@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.search.ranking import Metric
+from swarmgrid.search.ranking import Metric, check_metric
 
 if TYPE_CHECKING:
     from swarmgrid.outputs.outputs import Output
@@ -72,8 +72,7 @@ class IndexSettings:
                 f"output {self.output!r} has the shape {output.shape} at each point; expected "
                 "vectors. ds.swarmgrid.nearest(..., dim=...) searches along an axis"
             )
-        if self.metric not in get_args(Metric):
-            raise InputError(f"metric is {brief(self.metric)}; expected one of {get_args(Metric)}")
+        check_metric(self.metric)
         for name, most in (("connectivity", MAX_CONNECTIVITY), ("expansion", MAX_EXPANSION)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 < value <= most:

@@ -92,7 +92,7 @@ def _value(value: Any, depth: int) -> Condition:
     """The condition on one member: operators, or a value that it is to equal."""
     is_operators = isinstance(value, Mapping) and any(str(key)[:1] == "$" for key in value)
     if not is_operators:
-        return lambda found: found is not MISSING and _equal(found, value)
+        return lambda found: found is not MISSING and is_equal(found, value)
     if depth > MAX_DEPTH:
         raise InputError(f"the query is nested more than {MAX_DEPTH} deep")
     conditions = [_operator(key, operand, depth) for key, operand in value.items()]
@@ -117,7 +117,8 @@ def _no_operator(name: object, known: list[str], where: str) -> InputError:
     return InputError(f"{brief(name)} stands {where}; expected {', '.join(known)}{hint}")
 
 
-def _equal(found: Any, value: Any) -> bool:
+def is_equal(found: Any, value: Any) -> bool:
+    """Whether a member equals a value, which may be of any kind."""
     try:
         return bool(found == value)
     except (TypeError, ValueError):  # an array has no one answer
@@ -143,7 +144,7 @@ def _within(operand: Any) -> Condition:
     if isinstance(operand, (str, bytes, Mapping)) or not hasattr(operand, "__iter__"):
         raise InputError(f"$in or $nin has {brief(operand)}; expected a list of values")
     values = list(operand)
-    return lambda found: found is not MISSING and any(_equal(found, value) for value in values)
+    return lambda found: found is not MISSING and any(is_equal(found, value) for value in values)
 
 
 def _opposite(holds: Condition) -> Condition:
@@ -169,8 +170,8 @@ def _matching(operand: Any) -> Condition:
 
 
 _OPERATORS: dict[str, Callable[[Any], Condition]] = {
-    "$eq": lambda operand: lambda found: found is not MISSING and _equal(found, operand),
-    "$ne": lambda operand: lambda found: found is MISSING or not _equal(found, operand),
+    "$eq": lambda operand: lambda found: found is not MISSING and is_equal(found, operand),
+    "$ne": lambda operand: lambda found: found is MISSING or not is_equal(found, operand),
     "$gt": _ordered(operator.gt),
     "$gte": _ordered(operator.ge),
     "$lt": _ordered(operator.lt),

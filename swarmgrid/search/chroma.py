@@ -64,12 +64,32 @@ def to_chroma(
                     f"output {output!r} has values that are too large for float32, as ChromaDB "
                     "keeps vectors; scale them first"
                 )
-            at = np.unravel_index(box.numbers(part), box.shape) if box.shape else ()
+            numbers = box.numbers(part)
+            at = np.unravel_index(numbers, box.shape) if box.shape else ()
             ids, metadatas = points.described(at, len(part))
-            more = {} if texts is None else {"documents": [str(text) for text in texts[at]]}
-            collection.upsert(ids=ids, embeddings=list(embeddings), metadatas=metadatas, **more)
+            documents = [None if texts is None else texts[i] for i in numbers.tolist()]
+            _hand_over(collection, ids, embeddings, metadatas, documents)
             n += len(part)
     return n
+
+
+def _hand_over(
+    collection: Collection,
+    ids: list[str],
+    embeddings: NDArray[np.float32],
+    metadatas: list[dict[str, Any]],
+    documents: list[str | None],
+) -> None:
+    """Hand over some points: those with a document, and then the others."""
+    for has_one in (True, False):  # a list of documents has one for each point
+        at = [i for i, text in enumerate(documents) if (text is not None) == has_one]
+        if at:
+            collection.upsert(
+                ids=[ids[i] for i in at],
+                embeddings=[embeddings[i] for i in at],
+                metadatas=[metadatas[i] for i in at],
+                **({"documents": [documents[i] for i in at]} if has_one else {}),
+            )
 
 
 def _batch_size(collection: Any, given: Any) -> int:
@@ -87,11 +107,12 @@ def _batch_size(collection: Any, given: Any) -> int:
     return BATCH
 
 
-def _texts(ds: xr.Dataset, document: str | None, axes: Sequence[Any]) -> NDArray[Any] | None:
-    """The texts of all points, over the axes."""
+def _texts(ds: xr.Dataset, document: str | None, axes: Sequence[Any]) -> list[str | None] | None:
+    """The texts of all points in C order; None: it is missing."""
     if document is None:
         return None
-    if document not in ds.variables or not {*ds[document].dims} <= {*axes}:
+    is_known = isinstance(document, str) and document in ds.variables
+    if not is_known or not {*ds.variables[document].dims} <= {*axes}:
         raise InputError(
             f"document is {brief(document)}; expected an axis, or an output with one text for "
             f"each point, of {[str(name) for name in ds.variables]}"
@@ -99,7 +120,9 @@ def _texts(ds: xr.Dataset, document: str | None, axes: Sequence[Any]) -> NDArray
     missing = [name for name in axes if name not in ds[document].dims]
     sizes = {name: ds.sizes[name] for name in missing} | dict(ds[document].sizes)
     whole: Any = ds[document].variable.set_dims(sizes)  # type: ignore[no-untyped-call]
-    return np.asarray(whole.transpose(*axes).values)
+    found = whole.transpose(*axes).compute()
+    pairs = zip(found.values.reshape(-1), found.isnull().values.reshape(-1), strict=True)
+    return [None if is_missing else str(text) for text, is_missing in pairs]
 
 
 class _Points:

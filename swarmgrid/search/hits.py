@@ -50,15 +50,17 @@ def to_hits(
     for name, variable in ds.variables.items():
         if places.keys().isdisjoint(variable.dims):
             variables[name] = variable
-        elif is_hit.size:
+        else:
             variables[name] = _at_hits(variable, dims, places, is_hit)
-    own = {name for name in ds.coords if name in variables}
-    indexes = {
-        name: index for name, index in ds.xindexes.items() if name in own and name not in places
+    indexes = {  # of points there is none: one of several coordinates goes with all of them
+        name: index
+        for index, coords in ds.xindexes.group_by_index()
+        if all(places.keys().isdisjoint(one.dims) for one in coords.values())
+        for name in coords
     }
     # as coordinates first: half of the time, since nothing of this has to be aligned
     whole = xr.Coordinates(variables, indexes).to_dataset()
-    found = whole.reset_coords([name for name in variables if name not in own])
+    found = whole.reset_coords([name for name in variables if name not in ds.coords])
     found.attrs = dict(ds.attrs)
     return found
 

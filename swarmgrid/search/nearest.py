@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.search.hits import check_names, is_loaded, to_hits
-from swarmgrid.search.ranking import Metric, Nearest
+from swarmgrid.search.ranking import Metric, Nearest, check_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,7 +24,9 @@ BLOCK_NBYTES = 2**26
 OWN_DIMS = "own_dims"
 """The name in an output's ``encoding`` of the dims that its grid says are its own."""
 CLOSE = 1e-6
-"""Coordinates of a query may be off by so much of the largest one."""
+"""Coordinates of a query may be off by so much of the largest one, as those of files are..."""
+OF_A_STEP = 0.01
+"""... and by so much of the least step from one to another: else they may be of other places."""
 
 
 def nearest(
@@ -43,7 +45,12 @@ def nearest(
     array, axes, own = vectors_of(ds, output, dim)
     shape, n = tuple(array.sizes[name] for name in axes), math.prod(array.sizes[d] for d in own)
     check_metric(metric)
-    queries, is_one = to_queries(query, ds, {name: array.sizes[name] for name in own}, metric)
+    try:
+        queries, is_one = to_queries(query, ds, {name: array.sizes[name] for name in own}, metric)
+    except InputError:
+        if array.dtype == object:  # of texts no query could be used, which its error does not say
+            next(blocks(array, axes, n), None)
+        raise
     check_k(k)
     check_names([*ds.variables, *ds.dims])
     found = Nearest(queries, k, metric)
@@ -53,12 +60,6 @@ def nearest(
     places = np.unravel_index(np.maximum(positions, 0), shape) if shape else ()
     at = [np.where(positions < 0, -1, one) for one in places]
     return to_hits(ds, axes, at, found.distances, is_one=is_one)
-
-
-def check_metric(metric: object) -> None:
-    """Raise InputError unless it is the name of a metric."""
-    if metric not in get_args(Metric):
-        raise InputError(f"metric is {brief(metric)}; expected one of {get_args(Metric)}")
 
 
 def check_k(k: object) -> None:
@@ -75,8 +76,7 @@ def only_vectors(ds: xr.Dataset) -> str:
         if ds.variables[name].dtype.kind in "biuf" and _own_of(ds, name, ds.variables[name])
     ]
     if len(found) != 1:
-        names = ", ".join(map(repr, found or ds.data_vars))
-        raise InputError(f"say which output is meant; expected one of {names}")
+        raise InputError(f"say which output is meant; {_expected(found or ds.data_vars)}")
     return found[0]
 
 
@@ -86,15 +86,25 @@ def vectors_of(
     """An output with its axes first, the axes, and the dims that make a vector."""
     array = _array(ds, output)
     own = _own_dims(ds, output, array, dim)
+    empty = [name for name in own if not array.sizes[name]]
+    if empty:
+        raise InputError(
+            f"output {output!r} has vectors without numbers: the length of {empty[0]!r} is 0; "
+            "select some of it, or name another dim, dim=..."
+        )
     axes = [name for name in array.dims if name not in own]
     ordered = (*axes, *own)
     return array if array.dims == ordered else array.transpose(*ordered), axes, own
 
 
+def _expected(names: Iterable[Any]) -> str:
+    listed = ", ".join(map(repr, names))
+    return f"expected one of {listed}" if listed else "the Dataset has no outputs"
+
+
 def _array(ds: xr.Dataset, output: str) -> xr.Variable:
     if not isinstance(output, str) or output not in ds.data_vars:
-        names = ", ".join(map(repr, ds.data_vars))
-        raise InputError(f"there is no output {brief(output)}; expected one of {names}")
+        raise InputError(f"there is no output {brief(output)}; {_expected(ds.data_vars)}")
     array = ds.variables[output]  # a DataArray with its coordinates would take as long as hits do
     if array.dtype.kind not in "biufO":  # bools of which some are missing are objects
         more = "; search the real and imaginary parts as two outputs"
@@ -108,7 +118,10 @@ def _array(ds: xr.Dataset, output: str) -> xr.Variable:
 def _own_dims(ds: xr.Dataset, output: str, array: xr.Variable, dim: Any) -> list[str]:
     """The dims that make a vector."""
     if dim is not None:
-        own = [dim] if isinstance(dim, str) else list(dim)
+        try:
+            own = [dim] if isinstance(dim, str) else list(dim)
+        except TypeError:
+            own = [None]
         if [name for name in own if name not in array.dims] or len({*own}) < len(own):
             raise InputError(f"dim is {brief(dim)}; expected dims of the output, of {array.dims}")
         return own
@@ -126,12 +139,32 @@ def _own_of(ds: xr.Dataset, output: Hashable, array: xr.Variable) -> list[str]:
     # what the grid says: other variables tell less, since a user may add some, and drop some
     known = array.encoding.get(OWN_DIMS)
     if isinstance(known, tuple):
-        own = [name for name in known if name in array.dims]
-        if own or not known:
-            return own
+        return _own_now(ds, output, array, known)
     others = [set(ds.variables[name].dims) for name in ds.data_vars if name != output]
     common = set(array.dims).intersection(*others) if others else set(array.dims[:-1])
     return [str(name) for name in array.dims if name not in common]
+
+
+def _own_now(
+    ds: xr.Dataset, output: Hashable, array: xr.Variable, known: tuple[str, ...]
+) -> list[str]:
+    """The own dims of an output some of whose dims may have been renamed or selected away."""
+    lost = [name for name in known if name not in array.dims]
+    if not lost:
+        return list(known)
+    axes = {*array.encoding.get("preferred_chunks", ())} - {*known}
+    new = [str(name) for name in array.dims if name not in axes and name not in known]
+    selected = {name for name in axes if name in ds.coords and not ds.variables[name].ndim}
+    if len(new) > len(lost) or (new and not axes - selected <= {*array.dims}):
+        raise InputError(
+            f"output {output!r} has the dims {array.dims}, and of its own ones, {known}, not "
+            f"{lost}; say which dims make a vector, dim={new[0]!r}"
+        )
+    if len(new) < len(lost):
+        return [str(name) for name in (array.dims if new else known) if name in array.dims
+            and name not in axes]  # fmt: skip
+    names = iter(new)  # in the order of the grid, however the output is transposed
+    return [name if name in array.dims else next(names) for name in known]
 
 
 def to_queries(
@@ -200,16 +233,31 @@ def _check_coordinate(name: str, asked: NDArray[Any], there: NDArray[Any]) -> No
     """Raise InputError where the values of a query and of an output are of other places."""
     if asked.shape != there.shape:
         return  # the shape is told
-    if {asked.dtype.kind, there.dtype.kind} <= {*"iuf"}:  # of a file, with some digits less
-        is_same = np.allclose(asked, there, rtol=CLOSE, atol=CLOSE * np.abs(there).max(initial=0))
-    else:
-        is_same = bool(np.all(asked == there))
-    if not is_same:
+    if not _are_same(asked, there):
         raise InputError(
             f"query has other values of the coordinate {name!r} than the output: "
             f"{brief(asked.tolist())}, and not {brief(there.tolist())}. Bring it there, "
             f"query.interp({name}=ds[{name!r}]), or pass query.values, which have no coordinates"
         )
+
+
+def _are_same(asked: NDArray[Any], there: NDArray[Any]) -> bool:
+    """Whether two coordinates of one length are the same; floats may be so with fewer digits."""
+    kinds = {asked.dtype.kind, there.dtype.kind}
+    if "f" in kinds and kinds <= {*"iuf"}:
+        asked, there = asked.astype(np.float64), there.astype(np.float64)
+        finite = np.unique(there[np.isfinite(there)])
+        error = CLOSE * np.abs(finite).max(initial=0)
+        if len(finite) > 1:
+            error = min(error, OF_A_STEP * np.diff(finite).min())
+        return np.allclose(asked, there, rtol=0, atol=error, equal_nan=True)
+    try:
+        is_same = asked == there
+    except (TypeError, ValueError):  # by the values' own methods
+        return False
+    if kinds <= {*"mM"}:
+        is_same |= np.isnat(asked) & np.isnat(there)
+    return bool(np.all(is_same))
 
 
 def blocks(

@@ -8,9 +8,11 @@ ranked again in double precision.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+
+from swarmgrid.errors import InputError, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +27,14 @@ ROUGH_NBYTES = 2**24
 """Of rough distances at once; of many queries, some are looked at after the others."""
 _GROUP = 64
 """Vectors whose nearest one stands for them where the distance of the k-th is estimated."""
+_LEAST_SQUARE = 1e-280
+"""Sums of squares below it may have lost digits, or all of them."""
+
+
+def check_metric(metric: object) -> None:
+    """Raise InputError unless it is the name of a metric."""
+    if not isinstance(metric, str) or metric not in get_args(Metric):
+        raise InputError(f"metric is {brief(metric)}; expected one of {get_args(Metric)}")
 
 
 class Nearest:
@@ -233,15 +243,59 @@ def exact_distances(
 ) -> NDArray[np.float64]:
     """The distances ``(m,)`` of vectors to a query, or each to its own of ``(m, n)``.
 
-    NaN for one with a missing value.
+    NaN for one with a missing value. Where squares or products have no place in double precision,
+    the vectors are scaled first, by powers of two, which changes no digit.
     """
     with np.errstate(all="ignore"):
-        if metric == "euclidean":
-            found: NDArray[np.float64] = np.sqrt(((vectors - query) ** 2).sum(axis=1))
-        elif metric == "dot":
-            found = -(vectors * query).sum(axis=1)
-        else:
-            sizes = np.sqrt((vectors**2).sum(axis=1)) * np.sqrt((query**2).sum(axis=-1))
-            found = 1 - (vectors * query).sum(axis=1) / sizes
+        found, is_lost = _plain_distances(vectors, query, metric)
+        if is_lost.any():
+            asked = np.broadcast_to(query, vectors.shape)[is_lost]
+            found[is_lost] = _scaled_distances(vectors[is_lost], asked, metric)
+        if metric == "cosine":
+            np.clip(found, 0, 2, out=found)  # by roundings it may be a little below
     found[np.isnan(vectors).any(axis=1)] = np.nan
     return found
+
+
+def _plain_distances(
+    vectors: NDArray[np.float64], query: NDArray[np.float64], metric: Metric
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The distances, and whether each may be lost to an overflow or an underflow."""
+    if metric == "euclidean":
+        squares: NDArray[np.float64] = ((vectors - query) ** 2).sum(axis=1)
+        return np.sqrt(squares), _are_lost(squares)
+    products: NDArray[np.float64] = (vectors * query).sum(axis=1)
+    if metric == "dot":
+        return -products, ~np.isfinite(products)
+    own, asked = (vectors**2).sum(axis=1), (query**2).sum(axis=-1)
+    is_lost: NDArray[np.bool_] = _are_lost(own) | _are_lost(asked)
+    return 1 - products / (np.sqrt(own) * np.sqrt(asked)), is_lost
+
+
+def _are_lost(squares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (squares < _LEAST_SQUARE) | ~np.isfinite(squares)
+
+
+def _scaled_distances(
+    vectors: NDArray[np.float64], queries: NDArray[np.float64], metric: Metric
+) -> NDArray[np.float64]:
+    """The distances ``(m,)`` of vectors of any size, each to its own query."""
+    if metric == "euclidean":
+        steps, exponents = _scaled(vectors - queries)
+        found: NDArray[np.float64] = np.ldexp(np.sqrt((steps**2).sum(axis=1)), exponents)
+        return found
+    vectors, exponents = _scaled(vectors)
+    queries, more = _scaled(queries)
+    products: NDArray[np.float64] = (vectors * queries).sum(axis=1)
+    if metric == "dot":
+        products = np.ldexp(products, exponents + more)
+        return -products
+    sizes: NDArray[np.float64] = np.sqrt((vectors**2).sum(axis=1))
+    sizes *= np.sqrt((queries**2).sum(axis=1))
+    return 1 - products / sizes
+
+
+def _scaled(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Rows whose largest number is about one, and by which power of two each was divided."""
+    exponents: NDArray[np.int32] = np.frexp(np.abs(rows).max(axis=1, initial=0))[1]
+    return np.ldexp(rows, -exponents[:, None]), exponents

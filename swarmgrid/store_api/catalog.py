@@ -12,7 +12,7 @@ from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of
 from swarmgrid.handle.grid import Grid
 from swarmgrid.inventory.keeping import stored_rows
-from swarmgrid.inventory.query import to_condition
+from swarmgrid.inventory.query import is_equal, to_condition
 from swarmgrid.inventory.row import GRID_NAME, ROOTS, GridRow, rows_named
 from swarmgrid.inventory.table import (
     HEADINGS,
@@ -242,7 +242,9 @@ class Catalog(CatalogHistory):
             row
             for row in self.rows
             if (function is None or row.is_of(function))
-            and all(name in row.params and row.params[name] == params[name] for name in params)
+            and all(
+                name in row.params and is_equal(row.params[name], params[name]) for name in params
+            )
         ]
         exact = [row for row in found if row.params.keys() == params.keys()]
         return exact or found

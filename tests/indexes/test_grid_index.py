@@ -380,6 +380,8 @@ def test_settings_are_part_of_the_name_and_grids_take_their_indexes_along() -> N
     assert grid.delete_index("peak") == 0
     assert grid.delete_index("spectrum") == 4
     assert grid.delete_index() == 0
+    with pytest.raises(swarmgrid.InputError, match="no output 'typo', .*the grid has no indexes"):
+        grid.delete_index("typo")
     grid.index("spectrum")
     grid.drop()
     assert grid_objects(store, "indexes") == []
@@ -703,6 +705,8 @@ def test_vectors_without_a_direction_or_a_value_are_no_hits_and_large_ones_are()
     exact = ds.swarmgrid.nearest("v", [1.0, 0.0], k=6)
     assert {3} <= {*exact["i"].values.tolist()} <= {2, 3, 5}
     assert {*hits["i"].values.tolist()} == {2, 3, 5}
+    of_tiny = ds.swarmgrid.index("v").query([1e-170, 0.0], k=6)
+    np.testing.assert_array_equal(of_tiny["distance"], hits["distance"])
     for metric in ("euclidean", "dot"):
         with pytest.raises(swarmgrid.InputError, match="too large for float32"):
             ds.swarmgrid.index("v", metric=metric)
@@ -715,6 +719,8 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
         ((["spectrum"],), {}, "(?s)no output .*; expected one of"),
         (("peak",), {}, r"shape \(\) at each point; expected vectors"),
         (("spectrum",), {"metric": "l2"}, "metric is 'l2'"),
+        (("spectrum",), {"metric": np.array(["dot", "l2"])}, "metric is array"),
+        (("spectrum",), {"connectivity": True}, "connectivity is True"),
         (("spectrum",), {"connectivity": 1}, "connectivity is 1; expected a number from 2"),
         (("spectrum",), {"expansion": "x"}, "expansion is 'x'"),
     ]:
@@ -728,6 +734,9 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
     with pytest.raises(swarmgrid.InputError, match=r"named \['hit'\], which hits have, too"):
         ds.swarmgrid.index("v")
     index = grid.index("spectrum")
+    same = grid.index("spectrum", connectivity=np.int64(16), expansion=np.uint16(128))
+    assert same._settings == index._settings
+    assert len(grid.indexes()) == 1
     for query, k, match in [
         ([1, 2], 1, r"shape \(2,\); expected \(16,\)"),
         (np.zeros(16), 1, "vector of zeros"),
@@ -744,6 +753,8 @@ def test_mistakes_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPat
         index.query(np.ones(16), candidates=0)
     with pytest.raises(swarmgrid.InputError, match="output is 3"):
         grid.delete_index(3)
+    with pytest.raises(swarmgrid.InputError, match="no output 'spectra', .*indexes of 'spectrum'"):
+        grid.delete_index("spectra")
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(swarmgrid.InputError, match=r"pip install 'swarmgrid-zarr\[search\]'"):
         grid.index("spectrum")

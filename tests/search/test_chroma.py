@@ -81,6 +81,22 @@ def test_points_have_their_vectors_axis_values_and_texts() -> None:
         assert {*metadata} == {"a", "day", "kind", "swarmgrid_grid", "swarmgrid_output"}
 
 
+def test_a_point_whose_text_is_missing_has_no_document() -> None:
+    texts = np.array(["a", None, np.nan, "", "nan"], object)
+    ds = xr.Dataset({"v": (("x", "f"), np.eye(5)), "t": ("x", texts)}, {"x": range(5)})
+    collection = Collection()
+    assert ds.swarmgrid.to_chroma(collection, "v", document="t") == 5
+    found = {record[1]["x"]: record[2] for record in collection.records.values()}
+    assert found == {0: "a", 1: None, 2: None, 3: "", 4: "nan"}
+    vectors = {record[1]["x"]: record[0].tolist() for record in collection.records.values()}
+    assert vectors == dict(enumerate(np.eye(5).tolist()))
+    one = Collection()
+    assert (
+        ds.isel(x=0).assign(t="of all").swarmgrid.to_chroma(one, "v", dim="f", document="t") == 1
+    )
+    assert [record[2] for record in one.records.values()] == ["of all"]
+
+
 def test_the_only_vectors_need_no_name() -> None:
     ds, collection, named = filled(MemoryStore()), Collection(), Collection()
     assert ds.swarmgrid.to_chroma(collection) == ds.swarmgrid.to_chroma(named, "spectrum") == 8
@@ -152,6 +168,11 @@ def test_mistakes_are_told() -> None:
         (Collection(), "spectra", {}, "no output 'spectra'"),
         (Collection(), "spectrum", {"batch_size": 0}, "batch_size is 0"),
         (Collection(), "spectrum", {"document": "text"}, "document is 'text'"),
+        (Collection(), "spectrum", {"document": ["name"]}, r"document is \['name'\]"),
+        (Collection(), "spectrum", {"document": 3}, "document is 3"),
+        (Collection(), "spectrum", {"batch_size": "2"}, "batch_size is '2'"),
+        (Collection(), "spectrum", {"dim": 3}, "dim is 3"),
+        (None, "spectrum", {}, "collection is None"),
         (Collection(), "spectrum", {"document": "spectrum"}, "document is 'spectrum'"),
         (Collection(), "spectrum", {"dim": "z"}, "dim is 'z'"),
     ]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
@@ -16,6 +18,31 @@ from swarmgrid.search import nearest as module
 from swarmgrid.search import ranking
 
 METRICS = ["cosine", "euclidean", "dot"]
+
+
+def plain_of_any_size(
+    vectors: np.ndarray, query: np.ndarray, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distances, and by how much they may be off.
+
+    By decimals of forty digits, whose exponents have no end.
+    """
+    found, errors = [], []
+    with localcontext(Context(prec=40)):
+        asked = [*map(Decimal, query.tolist())]
+        for row in vectors.tolist():
+            pairs = [*zip(map(Decimal, row), asked, strict=True)]
+            error = sum((abs(a * b) for a, b in pairs), Decimal(0))
+            one = -sum((a * b for a, b in pairs), Decimal(0))
+            if metric == "euclidean":
+                one = error = sum(((a - b) ** 2 for a, b in pairs), Decimal(0)).sqrt()
+            elif metric == "cosine":
+                squares = zip(*((a * a, b * b) for a, b in pairs), strict=True)
+                size = math.prod(sum(numbers).sqrt() for numbers in squares)
+                one, error = (1 + one / size if size else Decimal("nan")), Decimal(1)
+            found.append(float(one))
+            errors.append(float(error) * 1e-14 + 2e-323)
+    return np.array(found), np.array(errors)
 
 
 def plain(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
@@ -28,7 +55,7 @@ def plain(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
             found = -(vectors * query).sum(1)
         else:
             sizes = np.sqrt((vectors**2).sum(1)) * np.sqrt((query**2).sum())
-            found = 1 - (vectors * query).sum(1) / sizes
+            found = np.clip(1 - (vectors * query).sum(1) / sizes, 0, 2)
     return np.where(np.isfinite(found) & ~np.isnan(vectors).any(1), found, np.nan)
 
 
@@ -73,6 +100,36 @@ def test_the_hits_are_those_of_numpy(data: st.DataObject, metric: Any) -> None:
         assert hits["x"].values.tolist() == (order * 10).tolist()
         assert hits["number"].values.tolist() == order.tolist()
         assert np.array_equal(hits["v"].values, vectors[order])
+
+
+@given(
+    exponents=st.lists(st.integers(-323, 307), min_size=1, max_size=8),
+    spread=st.sampled_from([0, 20, 300]),
+    query_exponent=st.integers(-323, 307),
+    metric=st.sampled_from(METRICS),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example([200, 0, -170], 0, 0, "cosine", 0)
+@example([200, 0, -170], 0, -170, "euclidean", 0)
+@settings(max_examples=40)
+def test_vectors_of_any_size_have_their_distances(
+    exponents: list[int], spread: int, query_exponent: int, metric: Any, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    own = np.clip(np.array(exponents)[:, None] - rng.integers(0, spread + 1, (1, 3)), -323, 307)
+    vectors = rng.integers(-3, 4, (len(exponents), 3)) * 10.0**own
+    query = np.array([1.0, -2.0, 3.0]) * 10.0**query_exponent
+    expected, error = plain_of_any_size(vectors, query, metric)
+    there = np.sort(expected[np.isfinite(expected)])
+    k = int(rng.integers(1, len(exponents) + 1))
+    hits = dataset(vectors).swarmgrid.nearest("v", query, k=k, metric=metric)
+    places, distances = hits["number"].values, hits["distance"].values
+    assert len({*places.tolist()}) == len(places) == min(k, len(there))
+    assert (distances[1:] >= distances[:-1]).all()
+    assert (np.abs(distances - expected[places]) <= error[places]).all()
+    worst = error.max()  # of any that may have gone first
+    for distance, nearest in zip(distances, there, strict=False):
+        assert distance <= nearest + (1e-13 * nearest if metric == "euclidean" else worst)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -344,3 +401,158 @@ def test_fewer_hits_than_asked_for_are_missing_values() -> None:
     assert dict(none.sizes) == {"hit": 0, "f": 2}
     assert hits["f"].values.tolist() == [10, 20]
     assert hits.sel(f=20)["v"].shape == (2, 2)
+    for name in ("whole", "word", "day"):
+        assert none[name].shape == (0,)
+        assert none[name].dtype == ds[name].dtype
+
+
+def test_hits_have_the_coordinates_of_their_points_however_the_dataset_is_laid_out() -> None:
+    ds = xr.Dataset(
+        {"v": (("a", "b", "f"), np.eye(6).reshape(3, 2, 6)), "w": (("f", "g"), np.ones((6, 2)))},
+        {"a": [0, 1, 2], "b": [0, 1], "e": ("a", [10, 11, 12]), "name": ("b", ["x", "y"])},
+    )
+    for one in (
+        ds,
+        ds.stack(z=("b", "a")),
+        ds.stack(z=("a", "b"), create_index=False).set_xindex("name"),
+        ds.set_xindex("e").set_xindex("name"),
+        ds.swap_dims(a="e").reset_coords("a"),
+        ds.stack(z=("b", "a")).assign_coords(f=range(6)),
+    ):
+        for query, at in ((np.eye(6)[3], 3), (np.eye(6)[[3, 4]], [3, 4])):
+            hits = one.swarmgrid.nearest("v", query, k=1, dim="f")
+            a, b = np.divmod(np.reshape(at, (*np.shape(at), 1)), 2)
+            dims = hits["distance"].dims
+            expected = {"a": a, "b": b, "e": a + 10, "name": np.array(["x", "y"])[b]}
+            assert {name: hits[name].dims for name in expected} == dict.fromkeys(expected, dims)
+            for name, values in expected.items():
+                assert hits[name].values.tolist() == values.tolist()
+            assert {*hits.xindexes} <= {"f"}
+
+
+def test_where_nothing_is_hit_the_axes_and_outputs_are_there(grid: xr.Dataset) -> None:
+    full = grid.swarmgrid.nearest("spectrum", np.ones(16))
+    for ds in (grid, grid.load()):
+        none = ds.isel(a=slice(0, 0)), ds.isel(a=[3], b=[1])
+        for part in none:
+            hits = part.swarmgrid.nearest("spectrum", np.ones(16))
+            assert (hits["a"].shape, hits["spectrum"].shape) == ((0,), (0, 16))
+            assert hits.load()["peak"].dtype == float
+            assert [*hits.variables] == [*full.variables]
+            two = part.swarmgrid.nearest("spectrum", np.ones((2, 16)))
+            assert (two["b"].shape, two.load()["spectrum"].shape) == ((2, 0), (2, 0, 16))
+        no_query = ds.swarmgrid.nearest("spectrum", np.zeros((0, 16)))
+        assert (no_query["a"].shape, no_query.load()["spectrum"].shape) == ((0, 0), (0, 0, 16))
+
+
+def test_coordinates_of_a_query_are_those_of_other_places_or_the_same() -> None:
+    f = 2.4e9 + 100 * np.arange(8.0)
+    days = np.arange("2026-01-01", "2026-01-09", dtype="M8[D]")
+    ids = np.arange(10**6, 10**6 + 8)
+    missing = np.append(f[:-1], np.nan)
+    for there, same, others in [
+        (f, [f + 0.5, f + 0], [f + 2000, f[::-1], f.astype("f4"), f + 2]),
+        (f[:1], [f[:1] * (1 + 1e-9)], [f[:1] * 1.01]),
+        (ids, [ids.astype(float), ids.astype("i4")], [ids + 1, ids[::-1], ids + 0.5]),
+        (ids.astype(float), [ids], [ids + 1]),
+        (missing, [missing], [f]),
+        (f, [], [missing]),
+        (days, [days.astype("M8[ns]")], [days + 1, ids]),
+        (days.astype("M8[ns]") + 5, [], [days]),
+        (ids.astype("U"), [ids.astype(object).astype("U")], [(ids + 1).astype("U"), ids]),
+    ]:
+        n = len(there)
+        ds = xr.Dataset({"v": (("x", "f"), np.eye(n)), "p": ("x", [1] * n)}, {"f": there})
+        for one in same:
+            query = xr.DataArray(np.eye(n)[0], {"f": one}, ["f"])
+            assert ds.swarmgrid.nearest("v", query, k=1)["distance"].item() == 0
+        for one in others:
+            query = xr.DataArray(np.eye(n)[0], {"f": one}, ["f"])
+            with pytest.raises(swarmgrid.InputError, match="other values of the coordinate 'f'"):
+                ds.swarmgrid.nearest("v", query)
+
+
+def test_own_dims_that_were_renamed_or_selected_away_are_still_the_vector() -> None:
+    def images(a: float, b: float) -> dict[str, Any]:
+        m = np.arange(6.0).reshape(2, 3) * a + b
+        return {"m": xr.DataArray(m, dims=("y", "x")), "w": xr.DataArray(m[1], dims="x"), "p": a}
+
+    ds = swarmgrid.compute(
+        images, axes={"a": [0, 1, 2], "b": [1, 2]}, store=MemoryStore(), executor="sync", verbose=0
+    )
+    query = images(2, 1)["m"].values
+    for part in (
+        ds,
+        ds.rename(y="r"),
+        ds.rename(x="r").transpose("r", ...),
+        ds.rename(y="r", x="s", a="alpha").rename(alpha="a"),
+        ds.rename(y="r").sel(b=1).expand_dims("b"),
+        ds.rename(a="alpha").rename(alpha="a").transpose("x", ...),
+    ):
+        for one in (part, part.load(), part[["m"]]):
+            hits = one.swarmgrid.nearest("m", query, k=1, metric="euclidean")
+            assert (hits["distance"].dims, hits["a"].item()) == (("hit",), 2)
+    for part in (
+        ds.isel(y=1),
+        ds.isel(y=1).rename(x="f").transpose("f", ...),
+        ds[["m", "w"]].isel(y=1).rename(x="f").transpose("f", ...),
+        ds.sel(b=1).isel(y=1)[["m"]].rename(x="f").transpose("f", ...),
+    ):
+        hits = part.swarmgrid.nearest("m", query[1], k=1, metric="euclidean")
+        assert (hits["distance"].dims, hits["a"].item()) == (("hit",), 2)
+        with pytest.raises(swarmgrid.InputError, match=r"shape \(2,\); expected \(3,\)"):
+            part.swarmgrid.nearest("m", [1, 2])
+    numbers = ds.isel(y=1, x=2).swarmgrid.nearest("m", 11.0, k=1, metric="euclidean")
+    assert numbers["a"].item() == 2
+    for part in (
+        ds.isel(y=1).rename(a="alpha"),
+        ds.isel(y=1).stack(z=("a", "b")),
+        ds.rename(y="r").stack(z=("a", "b")),
+    ):
+        with pytest.raises(swarmgrid.InputError, match="of its own ones.*say which dims make"):
+            part.swarmgrid.nearest("m", query)
+    hits = ds.isel(y=1).rename(a="alpha").swarmgrid.nearest("m", query[1], k=1, dim="x")
+    assert hits["distance"].item() == pytest.approx(0)
+
+
+class Nothing:
+    """What is of no use anywhere, and compares with nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("no truth")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+BAD = [
+    None, 3, -1, 2.5, np.nan, "no such name", "", b"v", ["v"], [["v"]], {"v": 1}, {1, 2}, (),
+    np.array(["cosine", "dot"]), np.array([1, 2]), np.array(3), np.bool_(1), True, object(),
+    1j, Ellipsis, np.datetime64("NaT"), xr.Dataset(), xr.DataArray([1, 2]), Nothing(), len,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["output", "query", "k", "metric", "dim"])
+def test_no_bad_argument_raises_an_error_that_is_not_ours(name: str, grid: xr.Dataset) -> None:
+    good = {"output": "spectrum", "query": np.ones(16), "k": 2, "metric": "dot", "dim": None}
+    refused = 0
+    for value in BAD:
+        try:
+            grid.swarmgrid.nearest(**good | {name: value})
+        except swarmgrid.InputError:
+            refused += 1
+    assert refused >= len(BAD) - 4
+
+
+def test_a_text_has_no_vectors_whatever_is_asked_and_an_empty_dataset_no_outputs() -> None:
+    ds = swarmgrid.compute(
+        lambda a, b: {"name": f"{a}{b}"}, axes={"a": [1, 2], "b": [1, 2]}, store=MemoryStore(),
+        executor="sync", verbose=0, version="1",
+    )  # fmt: skip
+    for query in ([1], [1, 2], "1", 1.0):
+        with pytest.raises(swarmgrid.InputError, match="type str; expected real numbers"):
+            ds.swarmgrid.nearest("name", query)
+    with pytest.raises(swarmgrid.InputError, match="no output 'v'; the Dataset has no outputs"):
+        xr.Dataset().swarmgrid.nearest("v", [1])
+    empty = dataset(np.ones((2, 0)))
+    with pytest.raises(swarmgrid.InputError, match="the length of 'f' is 0"):
+        empty.swarmgrid.nearest("v", [], metric="euclidean")

@@ -82,6 +82,7 @@ def test_a_grid_is_found_by_id_and_by_params(store: MemoryStore) -> None:
         (("simulate", {"alpha": 7}), r"no grid .* there are growth/.*, simulate/.*alpha=0.4"),
         ("ffffffffffff", "no grid"),
         (("simulate", {}), "2 grids"),
+        (("simulate", {"alpha": np.array([0.2, 0.4])}), "no grid .* there are growth/"),
         (3, "names no grid"),
         ("not an id", "names no grid"),
     ]:
