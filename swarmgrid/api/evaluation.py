@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from swarmgrid.api.near_values import warn_of_near_misses
 from swarmgrid.errors import DamageError, StoreError
 from swarmgrid.finding.resolve import func_of, location_of
 from swarmgrid.finding.versions import stored_code, without_present_code
@@ -25,6 +24,7 @@ from swarmgrid.planning.origin import warn_of_another_origin
 from swarmgrid.planning.request import Request, to_request
 from swarmgrid.records.code_record import NAME, code_parts, write_code
 from swarmgrid.records.grid_state import read_state
+from swarmgrid.space.match import warn_of_near_misses
 from swarmgrid.store.blobs import writing
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ class Call:
             self.request = _request(self._options, params, axes, where)
             self._coverage = self._covered()
         self._check_view_chunks()
-        warn_of_near_misses(self._states(), self.request.domain)
+        domain = self.request.domain
         for state in self._states():
+            warn_of_near_misses(state.grid.axes, domain.axes, domain.tolerance, stacklevel=4)
             warn_of_another_origin(self.request.grid, state.grid.attributes)
 
     def plan(self, *, explain: bool = False) -> Plan:

@@ -174,7 +174,9 @@ def _documents(failures: pd.DataFrame) -> list[dict[str, Any]]:
             known["time"] = str(known["time"])
         if "attempt" in known:
             known["attempt"] = int(known["attempt"])
-        found.append({"point": {name: failure[name] for name in axes}, **known})
+        point = {name: failure[name] for name in axes}
+        times = {name: v.to_numpy() for name, v in point.items() if hasattr(v, "to_numpy")}
+        found.append({"point": point | times, **known})
     return found
 
 

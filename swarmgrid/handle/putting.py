@@ -15,12 +15,14 @@ from swarmgrid.handle.base import GridBase
 from swarmgrid.inventory.keeping import recorded
 from swarmgrid.leases import lease
 from swarmgrid.leases.preflight import check_writable
+from swarmgrid.option_checks import checked
 from swarmgrid.planning.chosen_codecs import with_chosen_codecs
 from swarmgrid.planning.known_results import known_results
+from swarmgrid.planning.request import checked_tolerance
 from swarmgrid.planning.where import requested_points
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.space.axis import to_axis
-from swarmgrid.space.match import positions, reconciled
+from swarmgrid.space.match import positions, reconciled, warn_of_near_misses
 from swarmgrid.transfer.grids import join_part
 from swarmgrid.transfer.known import KnownPart
 
@@ -52,6 +54,7 @@ class GridPutting(GridBase):
         where: Any = None,
         missing: str = "raise",
         on_conflict: str = "raise",
+        tolerance: Mapping[str, float] | None = None,
     ) -> int:
         """Put known results into the grid: they count as computed, all of them or none.
 
@@ -67,6 +70,9 @@ class GridPutting(GridBase):
             The order of the axes in the tuples. Default: that of the stored grid.
         where, missing, on_conflict
             As for `swarmgrid.put_many`.
+        tolerance : mapping, optional
+            By float axis, how close a value must lie to a stored one to stand for it, as for
+            `compute`.
 
         Returns
         -------
@@ -93,19 +99,23 @@ class GridPutting(GridBase):
         >>> grid.get(width=2, height=4)["value"].item()
         8
         """
-        first = self._stored_layers()[0]
-        stored = first.state.grid
+        layers = self._stored_layers()
+        stored = layers[0].state.grid
+        tolerance = checked("tolerance", tolerance)
         names = axis_names(axes) or list(stored.names)
         if sorted(names) != sorted(stored.names):
             raise InputError(f"axes is {names}; expected the grid's axes, {list(stored.names)}")
         known = known_results(values, names)
         own = tuple(to_axis(name, labels) for name, labels in known.labels.items())
+        near = checked_tolerance(tolerance, own)
+        for layer in layers:
+            warn_of_near_misses(layer.state.grid.axes, own, near, stacklevel=2)
         asked = requested_points(where, own, {})
 
         def new_grid(_: Schema) -> StoredGrid:  # in a scope, like that of the shared store
             return replace(stored, layout=0, v2_keys=frozenset(), archive=None)
 
-        return put(self._ref, known, own, asked, None, new_grid, missing, on_conflict)
+        return put(self._ref, known, own, asked, None, new_grid, missing, on_conflict, near)
 
 
 def put(

@@ -141,20 +141,13 @@ class GridReading(GridBase):
             ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
         """
         from swarmgrid.view import dataset
+        from swarmgrid.view.failed import joint_failures
 
         layers = self._layers()
         if not layers:
             return dataset.failure_table((), [])
-        first, *rest = layers
-        failures = self._failures(first)
-        known = {str(one.point) for one in failures}
-        for layer in rest:
-            found = [one for one in self._failures(layer) if str(one.point) not in known]
-            if found:
-                from swarmgrid.view.layers import computed_at
-
-                failures += [one for one in found if not computed_at([first], one.point).all()]
-        return dataset.failure_table(first.state.grid.names, failures)
+        failures = joint_failures(layers, [self._failures(layer) for layer in layers])
+        return dataset.failure_table(layers[0].state.grid.names, failures)
 
     def status(self) -> xr.DataArray:
         """The status of every point of the grid, lazily.

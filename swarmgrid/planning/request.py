@@ -256,7 +256,7 @@ def to_request(
         Domain(
             checked,
             requested_points(where, checked, params),
-            _checked_tolerance(tolerance, checked),
+            checked_tolerance(tolerance, checked),
         ),
         Layout(
             spec,
@@ -352,9 +352,10 @@ def to_mapping(what: str, value: object) -> Mapping[str, Any]:
     return value
 
 
-def _checked_tolerance(
+def checked_tolerance(
     tolerance: Mapping[str, float] | None, axes: tuple[Axis, ...]
 ) -> dict[str, float]:
+    """A tolerance by axis; AxisError where one is of no axis of numbers."""
     kinds = {axis.name: axis.kind for axis in axes}
     for name in tolerance or {}:
         if kinds.get(name) not in {"float", "int"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from swarmgrid.errors import AxisError
 from swarmgrid.space.axis import promoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from swarmgrid.space.axis import Axis
@@ -127,6 +130,28 @@ def near_misses(stored: Axis, requested: Axis, tolerance: float = 0.0) -> NDArra
         is_near = (distance > tolerance) & (distance <= NEAR * np.abs(want))
     near: NDArray[np.float64] = want[is_near & np.isfinite(want)]
     return near
+
+
+def warn_of_near_misses(
+    stored: Sequence[Axis],
+    requested: Sequence[Axis],
+    tolerance: Mapping[str, float],
+    stacklevel: int,
+) -> None:
+    """Warn of the values of a request that are new for a digit at their end."""
+    known = {axis.name: axis for axis in stored}
+    for axis in requested:
+        near = near_misses(known[axis.name], axis, tolerance.get(axis.name, 0.0))
+        if len(near):
+            largest = float(np.abs(near).max())
+            warnings.warn(
+                f"axis {axis.name!r}: {len(near)} of {len(axis)} values, such as "
+                f"{float(near[0])!r}, differ from stored ones by less than 1e-9 of their "
+                "size, and count as new. If they are meant to be the same, pass "
+                f"tolerance={{{axis.name!r}: {largest * NEAR:.0e}}}",
+                RuntimeWarning,
+                stacklevel=stacklevel + 1,
+            )
 
 
 def _exact(have: NDArray[Any], want: NDArray[Any]) -> NDArray[np.intp]:

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
 import swarmgrid
 from swarmgrid.space.axis import to_axis
@@ -35,6 +36,21 @@ def test_floats_that_differ_in_their_last_digits_are_told_of(tmp_path: Path) -> 
         swarmgrid.compute({}, axes, **options)  # now it is stored
         swarmgrid.compute({}, {"x": [0.1 + 1e-12]}, tolerance={"x": 1e-9}, **options)
         swarmgrid.compute({}, {"x": [0.1 + 1e-6]}, **options)
+
+
+def test_a_stored_grid_tells_of_near_values_that_are_put_into_it() -> None:
+    f = swarmgrid.GridFunction(square, store=MemoryStore(), executor="sync", version="1")
+    f.put_many({0.3: 0.09})
+    near = {0.1 + 0.2: 0.09}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert f.grid().put_many(near, tolerance={"x": 1e-9}) == 0
+    with pytest.warns(RuntimeWarning, match=r"'x': 1 of 1 values.*pass tolerance=") as caught:
+        assert f.grid().put_many(near) == 1
+    assert caught[0].filename == __file__
+    for wrong in (1e-9, {"y": 1e-9}, {"x": -1.0}):
+        with pytest.raises(swarmgrid.InputError, match="tolerance"):
+            f.grid().put_many(near, tolerance=wrong)  # type: ignore[arg-type]
 
 
 finite = st.floats(allow_nan=False, allow_infinity=True)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -761,3 +762,36 @@ def test_encrypted_points_are_published_in_plain_only_if_that_is_said(tmp_path: 
         mine.publish(key=key.reveal())  # type: ignore[arg-type]
     assert mine.publish(decrypt=True, key=key).points_added == 1
     assert computed(f.grid()) == {(1, 10): 10, (2, 10): 20}
+
+
+class Phase(Enum):
+    SOLID, LIQUID = 1, 2
+
+
+def test_failures_are_of_points_that_no_store_has_computed_and_select_them() -> None:
+    bad = {Phase.SOLID, Phase.LIQUID}
+
+    def melt(phase: Phase, day: Any) -> float:
+        if phase in bad:
+            raise ValueError("bad")
+        return 1.0
+
+    days = np.array(["2026-01-01", "2026-01-02"], "M8[ns]")
+    options: dict[str, Any] = {"on_error": "record", "executor": "sync", "ignore": {"bad"}}
+    options["outputs"] = {"value": swarmgrid.Output()}
+    f = swarmgrid.GridFunction(melt, store=MemoryStore(), version="1", verbose=0, **options)
+    bad = {Phase.LIQUID}
+    f.compute(axes={"phase": list(Phase), "day": days[:1]})  # the shared store has one failure
+    with swarmgrid.scope("al"):
+        bad = {*Phase}
+        f.compute(axes={"phase": list(Phase), "day": days})
+    bad = {Phase.SOLID}
+    f.compute(axes={"phase": list(Phase), "day": days})
+    with swarmgrid.scope("al"):
+        grid = f.grid()
+        table = grid.errors()
+        assert len(table) == grid.state().points_failed == int((grid.status() == 2).sum()) == 1
+        (row,) = table.to_dict("records")
+        assert (row["phase"], row["day"]) == ("SOLID", days[1])
+        assert grid.exists(phase=row["phase"], day=row["day"]) is False
+    assert f.grid().delete(phase=["SOLID"], day=days[1]) == 0
