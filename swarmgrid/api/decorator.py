@@ -275,7 +275,8 @@ class GridFunction(Generic[P, R]):
             check_signature(self.__swarmgrid_function__, params or {}, names, found.rng)
             return grid_ref(found, params, names)
 
-        return Grid(grid_ref(found, params, axes), to_ref)
+        key_ids = None if found.key is None else {found.key.id}
+        return Grid(grid_ref(found, params, axes), to_ref, key_ids)
 
     def _with(self, options: OptionTypes) -> CallOptions:
         return {"func": self, **self.__swarmgrid_options__, **options}

@@ -76,7 +76,8 @@ class Grid(
         self._to_ref = to_ref
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._given,)  # a function may not be one that can be pickled
+        # without the function, which may not be one that can be pickled
+        return type(self), (self._given, None, self._key_ids)
 
     @classmethod
     def open(

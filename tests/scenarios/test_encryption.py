@@ -139,11 +139,26 @@ def wrong_keys(store: Path) -> dict[str, Any]:
         "delete": lambda grid: grid.delete(x=1),
         "snapshot": lambda grid: grid.snapshot("s"),
         "export": lambda grid: grid.export(store.parent / "a.nc"),
+        "dataset, pickled": lambda grid: pickle.loads(pickle.dumps(grid)).dataset(),
     }
-    return found | {
-        f"Grid.{name}": lambda key, _call=call: _call(grid_of(store, key))
-        for name, call in of_grid.items()
-    }
+    func = swarmgrid.grid(model, **options)
+    return (
+        found
+        | {
+            f"Grid.{name}": lambda key, _call=call: _call(grid_of(store, key))
+            for name, call in of_grid.items()
+        }
+        | {
+            f"GridFunction.grid.{name}": lambda key, _call=call: _call(func.grid(key=key))
+            for name, call in of_grid.items()
+        }
+        | {
+            "GridFunction.errors": lambda key: func.errors(key=key),
+            "GridFunction.verify": lambda key: func.verify(key=key),
+            "GridFunction.repair": lambda key: func.repair(key=key),
+            "GridFunction.convert": lambda key: func.convert("number", "c16", key=key),
+        }
+    )
 
 
 def test_a_wrong_key_is_an_error_wherever_it_is_given(tmp_path: Path) -> None:
