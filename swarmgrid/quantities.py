@@ -28,7 +28,10 @@ def span_seconds(name: str, span: Any) -> float:
         raise InputError(
             f"{name} is {brief(span)}; expected a span of time, such as '30d', '12h' or '90min'"
         )
-    return float(found[1]) * _SECONDS[found[2]]
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds == math.inf:
+        raise InputError(f"{name} is {brief(span)}, which is for ever; expected '30d'")
+    return seconds
 
 
 def size_bytes(name: str, size: Any) -> float:
@@ -39,7 +42,10 @@ def size_bytes(name: str, size: Any) -> float:
     if found is None:
         raise InputError(f"{name} is {brief(size)}; expected bytes, such as '50GB'")
     unit = 1024.0 if found[3] else 1000.0
-    return float(found[1]) * float(unit ** _POWERS[found[2].lower()])
+    nbytes = float(found[1]) * float(unit ** _POWERS[found[2].lower()])
+    if nbytes == math.inf:
+        raise InputError(f"{name} is {brief(found[0])}, more than any store; expected '50GB'")
+    return nbytes
 
 
 def check_flags(**flags: object) -> None:

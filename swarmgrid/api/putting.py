@@ -10,7 +10,7 @@ from swarmgrid.api.evaluation import Call
 from swarmgrid.api.given import given, is_function
 from swarmgrid.errors import InputError, SignatureError, brief
 from swarmgrid.finding.resolve import axis_names, func_of
-from swarmgrid.handle.putting import put
+from swarmgrid.handle.putting import check_choices, put
 from swarmgrid.options import CallOptions, OptionTypes, current_options, signed
 from swarmgrid.outputs.labels import labelled_kind
 from swarmgrid.planning.growth import new_grid
@@ -125,6 +125,7 @@ def put_many(
         args = args[len(leading) :]
         if not args and "values" not in given_options:
             raise SignatureError("put_many has no values; expected a dict of points, or a Dataset")
+        check_choices(missing, on_conflict)
         values = args[0] if args else given_options.pop("values")
         params, axes, options = given("put_many", (*leading, *args[1:]), given_options)
         found = current_options().updated(options)

@@ -63,7 +63,14 @@ class Key:
         InputError
             If there is no such variable, or no key in it.
         """
-        text = os.environ.get(name)
+        if not isinstance(name, str):  # perhaps the secret itself: it is not shown
+            raise InputError(
+                f"name is a {type(name).__name__}; expected the name of an environment variable"
+            )
+        try:
+            text = os.environ.get(name)
+        except UnicodeEncodeError:
+            text = None
         if text is None:
             raise InputError(f"there is no environment variable {name!r}; expected one with a key")
         return cls._from(text, f"the environment variable {name!r}")
@@ -110,9 +117,26 @@ class Key:
         return cls(secret)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the key to a new file that only its owner can read."""
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(self.reveal() + "\n")
+        """Write the key to a new file that only its owner can read.
+
+        Raises
+        ------
+        InputError
+            If there is such a file already, which may hold the only copy of another key, or it
+            cannot be written there.
+        """
+        try:
+            handle = os.open(os.fspath(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(self.reveal() + "\n")
+        except FileExistsError:
+            raise InputError(
+                f"the file {brief(str(path))} is there already, and no key file is replaced; "
+                "expected a new one"
+            ) from None
+        except (OSError, TypeError, ValueError) as error:
+            shown = brief(str(path))
+            raise InputError(f"the key file {shown} cannot be written: {error}") from None
 
     def reveal(self) -> str:
         """The secret itself, as base64: to keep it elsewhere."""

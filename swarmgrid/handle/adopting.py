@@ -36,7 +36,7 @@ TAG = "adopted"
 """The tag that says which grids were adopted, and as what."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adoption:
     """The points that a grid took over from another, in numbers of points."""
 
@@ -57,7 +57,8 @@ class Adoption:
     nbytes: int
     """Bytes of the chunks that were written."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """The outcome in numbers."""
         return (
             f"{readable.count(self.added)} points of {self.source} taken over "
             f"({readable.nbytes(self.nbytes)} of chunks); {readable.count(self.alike)} alike, "

@@ -319,7 +319,7 @@ def checked_target(
     home: Location, target: Any, storage_class: Any, options: Mapping[str, Any] | None
 ) -> Location:
     """The place of archives that the user means; InputError if it can be none for a store."""
-    goal = to_location(target, options)
+    goal = to_location(target, options, "target")
     check_no_scope("archiving", home)
     is_memory = goal.url.startswith("memory://")
     is_lasting = goal.is_directory or is_url_of_object_store(goal.url)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CHANGES = ("added", "removed", "changed")
 """The kinds of changes between two moments."""
+_LATEST = dt.datetime(9999, 12, 1, tzinfo=dt.UTC).timestamp()
+"""Records have no later times. A span may begin some days later: when the grid can be written."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -267,11 +269,18 @@ def _expiry(expires: Any) -> dt.datetime | dt.timedelta | None:
     """The time, or the span from now, after which a snapshot may be deleted."""
     if expires is None:
         return None
-    seconds = to_seconds(expires)
+    seconds, span = to_seconds(expires), 0.0
     if seconds is None:
-        return dt.timedelta(seconds=span_seconds("expires", expires))
-    if seconds <= time.time():
+        span = span_seconds("expires", expires)
+    elif seconds <= time.time():
         raise InputError(f"expires is {brief(expires)}; expected a time that is to come, or '30d'")
+    if (time.time() + span if seconds is None else seconds) > _LATEST:
+        raise InputError(
+            f"expires is {brief(expires)}, which is after the year 9999; expected '30d', or None: "
+            "never"
+        )
+    if seconds is None:
+        return dt.timedelta(seconds=span)
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 

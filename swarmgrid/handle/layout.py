@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,7 +36,7 @@ from swarmgrid.space.chunks import check_chunk_nbytes, to_chunk_spec
 from swarmgrid.space.shards import to_shard_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -115,6 +116,8 @@ class GridLayout(GridBase):
         """
         check_flags(sort=sort)
         given = to_given(encoding, codec)
+        if isinstance(chunks, Mapping) and all(length is None for length in chunks.values()):
+            chunks = None
         if chunks is None and shards is None and not given and not sort:
             raise InputError(
                 "rechunk has nothing to change; expected chunks=, shards=, encoding=, codec= or "

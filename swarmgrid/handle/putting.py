@@ -150,10 +150,7 @@ def put(
     tolerance : mapping, optional
         By float axis, how close a value must lie to a stored one to stand for it.
     """
-    if missing not in _MISSING:
-        raise InputError(f"missing is {brief(missing)}; expected one of {', '.join(_MISSING)}")
-    if on_conflict not in ("raise", "keep"):
-        raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
+    check_choices(missing, on_conflict)
     mask = _mask(known, where, missing)
     if not mask.any():
         return 0
@@ -186,6 +183,14 @@ def put(
         # again: another process may have computed some of the points since
         join_part(part, held.blobs).check(on_conflict, _REMEDY)
         return join_part(part, held.blobs, held).joint.added
+
+
+def check_choices(missing: object, on_conflict: object) -> None:
+    """Raise InputError where an argument is none of the words that it may be."""
+    if not isinstance(missing, str) or missing not in _MISSING:
+        raise InputError(f"missing is {brief(missing)}; expected one of {', '.join(_MISSING)}")
+    if not isinstance(on_conflict, str) or on_conflict not in ("raise", "keep"):
+        raise InputError(f"on_conflict is {brief(on_conflict)}; expected 'keep' or 'raise'")
 
 
 def _mask(known: KnownResults, where: NDArray[np.bool_] | None, missing: str) -> NDArray[np.bool_]:

@@ -55,7 +55,7 @@ class Snapshot:
     id: str
     """12 hex digits."""
     message: str = ""
-    tags: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict, hash=False)
     time: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     """The time at which it was taken, in UTC; 1970 where its record is damaged."""
     expires: dt.datetime | None = None

@@ -55,7 +55,7 @@ def to_lengths(spec: object, axes: Sequence[str], what: str) -> dict[str, int]:
     """The lengths of chunks or shards, by axis, as `to_chunk_spec` takes them."""
     if spec is None:
         return {}
-    if isinstance(spec, int) and not isinstance(spec, bool):
+    if isinstance(spec, (int, np.integer)) and not isinstance(spec, bool):
         spec = dict.fromkeys(axes, spec)
     if not isinstance(spec, Mapping):
         raise ChunksError(

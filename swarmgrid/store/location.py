@@ -149,8 +149,12 @@ class Location:
         return store
 
 
-def to_location(store: object, storage_options: Mapping[str, Any] | None = None) -> Location:
+def to_location(
+    store: object, storage_options: Mapping[str, Any] | None = None, name: str = "store"
+) -> Location:
     """The location that a user's ``store`` and ``storage_options`` describe; nothing is opened.
+
+    Errors call the store by ``name``, the argument.
 
     Raises
     ------
@@ -161,20 +165,20 @@ def to_location(store: object, storage_options: Mapping[str, Any] | None = None)
     """
     if isinstance(store, Location):
         return store
-    location = _located(store, dict(storage_options or {}))
+    location = _located(store, dict(storage_options or {}), name)
     if storage_options and not location.options:
         raise InputError(
-            f"storage_options are given, but store is {brief(store)}; expected a URL that takes "
+            f"storage_options are given, but {name} is {brief(store)}; expected a URL that takes "
             f"them ({schemes.known()}), or storage_options=None"
         )
     return location
 
 
-def _located(store: object, options: dict[str, Any]) -> Location:
+def _located(store: object, options: dict[str, Any], name: str) -> Location:
     if isinstance(store, (str, os.PathLike)):
         text = os.fspath(store)
         if not isinstance(text, str) or not text:
-            raise InputError(f"store is {brief(store)}; expected a path, a URL or a Zarr store")
+            raise InputError(f"{name} is {brief(store)}; expected a path, a URL or a Zarr store")
         return _from_text(text, options)
     location = getattr(store, "location", None)
     if isinstance(location, Location):  # a store with tiers
@@ -182,7 +186,7 @@ def _located(store: object, options: dict[str, Any]) -> Location:
     if hasattr(store, "set_if_not_exists"):
         return _from_zarr_store(store)
     raise InputError(
-        f"store is {brief(store)}, a {type(store).__name__}; expected a path, a URL or a "
+        f"{name} is {brief(store)}, a {type(store).__name__}; expected a path, a URL or a "
         "zarr.abc.store.Store"
     )
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Archiving:
     """The grids whose values `archive` moves, or would move."""
 
@@ -61,7 +61,8 @@ class Archiving:
     is_dry_run: bool
     """Whether nothing was moved."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """The outcome in numbers, and the first grids."""
         n = len(self.grids)
         verb = "would be moved" if self.is_dry_run else "moved"
         text = f"{n} {'grid' if n == 1 else 'grids'} {verb}, {readable.nbytes(self.nbytes)}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from swarmgrid.store.location import Location
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Copying:
     """The grids that `copy` copied, and those that it left alone."""
 
@@ -44,7 +44,8 @@ class Copying:
     snapshots: int = 0
     """The snapshots that came with the grids."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """The outcome in numbers."""
         n = len(self.copied)
         text = f"{n} grid{'s' * (n != 1)} copied, {readable.nbytes(self.nbytes)}"
         if self.snapshots:

@@ -53,6 +53,11 @@ class Scope:
         *,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
+        if store is None and storage_options is not None:
+            raise InputError(
+                "storage_options are given without store; expected both, or neither: then the "
+                "scope is of the store of each call"
+            )
         home = None if store is None else _shared(store, storage_options)
         self._open = OpenScope(checked_name(name), home)
 

@@ -62,8 +62,6 @@ def opened(device: str | Device) -> Device:
     InputError
         If there is no such device here, or cupy is not installed.
     """
-    if device == "cpu":
-        return _HOST
     if not isinstance(device, str):
         if all(hasattr(device, name) for name in ("name", "xp", "free_bytes", "use")):
             return device
@@ -71,6 +69,8 @@ def opened(device: str | Device) -> Device:
             f"device is {brief(device)}; expected a name, such as 'cuda:0' or 'cpu', or an "
             "object as swarmgrid.tiers.device.Device describes"
         )
+    if device == "cpu":
+        return _HOST
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isdecimal() or device == "cuda"):
         raise InputError(f"device is {device!r}; expected a name, such as 'cuda:0' or 'cpu'")

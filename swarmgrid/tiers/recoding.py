@@ -69,7 +69,7 @@ def to_codec(tier: str, given: Any, forms: tuple[str, ...]) -> TierCodec:
         If it is none, is not installed, or does not give back what it is given.
     """
     place = f"the form of {tier}"
-    if given is None or given == "auto" or (isinstance(given, str) and given in (STORED, DECODED)):
+    if given is None or (isinstance(given, str) and given in ("auto", STORED, DECODED)):
         raise InputError(
             f"{place} is {brief(given)}; expected {', '.join(map(repr, forms))}, or compressors "
             "such as 'blosc' or zarr.codecs.BloscCodec(cname='lz4'); [] for none"

@@ -70,6 +70,13 @@ def to_sizes(
         )
     ram_bytes, is_decoded, ram_codec = _ram(ram)
     folder, disk_bytes, disk_codec = _disk(location, disk)
+    if not ram_bytes and not disk_bytes and device is None:
+        raise InputError("all tiers have 0 bytes; expected one with some, such as ram='2GB'")
+    if is_shared and not ram_bytes:
+        raise InputError(
+            "shared=True is said of the copies in memory, and there are none; expected ram='2GB', "
+            "or shared=False: the processes of a machine share the disk anyway"
+        )
     if is_shared and is_decoded:
         raise InputError(
             "shared=True holds bytes that processes share; leave out 'decoded', or say "
@@ -79,7 +86,7 @@ def to_sizes(
         ram_bytes,
         is_decoded,
         ram_codec,
-        _shared_folder(location) if is_shared and ram_bytes else "",
+        _shared_folder(location) if is_shared else "",
         disk_bytes,
         folder,
         disk_codec,
@@ -113,10 +120,18 @@ def _disk(location: Location, disk: Any) -> tuple[str, int, TierCodec | None]:
             f"disk is {brief(disk)}; expected a folder and its size, ('/scratch/me', '50GB'), and "
             "maybe the form: ('/scratch/me', '50GB', 'blosc')"
         )
-    folder = Path(os.fspath(disk[0])).expanduser().resolve()
+    try:
+        folder = Path(disk[0]).expanduser().resolve()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the folder of disk is {brief(disk[0])}; expected a path, such as '/scratch/me' "
+            f"({error})"
+        ) from None
     nbytes = int(size_bytes("the size of disk", disk[1]))
-    if location.is_directory and str(folder) == location.url:
-        raise InputError(f"disk is the home store, {str(folder)!r}; expected a folder of its own")
+    if location.is_directory and folder.is_relative_to(location.url):
+        raise InputError(
+            f"disk is the home store, or in it: {str(folder)!r}; expected a folder of its own"
+        )
     form = disk[2] if len(disk) > 2 else STORED
     is_stored = isinstance(form, str) and form == STORED
     return str(folder), nbytes, None if is_stored else to_codec("disk", form, (STORED,))
@@ -126,6 +141,10 @@ def _pools(
     pools: Mapping[str, str | int] | None, ram: int, *, is_shared: bool
 ) -> Mapping[str, int]:
     """The bytes of each pool; InputError where there is no memory to divide."""
+    if pools is not None and not (
+        isinstance(pools, Mapping) and all(name and isinstance(name, str) for name in pools)
+    ):
+        raise InputError(f"pools is {brief(pools)}; expected bytes by name, {{'plots': '500MB'}}")
     limits = {name: int(size_bytes(f"pool {name!r}", n)) for name, n in (pools or {}).items()}
     if limits and (is_shared or not ram):
         raise InputError(

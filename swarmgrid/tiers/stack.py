@@ -8,6 +8,7 @@ holds decoded chunks, each is kept with the rows that it was held against.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -86,7 +87,8 @@ class Tiers:
         """The forms of the grids of which memory may have copies."""
         self._home = TierMetrics()
         self._lock = threading.Lock()
-        self.pool, self.priority = "", 0
+        self._blocks: tuple[tuple[object, tuple[str, int]], ...] = ()
+        """The open blocks of `in_pool`, with the pool and the priority of each."""
         self._behind = threading.local()
         self._trimmed = policy.clock()
         _shared.setdefault(self._token, self)
@@ -121,10 +123,17 @@ class Tiers:
             self._note_use(self._full(key))
         return found
 
-    def keep(self, key: str, rows: Hashable, values: NDArray[Any]) -> NDArray[Any]:
-        """Keep a decoded chunk that was held against some rows, if memory holds such: it."""
+    def keep(
+        self, key: str, rows: Hashable, values: NDArray[Any], *, may_replace: bool = True
+    ) -> NDArray[Any]:
+        """Keep a decoded chunk that was held against some rows, if memory holds such: it.
+
+        ``may_replace`` says whether it may take the place of the same chunk as of other rows.
+        """
         name = self._full(key)
-        if self._arrays is not None and self._levels.count_read(name):
+        if self._arrays is None or (not may_replace and self._arrays.has(name)):
+            return values
+        if self._levels.count_read(name):
             self._arrays.keep(name, rows, values, held_nbytes(values))
         return values
 
@@ -219,6 +228,21 @@ class Tiers:
         found = {grid_in(name.removeprefix(own)) for name in names if name.startswith(own)}
         return sorted(prefix for prefix in found if prefix is not None)
 
+    @contextlib.contextmanager
+    def in_pool(self, pool: str, priority: int) -> Iterator[None]:
+        """Give copies that come within a ``with`` block a pool and a priority.
+
+        Blocks of several threads may close in any order.
+        """
+        block = object()
+        with self._lock:
+            self._blocks = (*self._blocks, (block, (pool, priority)))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks = tuple(one for one in self._blocks if one[0] is not block)
+
     def pin(self, keys: Iterable[str], change: int) -> None:
         """Keep copies from eviction; ``-1`` takes that back."""
         names = [self._full(key) for key in keys]
@@ -302,7 +326,8 @@ class Tiers:
 
     def _from_behind(self, task: Task) -> Task:
         """A task that leaves copies in the present pool, evicted before those that were used."""
-        place = self.pool, self.priority - 1
+        pool, priority = self._present()
+        place = pool, priority - 1
 
         def run() -> None:
             self._behind.place = place
@@ -315,8 +340,13 @@ class Tiers:
 
     def _place(self) -> tuple[str, int]:
         """The pool and the priority of a copy that comes now, by this thread."""
-        found: tuple[str, int] = getattr(self._behind, "place", (self.pool, self.priority))
-        return found
+        found: tuple[str, int] | None = getattr(self._behind, "place", None)
+        return self._present() if found is None else found
+
+    def _present(self) -> tuple[str, int]:
+        """The pool and the priority of copies that come now."""
+        blocks = self._blocks  # one look: another thread may close the last one
+        return blocks[-1][1] if blocks else ("", 0)
 
     def _keep_form(self, prefix: str, form: str | None) -> None:
         name = self._full(prefix)
@@ -345,9 +375,9 @@ class Tiers:
 
     def begin_anew(self) -> None:
         """Forget what a forked process inherited, such as locks that threads of the other hold."""
-        pool, priority = self.pool, self.priority
+        blocks = self._blocks
         Tiers.__init__(self, self._sizes, self._policy, self._name, self._token)
-        self.pool, self.priority = pool, priority
+        self._blocks = blocks
 
     def __reduce__(self) -> tuple[object, ...]:
         return _travelled, (self._sizes, self._policy.travelling(), self._name, self._token)

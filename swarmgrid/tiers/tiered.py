@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from zarr.storage import WrapperStore
 
 from swarmgrid.errors import InputError, brief
@@ -103,7 +104,7 @@ class Tiered(WrapperStore[Any]):
         read_only: bool = False,
     ) -> None:
         check_flags(shared=shared, read_only=read_only)
-        location = to_location(home, storage_options)
+        location = to_location(home, storage_options, "home")
         if location.tiers is not None:
             raise InputError(f"home is {brief(home)}, which has tiers already; expected a store")
         if location.below is not None:
@@ -170,9 +171,10 @@ class Tiered(WrapperStore[Any]):
         finally:
             self._tiers.pin(keys, -1)
 
-    @contextlib.contextmanager
-    def pool(self, name: str, priority: int = 0) -> Iterator[None]:
+    def pool(self, name: str, priority: int = 0) -> contextlib.AbstractContextManager[None]:
         """Have what this process reads within a ``with`` block count against a pool of its memory.
+
+        All its threads: of blocks that are open at once, the one that was opened last counts.
 
         Parameters
         ----------
@@ -181,16 +183,12 @@ class Tiered(WrapperStore[Any]):
         priority : int, default 0
             Copies of a lower priority are evicted first.
         """
-        if name and name not in self._tiers.pools:
-            raise InputError(
-                f"there is no pool {brief(name)}; expected one of {sorted(self._tiers.pools)}"
-            )
-        before = self._tiers.pool, self._tiers.priority
-        self._tiers.pool, self._tiers.priority = name, priority
-        try:
-            yield
-        finally:
-            self._tiers.pool, self._tiers.priority = before
+        if not isinstance(name, str) or (name and name not in self._tiers.pools):
+            known = ", ".join(map(repr, ("", *sorted(self._tiers.pools))))
+            raise InputError(f"there is no pool {brief(name)}; expected one of {known}")
+        if isinstance(priority, bool) or not isinstance(priority, (int, np.integer)):
+            raise InputError(f"priority is {brief(priority)}; expected an integer, such as 1")
+        return self._tiers.in_pool(name, int(priority))
 
     def trim(self) -> None:
         """Move down what was not used for as long as the policy says, as reads do now and then.

@@ -339,11 +339,18 @@ class GridArray(NearChunks, BackendArray):
             # a copy may be of before a repair or a conversion; only what home has is damage
             if found.is_home:
                 raise
+            if self._is_past and self._own_data(index) is None:
+                raise  # the copy may be right for the present, which goes on reading it
             found = self._chunks.again(key, chunk_limit(self._grid, self._name))
             block = self._decoded(key, found)
             self._check(index, key, block)
         self._settle(found, block)
         return block
+
+    def _own_data(self, index: tuple[int, ...]) -> bytes | None:
+        from swarmgrid.records.snapshot import own_data
+
+        return own_data(self._blobs, self._grid, self._manifest, self._name, index)
 
     def _check(self, index: tuple[int, ...], key: str, block: NDArray[Any]) -> None:
         check_values(self._grid, self._manifest, self._name, index, key, block)

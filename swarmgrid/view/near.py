@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,6 +58,7 @@ class NearChunks:
     _has_missing: bool
     _order: list[int]
     _chunks: Any
+    _is_past: bool
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
@@ -191,7 +193,9 @@ class NearChunks:
         tiers = self.tiers
         if tiers is None or not tiers.holds_arrays:
             return self._stored_blocks(indices)
-        return self.through(indices, tiers.held, tiers.keep, self._stored_blocks)
+        # a reader of the past leaves what those of the present hold
+        keep = functools.partial(tiers.keep, may_replace=not self._is_past)
+        return self.through(indices, tiers.held, keep, self._stored_blocks)
 
     def _found(self, keys: list[str]) -> list[FoundCopy]:
         """Some chunks, each as the nearest copy has it."""

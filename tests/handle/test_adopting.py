@@ -132,7 +132,7 @@ def test_a_new_version_takes_over_what_the_old_one_has() -> None:
     bound(store, version="1").stream({"alpha": 1}, axes)
     old = Grid.open(store, "simulate/")
     new = bound(store, version="2")
-    assert str(new.grid({"alpha": 1}, ["x", "s"]).adopt(old.id[:12])).startswith(
+    assert repr(new.grid({"alpha": 1}, ["x", "s"]).adopt(old.id[:12])).startswith(
         "2 points of simu"
     )
     assert new.plan({"alpha": 1}, axes).points_missing == 0

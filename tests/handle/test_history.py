@@ -470,6 +470,12 @@ def test_mistakes_say_what_there_is() -> None:
             grid.snapshot(wrong)  # type: ignore[arg-type]
     with pytest.raises(swarmgrid.InputError, match="expires is 'soon'; expected a span"):
         grid.snapshot(expires="soon")
+    for far in ("9999999d", 1e18, "9999-12-31", dt.timedelta.max):
+        with pytest.raises(swarmgrid.InputError, match="is after the year 9999; expected '30d'"):
+            grid.snapshot(expires=far)
+    there = grid._ref.location.open().names(grid._ref.path.snapshots)
+    ids = {snapshot.id for snapshot in {*grid.snapshots()}}
+    assert {name.partition(".")[0].strip("/") for name in there} - {"kept"} == ids
     with pytest.raises(swarmgrid.InputError, match="is no snapshot"):
         grid.dataset(at=3)  # type: ignore[arg-type]
     empty = swarmgrid.GridFunction(product, store=store, version="2").grid({}, ["x", "y"])

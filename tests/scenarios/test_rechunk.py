@@ -232,6 +232,8 @@ def test_what_cannot_be_is_said_before_anything_is_written(tmp_path: Path) -> No
     grid = grid_of(tmp_path)
     for message, call in {
         "nothing to change": grid.rechunk,
+        "has nothing to change": lambda: grid.rechunk(chunks={}),
+        "rechunk has nothing to change": lambda: grid.rechunk(chunks={"x": None}),
         "is no axis": lambda: grid.rechunk(chunks={"y": 3}),
         "does not divide its shard length": lambda: grid.rechunk(chunks={"x": 3}),
         "which is no output": lambda: grid.rechunk(encoding={"numbr": {}}),

@@ -36,7 +36,7 @@ def test_old_grids_move_when_that_is_said_and_others_stay(store: Path, tmp_path:
     tape = tmp_path / "tape"
     found = swarmgrid.archive(store, tape, older_than="2d")
     assert (alphas(found.grids), found.is_dry_run, found.changes) == ([0.1], True, {})
-    assert "1 grid would be moved" in str(found)
+    assert "1 grid would be moved" in repr(found)
     assert "pass dry_run=False" in str(found)
     assert not tape.exists()
     assert archived(store) == []
@@ -147,10 +147,11 @@ def test_what_cannot_be_is_said_before_anything_moves(store: Path, tmp_path: Pat
     for target, match in [
         (store, "is the store of the grid itself"),
         ("memory://tape", "ends with this process"),
+        (5, "target is 5, a int"),
         ("sqlite:///tape.db", "expected a folder, or a URL of an object store"),
     ]:
         with pytest.raises(swarmgrid.InputError, match=match):
-            swarmgrid.archive(store, target, older_than=0, dry_run=False)
+            swarmgrid.archive(store, target, older_than=0, dry_run=False)  # type: ignore[arg-type]
     with pytest.raises(swarmgrid.InputError, match="scope"):
         swarmgrid.archive(swarmgrid.scope("a", store), tmp_path / "tape", older_than=0)
     assert archived(store) == []

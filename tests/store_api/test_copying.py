@@ -151,7 +151,7 @@ def test_snapshots_come_with_their_grid(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "to" if kind == "directory" else MemoryStore()
     done = swarmgrid.copy(tmp_path / "from", target)
     assert done.snapshots == 4
-    assert "with 4 snapshots" in str(done)
+    assert "with 4 snapshots" in repr(done)
     assert_same(tmp_path / "from", target)
     (grid,) = swarmgrid.catalog(target)
     assert grid.snapshots() == source.snapshots()

@@ -363,6 +363,8 @@ def test_a_scope_is_of_one_store_or_of_every_store_that_is_used() -> None:
         bound(two).stream({}, {"x": [2], "y": [1]})
         with pytest.raises(swarmgrid.InputError, match="scopes do not nest"), swarmgrid.scope("c"):
             pass
+    with pytest.raises(swarmgrid.InputError, match="storage_options are given without store"):
+        swarmgrid.scope("c", storage_options={"region": "eu"})
     with pytest.raises(swarmgrid.InputError, match="is of no one store"):
         mine.catalog()
     assert mine.publish().points_added == 2

@@ -24,8 +24,10 @@ class TestTiered(StoreTests[Tiered, cpu.Buffer]):
 
     @pytest.fixture(params=first(1, ["folder", "sqlite", "memory"]))
     def store_kwargs(self, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+        folder = tmp_path / "home"
+        folder.mkdir()  # what is only read is not made
         homes = {
-            "folder": lambda: LocalStore(tmp_path),
+            "folder": lambda: LocalStore(folder),
             "sqlite": lambda: SQLite(tmp_path / "home.db"),
             "memory": MemoryStore,
         }

@@ -240,6 +240,12 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         ({"ram": "much"}, "ram is 'much'; expected bytes"),
         ({"disk": "/scratch"}, "expected a folder and its size"),
         ({"disk": (home, "1GB")}, "disk is the home store"),
+        ({"disk": (home / "data.zarr" / "x", "1GB")}, "disk is the home store, or in it"),
+        ({"disk": (None, "1GB")}, "the folder of disk is None; expected a path"),
+        ({"disk": (tmp_path, "1GB"), "shared": True}, "shared=True is said of the copies in mem"),
+        ({"ram": 0}, "all tiers have 0 bytes"),
+        ({"ram": f"{'9' * 400}GB"}, "more than any store"),
+        ({"ram": "1GB", "pools": ["a"]}, "pools is .*; expected bytes by name"),
         ({"ram": "1GB", "policy": 3}, "expected a swarmgrid.TierPolicy"),
     ]:
         with pytest.raises(swarmgrid.InputError, match=match):
@@ -247,8 +253,12 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     store = Tiered(home, ram="1GB")
     with pytest.raises(swarmgrid.InputError, match="has tiers already"):
         Tiered(store, ram="1GB")
-    with pytest.raises(swarmgrid.InputError, match="there is no pool 'a'"), store.pool("a"):
-        pass
+    for wrong in ("a", None, 1, []):
+        with pytest.raises(swarmgrid.InputError, match="there is no pool .*; expected one of ''"):
+            store.pool(wrong)  # type: ignore[arg-type]
+    for wrong in ("low", None, 1.0, True):
+        with pytest.raises(swarmgrid.InputError, match="priority is .*; expected an integer"):
+            store.pool("", priority=wrong)  # type: ignore[arg-type]
     for policy, match in [
         ({"promote_after": 0}, "promote_after is 0"),
         ({"watermark": 2}, "watermark is 2"),
@@ -354,6 +364,53 @@ def test_copies_of_a_higher_priority_stay_longer() -> None:
     with store.pool("few"):
         opened(store).load()
     assert sum(s.nbytes for s in ram._stats.values() if s.pool == "few") <= 500
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_pools_of_blocks_that_overlap_are_those_of_the_last_that_is_open(turns: list[int]) -> None:
+    """Two threads open and close them in any order."""
+    store = Tiered(MemoryStore(), ram=1000, pools={"a": 500})
+    blocks: dict[int, Any] = {}
+    for turn in turns:
+        if turn in blocks:
+            blocks.pop(turn).__exit__(None, None, None)
+        else:
+            blocks[turn] = store.pool("a" if turn % 2 else "", priority=turn)
+            blocks[turn].__enter__()
+        last = next(reversed(blocks), None)
+        expected = ("", 0) if last is None else ("a" if last % 2 else "", last)
+        assert store._tiers._place() == expected
+
+
+@pytest.mark.parametrize("form", ["1MB", ("1MB", "decoded"), ("1MB", [])], ids=str)
+def test_a_reader_of_the_past_leaves_the_copies_of_the_present(form: Any) -> None:
+    home = MemoryStore()
+    fill(home, 8, (3,))
+    there = swarmgrid.Grid.open(home, "product/")
+    before = there.dataset().load()
+    there.snapshot("old")
+    there.delete(x=[0, 5])
+    there.put_many({(0, 3): 77})
+    store = Tiered(home, ram=form, policy=TierPolicy(read_ahead=0))
+    grid = swarmgrid.Grid.open(store, "product/")
+    now = grid.dataset().load()
+    assert now["value"].values.ravel()[0] == 77
+    counts = store.metrics()
+    for _ in range(2):
+        assert grid.dataset(at="old").load().equals(before)
+        hits = store.metrics()["home"].hits
+        assert grid.dataset().load().equals(now)
+        assert store.metrics()["home"].hits == hits
+    assert store.metrics()["ram"].copies == counts["ram"].copies == 2
+    assert store.metrics()["ram"].damaged == 0
+
+    if form == "1MB":  # what is damaged, and not at home, is found by a reader of the past, too
+        there.snapshot("new")
+        ram = store._tiers._levels.ram
+        assert isinstance(ram, RamTier)
+        ram._data = {key: data[:-1] + b"?" for key, data in ram._data.items()}
+        assert grid.dataset(at="new").load().equals(now)
+        assert store.metrics()["ram"].damaged == 2
 
 
 def test_a_disk_counts_anew_what_it_finds_at_its_start(tmp_path: Path) -> None:
