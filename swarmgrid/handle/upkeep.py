@@ -19,6 +19,7 @@ from swarmgrid.maintenance.repair import repair_grid
 from swarmgrid.maintenance.report import below, joined, to_report
 from swarmgrid.maintenance.snapshots import snapshot_findings
 from swarmgrid.maintenance.verify import verify_grid
+from swarmgrid.planning.growth import check_key
 from swarmgrid.quantities import check_flags
 from swarmgrid.records.grid_state import read_state
 from swarmgrid.records.snapshot import snapshot_paths
@@ -181,10 +182,14 @@ class GridUpkeep(GridBase):
         ------
         InputError
             If nothing is stored, or the output cannot be converted.
+        EncryptionError
+            If this process does not have the key of the grid. Nothing was changed.
         DamageError
             If a value is damaged; `repair` comes first then.
         """
-        converted(self._read().grid, output, dtype)  # what cannot be is said before any write
+        grid = self._read().grid
+        converted(grid, output, dtype)  # what cannot be is said before any write
+        check_key(None, grid)
         check_writable(self._ref.location)
         with self._written() as held:
             if not convert_output(held, self._ref.path, output, dtype):

@@ -94,7 +94,7 @@ def converted(grid: StoredGrid, name: str, dtype: Any) -> StoredGrid | None:
             "complex128, of floats a larger float or a complex one"
         )
     encoding = grid.schema.encodings.get(name)
-    if encoding is not None:
+    if encoding is not None and not replace(encoding, key_id="", array="").is_usual:
         raise InputError(
             f"output {name!r} has an encoding of its own, which may be none of {needed}; give it "
             f"the usual one first: Grid.rechunk(encoding={{{name!r}: {{}}}})"

@@ -401,6 +401,98 @@ def ready_to_rotate(store: Path, key: Key) -> Grid:
     return grid
 
 
+def whole(x: int) -> int:
+    return 0x1D3A_75C9_4E62_B7 ^ (x * 0x9E37_79B9_7F4A) & ~0xFF  # a float64 without any loss
+
+
+def secrets_in(data: bytes) -> list[int]:
+    """The points whose values can be read, as ints or as floats."""
+    values = [(x, whole(x)) for x in range(1, 6)]
+    forms = [(x, kind(value).tobytes()) for x, value in values for kind in (np.int64, np.float64)]
+    return sorted({x for x, form in forms if form[1:7] in data})
+
+
+def ready_to_convert(store: Path, key: Key | None) -> Grid:
+    """A grid of ints in three chunks, with a snapshot that has a point more."""
+    func = swarmgrid.GridFunction(whole, store=store, version="1", executor="sync", verbose=0)
+    func.stream(axes={"x": range(6)}, chunks={"x": 2}, key=key)
+    grid = func.grid()
+    grid.snapshot("one")
+    grid.delete(x=5)
+    return grid
+
+
+@pytest.mark.parametrize("every", first(1, [17, 1]))
+def test_a_kill_at_any_step_of_a_conversion_shows_no_value_and_loses_none(
+    tmp_path: Path, kill_at: Any, every: int
+) -> None:
+    key, new = Key.generate(), Key.generate()
+    ready_to_convert(tmp_path / "plain", None).convert("value", "float64")
+    assert secrets_in(every_byte(tmp_path / "plain"))
+    for k in itertools.count(every // 2, every):
+        store = tmp_path / str(k)
+        grid = ready_to_convert(store, key)
+        before, then = grid.dataset().load(), grid.dataset(at="one").load()
+        kill_at(k)
+        try:
+            grid.convert("value", "float64")
+            is_done = True
+        except Killed:
+            is_done = False
+        kill_at(-1)
+        lease._own.clear()  # as in a process that has ended
+        assert not secrets_in(every_byte(store))
+        assert grid.dataset().load().equals(before)
+        assert grid.dataset(at="one").identical(then)
+        assert grid.verify().is_clean, (k, grid.verify())
+        grid.convert("value", "float64")
+        assert not secrets_in(every_byte(store))
+        assert grid.dataset()["value"].dtype == np.float64
+        assert grid.dataset().load().equals(before)
+        assert grid.dataset(at="one").identical(then)
+        assert xr.open_zarr(grid.dataset().encoding["source"])["value"].dtype == np.float64
+        assert grid.verify().is_clean, (k, grid.verify())
+        grid.rotate(new)
+        keys._held.clear()
+        keys.hold(new)
+        assert grid.dataset().load().equals(before)
+        assert grid.dataset(at="one").identical(then)
+        chunks = [p for p in store.rglob("*") if p.is_file() and "/value/" in str(p)]
+        for path in chunks:  # with the new key alone
+            if path.name != "zarr.json":
+                names = (path.name, path.parent.name, f"c.{path.name}")
+                assert any(readable(path, new, f"{grid.id}/value", name) for name in names), path
+        if is_done:
+            break
+    assert k > 5
+
+
+def readable(path: Path, key: Key, array: str, chunk: str) -> bool:
+    try:
+        return bool(decrypted(path.read_bytes(), key.id, array, chunk))
+    except ValueError:
+        return False
+
+
+def test_a_conversion_needs_the_key_and_the_usual_codecs(tmp_path: Path) -> None:
+    key = Key.generate()
+    grid = ready_to_convert(tmp_path, key)
+    before = every_byte(tmp_path)
+    keys._held.clear()
+    with pytest.raises(swarmgrid.EncryptionError, match=f"the key {key.id} is needed"):
+        grid.convert("value", "float64")
+    assert every_byte(tmp_path) == before
+    keys.hold(key)
+    values = grid.dataset().load()
+    grid.rechunk(encoding={"value": {"compressors": "gzip"}})
+    with pytest.raises(swarmgrid.InputError, match="has an encoding of its own"):
+        grid.convert("value", "float64")
+    grid.rechunk(encoding={"value": {}})  # as the error says
+    grid.convert("value", "float64")
+    assert grid.dataset().load().equals(values)
+    assert key.id in grid.state().encodings["value"]
+
+
 def number(x: int) -> float:
     return x * 1.5
 
@@ -428,8 +520,9 @@ def test_keys_come_from_files_and_the_environment(
     key.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert Key.from_file(path) == key
-    with pytest.raises(FileExistsError):
-        key.save(path)
+    for wrong in (path, tmp_path / "no folder" / "key", 5, None, "a\0b"):
+        with pytest.raises(swarmgrid.InputError, match="already|cannot be written"):
+            key.save(wrong)  # type: ignore[arg-type]
     monkeypatch.setenv("GRID_KEY", key._secret.hex())
     assert Key.from_env("GRID_KEY") == key
     assert len({Key.generate().id for _ in range(20)}) == 20
