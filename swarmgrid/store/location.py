@@ -165,6 +165,11 @@ def to_location(
     """
     if isinstance(store, Location):
         return store
+    if storage_options is not None and not isinstance(storage_options, Mapping):
+        raise InputError(
+            f"storage_options is {brief(storage_options)}; expected options by name, such as "
+            "{'region': 'eu-west-1'}"
+        )
     location = _located(store, dict(storage_options or {}), name)
     if storage_options and not location.options:
         raise InputError(

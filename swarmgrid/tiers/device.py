@@ -158,7 +158,7 @@ def checked_dtype(dtype: Any) -> str | None:
     """The name of a precision; InputError if it is none."""
     if dtype is None:
         return None
-    with contextlib.suppress(TypeError):
+    with contextlib.suppress(Exception):  # numpy has many for what is no dtype
         if np.dtype(dtype).name in PRECISIONS:
             return str(np.dtype(dtype).name)
     raise InputError(f"dtype is {brief(dtype)}; expected one of {', '.join(PRECISIONS)}, or None")

@@ -422,7 +422,7 @@ def ready_to_convert(store: Path, key: Key | None) -> Grid:
     return grid
 
 
-@pytest.mark.parametrize("every", first(1, [17, 1]))
+@pytest.mark.parametrize("every", first(1, [24, 1]))
 def test_a_kill_at_any_step_of_a_conversion_shows_no_value_and_loses_none(
     tmp_path: Path, kill_at: Any, every: int
 ) -> None:
