@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from swarmgrid.inventory.row import GridRow
 
 _KNOWN = ("exception", "reason", "traceback", "attempt", "time")
-"""The columns of the table of failures that are no axes."""
+"""The last columns of the table of failures; one has another name where an axis has its own."""
 
 
 @click.command()
@@ -166,42 +166,47 @@ def errors(place: Place, traceback: bool, limit: int | None, as_json: bool) -> i
 
 def _documents(failures: pd.DataFrame) -> list[dict[str, Any]]:
     """The failures as JSON has them: the point by axis, and what is known of it."""
-    axes = [name for name in failures.columns if name not in _KNOWN]
+    axes, columns = _columns(failures)
     found = []
     for _, failure in failures.iterrows():
-        known = {name: failure[name] for name in _KNOWN if name in failure}
-        if "time" in known:
-            known["time"] = str(known["time"])
-        if "attempt" in known:
-            known["attempt"] = int(known["attempt"])
+        known = {name: failure[column] for name, column in columns.items()}
+        known |= {"time": str(known["time"]), "attempt": int(known["attempt"])}
         point = {name: failure[name] for name in axes}
         times = {name: v.to_numpy() for name, v in point.items() if hasattr(v, "to_numpy")}
         found.append({"point": point | times, **known})
     return found
 
 
+def _columns(failures: pd.DataFrame) -> tuple[list[str], dict[str, str]]:
+    """The columns of a table of failures: the axes, and by fact the column that has it."""
+    names = [str(name) for name in failures.columns]
+    return names[: -len(_KNOWN)], dict(zip(_KNOWN, names[-len(_KNOWN) :], strict=True))
+
+
 def _failures(row: GridRow, failures: pd.DataFrame, traceback: bool) -> str:
     from swarmgrid.inventory.table import SHOWN_DIGITS
 
-    axes = [name for name in failures.columns if name not in _KNOWN]
+    axes, known = _columns(failures)
     head = click.style(plain(f"{row.function}/{row.grid[:SHOWN_DIGITS]}"), bold=True)
     title = f"{head}: {count(row.points_failed)} failed"
-    columns = [*axes, "reason", "attempt", "time"]
+    columns = [*axes, known["reason"], known["attempt"], known["time"]]
     cells = [
         [
-            str(f["time"])[:19] if name == "time" else str(f[name]).split("\n")[0]
+            str(f["time"])[:19] if name == known["time"] else str(f[name]).split("\n")[0]
             for name in columns
         ]
         for _, f in failures.iterrows()
     ]
     if not traceback:
         width = terminal_width()
-        flexible = ("reason", *axes)
-        rest: Any = {"flexible": flexible, "optional": ("attempt", "time"), "width": width}
+        flexible = (known["reason"], *axes)
+        rest: Any = {"flexible": flexible, "optional": tuple(columns[-2:]), "width": width}
         return f"{title}\n{table(columns, cells, **rest)}"
     texts = []
     for _, failure in failures.iterrows():
         point = ", ".join(f"{name}={failure[name]}" for name in axes)
-        reason = plain(str(failure["traceback"]).rstrip() or str(failure["reason"]), lines=True)
+        reason = plain(
+            str(failure[known["traceback"]]).rstrip() or str(failure[known["reason"]]), lines=True
+        )
         texts.append(f"{bad(plain(point))}\n{reason}")
     return "\n\n".join([title, *texts])

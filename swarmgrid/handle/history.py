@@ -43,7 +43,9 @@ class GridDiff:
     __module__ = "swarmgrid"
 
     points: pd.DataFrame
-    """A row for each: its axis values, and ``change``: ``added``, ``removed`` or ``changed``."""
+    """A row for each: its axis values, and ``change``: ``added``, ``removed`` or ``changed``.
+
+    That column is the last one. It is called ``change_`` where an axis is called ``change``."""
 
     @property
     def added(self) -> pd.DataFrame:
@@ -67,8 +69,9 @@ class GridDiff:
     def _of(self, change: str) -> pd.DataFrame:
         if change not in CHANGES:
             raise InputError(f"change is {brief(change)}; expected one of {', '.join(CHANGES)}")
-        chosen = self.points[self.points["change"] == change]
-        return chosen.drop(columns="change").reset_index(drop=True)
+        column = self.points.columns[-1]
+        chosen = self.points[self.points[column] == change]
+        return chosen.drop(columns=column).reset_index(drop=True)
 
     def __len__(self) -> int:
         return len(self.points)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from swarmgrid.handle.base import GridBase
 from swarmgrid.planning.layers import joint_axes
+from swarmgrid.space.names import beside_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,8 @@ class GridPlotting(GridBase):
         from swarmgrid.view.layers import joint_status, joint_timings
         from swarmgrid.view.status import FAILED
 
-        seconds = joint_timings(layers)["seconds"].values
+        axes = joint_axes(layers)
+        name = beside_axes(["seconds"], [axis.name for axis in axes])["seconds"]
+        seconds = joint_timings(layers)[name].values
         is_failed = joint_status(layers, failures).values == FAILED
-        return points_map(joint_axes(layers), seconds, is_failed, x, y)
+        return points_map(axes, seconds, is_failed, x, y)

@@ -138,7 +138,8 @@ class GridReading(GridBase):
         -------
         pandas.DataFrame
             A row for each point: its axis values, then ``exception``, ``reason``, ``traceback``,
-            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC).
+            ``attempt`` (how often it was tried) and ``time`` (of the last attempt, UTC). One that
+            is named like an axis gets an underscore at its end: ``time_``.
         """
         from swarmgrid.view import dataset
         from swarmgrid.view.failed import joint_failures
@@ -222,7 +223,8 @@ class GridReading(GridBase):
         xr.Dataset
             Over the axes: ``seconds`` inside the function (points that were committed together
             share theirs evenly), ``time`` at which the work ended (UTC), and ``writer``, a number
-            in ``attrs["writers"]``. A point that is not computed has NaN, NaT and -1.
+            in ``attrs["writers"]``. A point that is not computed has NaN, NaT and -1. A variable
+            that is named like an axis gets an underscore at its end: ``time_``.
         """
         from swarmgrid.view.layers import joint_timings
 

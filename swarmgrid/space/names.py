@@ -70,6 +70,23 @@ def check_different(what: str, names: Iterable[str]) -> None:
             )
 
 
+def beside_axes(facts: Iterable[str], axes: Iterable[str]) -> dict[str, str]:
+    """The names of facts about points, such as ``time``, beside the values of their axes.
+
+    A fact that is named like an axis gets an underscore at its end: ``time_``.
+    """
+    facts = list(facts)
+    taken = {*axes}
+    found = {}
+    for fact in facts:
+        name = fact
+        while name in taken or (name != fact and name in facts):
+            name += "_"
+        found[fact] = name
+        taken.add(name)
+    return found
+
+
 @functools.lru_cache(maxsize=1024)  # the same names come back from every point
 def _why_not(name: str) -> str | None:
     """The reason why an array cannot have a name, as the end of a sentence."""

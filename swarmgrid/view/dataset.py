@@ -22,6 +22,7 @@ from swarmgrid.outputs.encoding import fill_value
 from swarmgrid.outputs.outputs import STRING
 from swarmgrid.records.checked_chunk import check_values
 from swarmgrid.space.axis import MAX_EXACT
+from swarmgrid.space.names import beside_axes
 from swarmgrid.space.texts import to_text
 from swarmgrid.threads import in_thread
 from swarmgrid.view.near import NearChunks
@@ -159,12 +160,12 @@ def variable_of(
 
 def failure_table(axes: tuple[str, ...], failures: list[FailedPoint]) -> pd.DataFrame:
     """A row for each failed point: its axis values, and what is known of the failure."""
-    columns = ("exception", "reason", "traceback", "attempt", "time")
+    columns = beside_axes(("exception", "reason", "traceback", "attempt", "time"), axes)
     rows = [
-        {**failure.point, **{name: getattr(failure, name) for name in columns}}
+        {**failure.point, **{column: getattr(failure, name) for name, column in columns.items()}}
         for failure in sorted(failures, key=lambda failure: failure.place)
     ]
-    return pd.DataFrame(rows, columns=[*axes, *columns])
+    return pd.DataFrame(rows, columns=[*axes, *columns.values()])
 
 
 class GridArray(NearChunks, BackendArray):

@@ -11,6 +11,7 @@ import xarray as xr
 from swarmgrid.format.grid import StoredAxis
 from swarmgrid.format.growing import grown_axis
 from swarmgrid.planning.layers import joint_axes
+from swarmgrid.space.names import beside_axes
 from swarmgrid.view.dataset import coordinates, dataset, variable_of
 from swarmgrid.view.defaults import by_output, filled
 from swarmgrid.view.layered import Under
@@ -84,7 +85,7 @@ def joint_status(
         is_new = (status != MISSING) & (before != COMPUTED)
         found[at] = np.where(is_new, np.where(status == COMPUTED, COMPUTED, FAILED), before)
     dims = [axis.name for axis in axes]
-    return xr.DataArray(found, coordinates(axes, None), dims, "status", arrays[0].attrs)
+    return xr.DataArray(found, coordinates(axes, None), dims, arrays[0].name, arrays[0].attrs)
 
 
 def joint_timings(layers: Sequence[Layer]) -> xr.Dataset:
@@ -99,16 +100,19 @@ def joint_timings(layers: Sequence[Layer]) -> xr.Dataset:
         "time": np.full(shape, "NaT", "M8[ns]"),
         "writer": np.full(shape, -1, "i4"),
     }
+    called = beside_axes(found, dims)
     for layer, part in zip(layers, parts, strict=True):
         at, own = _places(layer, axes), part.transpose(*dims)
-        is_new = (own["writer"].values >= 0) & (found["writer"][at] < 0)
+        is_new = (own[called["writer"]].values >= 0) & (found["writer"][at] < 0)
         for name, array in found.items():
-            values = own[name].values
+            values = own[called[name]].values
             if name == "writer":
                 values = values + len(writers)  # numbers in the list of both
             array[at] = np.where(is_new, values, array[at])
         writers += part.attrs["writers"]
-    variables = {name: (dims, array, parts[0][name].attrs) for name, array in found.items()}
+    variables = {
+        called[name]: (dims, array, parts[0][called[name]].attrs) for name, array in found.items()
+    }
     return xr.Dataset(variables, coordinates(axes, None), {"writers": writers})
 
 
@@ -211,7 +215,8 @@ def _over(axes: Iterable[Axis], picked: Sequence[Chosen], values: NDArray[Any]) 
     pairs = list(zip(axes, picked, strict=True))
     values = values[tuple(0 if one.is_scalar else slice(None) for one in picked)]
     dims = [axis.name for axis, one in pairs if not one.is_scalar]
-    return xr.DataArray(values, _coords(axes, picked), dims, name="exists")
+    name = beside_axes(["exists"], [axis.name for axis, _ in pairs])["exists"]
+    return xr.DataArray(values, _coords(axes, picked), dims, name=name)
 
 
 def _coords(axes: Iterable[Axis], picked: Sequence[Chosen]) -> dict[str, Any]:
@@ -229,4 +234,5 @@ def _none_computed(selection: Mapping[str, Any]) -> xr.DataArray:
         if isinstance(labels, slice) or np.ndim(labels)
     }
     shape = [len(labels) for labels in lists.values()]
-    return xr.DataArray(np.zeros(shape, bool), lists, list(lists), name="exists")
+    name = beside_axes(["exists"], selection)["exists"]
+    return xr.DataArray(np.zeros(shape, bool), lists, list(lists), name=name)

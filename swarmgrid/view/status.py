@@ -11,6 +11,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from swarmgrid.records.row_values import n_points, row_values
+from swarmgrid.space.names import beside_axes
 from swarmgrid.space.selection import AxisSelection, Selection
 from swarmgrid.view.dataset import coordinates
 from swarmgrid.view.near import indices
@@ -55,7 +56,7 @@ def status_array(
     return xr.DataArray(
         _variable(grid, read, np.dtype(np.int8), attrs),
         coordinates(grid.axes, None),
-        name="status",
+        name=beside_axes(["status"], grid.names)["status"],
     )
 
 
@@ -63,7 +64,8 @@ def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
     """The seconds that a point took, the time at which its work ended, and its writer, lazily.
 
     The points of a row share its seconds evenly. A point that is not computed has NaN and NaT,
-    and the writer -1; else the writer is a number in ``attrs["writers"]``.
+    and the writer -1; else the writer is a number in ``attrs["writers"]``. The variables are named
+    beside the axes: see `beside_axes`.
     """
     rows = manifest.rows
     times = rows.time.astype("M8[s]").astype("M8[ns]")
@@ -78,12 +80,13 @@ def timings_dataset(grid: StoredGrid, manifest: Manifest) -> xr.Dataset:
         "writer": (rows.writer.astype("i4"), np.int32(-1), {}),
     }
     variables = {}
+    names = beside_axes(columns, grid.names)
     for name, (values, missing, attrs) in columns.items():
 
         def read(selection: Selection, values: Any = values, missing: Any = missing) -> Any:
             return row_values(manifest, selection, values, missing)
 
-        variables[name] = _variable(grid, read, values.dtype, attrs)
+        variables[names[name]] = _variable(grid, read, values.dtype, attrs)
     writers = [
         f"process {w.pid} on {w.host}" + (f", job {w.job}" if w.job else "") if w.pid else ""
         for w in rows.writers

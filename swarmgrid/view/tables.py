@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from swarmgrid.space.names import beside_axes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -43,16 +45,17 @@ def catalog_table(rows: Sequence[GridRow], scores: Sequence[float] = ()) -> pd.D
 
 def change_table(axes: Sequence[Axis], found: Iterable[BoxChange]) -> pd.DataFrame:
     """Return a row for each point that differs between two states: its values, and how."""
-    names = [*(axis.name for axis in axes), "change"]
-    columns: dict[str, list[Any]] = {name: [] for name in names}
+    names = [axis.name for axis in axes]
+    (how,) = beside_axes(["change"], names).values()
+    columns: dict[str, list[Any]] = {name: [] for name in (*names, how)}
     labels = [axis.labels() for axis in axes]
     for box in found:
         for change in ("added", "removed", "changed"):
             for offset in np.argwhere(getattr(box, change)).tolist():
-                columns["change"].append(change)
-                for name, along, first, at in zip(names, labels, box.start, offset, strict=False):
+                columns[how].append(change)
+                for name, along, first, at in zip(names, labels, box.start, offset, strict=True):
                     columns[name].append(along[first + at])
-    return pd.DataFrame(columns, columns=names)
+    return pd.DataFrame(columns, columns=[*names, how])
 
 
 def tree_of(datasets: Mapping[str, xr.Dataset]) -> xr.DataTree:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmgrid.errors import InputError
-from swarmgrid.space.names import MAX_NBYTES, check_different, checked_name
+from swarmgrid.space.names import MAX_NBYTES, beside_axes, check_different, checked_name
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "empty": ("", "is empty"),
@@ -81,3 +81,16 @@ def test_names_that_are_one_text_are_refused(names: list[str]) -> None:
     is_one = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
     with pytest.raises(InputError, match="the same text") if is_one else contextlib.nullcontext():
         check_different("names", names)
+
+
+_NAMES = st.lists(st.sampled_from(["a", "a_", "a__", "b", "b_"]), unique=True)
+
+
+@given(_NAMES, _NAMES)
+def test_facts_have_names_of_their_own_beside_axes(facts: list[str], axes: list[str]) -> None:
+    found = beside_axes(facts, axes)
+    assert [*found] == facts
+    assert len({*found.values(), *axes}) == len(facts) + len(axes)
+    for fact, name in found.items():
+        assert name.rstrip("_") == fact.rstrip("_")
+        assert (name == fact) == (fact not in axes)
