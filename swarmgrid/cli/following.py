@@ -251,7 +251,8 @@ def watch(
     from swarmgrid.store_api.watching import watch as to_watch
 
     if len(place.names) > 1:
-        raise InputError(f"watch takes one grid or function; it was given {len(place.names)}")
+        given = " and ".join(map(repr, place.names))
+        raise InputError(f"watch takes one grid or function; it was given {given}")
     grids = place.names[0] if place.names else None
     if grids is not None and not set(grids.rpartition("/")[2]) <= set("0123456789abcdef"):
         grids = f"{grids}/"  # a function's name, and no digits

@@ -73,6 +73,9 @@ class Commands(click.Group):
             return None
         found = getattr(import_module(f"swarmgrid.cli.{home}"), cmd_name)
         assert isinstance(found, click.Command)
+        for param in found.params:
+            if param.callback is None and param.default != "":
+                param.callback = _refuse_blank
         return found
 
     def resolve_command(
@@ -83,6 +86,14 @@ class Commands(click.Group):
             hint = f"; did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"there is no command {args[0]!r}{hint} Commands: {', '.join(HOMES)}")
         return super().resolve_command(ctx, args)
+
+
+def _refuse_blank(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuse a blank word: without its content a selection would be of more than was meant."""
+    words = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(word, str) and not word.strip() for word in words):
+        raise click.BadParameter("it is blank; is a variable not set?", ctx, param)
+    return value
 
 
 def _version() -> str:
@@ -154,10 +165,11 @@ def _tell(error: BaseException, given: Sequence[str]) -> None:
         return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         note(error.ctx.get_usage())
-    note(f"swarmgrid: {plain(message(error), lines=True)}")
+    command = program.get_command(click.Context(program), given[0]) if given else None
+    note(f"swarmgrid: {plain(message(error, command), lines=True)}")
     options = given[: given.index("--")] if "--" in given else given
     if "--json" in options:
-        write(to_document(error))
+        write(to_document(error, command))
 
 
 @contextlib.contextmanager

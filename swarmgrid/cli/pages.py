@@ -36,7 +36,6 @@ def report(place: Place, output: str, no_tracebacks: bool, overwrite: bool, as_j
     """
     from swarmgrid.store_api.report import report as write_report
 
-    place.check_is_store("report")
     rows = place.some_rows()
     query = {"grid": {"$in": [row.grid for row in rows]}}
     path = write_report(
@@ -90,7 +89,6 @@ def serve(
     """
     from swarmgrid.store_api.serve import serve as serve_store
 
-    place.check_is_store("serve")
     server = serve_store(
         place.location.url,
         host,

@@ -13,14 +13,15 @@ from swarmgrid.errors import InputError
 from swarmgrid.notation.conditions import to_query
 from swarmgrid.readable import count, nbytes
 from swarmgrid.terminal.asking import is_agreed, yes_option
-from swarmgrid.terminal.endings import FOUND, OK
+from swarmgrid.terminal.endings import FOUND, OK, NothingError
 from swarmgrid.terminal.output import note, write, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from swarmgrid.cli.stores import Place
     from swarmgrid.inventory.row import GridRow
+
+_TEXTS = {"str", "enum", "label"}
+"""The kinds of axes whose labels are texts."""
 
 
 @click.command()
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="AXIS=VALUES",
     help="Only some points: s=3, s=1,2,3, s=0:9 (as for run, without 9), or s=0..9 (all stored "
-    "values from 0 to 9, both included). May be repeated for other axes.",
+    "values from 0 to 9, both included); a text may be in quotes. May be repeated for other axes.",
 )
 @click.option("--snapshots", is_flag=True, help="Delete grids with their snapshots, too.")
 @click.option("--archived", is_flag=True, help="Delete archived grids, too; their archives stay.")
@@ -92,11 +93,8 @@ def _delete_points(
     yes: bool,
     as_json: bool,
 ) -> int:
-    from swarmgrid.notation.labels import to_selection
-
     grid = place.grid(row)
-    chosen = to_selection(selections, row.axes)
-    n = _n_computed(place, row, chosen)
+    chosen, n = _selected(place, row, selections)
     verb = "invalidate" if invalidate else "delete"
     if not as_json:
         write(f"{row.function}/{row.grid}: {count(n)} computed points are selected")
@@ -112,8 +110,19 @@ def _delete_points(
     return FOUND if n and not agreed else OK
 
 
-def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
-    """The computed points of a selection; InputError if it selects what there is not."""
+def _selected(
+    place: Place, row: GridRow, selections: tuple[str, ...]
+) -> tuple[dict[str, Any], int]:
+    """The labels by axis that options mean, and how many computed points have them.
+
+    Raises
+    ------
+    InputError
+        If the grid has no such labels.
+    NothingError
+        If no point of the grid is within a range.
+    """
+    from swarmgrid.notation.labels import to_selection
     from swarmgrid.records.grid_state import read_state
     from swarmgrid.store.layout import GridPath
     from swarmgrid.view.selecting import positions
@@ -122,11 +131,16 @@ def _n_computed(place: Place, row: GridRow, chosen: Mapping[str, Any]) -> int:
     path = GridPath(row.function or row.folder, row.grid)
     state = read_state(place.location.open(), path)
     if state is None:
-        return 0
-    at = positions(state.grid.axes, chosen)
+        raise NothingError(f"the grid {path.group} is not there any more")
+    axes = state.grid.axes
+    labels = {axis.name: axis.labels().tolist() for axis in axes if axis.kind in _TEXTS}
+    chosen = to_selection(selections, row.axes, labels)
+    at = positions(axes, chosen)
     status = status_array(state.grid, state.manifest, ())
     selected = status.isel(dict(zip(status.dims, at, strict=True)))
-    return int((selected == COMPUTED).sum())
+    if not selected.size:
+        raise NothingError(f"no point of {path.group} fits --select {' '.join(selections)}")
+    return chosen, int((selected == COMPUTED).sum())
 
 
 def _check_have_no_snapshots(place: Place, rows: list[GridRow]) -> None:
@@ -255,7 +269,6 @@ def prune(
     from swarmgrid.store_api.catalog import Catalog
     from swarmgrid.store_api.pruning import delete_expired, to_prune
 
-    place.check_is_store("prune")
     if older_than is None and max_bytes is None:
         raise InputError("nothing says what to delete; pass --older-than 30d or --max-bytes 50GB")
     limit = max_bytes if max_bytes is None or not max_bytes.isdigit() else int(max_bytes)

@@ -156,9 +156,12 @@ def errors(place: Place, traceback: bool, limit: int | None, as_json: bool) -> i
             for row, failures in shown
         ]
         write_json({"store": place.location.url, "failed": n_failed, "grids": grids})
+    elif not n_failed:
+        write("no point has failed")
     else:
-        write("\n\n".join(_failures(row, part, traceback) for row, part in shown if len(part))
-              or "no point has failed")  # fmt: skip
+        parts = [_failures(row, part, traceback) for row, part in shown if len(part)]
+        if parts:
+            write("\n\n".join(parts))
         if limit is not None and n_failed > limit:
             note(f"... and {count(n_failed - limit)} more")
     return FOUND if n_failed else OK

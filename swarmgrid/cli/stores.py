@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -107,11 +107,6 @@ class Place:
 
         return Grid(GridRef(self.location, GridPath(row.function or row.folder, row.grid)))
 
-    def check_is_store(self, command: str) -> None:
-        """Raise InputError where grids are named, too."""
-        if self.names:
-            raise InputError(f"{command} takes a store only; it was given {self.names[0]!r}, too")
-
     def check_exists(self) -> None:
         """Raise InputError for a folder that does not exist."""
         if self.location.is_directory and not Path(self.location.url).is_dir():
@@ -145,7 +140,7 @@ def place_argument(
     Parameters
     ----------
     metavar : str
-        The arguments in the help.
+        The arguments in the help. Where none is a ``GRID``, the names of grids are an error.
     selects : bool
         Whether to add the options that select grids.
     must_exist : bool
@@ -168,6 +163,8 @@ def place_argument(
             if last is not None:
                 *names, given[last] = names
             place = to_place(names, store, storage, where, tags, function, must_exist=must_exist)
+            if place.names and "GRID" not in metavar:
+                _refuse(place.names, metavar)
             return command(place, **given)
 
         own = vars(with_place).pop("__click_params__", [])
@@ -300,6 +297,13 @@ def is_store(text: str) -> bool:
         return "://" in text or text.startswith(("./", "../", "~/", "/")) or Path(text).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def _refuse(names: Sequence[str], metavar: str) -> NoReturn:
+    command = click.get_current_context().info_name
+    raise InputError(
+        f"{command} was given {', '.join(map(repr, names))}, too; expected {metavar} only"
+    )
 
 
 def _listed(rows: Sequence[GridRow]) -> str:

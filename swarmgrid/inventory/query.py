@@ -31,7 +31,8 @@ def to_condition(query: object, roots: tuple[str, ...]) -> Condition:
     Raises
     ------
     InputError
-        If the query has an operator that does not exist, or one with an operand of another kind.
+        If the query has an operator that does not exist, or one with an operand of another kind;
+        or a path that has an empty part.
     """
     return _query(query, roots, 0)
 
@@ -47,7 +48,7 @@ def member(document: Any, path: str) -> Any:
     for n in range(len(parts), 0, -1):
         key, rest = ".".join(parts[:n]), ".".join(parts[n:])
         if key in document:
-            found = document[key] if not rest else member(document[key], rest)
+            found = document[key] if n == len(parts) else member(document[key], rest)
             if found is not MISSING:
                 return found
     return MISSING
@@ -83,6 +84,11 @@ def _entry(key: object, value: Any, roots: tuple[str, ...], depth: int) -> Condi
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise InputError(
             f"the query asks for {key!r}; a path begins with one of {', '.join(roots)}{hint}"
+        )
+    if not all(map(str.strip, key.split("."))):
+        raise InputError(
+            f"the query asks for {key!r}, where a name is empty; expected names with single dots "
+            "between them, such as tags.site"
         )
     holds = _value(value, depth)
     return lambda document: holds(member(document, key))

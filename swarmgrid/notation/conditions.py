@@ -23,6 +23,13 @@ _OPERATORS = {
     "~": "$regex",
 }
 _TIMES = {"created", "written"}
+_OWN = {"params", "tags", "axes", "outputs"}
+"""Parts of a grid whose members another grid may lack."""
+_SHARED = {
+    *("grid", "function", "version", "points", "chunks", "bytes", "seconds"),
+    *("created", "written", "archived", "archive"),
+}
+"""Parts that every grid has, with all their members."""
 
 
 def to_query(where: Sequence[str], tags: Sequence[str] = ()) -> dict[str, Any]:
@@ -41,7 +48,7 @@ def to_query(where: Sequence[str], tags: Sequence[str] = ()) -> dict[str, Any]:
         If one is no condition.
     """
     parts = [_condition(text) for text in where]
-    parts += [_condition(f"tags.{text}") for text in tags]
+    parts += [_tag(text) for text in tags]
     return {"$and": parts} if parts else {}
 
 
@@ -53,16 +60,35 @@ def to_value(text: str) -> Any:
         return text
 
 
+def _tag(text: str) -> dict[str, Any]:
+    if not text.partition("=")[0].strip():
+        raise InputError(f"the tag {text!r} has no name; expected NAME or NAME=VALUE")
+    return _condition(f"tags.{text.strip()}")
+
+
 def _condition(text: str) -> dict[str, Any]:
+    """The query that one condition makes up; one that holds of every grid is refused.
+
+    Such a one is mostly what is left where a variable of the shell is empty.
+    """
     text = text.strip()
     if text.startswith("{"):
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InputError(f"the condition {text!r} is no JSON: {error}") from None
+        if not found:
+            raise InputError("the condition '{}' is empty: it holds of every grid")
         return dict(found)
     parts = _CONDITION.fullmatch(text)
     if parts is None and text and not re.search(r"[<>=!~]", text):
+        root, dot, _ = text.partition(".")
+        if root in _SHARED or (root in _OWN and not dot):
+            raise InputError(
+                f"the condition {text!r} holds of every grid, since each has that; expected an "
+                "operator and a value, too, or the path of a param, tag, axis or output, such as "
+                "'tags.site'"
+            )
         return {text: {"$exists": True}}
     if parts is None:
         raise InputError(
@@ -70,6 +96,9 @@ def _condition(text: str) -> dict[str, Any]:
             f"'params.alpha>=0.3', with one of the operators {' '.join(_OPERATORS)}; or JSON"
         )
     path, operator, value = parts.groups()
+    if not value.strip():
+        for_empty = "" if operator == "~" else "; an empty text is written '\"\"'"
+        raise InputError(f"the condition {text!r} has no value after {operator!r}{for_empty}")
     if operator == "~":
         return {path: {"$regex": value}}
     return {path: {_OPERATORS[operator]: _of(path, value)}}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmgrid.errors import DamageError, InputError, PointError, StoreError, WorkerError
+from swarmgrid.terminal.wording import in_shell
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,8 +40,11 @@ def exit_code(error: BaseException) -> int | None:
     return INTERRUPTED if isinstance(error, (KeyboardInterrupt, click.Abort)) else None
 
 
-def message(error: BaseException) -> str:
-    """The text of an error for the shell: no traceback but that of the user's own function."""
+def message(error: BaseException, command: click.Command | None = None) -> str:
+    """The text of an error for the shell: no traceback but that of the user's own function.
+
+    Arguments of Python that it names are the options of a command, where that has them.
+    """
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort):
@@ -48,15 +52,19 @@ def message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return ": ".join(["interrupted", *map(str, error.args)])
     parts = [str(error), *getattr(error, "__notes__", ())]
+    if command is not None:
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        names = {str(option.name): max(option.opts, key=len) for option in options}
+        parts = [in_shell(part, names) for part in parts]
     if isinstance(error, PointError) and error.__cause__ is not None and not error.details:
         parts.insert(1, _users_traceback(error.__cause__))
     return "\n".join(parts)
 
 
-def to_document(error: BaseException) -> str:
+def to_document(error: BaseException, command: click.Command | None = None) -> str:
     """An error as the JSON document that stands in place of a result."""
     kind = "Interrupted" if exit_code(error) == INTERRUPTED else type(error).__name__
-    return json.dumps({"error": {"kind": kind, "message": message(error)}})
+    return json.dumps({"error": {"kind": kind, "message": message(error, command)}})
 
 
 def _users_traceback(error: BaseException) -> str:

@@ -26,6 +26,10 @@ def n_computed(store: Any) -> dict[float, int]:
 WHOLE = {0.2: 5, 0.4: 8, 0.6: 3}
 
 
+def sized(obj: str) -> int:
+    return len(obj)
+
+
 @pytest.mark.parametrize(
     ("selection", "n"),
     [
@@ -67,6 +71,22 @@ def test_a_selection_of_nothing_is_an_error(selection: str, store: str) -> None:
     done = shell("delete", store, "--where", "params.alpha=0.2", "--select", selection, "--yes")
     assert done.code == 2
     assert n_computed(store) == WHOLE
+
+
+def test_a_range_without_a_stored_value_matches_nothing(store: str) -> None:
+    done = shell("delete", store, "--where", "params.alpha=0.2", "--select", "s=90..99", "--yes")
+    assert (done.code, "fits --select s=90..99" in done.err) == (3, True)
+    assert n_computed(store) == WHOLE
+
+
+@pytest.mark.parametrize("values", ["../x", '"../x"', '["../x"]'])
+def test_a_label_with_dots_is_deleted_alone(values: str, tmp_path: Path) -> None:
+    names = ["../x", "b", "..", "bad", "a"]
+    swarmgrid.stream({}, {"obj": names}, func=sized, store=tmp_path, version="1", executor="sync")
+    done = shell("delete", tmp_path, "sized", "--select", f"obj={values}", "--yes", "--json")
+    assert (done.code, done.document["deleted"]) == (0, 1)
+    left = swarmgrid.Grid.open(tmp_path, "sized/").exists(obj=names)
+    assert left.values.tolist() == [False, True, True, True, True]
 
 
 def test_labels_have_the_kind_of_their_axis(tmp_path: Path) -> None:

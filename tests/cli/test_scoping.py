@@ -46,6 +46,15 @@ def test_scopes_are_listed_published_and_discarded(shared: Path) -> None:
     assert shell("publish", str(shared), "A/b").code == 2
 
 
+def test_a_second_scope_is_refused_and_nothing_is_done(shared: Path) -> None:
+    for command in ("publish", "discard"):
+        done = shell(command, shared, "bob", "alice")
+        assert (done.code, f"{command} was given 'bob', too" in done.err) == (2, True)
+    assert shell("scopes", shared, "alice").code == 2
+    assert swarmgrid.scopes(shared) == ["alice"]
+    assert swarmgrid.catalog(shared).rows[0].points_computed == 2
+
+
 def test_a_conflict_is_an_error_unless_the_shared_value_is_kept(shared: Path) -> None:
     f = swarmgrid.GridFunction(twice, store=shared, executor="sync", version="1", verbose=0)
     f.put_many({3: 7})

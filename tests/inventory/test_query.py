@@ -129,6 +129,7 @@ def test_a_missing_member_meets_only_conditions_on_its_absence() -> None:
     ]:  # fmt: skip
         assert to_condition({"params.a": operators}, ROOTS)({"params": {}}) is holds, operators
     assert member({"params": {}}, "params.a") is MISSING
+    assert member({"params": {"a": 1}}, "params.") is MISSING
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,9 @@ def test_a_missing_member_meets_only_conditions_on_its_absence() -> None:
         ({"params.a": {"$not": 1}}, "expected operators"),
         ([1], "expected a mapping"),
         ({3: 1}, "where a path is expected"),
+        ({"params.": {"$exists": True}}, "a name is empty"),
+        ({"tags..a": {"$ne": 1}}, "a name is empty"),
+        ({"$not": {"tags. ": 1}}, "a name is empty"),
     ],
 )
 def test_a_query_that_means_nothing_is_refused(query: Any, message: str) -> None:

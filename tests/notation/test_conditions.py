@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarmgrid.errors import InputError
 from swarmgrid.inventory.query import to_condition
+from swarmgrid.inventory.row import ROOTS as ALL_ROOTS
 from swarmgrid.notation.conditions import to_query
 
 ROOTS = ("params", "tags", "points", "created", "written")
@@ -65,6 +66,35 @@ def test_conditions_hold_all_together(conditions: list[str], holds: bool) -> Non
 def test_tags_are_conditions_too() -> None:
     assert to_condition(to_query([], ["site=a b", "flag"]), ROOTS)(DOCUMENT)
     assert not to_condition(to_query([], ["site=b"]), ROOTS)(DOCUMENT)
+
+
+@pytest.mark.parametrize("text", ["", " ", ".", "=x", " =x", "!=x", "site=", "site!=", "site~ "])
+def test_a_tag_without_a_name_or_a_value_is_an_error(text: str) -> None:
+    with pytest.raises(InputError):
+        to_condition(to_query([], [text]), ROOTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *ALL_ROOTS,
+        *("points.failed", "tags.", "tags. ", "tags.!=1", "params..a!=1", "tags.a.>=1", "{}"),
+        *(
+            "tags.site!=",
+            "tags.site>= ",
+            "function~",
+            "function>=",
+            '{"tags.": {"$exists": true}}',
+        ),
+    ],
+)
+def test_what_holds_of_every_grid_for_want_of_a_word_is_no_condition(text: str) -> None:
+    with pytest.raises(InputError):
+        to_condition(to_query([text]), ALL_ROOTS)
+
+
+def test_an_empty_text_is_written_in_quotes() -> None:
+    assert to_query([], ['site=""']) == {"$and": [{"tags.site": {"$eq": ""}}]}
 
 
 @pytest.mark.parametrize("text", ["", "=3", "<", "{", '{"a"', "[1]=", "a ! b"])
