@@ -23,12 +23,20 @@ BIG = 2**26
 
 
 def peak(call: Callable[[], Any]) -> tuple[Any, int]:
-    tracemalloc.start()
-    try:
-        found = call()
-        return found, tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    """The result of a call, and the most memory that it takes.
+
+    The least of three calls: other threads of this process, such as one that still ends a request
+    of an earlier test, are counted, too.
+    """
+    found, peaks = None, []
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            found = call()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return found, min(peaks)
 
 
 class Wrapped(WrapperStore[LocalStore]):
