@@ -284,7 +284,7 @@ def test_times_are_selected_by_texts_dates_and_spans() -> None:
 NUMBERS = [0, 1, -1, 255, 2**31, 2**53 + 1, 2**63, 2**70, 0.5, 0.1, -1.0, 1e300, float("inf")]
 DEFAULTS = [
     *(*NUMBERS, float("nan"), 1j, True, None, "", "none", np.uint8(3), np.float32(0.1)),
-    *(np.datetime64("2027-01-01"), np.datetime64("NaT"), np.timedelta64(1, "h")),
+    *(np.datetime64("2027-01-01"), np.datetime64("NaT", "ns"), np.timedelta64(1, "h")),
 ]
 VALUES = [
     np.array([2**53 + 1, -(2**62), 5]),
