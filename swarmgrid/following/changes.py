@@ -208,7 +208,7 @@ class Teller:
         return PointsFailed(
             **self._common(writer, time if time.tzinfo else time.replace(tzinfo=dt.UTC)),
             n_points=len(failure.points),
-            point=dict(failure.point),
+            point=_first_point(failure, None if places is None else grid),
             exception=failure.exception,
             reason=failure.reason,
             attempt=failure.attempt,
@@ -263,6 +263,21 @@ class Teller:
         mark = replace(mark, stage=OUT)
         yield MemberLeft(**self._common(writer), epoch=epoch, how=how), mark
         return mark
+
+
+def _first_point(failure: FailedPoint, grid: StoredGrid | None) -> dict[str, Any]:
+    """The point of a failure, of a block its first: the record has a block's labels as texts."""
+    if failure.extent is None:
+        return dict(failure.point)
+    if grid is not None:
+        places = zip(failure.index, grid.chunk_shape, failure.offset, strict=True)
+        at = [i * n + offset for i, n, offset in places]
+        return {axis.name: axis.label(i) for axis, i in zip(grid.axes, at, strict=True)}
+    firsts = {name: np.ravel(labels) for name, labels in failure.point.items()}
+    return {
+        name: first[0] if first.dtype.kind in "mM" else first.tolist()[0]  # of times, no number
+        for name, first in firsts.items()
+    }
 
 
 def _of_this_store(mark: Mark, look: GridLook) -> Mark:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swarmgrid.errors import InputError
 from swarmgrid.following.token import Position
 from swarmgrid.readable import count, json_line
+from swarmgrid.space.texts import to_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -51,7 +53,11 @@ class Event:
 
     @functools.cached_property
     def token(self) -> str:
-        """A text that stands for all up to this event: ``watch(..., since=token)`` goes on."""
+        """A text that stands for all up to this event: ``watch(..., since=token)`` goes on.
+
+        That of an event which `on_event=` or `log=` of a run has told knows of no other grid than
+        the event's, so that it is for ``watch(store, event.grid, since=token)``.
+        """
         return self.position.to_text()
 
     def to_json(self) -> str:
@@ -60,10 +66,9 @@ class Event:
         for each in dataclasses.fields(self):
             if each.name not in {"position", "places"}:
                 found[each.name] = getattr(self, each.name)
-        if self.places is not None:
+        if isinstance(self, _OfPoints):
             found["points"] = {
-                name: _plain(labels)
-                for name, labels in self.places.labels(MAX_JSON_POINTS).items()
+                name: _plain(labels) for name, labels in self._labels(MAX_JSON_POINTS).items()
             }
         return json_line({**found, "token": self.token})
 
@@ -90,15 +95,30 @@ class _OfPoints(Event):
     @functools.cached_property
     def points(self) -> dict[str, NDArray[Any]]:
         """The coordinates of the points: by axis an array of labels, one for each point."""
-        return {} if self.places is None else self.places.labels()
+        return self._labels()
 
     def dataset(self) -> xr.Dataset:
         """Open the points as they are stored now: a Dataset over the dim ``point``.
 
-        Those that were deleted meanwhile read as missing.
+        Those that were deleted meanwhile read as missing, as in `open`: integers become floats for
+        that.
+
+        Raises
+        ------
+        InputError
+            If the grid was deleted, also if one with other axes is in its place; if points failed
+            for which it had no place.
         """
-        assert self.places is not None
+        if self.places is None:
+            raise InputError(
+                f"grid {self.grid} had no place for these points, so that nothing of them is "
+                "stored; event.points has their labels"
+            )
         return self.places.dataset()
+
+    def _labels(self, most: int | None = None) -> dict[str, NDArray[Any]]:
+        """By axis the labels of the points, of the first of them if there are more."""
+        return {} if self.places is None else self.places.labels(most)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -108,7 +128,7 @@ class GridCreated(Event):
     __module__ = "swarmgrid"
     kind = "grid created"
 
-    lengths: Mapping[str, int]
+    lengths: Mapping[str, int] = field(hash=False)
     """By axis the number of its values."""
 
     def _says(self) -> str:
@@ -122,9 +142,9 @@ class GridGrown(Event):
     __module__ = "swarmgrid"
     kind = "grid grown"
 
-    lengths: Mapping[str, int]
+    lengths: Mapping[str, int] = field(hash=False)
     """By axis the number of its values."""
-    before: Mapping[str, int]
+    before: Mapping[str, int] = field(hash=False)
     """By axis the number of values before."""
     added: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """By axis an array of the new values, where there are any."""
@@ -188,7 +208,7 @@ class PointsFailed(_OfPoints):
 
     n_points: int
     """The number of points; more than 1 for a block."""
-    point: Mapping[str, Any]
+    point: Mapping[str, Any] = field(hash=False)
     """The point, or the first of the block: by axis its label, as far as JSON holds it."""
     exception: str
     """The name of the exception's class."""
@@ -200,6 +220,12 @@ class PointsFailed(_OfPoints):
     def _says(self) -> str:
         point = ", ".join(f"{name}={value}" for name, value in self.point.items())
         return f"{point} ({self.reason})"
+
+    def _labels(self, most: int | None = None) -> dict[str, NDArray[Any]]:
+        if self.places is not None:
+            return super()._labels(most)
+        # the grid has not grown to them: of a block only the first is known
+        return {name: _one(value) for name, value in self.point.items()}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -272,6 +298,11 @@ class RunFinished(Event):
         texts += [f"{count(self.missing)} missing"] if self.missing else []
         texts += [] if self.how == "released" else [self.how]
         return ", ".join(texts)
+
+
+def _one(label: Any) -> NDArray[Any]:
+    """``(1,)``: a label, as an array of an axis' labels has it."""
+    return to_text(np.array([label], object)) if isinstance(label, str) else np.array([label])
 
 
 def _plain(labels: Any) -> list[Any]:

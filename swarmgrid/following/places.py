@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmgrid.errors import InputError
+from swarmgrid.errors import AxisError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,14 @@ class Places:
         return {axis.name: axis.labels()[along] for axis, along in pairs}
 
     def dataset(self) -> xr.Dataset:
-        """The points as they are stored now, over the dim ``point``."""
+        """The points as they are stored now, over the dim ``point``; missing where they are gone.
+
+        Raises
+        ------
+        InputError
+            If the grid is gone, one with other axes is in its place, or an output has a dim
+            ``point`` itself.
+        """
         from swarmgrid.planning.growth import covered
         from swarmgrid.planning.request import Domain, Layout
         from swarmgrid.records.grid_state import read_state
@@ -66,13 +73,25 @@ class Places:
         if state is None:
             raise InputError(f"grid {self.grid.path.grid} was deleted after this event")
         grid = state.grid
-        coverage = covered(Domain(grid.axes), Layout(), grid, state.manifest)
+        axes, where = [], {}
+        for axis, along in zip(self.grid.axes, self.positions().T, strict=True):
+            kept, now = np.unique(along, return_inverse=True)
+            axes.append(axis.take(kept))
+            where[axis.name] = ("point", now.reshape(-1))
+        other = f"grid {grid.path.grid} was deleted after this event, and made anew with other axes"
+        if {*where} != {*grid.names}:
+            raise InputError(f"{other}: {', '.join(grid.names) or 'none'}")
+        try:
+            # asked for by label, as a user asks: the grid made anew has others, in another order
+            domain = Domain(tuple(axes), is_lookup=True)
+            coverage = covered(domain, Layout(), grid, state.manifest)
+        except AxisError as error:
+            raise InputError(f"{other}: {error}") from error
         ref = GridRef(self.location, grid.path, attributes=grid.attributes)
-        found = dataset(ref, grid.axes, coverage, state.manifest)
-        old, at = {axis.name: axis.labels() for axis in self.grid.axes}, self.positions()
-        where = {}
-        for name, along in zip(self.grid.names, at.T, strict=True):
-            # by label: the axes may have another order now
-            now = found.indexes[name].get_indexer(old[name][along])
-            where[name] = ("point", now)
+        found = dataset(ref, domain.axes, coverage, state.manifest)
+        if "point" in found.dims and "point" not in where:
+            raise InputError(
+                f"an output of grid {grid.path.grid} has a dim 'point' of its own; open the grid, "
+                "and select the labels in event.points"
+            )
         return found.isel(where) if where else found.expand_dims("point")
