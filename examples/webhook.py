@@ -84,7 +84,7 @@ def simulate(alpha: float, n: int) -> float:
     return alpha * n**2
 
 
-_, done = swarmgrid.run(
+ds, done = swarmgrid.run(
     simulate,
     {"alpha": 0.4},
     {"n": range(12)},
@@ -101,9 +101,10 @@ print(len(sent), "events arrived, then", errors[0] if errors else "all others")
 # ## What is still to be sent
 #
 # Another process, on another machine, could do this a week later: the store tells the events from
-# the token on.
+# the token on. The token knows of this run's grid alone: of any other all would be told again.
 
-for event in swarmgrid.watch(store, simulate, since=sent[-1] if sent else None, timeout=0):
+grid = ds.swarmgrid.grid
+for event in swarmgrid.watch(store, grid, since=sent[-1] if sent else None, timeout=0):
     send(event)
 server.shutdown()
 server.server_close()

@@ -17,7 +17,7 @@ from swarmgrid.codecs.given import to_given
 from swarmgrid.codecs.keys import checked_key
 from swarmgrid.errors import InputError, brief, no_function
 from swarmgrid.option_words import meant
-from swarmgrid.quantities import check_flags
+from swarmgrid.quantities import check_flags, check_plain
 from swarmgrid.run_options import EXECUTORS, to_bytes, to_interval, to_names
 from swarmgrid.space.chunks import to_lengths
 from swarmgrid.space.tags import checked_tags
@@ -236,6 +236,7 @@ def _size(name: str, value: Any) -> Any:
 def _callback(name: str, value: Any) -> Any:
     if not callable(value) or isinstance(value, type):
         raise _wrong(name, value, "a function of one swarmgrid.Event, or None")
+    check_plain(name, value)
     return value
 
 

@@ -1,9 +1,13 @@
-"""Values as people give them: spans of time, ``"30d"``, sizes, ``"50GB"``, and flags."""
+"""Values as people give them: spans of time, ``"30d"``, sizes, ``"50GB"``, flags, callbacks."""
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import inspect
 import math
+import numbers
+import operator
 import re
 from typing import Any
 
@@ -17,11 +21,16 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or of numpy; a bool is none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def span_seconds(name: str, span: Any) -> float:
     """A span of time in seconds; InputError, which calls it ``name``, if it is none."""
     if isinstance(span, dt.timedelta):
         span = span.total_seconds()
-    if isinstance(span, (int, float)) and not isinstance(span, bool) and 0 <= span < math.inf:
+    if is_number(span) and 0 <= span < math.inf:
         return float(span)
     found = _SPAN.fullmatch(span) if isinstance(span, str) else None
     if found is None:
@@ -36,8 +45,9 @@ def span_seconds(name: str, span: Any) -> float:
 
 def size_bytes(name: str, size: Any) -> float:
     """A size in bytes; InputError, which calls it ``name``, if it is none."""
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-        return size
+    is_whole = isinstance(size, numbers.Integral) and not isinstance(size, bool)
+    if is_whole and size >= 0:
+        return operator.index(size)
     found = _SIZE.fullmatch(size) if isinstance(size, str) else None
     if found is None:
         raise InputError(f"{name} is {brief(size)}; expected bytes, such as '50GB'")
@@ -56,3 +66,22 @@ def check_flags(**flags: object) -> None:
     for name, value in flags.items():
         if not isinstance(value, (bool, np.bool_)):
             raise InputError(f"{name} is {brief(value)}; expected True or False")
+
+
+def check_plain(name: str, callback: Any) -> None:
+    """Raise InputError where a call of a callback returns at once, and runs nothing of it."""
+    inner = callback
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    for one in (inner, type(inner).__call__):
+        if inspect.iscoroutinefunction(one):
+            raise InputError(
+                f"{name} is {brief(callback)}, an async function, which nothing would await; "
+                "expected a plain function, which may hand on what it gets: "
+                "asyncio.run_coroutine_threadsafe(handle(event), loop)"
+            )
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
+            raise InputError(
+                f"{name} is {brief(callback)}, a generator function, of which a call runs "
+                "nothing; expected a plain function, without yield"
+            )

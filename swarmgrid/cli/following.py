@@ -11,8 +11,9 @@ import click
 from swarmgrid.cli.stores import json_option, place_argument
 from swarmgrid.errors import InputError
 from swarmgrid.following.looks import Follower, looks
+from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.readable import count, duration
-from swarmgrid.terminal.endings import FOUND, OK, NothingError
+from swarmgrid.terminal.endings import FOUND, INTERRUPTED, OK, NothingError
 from swarmgrid.terminal.output import (
     bad,
     columns_of,
@@ -253,9 +254,7 @@ def watch(
     if len(place.names) > 1:
         given = " and ".join(map(repr, place.names))
         raise InputError(f"watch takes one grid or function; it was given {given}")
-    grids = place.names[0] if place.names else None
-    if grids is not None and not set(grids.rpartition("/")[2]) <= set("0123456789abcdef"):
-        grids = f"{grids}/"  # a function's name, and no digits
+    grids = _watched_name(place, waits=timeout != 0)
     is_bad = False
     found = to_watch(
         place.location.url,
@@ -274,10 +273,25 @@ def watch(
                 if until_finished and type(event).__name__ == "RunFinished":
                     break
         except KeyboardInterrupt:
-            if not as_json:
-                note(f"go on with --since {found.token}")
+            if as_json:
+                return INTERRUPTED  # each line is an event, which the document of an error is not
+            note(f"go on with --since {found.token}")
             raise
     return FOUND if is_bad else OK
+
+
+def _watched_name(place: Place, *, waits: bool) -> str | None:
+    """What is named, as `swarmgrid.watch` takes it; a note says where it is nothing yet."""
+    if not place.names:
+        return None
+    name = place.names[0]
+    try:
+        place.rows(keeps=False)  # an error where it may be a grid or a function
+    except NothingError:
+        waiting = "; waiting (Ctrl-C ends it)" if waits else ""
+        note(f"nothing in {place.location.url!r} is named {name!r} now{waiting}")
+    is_id = GRID_NAME.fullmatch(name) is not None  # or a function of such letters, as 'add'
+    return name if is_id else f"{name}/"
 
 
 def event_line(event: Event) -> str:

@@ -47,8 +47,10 @@ class Place:
         """Whether the options select some of the grids."""
         return bool(self.query or self.function)
 
-    def rows(self, *, check: bool = False) -> list[GridRow]:
+    def rows(self, *, check: bool = False, keeps: bool = True) -> list[GridRow]:
         """The grids that are named, or all, as far as they are selected.
+
+        ``keeps`` says whether the inventory gets what is found; else nothing is written.
 
         Raises
         ------
@@ -63,7 +65,7 @@ class Place:
             from swarmgrid.inventory.query import to_condition
 
             holds = to_condition(self.query, ROOTS)
-        stored = stored_rows(self.location, check=check)
+        stored = stored_rows(self.location, check=check, keeps=keeps)
         found = stored
         if self.names:
             chosen = {row.grid for name in self.names for row in self._named(stored, name)}

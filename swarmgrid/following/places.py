@@ -78,7 +78,9 @@ class Places:
             kept, now = np.unique(along, return_inverse=True)
             axes.append(axis.take(kept))
             where[axis.name] = ("point", now.reshape(-1))
-        other = f"grid {grid.path.grid} was deleted after this event, and made anew with other axes"
+        other = (
+            f"grid {grid.path.grid} was deleted after this event, and made anew with other axes"
+        )
         if {*where} != {*grid.names}:
             raise InputError(f"{other}: {', '.join(grid.names) or 'none'}")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ find takes about half as much on top. The whole is to stay under 3 %."""
 MAX_PAUSE = 30.0
 """The pause between looks grows up to so many seconds while nothing changes."""
 _GROWTH = 1.5
+_log = logging.getLogger(__name__)
 
 
 def next_pause(interval: float, cpu_seconds: float, n_same: int) -> float:
@@ -72,6 +74,7 @@ class Channel:
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._woken = asyncio.Event()
+        self._has_warned = False
         self.number = 0
         """The number of looks."""
         self.seen: Any = None
@@ -133,4 +136,10 @@ class Channel:
             seen = self._look()
         except SwarmgridError as error:
             seen = error
+        except Exception as error:  # noqa: BLE001  # or viewers would wait for ever
+            text = f"the store cannot be shown: {type(error).__name__}: {error}"
+            seen = SwarmgridError(text)
+            if not self._has_warned:
+                self._has_warned = True
+                _log.warning(text, exc_info=error)
         return seen, time.thread_time() - began

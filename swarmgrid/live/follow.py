@@ -134,10 +134,13 @@ class GridFollower:
         changes = Teller(self._location, self.path, dt.datetime.now(dt.UTC)).since(
             self._mark, seen
         )
-        for event, mark in changes:
-            self._mark = mark
-            self._n_events += 1
-            self._events.append((self._n_events, event))
+        try:
+            while True:
+                event, self._mark = next(changes)
+                self._n_events += 1
+                self._events.append((self._n_events, event))
+        except StopIteration as end:
+            self._mark = end.value  # it may change where nothing is told
         self._told = sign
 
     def _make_view(self, seen: GridLook) -> GridView:

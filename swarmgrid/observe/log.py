@@ -74,13 +74,19 @@ class LogFile:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._path = Path(path).expanduser()
         self._file = os.open(self._path, flags, 0o644)
-        self._has_failed = False
+        self._has_failed = self._is_torn = False
 
     def append(self, line: str) -> None:
         """Append a line; an error is logged once, as no run ends because its log is full."""
         try:
-            # one call: a kill leaves a whole line or none
-            os.write(self._file, f"{line}\n".encode())
+            data = f"{line}\n".encode()
+            if self._is_torn:  # or this line would be lost with the part of the one before
+                data = b"\n" + data
+            while data:
+                # one call: a kill leaves a whole line or none; a disk that is nearly full takes a
+                # part, and the next call says that
+                done = os.write(self._file, data)
+                self._is_torn, data = done < len(data), data[done:]
         except OSError as error:
             if not self._has_failed:
                 _log.warning(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import numbers
+import operator
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.finding.resolve import location_of, named_ref
 from swarmgrid.options import current_options
-from swarmgrid.quantities import check_flags
+from swarmgrid.quantities import check_flags, is_number
 from swarmgrid.store.scoping import check_no_scope
 from swarmgrid.tracebacks import UserFrames
 
@@ -96,13 +98,14 @@ def serve(
 
         live = Live(location, find, interval=float(interval), tracebacks=tracebacks)
         secret = secrets.token_urlsafe(18) if token is None else token
-        return LiveServer(live, host, port, secret)
+        return LiveServer(live, host, operator.index(port), secret)
 
 
 def _check(host: Any, port: Any, token: Any, interval: Any, tracebacks: Any) -> None:
     if not isinstance(host, str) or not host:
         raise InputError(f"host is {brief(host)}; expected a name or an address: '127.0.0.1'")
-    if type(port) is not int or not 0 <= port < 2**16:
+    is_whole = isinstance(port, numbers.Integral) and not isinstance(port, bool)
+    if not is_whole or not 0 <= port < 2**16:
         raise InputError(f"port is {brief(port)}; expected 0 (any that is free) to 65535")
     if token is not None and not isinstance(token, str):
         raise InputError(f"token is {brief(token)}; expected a text, or None for a random one")
@@ -111,8 +114,7 @@ def _check(host: Any, port: Any, token: Any, interval: Any, tracebacks: Any) -> 
             f"token is '' and host {host!r}: everyone in the network could read the store; leave "
             "token out, or listen at 127.0.0.1"
         )
-    is_number = isinstance(interval, (int, float)) and not isinstance(interval, bool)
-    if not is_number or not 0 < interval < math.inf:
+    if not is_number(interval) or not 0 < interval < math.inf:
         raise InputError(f"interval is {brief(interval)}; expected seconds, more than 0")
     check_flags(tracebacks=tracebacks)
 

@@ -16,6 +16,7 @@ from swarmgrid.handle.grid import Grid
 from swarmgrid.identity import function_name
 from swarmgrid.inventory.row import GRID_NAME
 from swarmgrid.options import current_options
+from swarmgrid.quantities import check_plain, is_number
 from swarmgrid.store.layout import GridPath
 from swarmgrid.tracebacks import UserFrames
 
@@ -54,15 +55,19 @@ def watch(
         The store. Default: what `set_options` says, or that of a `GridFunction`.
     grids : callable, Grid or str, optional
         A function: all grids of functions of its name, whatever their code and params. One grid,
-        its id or the first digits of it, or ``"function/"`` and digits. Default: all grids.
+        its id or the first digits of it (a function named so, such as ``"add"``, counts, too), or
+        ``"function/"`` and digits. Default: all grids.
     since : str, optional
-        The token of an event: only what has happened after it. ``"now"``: only what happens from
-        now on. Default: all that the store tells, from the beginning.
+        The token of an event: only what has happened after it; of grids that it does not know,
+        all: the token of an event that a run's ``on_event=`` or ``log=`` has told knows of the
+        event's own, so that ``event.grid`` belongs to it. ``"now"``: only what happens from now
+        on. Default: all that the store tells, from the beginning.
     timeout : float, optional
         The iteration ends when no event comes for so many seconds; 0: it ends with what has
         happened until now. Default: it does not end.
     until : callable or class, optional
-        The iteration ends after the first event for which this is true, or that is of this class.
+        The iteration ends after the first event for which this plain function is true, or that is
+        of this class.
     interval : float, default 1.0
         The time from one look to the next, in seconds: one listing where nothing happens. A
         directory (with the extra ``watch``) and Redis end a pause as soon as something changes.
@@ -116,7 +121,13 @@ def watch(
             follower.skip()
         is_last = (lambda event: isinstance(event, until)) if isinstance(until, type) else until
         waker = waker_for(location)
-        return Watch(follower, waker, interval=interval, timeout=timeout, until=is_last)
+        return Watch(
+            follower,
+            waker,
+            interval=float(interval),
+            timeout=None if timeout is None else float(timeout),
+            until=is_last,
+        )
 
 
 def _meaning(grids: object) -> Callable[[GridPath], bool]:
@@ -137,13 +148,15 @@ def _meaning(grids: object) -> Callable[[GridPath], bool]:
             "of one, such as '324fd638', or 'simulate/' for all grids of a function"
         )
     function, prefix = parts.groups()
+    if function is None and prefix:  # also a function of such letters, as 'add'
+        return lambda path: path.grid.startswith(prefix) or path.folder == prefix
     return lambda path: path.grid.startswith(prefix) and function in {None, path.folder}
 
 
 def _check(timeout: Any, until: Any, interval: Any) -> None:
-    if timeout is not None and not (_is_number(timeout) and 0 <= timeout < math.inf):
+    if timeout is not None and not (is_number(timeout) and 0 <= timeout < math.inf):
         raise InputError(f"timeout is {brief(timeout)}; expected seconds, 0 or more, or None")
-    if not (_is_number(interval) and 0 < interval < math.inf):
+    if not (is_number(interval) and 0 < interval < math.inf):
         raise InputError(f"interval is {brief(interval)}; expected seconds, more than 0")
     if isinstance(until, type) and issubclass(until, Event):
         return
@@ -152,10 +165,8 @@ def _check(timeout: Any, until: Any, interval: Any) -> None:
             f"until is {brief(until)}; expected a class of events, such as swarmgrid.RunFinished, "
             "or a function of an event"
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if until is not None:
+        check_plain("until", until)
 
 
 watch.__module__ = "swarmgrid"

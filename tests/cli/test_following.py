@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import swarmgrid
+from swarmgrid.cli import following
 from swarmgrid.cli.following import Lines, line
 from swarmgrid.following.looks import Look
 from swarmgrid.following.sight import WORKING, Holder
@@ -136,6 +137,42 @@ def test_one_grid_by_its_digits(store: str) -> None:
     grid = swarmgrid.catalog(store).rows[0].grid
     done = shell("watch", store, grid[:12], "--timeout", 0, "--json")
     assert {json.loads(line)["grid"] for line in done.out.splitlines()} == {grid}
+
+
+def add(a: int) -> int:
+    return a + 1
+
+
+def test_a_function_whose_name_could_be_digits_of_an_id() -> None:
+    store = "memory://watched-digits"
+    done = shell("watch", store, "add", "--timeout", 0)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == f"nothing in '{store}' is named 'add' now\n"
+    watched = swarmgrid.watch(store, "add", timeout=0)
+    swarmgrid.stream(add, axes={"a": [1]}, store=store, executor="sync", verbose=0)
+    assert {event.function for event in watched} == {"add"}
+    for name in ("add", "add/"):
+        done = shell("watch", store, name, "--timeout", 0)
+        assert "points computed: 1;" in done.out
+        assert done.err == ""
+    grid = swarmgrid.Grid.open(store, "add/")
+    token = [event.token for event in swarmgrid.watch(store, timeout=0)][-1]
+    grid.drop()
+    done = shell("watch", store, grid.id[:12], "--since", token, "--timeout", 0)
+    assert "grid deleted" in done.out
+
+
+def test_ctrl_c_adds_no_line_to_those_of_events(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(following, "_is_bad", interrupted)
+    assert shell("watch", store, "--json") == (130, "", "")
+    done = shell("watch", store)
+    assert (done.code, done.out) == (130, "")
+    assert "go on with --since " in done.err
 
 
 def test_what_a_watch_cannot_do_is_said(store: str) -> None:

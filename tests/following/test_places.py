@@ -26,7 +26,7 @@ def stacked(store: str, axes: dict[str, Any]) -> None:
     swarmgrid.stream(digits, axes=axes, store=store, **OPTIONS)
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(labels, labels, labels, labels, st.booleans())
 def test_the_values_are_those_of_the_events_own_points(
     a: list[int], b: list[int], new_a: list[int], new_b: list[int], is_turned: bool
@@ -48,7 +48,7 @@ def test_the_values_are_those_of_the_events_own_points(
 
 
 def test_of_a_grid_with_other_axes_there_are_none() -> None:
-    def one(x: Any) -> float:  # noqa: ARG001
+    def one(x: Any) -> float:
         return 1.0
 
     store = new_store()

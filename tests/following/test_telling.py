@@ -7,8 +7,9 @@ import logging
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,33 @@ def test_what_is_no_function_is_refused_before_anything_is_computed() -> None:
     for wrong in (3, "print", Event):
         with pytest.raises(InputError, match=r"on_event is .*expected a function of one"):
             stream(new_store(), range(2), on_event=wrong)
+
+
+def later(*_: object) -> Iterator[None]:
+    yield
+
+
+async def awaited(*_: object) -> None: ...
+
+
+async def awaited_later(*_: object) -> AsyncIterator[None]:
+    yield
+
+
+class Awaited:
+    async def __call__(self, event: Event) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [later, awaited, awaited_later, Awaited(), Awaited().__call__, partial(awaited, 1),
+     partial(Awaited(), 1)],
+)  # fmt: skip
+def test_what_runs_nothing_when_it_is_called_is_refused(callback: Any) -> None:
+    with pytest.raises(InputError, match=r"on_event is .* (async|generator) function.*plain"):
+        stream(new_store(), range(2), on_event=callback)
+    with pytest.raises(InputError, match=r"until is .* (async|generator) function.*plain"):
+        swarmgrid.watch(new_store(), until=callback)
 
 
 def test_the_events_of_a_run_that_is_waited_for_are_told_first() -> None:

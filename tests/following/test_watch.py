@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,18 @@ def test_now_is_only_what_comes() -> None:
     watch = swarmgrid.watch(store, since="now", timeout=0)
     stream(store, range(4))
     assert labels(list(watch)) == [3]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    store = new_store()
+    stream(store, range(3))
+    for number in (np.int64(0), np.float32(0), Fraction(0)):
+        assert (
+            kinds(list(swarmgrid.watch(store, timeout=number, interval=np.int32(1)))) == WHOLE_RUN
+        )
+    for wrong in (np.True_, True, np.float64("nan"), np.int64(-1)):
+        with pytest.raises(InputError, match="timeout is .*expected seconds, 0 or more"):
+            swarmgrid.watch(store, timeout=wrong)
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmgrid.errors import StoreError
+from swarmgrid.errors import StoreError, SwarmgridError
 from swarmgrid.live.channel import MAX_PAUSE, MOST_CPU, Channel, next_pause
 from tests.waiting import PATIENCE
 
@@ -51,7 +51,7 @@ def test_nothing_is_looked_at_without_viewers_and_once_for_all_of_them() -> None
 
 
 def test_an_error_of_the_store_is_seen_and_does_not_end_the_looks() -> None:
-    results: list[Any] = [StoreError("gone"), 7]
+    results: list[Any] = [StoreError("gone"), ZeroDivisionError("a fault of ours"), 7]
 
     def look() -> Any:
         result = results.pop(0) if len(results) > 1 else results[0]
@@ -62,7 +62,10 @@ def test_an_error_of_the_store_is_seen_and_does_not_end_the_looks() -> None:
     async def main() -> None:
         async with Channel(look, operator.eq, 0.001) as channel:
             assert isinstance(await channel.next(0), StoreError)
-            assert await channel.next(1) == 7
+            other = await channel.next(1)
+            assert isinstance(other, SwarmgridError)
+            assert "ZeroDivisionError: a fault of ours" in str(other)
+            assert await channel.next(2) == 7
 
     asyncio.run(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from swarmgrid.observe import events
 from swarmgrid.observe.diagnostics import Diagnostics
-from swarmgrid.observe.log import RunLog
+from swarmgrid.observe.log import LogFile, RunLog
 
 DONE = Diagnostics(
     points_total=9,
@@ -130,6 +131,30 @@ def test_lines_are_added_to_a_log_that_is_there_and_nothing_follows_its_end(
         log(events.RunEnded("finished", DONE))
     names = [json.loads(line)["event"] for line in path.read_text().splitlines()]
     assert names == ["run started", "run ended"] * 2
+
+
+def test_a_line_that_a_full_disk_cuts_off_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    room, write = [3], os.write
+
+    def limited(file: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "no space left")
+        done = write(file, data[: room[0]])
+        room[0] -= done
+        return done
+
+    monkeypatch.setattr(os, "write", limited)
+    with LogFile(tmp_path / "log") as log:
+        log.append("first")
+        log.append("second")
+        room[0] = 99
+        log.append("third")
+        log.append("fourth")
+    assert (tmp_path / "log").read_text() == "fir\nthird\nfourth\n"
+    (record,) = caplog.records
+    assert "no space left; the run goes on" in record.getMessage()
 
 
 def test_no_path_is_no_log() -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,14 +147,22 @@ def test_what_stays_fits_or_is_kept_and_no_newer_grid_goes_for_an_older_one(
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30d", 2592000), ("1.5 h", 5400), ("90min", 5400), (7, 7), ("2w", 1209600)],
+    [
+        ("30d", 2592000),
+        ("1.5 h", 5400),
+        ("90min", 5400),
+        (7, 7),
+        (np.int64(7), 7),
+        ("2w", 1209600),
+    ],
 )
 def test_spans_of_time(text: Any, seconds: float) -> None:
     assert span_seconds("older_than", text) == seconds
 
 
 @pytest.mark.parametrize(
-    ("text", "nbytes"), [("50GB", 5e10), ("1kB", 1000), ("1 KiB", 1024), (9, 9), ("2M", 2e6)]
+    ("text", "nbytes"),
+    [("50GB", 5e10), ("1kB", 1000), ("1 KiB", 1024), (9, 9), (np.int64(9), 9), ("2M", 2e6)],
 )
 def test_sizes(text: Any, nbytes: float) -> None:
     assert size_bytes("max_bytes", text) == nbytes
