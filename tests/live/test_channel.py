@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from swarmgrid.errors import StoreError, SwarmgridError
 from swarmgrid.live.channel import MAX_PAUSE, MOST_CPU, Channel, next_pause
 from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE
 
 
 @given(st.floats(0.01, 60), st.floats(0, 100), st.integers(0, 10**6))
@@ -62,7 +63,7 @@ def test_an_error_of_the_store_is_seen_and_does_not_end_the_looks() -> None:
     async def main() -> None:
         async with Channel(look, operator.eq, 0.001) as channel:
             assert isinstance(await channel.next(0), StoreError)
-            other = await channel.next(1)
+            other = await asyncio.wait_for(channel.next(1), PATIENCE)
             assert isinstance(other, SwarmgridError)
             assert "ZeroDivisionError: a fault of ours" in str(other)
             assert await channel.next(2) == 7
