@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from swarmgrid.errors import StoreError, SwarmgridError
 from swarmgrid.live.channel import MAX_PAUSE, MOST_CPU, Channel, next_pause
 from tests.waiting import PATIENCE
-from tests.waiting import PATIENCE
 
 
 @given(st.floats(0.01, 60), st.floats(0, 100), st.integers(0, 10**6))
