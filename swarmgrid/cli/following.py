@@ -281,7 +281,7 @@ def watch(
 
 
 def _watched_name(place: Place, *, waits: bool) -> str | None:
-    """What is named, as `swarmgrid.watch` takes it; a note says where it is nothing yet."""
+    """The named grids as `swarmgrid.watch` takes them; a note says where there are none yet."""
     if not place.names:
         return None
     name = place.names[0]
