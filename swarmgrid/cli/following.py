@@ -254,7 +254,7 @@ def watch(
     if len(place.names) > 1:
         given = " and ".join(map(repr, place.names))
         raise InputError(f"watch takes one grid or function; it was given {given}")
-    grids = _watched_name(place, waits=timeout != 0)
+    grids = _find_name(place, waits=timeout != 0)
     is_bad = False
     found = to_watch(
         place.location.url,
@@ -280,8 +280,8 @@ def watch(
     return FOUND if is_bad else OK
 
 
-def _watched_name(place: Place, *, waits: bool) -> str | None:
-    """The named grids as `swarmgrid.watch` takes them; a note says where there are none yet."""
+def _find_name(place: Place, *, waits: bool) -> str | None:
+    """Find the named grids, as `swarmgrid.watch` takes them; a note says that there are none."""
     if not place.names:
         return None
     name = place.names[0]

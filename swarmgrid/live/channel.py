@@ -111,7 +111,7 @@ class Channel:
         n_same = 0
         while True:
             self._woken.clear()
-            seen, cpu_seconds = await in_thread(self._timed)
+            seen, cpu_seconds = await in_thread(self._time_look)
             is_same = self.number > 0 and self._is_same(self.seen, seen)
             n_same = n_same + 1 if is_same else 0
             self.seen = seen
@@ -130,7 +130,7 @@ class Channel:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), rest)
 
-    def _timed(self) -> tuple[Any, float]:
+    def _time_look(self) -> tuple[Any, float]:
         began = time.thread_time()
         try:
             seen = self._look()
