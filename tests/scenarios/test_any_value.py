@@ -28,7 +28,9 @@ ONE = st.one_of(
     st.sampled_from(
         ["1MB", "30d", "cpu", "decoded", "auto", "9999999d", HUGE + "d", HUGE + "GB", "~nobody/x"]
     ),
-    st.sampled_from([1e18, np.int64(2), np.float32(0.5), np.datetime64("NaT"), object(), int]),
+    st.sampled_from(
+        [1e18, np.int64(2), np.float32(0.5), np.datetime64("NaT", "ns"), object(), int]
+    ),
     st.sampled_from([dt.timedelta.max, dt.timedelta(-1), END, dt.date(9999, 12, 31)]),
 )
 ANY = st.one_of(

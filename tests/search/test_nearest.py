@@ -457,8 +457,8 @@ def test_coordinates_of_a_query_are_those_of_other_places_or_the_same() -> None:
         (ids.astype(float), [ids], [ids + 1]),
         (missing, [missing], [f]),
         (f, [], [missing]),
-        (days, [days.astype("M8[ns]")], [days + 1, ids]),
-        (days.astype("M8[ns]") + 5, [], [days]),
+        (days, [days.astype("M8[ns]")], [days + np.timedelta64(1, "D"), ids]),
+        (days.astype("M8[ns]") + np.timedelta64(5, "ns"), [], [days]),
         (ids.astype("U"), [ids.astype(object).astype("U")], [(ids + 1).astype("U"), ids]),
     ]:
         n = len(there)
@@ -527,7 +527,7 @@ class Nothing:
 BAD = [
     None, 3, -1, 2.5, np.nan, "no such name", "", b"v", ["v"], [["v"]], {"v": 1}, {1, 2}, (),
     np.array(["cosine", "dot"]), np.array([1, 2]), np.array(3), np.bool_(1), True, object(),
-    1j, Ellipsis, np.datetime64("NaT"), xr.Dataset(), xr.DataArray([1, 2]), Nothing(), len,
+    1j, Ellipsis, np.datetime64("NaT", "ns"), xr.Dataset(), xr.DataArray([1, 2]), Nothing(), len,
 ]  # fmt: skip
 
 
