@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from swarmgrid.store.layout import GridPath
 
 _TRIES = 5
-_MARKED = "a reader found it damaged"
 
 
-def damage_now(
-    blobs: Blobs, path: GridPath, name: str, index: tuple[int, ...]
-) -> DamageError | None:
-    """The damage of a chunk of an output by the rows that are stored now; None if there is none.
+def is_damaged_now(blobs: Blobs, path: GridPath, name: str, index: tuple[int, ...]) -> bool:
+    """Whether a chunk of an output does not hold what the rows that are stored now say.
 
     Raises
     ------
@@ -33,33 +30,29 @@ def damage_now(
         If the grid's metadata is damaged.
     """
     state: GridState | None = None
-    found: DamageError | None = None
     for _ in range(_TRIES):
         before, state = state, read_state(blobs, path, state)
         if state is None:
-            return None
+            return False
         if state is before:  # no writer took away the rows while the chunk was read
-            return found
-        found = _damage(blobs, state, name, index)
-        if found is None:
-            return None
-    return found
+            return True
+        if not _is_damaged(blobs, state, name, index):
+            return False
+    return True
 
 
-def _damage(
-    blobs: Blobs, state: GridState, name: str, index: tuple[int, ...]
-) -> DamageError | None:
+def _is_damaged(blobs: Blobs, state: GridState, name: str, index: tuple[int, ...]) -> bool:
     grid, manifest = state.grid, state.manifest
     if name not in grid.schema.outputs or len(index) != len(grid.axes):
-        return None  # of a grid that was made anew
-    key = chunk_key(grid, name, index)
+        return False  # of a grid that was made anew
     if index in state.marked:  # its rows are left out
-        return DamageError(key, _MARKED)
+        return True
     if not len(manifest.rows_of(index)):
-        return None
+        return False
+    key = chunk_key(grid, name, index)
     data = blobs.get(key, chunk_limit(grid, name))
     try:
         computed_chunk(data, key, grid, manifest, name, index)
-    except DamageError as error:
-        return error
-    return None
+    except DamageError:
+        return True
+    return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_TYPES = {"M": (dt.date, np.datetime64), "m": (dt.timedelta, np.timedelta64)}
+"""By numpy's code of times, and of spans, their types; those of pandas are among them."""
 _FINER = {"ps", "fs", "as"}
 _CALENDAR = {"Y": "years", "M": "months"}
 _RANGE = {"M": "the years 1678 to 2262", "m": "292 years"}
@@ -40,6 +44,19 @@ def to_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
         f"times beyond {_RANGE[kind]}, which is what 64 bits of nanoseconds hold; use "
         "numbers, such as years, or texts instead"
     )
+
+
+def is_time(one: object, kind: str) -> bool:
+    """Whether it is a time without a time zone, ``"M"``, or a span of time, ``"m"``."""
+    return isinstance(one, _TYPES[kind]) and getattr(one, "tzinfo", None) is None
+
+
+def one_in_nanoseconds(one: Any, kind: str) -> NDArray[Any] | None:
+    """``()``: a time or a span, as `is_time` has it; None if it would change."""
+    with contextlib.suppress(ValueError):
+        found = one.to_numpy() if hasattr(one, "to_numpy") else np.asarray(one, f"{kind}8")
+        return to_nanoseconds(np.asarray(found))
+    return None
 
 
 def check_unit(dtype: np.dtype[Any], *, has_values: bool = True) -> None:

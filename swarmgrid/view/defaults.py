@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swarmgrid.errors import InputError, brief
-from swarmgrid.space.times import to_nanoseconds
+from swarmgrid.space.times import is_time, one_in_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-_TIMES = {"M": (dt.date, np.datetime64), "m": (dt.timedelta, np.timedelta64)}
 _WIDER = [*map(np.dtype, ["i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "c8", "c16"])]
 """The dtypes that numbers are widened to, the first that holds them all."""
 
@@ -102,7 +99,7 @@ def _cast(given: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
         return objects
     found = np.empty(given.shape, dtype)
     for at, one in np.ndenumerate(objects):
-        if dtype.kind in _TIMES:
+        if dtype.kind in "mM":
             time = _time(one, dtype)
             if time is None:
                 return None
@@ -134,12 +131,8 @@ def _time(one: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     is_nan = isinstance(one, (float, np.floating)) and np.isnan(one)
     if one is None or is_nan or type(one).__name__ == "NaTType":
         return np.asarray("NaT", dtype)
-    if not isinstance(one, _TIMES[dtype.kind]) or getattr(one, "tzinfo", None) is not None:
-        return None
-    with contextlib.suppress(ValueError):
-        exact = one.to_numpy() if hasattr(one, "to_numpy") else np.asarray(one, f"{dtype.kind}8")
-        return to_nanoseconds(np.asarray(exact)).astype(dtype)
-    return None
+    found = one_in_nanoseconds(one, dtype.kind) if is_time(one, dtype.kind) else None
+    return None if found is None else found.astype(dtype)
 
 
 def _widened(

@@ -9,7 +9,7 @@ from swarmgrid.format.chunk_io import chunk_key, chunk_limit
 from swarmgrid.format.described import archive_in, layout_in
 from swarmgrid.records.checked_chunk import computed_chunk
 from swarmgrid.records.damage_marks import mark_chunk
-from swarmgrid.records.second_look import damage_now
+from swarmgrid.records.second_look import is_damaged_now
 from swarmgrid.store.checked_json import MAX_DOCUMENT
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_again(
     """
     blobs, path = location.open(), opened.path
     opened = grid_at_home(blobs, opened)
-    if damage_now(blobs, path, name, index) is not None:
+    if is_damaged_now(blobs, path, name, index):
         if mark_chunk(location, path, index, error):
             from swarmgrid.inventory.keeping import note_change
 

@@ -7,7 +7,6 @@ part of it. A slice of an axis whose stored values are in no order is one of its
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from collections.abc import Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from enum import Enum
@@ -19,7 +18,7 @@ import xarray as xr
 
 from swarmgrid.errors import InputError, brief
 from swarmgrid.space.texts import to_text
-from swarmgrid.space.times import to_nanoseconds
+from swarmgrid.space.times import is_time, one_in_nanoseconds, to_nanoseconds
 from swarmgrid.view.dataset import coordinates
 
 if TYPE_CHECKING:
@@ -220,12 +219,7 @@ def _nanoseconds(axis: Axis, given: NDArray[Any], labels: Any) -> NDArray[np.int
     if given.dtype.kind == code:
         with contextlib.suppress(ValueError):
             return to_nanoseconds(given).view("int64")
-    unit, types = (
-        ("datetime64", (dt.date, np.datetime64))
-        if code == "M"
-        else ("timedelta64", (dt.timedelta, np.timedelta64))
-    )
-    found = np.full(len(given), "NaT", f"{unit}[ns]")
+    found = np.full(len(given), "NaT", f"{code}8[ns]")
     for i, label in enumerate(given if given.dtype.kind == code else given.tolist()):
         one = label
         if isinstance(one, str):
@@ -233,11 +227,11 @@ def _nanoseconds(axis: Axis, given: NDArray[Any], labels: Any) -> NDArray[np.int
                 one = pd.Timestamp(one) if code == "M" else pd.Timedelta(one)
             except ValueError:
                 raise _no_label(axis, labels) from None
-        if not isinstance(one, types) or getattr(one, "tzinfo", None) is not None:
+        if not is_time(one, code):
             raise _no_label(axis, labels)
-        with contextlib.suppress(ValueError):
-            time = one.to_numpy() if hasattr(one, "to_numpy") else np.asarray(one, unit)
-            found[i] = to_nanoseconds(np.asarray(time))
+        time = one_in_nanoseconds(one, code)
+        if time is not None:
+            found[i] = time
     return found.view("int64")
 
 
