@@ -128,6 +128,7 @@ def test_an_archiving_that_was_cut_short_goes_on_over_objects_that_cannot_be_rea
     xr.testing.assert_identical(grid.dataset().load(), before)
 
 
+@pytest.mark.long  # with which Azurite is installed
 def test_an_archive_in_azures_archive_tier(
     tmp_path: Path, az: AzureServer, kill_at: Callable[[int], None]
 ) -> None:
